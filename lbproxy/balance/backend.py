@@ -1,0 +1,98 @@
+"""One connector instance: where it is, how it is, what it has done."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from lbproxy.reasons import Reason
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "tcp": None}
+
+
+class State(Enum):
+    """What is known of a backend's health. Draining is apart from it: an operator's wish, not health."""
+
+    NEW = "new"  # no verdict yet: not in rotation, and its first good probe puts it there at once
+    UP = "up"
+    DOWN = "down"  # out of rotation; only good probes bring it back
+
+
+class Backend:
+    """A backend's address, health state and counters; compared by identity.
+
+    `url` is `http://`, `https://` or `tcp://` with a host and, except for the first two, a port; ValueError if not.
+    `origin` is the scheme and authority of `url` as written, with no port added or removed.
+    `since` is the monotonic second of the last change of `state`; `reason` and `detail` say why it is down (`reason`
+    is None when a probe decided). Both are written by `health` and `Pool` only, as are `errors`, `ejections`,
+    `rise_count` and `fall_count`.
+    The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
+    `lanes_opened`, `connect_failures`, `retried_from`, `responses[status // 100]`, and `errors_in_row`, which it
+    sets to 0 on an answer that is no error (health adds to it).
+    `lanes` is the data path's own attachment, never touched here.
+    """
+
+    __slots__ = (
+        "active",
+        "connect_failures",
+        "detail",
+        "draining",
+        "ejections",
+        "errors",
+        "errors_in_row",
+        "fall_count",
+        "host",
+        "lanes",
+        "lanes_opened",
+        "name",
+        "origin",
+        "port",
+        "reason",
+        "requests",
+        "responses",
+        "retried_from",
+        "rise_count",
+        "scheme",
+        "since",
+        "state",
+        "url",
+    )
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = url
+        self.scheme, self.host, self.port, self.origin = _parse(url)
+        self.state = State.NEW
+        self.draining = False
+        self.since = 0.0
+        self.reason: Reason | None = None
+        self.detail = ""
+        self.rise_count = self.fall_count = self.errors_in_row = 0
+        self.requests = self.active = self.errors = self.ejections = 0
+        self.lanes_opened = self.connect_failures = self.retried_from = 0
+        self.responses = [0] * 6
+        self.lanes: Any = None
+
+    @property
+    def in_rotation(self) -> bool:
+        """Whether it may be picked: up, and nobody wants it drained."""
+        return self.state is State.UP and not self.draining
+
+    def __repr__(self) -> str:
+        return f"<backend {self.name} {self.url} {self.state.value}{' draining' if self.draining else ''}>"
+
+
+def _parse(url: str) -> tuple[str, str, int, bytes]:
+    """Scheme, host, port and origin of a backend's URL (RFC 3986 section 3); ValueError says what is wrong."""
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"{url}: the scheme is not http, https or tcp")
+    port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    if not parts.hostname or not port:
+        raise ValueError(f"{url}: a host and a port are needed")
+    if parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"{url}: only scheme, host and port may be given")
+    scheme_as_written = url.partition(":")[0]
+    return parts.scheme, parts.hostname, port, f"{scheme_as_written}://{parts.netloc}".encode("ascii")
