@@ -1,0 +1,41 @@
+"""The configuration file: TOML in, frozen and validated models out, every problem at once.
+
+A file passes these steps; each is a module, and none stops at its first problem:
+
+    load         reads the TOML, runs the steps, raises one ConfigError with every problem
+    environment  ${NAME} and ${NAME-default} in strings become values
+    models       what each table may hold and its defaults (pydantic); `units` and `addresses` are their value types
+    unsupported  ONE table: what the file format knows and this version does not do yet
+    checks       what only two keys together can get wrong
+
+`keys` writes a key's full name and `messages` turns pydantic's errors into an administrator's words.
+"""
+
+from lbproxy.config.addresses import Address, Network
+from lbproxy.config.load import load
+from lbproxy.config.models import (
+    AccessLog,
+    Admin,
+    Backend,
+    Check,
+    Config,
+    Listener,
+    ListenerTls,
+    Pool,
+    PoolTls,
+)
+
+__all__ = [
+    "AccessLog",
+    "Address",
+    "Admin",
+    "Backend",
+    "Check",
+    "Config",
+    "Listener",
+    "ListenerTls",
+    "Network",
+    "Pool",
+    "PoolTls",
+    "load",
+]

@@ -1,0 +1,90 @@
+"""Reading the file: the steps in order, and every problem of all of them in one error."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from lbproxy.config import checks, messages, unsupported
+from lbproxy.config.addresses import origin, url_host
+from lbproxy.config.environment import expand
+from lbproxy.config.models import Base, Config
+from lbproxy.errors import ConfigError, Problem
+
+_POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in the TOML file at `path`, with `environ` for its ${NAME} references.
+
+    Relative paths in it are taken below the file's directory. Raises ConfigError with every problem at once.
+    """
+    problems: list[Problem] = []
+    document: Any = expand(_read(path), environ, problems)
+    problems += checks.problems(document)
+    config, model_problems = _validate(document, Base(path.absolute().parent))
+    problems += model_problems
+    problems += unsupported.refusals(document)
+    if config is None or problems:
+        raise ConfigError(str(path), list(_first_of_each_key(problems)))
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigError(str(path), [Problem("cannot be read", error.strerror or str(error))]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), [Problem("cannot be read", f"byte {error.start} is not UTF-8")]) from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), [_syntax_problem(str(error), text)]) from None
+
+
+def _syntax_problem(message: str, text: str) -> Problem:
+    """tomllib says where in its message; "end of document" is the last line."""
+    match = _POSITION.search(message)
+    line = match[1] if match and match[1] else str(len(text.splitlines()))
+    what = _POSITION.sub("", message)
+    if "Cannot overwrite" in what or "twice" in what:
+        what = f"a key or table that the file has already ({what})"
+    return Problem(f"line {line}", what)
+
+
+def _validate(document: dict[str, Any], base: Base) -> tuple[Config | None, list[Problem]]:
+    try:
+        return Config.model_validate(_with_hosts(document), context=base), []
+    except ValidationError as error:
+        return None, list(messages.problems(error, Config))
+
+
+def _with_hosts(document: dict[str, Any]) -> dict[str, Any]:
+    """`document` with the default of `hosts`, which is the host of server_url, in each listener that has none."""
+    listeners = document.get("listener")
+    try:
+        server_url = origin(document.get("server_url"), ("http", "https"))
+    except ValueError:
+        return document
+    if not isinstance(listeners, dict):
+        return document
+    hosts = {"hosts": [url_host(urlsplit(server_url))]}
+    filled = {name: hosts | table if isinstance(table, dict) else table for name, table in listeners.items()}
+    return document | {"listener": filled}
+
+
+def _first_of_each_key(problems: list[Problem]) -> Iterator[Problem]:
+    """One problem a key: a later step often stumbles over what an earlier one has refused."""
+    seen = set()
+    for problem in problems:
+        if problem.where not in seen:
+            seen.add(problem.where)
+            yield problem
