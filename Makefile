@@ -1,0 +1,49 @@
+# Everything is set up on the way: Debian packages (tools/prepare), .venv, the compiled data path.
+# A second call looks and does only what is missing or has changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+CYTHON := $(wildcard lbproxy/*/*.pyx lbproxy/*/*.pxd)
+ARGS ?=
+
+.PHONY: help run test lint build clean constraints debian
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: build ## the demo: a realm, a CA, three sample connectors and the balancer (ARGS="..." for its options)
+	@exec $(BIN)/lbproxy demo $(ARGS)
+
+test: build ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: build ## ruff check, ruff format --check, mypy --strict
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy --strict
+
+build: .venv/.built ## .venv and the compiled data path
+
+.venv/.built: .venv/.installed setup.py $(CYTHON)
+	@echo "make: compiling the data path"
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+.venv/.installed: pyproject.toml constraints.txt tools/prepare | debian
+	@tools/prepare venv
+	@touch $@
+
+debian:
+	@tools/prepare debian
+
+constraints: debian ## resolve every dependency anew into constraints.txt
+	@tools/prepare constraints
+
+clean: ## remove what make has made (Debian packages stay)
+	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find lbproxy \( -name '*.so' -o -name '*.c' \) -delete
+	@find . -name __pycache__ -prune -exec rm -rf {} +
