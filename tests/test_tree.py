@@ -1,0 +1,187 @@
+"""The house keeps its shape: who may import whom, where a test lives, how long a file and a function may get.
+
+The rooms and their order are those of `lbproxy/__init__.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+GROUND = {"errors", "reasons"}
+LOGIC = {"balance", "auth", "wire"}
+IO = {"control", "net"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "reasons": set(),
+    "wire": GROUND,
+    "auth": GROUND,
+    "balance": GROUND,
+    "config": GROUND,
+    "demo": {"errors"},  # the sample connector must not share the balancer's mistakes
+    "net": LOGIC | GROUND,
+    "control": LOGIC | GROUND,
+    "process": IO | LOGIC | GROUND | {"config"},
+    "cli": {"process", "config", "demo"} | IO | LOGIC | GROUND,
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+"""The staircase: room (or file beside the rooms) -> what it may import, besides itself and the version."""
+
+NEVER_IN_LOGIC = {"asyncio", "socket", "ssl", "select", "selectors", "threading", "time"}
+"""No I/O and no clock in wire, auth and balance: bytes, limits and the time arrive as arguments."""
+
+NO_MIRROR = {
+    "__init__.py": "holds a docstring, or re-exports what its neighbours' tests cover",
+    "__main__.py": "one call of cli.main",
+}
+"""Names of files in lbproxy/ that need no test of their own, and why."""
+
+TESTS_OF_WHOLES = {
+    "tests/e2e": "whole processes, over the network",
+    "tests/test_tree.py": "this file",
+}
+"""Tests that mirror no single file, and why."""
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+
+CYTHON_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(?:\(([^)]*)\)|([^#\n]*))|c?import[ \t]+([\w.]+))", re.MULTILINE
+)
+
+
+def sources(folder: str, *suffixes: str) -> list[Path]:
+    """The files under `folder` that are written by hand, relative to the root."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.suffix in suffixes)
+
+
+def python_imports(text: str, package: str) -> Iterator[str]:
+    """Every module or name, dotted and absolute, that a Python file in `package` imports anywhere."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def cython_imports(text: str) -> Iterator[str]:
+    """The same of a .pyx or .pxd file, which may also `cimport`; the data path has no relative imports."""
+    for module, within, bare, plain in CYTHON_IMPORT.findall(text):
+        if plain:
+            yield plain
+        else:
+            yield from (f"{module}.{name.split()[0]}" for name in (within or bare).split(",") if name.strip())
+
+
+def imports(path: Path) -> set[str]:
+    text = (ROOT / path).read_text()
+    package = ".".join(path.parent.parts)
+    return set(cython_imports(text) if path.suffix in {".pyx", ".pxd"} else python_imports(text, package))
+
+
+def room(path: Path) -> str:
+    """lbproxy/net/client.py -> net; lbproxy/errors.py -> errors."""
+    return Path(path.parts[1]).stem
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The rooms that a file reaches for: lbproxy.net.lane.Lane -> net."""
+    dotted = (name.split(".") for name in imports(path))
+    return {parts[1] for parts in dotted if parts[0] == "lbproxy" and len(parts) > 1} - {room(path), "__version__"}
+
+
+LBPROXY = sources("lbproxy", ".py", ".pyi", ".pyx", ".pxd")
+PYTHON = [path for path in LBPROXY if path.suffix == ".py"] + sources("bench", ".py")
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert {room(path) for path in LBPROXY} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("name", MAY_IMPORT)
+def test_imports_go_down_the_staircase(name: str) -> None:
+    upwards = {str(path): rooms_imported(path) - MAY_IMPORT[name] for path in LBPROXY if room(path) == name}
+    assert not {path: rooms for path, rooms in upwards.items() if rooms}
+
+
+def test_the_staircase_has_no_loop() -> None:
+    climbed: set[str] = set()
+    while rest := set(MAY_IMPORT) - climbed:
+        step = {name for name in rest if MAY_IMPORT[name] <= climbed}
+        assert step, f"a loop among {sorted(rest)}"
+        climbed |= step
+
+
+def test_logic_does_no_input_output_and_reads_no_clock() -> None:
+    wrong = {
+        str(path): found
+        for path in LBPROXY
+        if room(path) in LOGIC and (found := {name.split(".")[0] for name in imports(path)} & NEVER_IN_LOGIC)
+    }
+    assert not wrong
+
+
+def test_every_file_has_its_test() -> None:
+    code = [path for path in LBPROXY if path.suffix in {".py", ".pyx"} and path.name not in NO_MIRROR]
+    mirrors = {path: Path("tests", *path.parts[1:-1], f"test_{path.stem}.py") for path in code}
+    assert not [f"{path} has no {test}" for path, test in mirrors.items() if not (ROOT / test).exists()]
+
+
+def test_every_test_has_its_file() -> None:
+    orphans = []
+    for path in sources("tests", ".py"):
+        if not path.name.startswith("test_") or str(path).startswith(tuple(TESTS_OF_WHOLES)):
+            continue
+        code = ROOT / Path("lbproxy", *path.parts[1:-1], path.stem.removeprefix("test_"))
+        if not any(code.with_suffix(suffix).exists() for suffix in (".py", ".pyx")):
+            orphans.append(str(path))
+    assert not orphans
+
+
+def test_files_stay_short() -> None:
+    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in PYTHON}
+    assert not {path: lines for path, lines in lengths.items() if lines > MAX_FILE_LINES}
+
+
+def test_functions_stay_short() -> None:
+    long = [
+        f"{path}:{node.lineno} {node.name} has {lines} lines"
+        for path in PYTHON
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MAX_FUNCTION_LINES
+    ]
+    assert not long
+
+
+def test_reads_the_imports_of_python() -> None:
+    text = "import ssl\nif x:\n    from lbproxy.net import lane\nfrom . import pool\nfrom ..wire.http1 import A"
+    assert set(python_imports(text, "lbproxy.balance")) == {
+        "ssl",
+        "lbproxy.net.lane",
+        "lbproxy.balance.pool",
+        "lbproxy.wire.http1.A",
+    }
+
+
+def test_reads_the_imports_of_cython() -> None:
+    text = (
+        "cimport cython\nimport socket\nfrom libc.string cimport memchr, memcpy\nfrom lbproxy.net cimport (\n    a,\n)"
+    )
+    assert set(cython_imports(text)) == {
+        "cython",
+        "socket",
+        "libc.string.memchr",
+        "libc.string.memcpy",
+        "lbproxy.net.a",
+    }
