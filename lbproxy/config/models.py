@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Le, MinLen
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -150,7 +149,7 @@ Name = Annotated[str, AfterValidator(_name)]
 File = Annotated[Path, PlainValidator(_file)]
 Bind = Annotated[Address, PlainValidator(_bind)]
 Networks = tuple[Annotated[Network, PlainValidator(addresses.network)], ...]
-Count = Annotated[StrictInt, Ge(1)]
+Count = Annotated[StrictInt, Field(ge=1)]
 CheckUrl = Annotated[str, AfterValidator(_check_url)]
 
 
@@ -183,13 +182,13 @@ class Listener(Table):
     accept_proxy_protocol_from: Networks = ()
     trust_forwarded_from: Networks = ()
     allow: Networks = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-    hosts: Annotated[tuple[Annotated[str, BeforeValidator(_served_host)], ...], MinLen(1)] = ()
+    hosts: Annotated[tuple[Annotated[str, BeforeValidator(_served_host)], ...], Field(min_length=1)] = ()
     deny_paths: tuple[Annotated[str, AfterValidator(_path_only)], ...] = ("/test-headers", "/test-iis")
     strip_headers: tuple[Annotated[str, AfterValidator(_strippable)], ...] = ()
     allow_underscores: StrictBool = False
     max_header_size: Annotated[int, BeforeValidator(size_between("1KiB", "1MiB"))] = 128 * 1024
     max_target_size: Annotated[int, BeforeValidator(size_between("256B", "1MiB"))] = 16 * 1024
-    max_header_lines: Annotated[StrictInt, Ge(8), Le(10_000)] = 256
+    max_header_lines: Annotated[StrictInt, Field(ge=8, le=10_000)] = 256
     header_timeout: PositiveDuration = 10.0
     idle_timeout: PositiveDuration = 60.0
     max_connections: Count = 10_000
@@ -228,7 +227,7 @@ class Check(Table):
 class Pool(Table):
     """[pool.NAME]: the set of backends that a listener forwards to."""
 
-    backends: Annotated[tuple[Backend, ...], MinLen(1)]
+    backends: Annotated[tuple[Backend, ...], Field(min_length=1)]
     tls: PoolTls = PoolTls()
     check: Check = Check()
     send_proxy_protocol: Literal["none", "v1", "v2"] = "none"
@@ -238,7 +237,7 @@ class Pool(Table):
     consecutive_errors: Count = 3
     slow_start: Duration = 0.0
     when_all_down: Literal["try", "refuse"] = "try"
-    retry_statuses: tuple[Annotated[StrictInt, Ge(500), Le(599)], ...] = ()
+    retry_statuses: tuple[Annotated[StrictInt, Field(ge=500, le=599)], ...] = ()
 
     def probe_url(self, backend: Backend) -> str:
         """The absolute URL that an http probe of `backend` asks for."""

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated
 
-from annotated_types import Gt
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 _SECONDS = {
     "ms": Decimal("0.001"),
@@ -56,5 +55,5 @@ def size_between(lowest: str, highest: str) -> Callable[[object], int]:
 Duration = Annotated[float, BeforeValidator(duration)]
 """Seconds, zero allowed."""
 
-PositiveDuration = Annotated[float, BeforeValidator(duration), Gt(0)]
+PositiveDuration = Annotated[float, BeforeValidator(duration), Field(gt=0)]
 """Seconds, more than zero."""

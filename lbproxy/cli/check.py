@@ -1,0 +1,78 @@
+"""`lbproxy check`: is this configuration fit to run?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lbproxy.cli import config_option
+from lbproxy.config import Config, load
+from lbproxy.errors import ConfigError
+from lbproxy.process.preflight import Certificate, Report, inspect
+
+
+@click.command("check")
+@config_option
+def command(path: Path) -> None:
+    """Validate a configuration and open every certificate, key and directory it names.
+
+    Every problem is printed as FILE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed in the
+    same way and leave it 0. Nothing is started and nothing is changed.
+    """
+    try:
+        config = load(path)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    report = inspect(config, datetime.now(UTC))
+    _print_findings(path, report)
+    if report.problems:
+        sys.exit(1)
+    _print_summary(path, config, report)
+
+
+def _print_findings(path: Path, report: Report) -> None:
+    for problem in report.problems:
+        click.echo(f"{path}: {problem}", err=True)
+    for warning in report.warnings:
+        click.echo(f"{path}: {warning.where}: warning: {warning.text}", err=True)
+
+
+def _print_summary(path: Path, config: Config, report: Report) -> None:
+    # No markup: a name or an address of the file, such as [::1]:443, is not an instruction to rich.
+    console = Console(markup=False, highlight=False)
+    console.print(f"{path} is fit to run; it serves {config.server_url}")
+    console.print(_listeners(config))
+    console.print(_pools(config))
+    if report.certificates:
+        console.print(_certificates(report.certificates))
+
+
+def _listeners(config: Config) -> Table:
+    table = Table("listener", "bind", "mode", "tls", "pool", "hosts")
+    for name, listener in config.listeners.items():
+        tls = f"{listener.tls.minimum_version}+" if listener.tls else "no"
+        table.add_row(name, str(listener.bind), listener.mode, tls, listener.pool, " ".join(listener.hosts))
+    return table
+
+
+def _pools(config: Config) -> Table:
+    table = Table("pool", "backend", "url", "check")
+    for name, pool in config.pools.items():
+        for backend in pool.backends:
+            check = f"{pool.check.method} {pool.probe_url(backend)}" if pool.check.kind == "http" else pool.check.kind
+            table.add_row(name, backend.name, backend.url, check)
+    return table
+
+
+def _certificates(certificates: Iterable[Certificate]) -> Table:
+    table = Table("certificate", "subject", "expires", "days left")
+    for found in certificates:
+        table.add_row(found.where, found.subject, f"{found.expires:%Y-%m-%d}", str(found.left.days))
+    return table
