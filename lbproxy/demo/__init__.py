@@ -1,0 +1,11 @@
+"""Everything that `lbproxy demo` needs besides the balancer, and what the end-to-end tests stand on.
+
+    Connector   an authentication connector as one process: SPNEGO, client certificates, a journal (connector.py)
+    Realm       a throwaway Kerberos realm on 127.0.0.1 with Debian's KDC (realm.py)
+    Authority   a throwaway certification authority (authority.py)
+    Child       a process that the demo started, and will end (children.py)
+    Town        all of it together with a balancer in front (town.py)
+
+Nothing here is imported by the rest of lbproxy except its command line, and nothing of lbproxy is
+imported here except its errors: the balancer runs as any user runs it, as a command with a file.
+"""
