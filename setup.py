@@ -7,7 +7,7 @@ from setuptools import Extension, setup
 
 DIRECTIVES = {
     "language_level": "3",
-    "boundscheck": False,  # indexes are proved by the code: each file says where
+    "boundscheck": False,
     "wraparound": False,
     "cdivision": True,
 }

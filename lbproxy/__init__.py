@@ -1,3 +1,38 @@
-"""lbproxy: a load balancer for services that authenticate their users themselves."""
+"""lbproxy: a load balancer for services that authenticate their users themselves (Kerberos, NTLM, client certificates).
+
+What happens to a request:
+
+    listener ──accepts──▶ client connection ──parses, asks──▶ pool ──picks──▶ backend ──over a──▶ lane
+                                 ▲                                                               │
+                                 └───────────────────── the answer, streamed ────────────────────┘
+
+The primitives, and the file that each lives in:
+
+    Listener    an address that clients connect to                                     net/listener.py
+    Client      one client connection: its requests one after the other                net/client.py
+    Lane        one connection to a backend: *shared* while it has carried no identity,
+                *private* to one client connection from then on                        net/lane.py
+    Exchange    one request and its answer between a client connection and a lane      net/exchange.pyx
+    Stream      the bytes of one socket, plain or TLS                                  net/stream.pyx
+    Head, Body  HTTP/1.x bytes <-> meaning, strictly; heads are written anew           wire/http1.pyx
+    Pool        its backends, their health, and whose turn it is                       balance/pool.py
+    Binding     which lane a client connection's next request may use                  auth/binding.py
+    Reason      why anything ended: one row of ONE table                               reasons.py
+    Snapshot    the view of all of it that status and metrics read                     control/snapshot.py
+
+The rooms, and who may import whom (tests/test_tree.py holds it):
+
+    cli ─▶ process ─▶ control ┐
+                  └─▶ net     ┴─▶ balance, auth, wire ─▶ errors, reasons
+
+    cli, process            the commands; the processes and how they are wired together. Only they know lbproxy.config
+    control                 everything that is not users' bytes: probes, admin interface, metrics, logs
+    net                     the data path: the only place where users' bytes move. control and net meet in process
+    balance, auth, wire     decisions: no I/O and no clock; bytes, limits and the time arrive as arguments
+    config                  the configuration file as frozen, validated models
+    demo                    sample connectors, a throwaway realm and CA; it shares no code with the balancer
+
+Nothing on a request's way waits for a task, a lock or a log. docs/life-of-a-request.md walks it step by step.
+"""
 
 __version__ = "0.1.0"
