@@ -73,6 +73,8 @@ class Gate:
         return Verdict()
 
     def _authenticate(self, connection: Connection, token: bytes, acceptor: Acceptor) -> Verdict:
+        if not token:  # to gssapi an empty token is a request for its hints, the start of an exchange
+            return Verdict(refused="no token after Negotiate")
         exchange = connection.exchange or acceptor.exchange()
         step = exchange.step(token)
         connection.exchange = None if step.user or step.refused else exchange
@@ -84,7 +86,7 @@ class Gate:
 def negotiate_token(authorization: str | None) -> bytes | None:
     """The token of an `Authorization: Negotiate` value (RFC 4559 section 4.2), None for any other value.
 
-    What is not base64 becomes an empty token, which every acceptor refuses.
+    What is not base64 becomes an empty token.
     """
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "negotiate":

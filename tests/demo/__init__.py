@@ -1,0 +1,1 @@
+"""Tests of lbproxy.demo, with a real KDC and real clients."""
