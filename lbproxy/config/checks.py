@@ -22,8 +22,10 @@ def problems(document: Document) -> Iterator[Problem]:
     yield from _pools_of_listeners(document)
     yield from _duplicates(_binds(document))
     for name, pool in subtables(document, "pool"):
-        for key in ("name", "url"):
-            yield from _duplicates(_backend_values(name, pool, key))
+        yield from _duplicates(_backend_values(name, pool, "name"))
+        yield from _duplicates(
+            (location, value.lower().removesuffix("/")) for location, value in _backend_values(name, pool, "url")
+        )
         yield from _check_keys(name, pool)
 
 
@@ -40,30 +42,31 @@ def _pools_of_listeners(document: Document) -> Iterator[Problem]:
         if pool is None and listener.get("mode") != "sni":
             yield Problem(where, "missing")
         elif isinstance(pool, str) and pool not in pools:
-            yield Problem(where, f'there is no [pool.{pool}]; the file has {", ".join(pools) or "none"}')
+            yield Problem(where, f"there is no [pool.{pool}]; the file has {', '.join(pools) or 'none'}")
 
 
-def _binds(document: Document) -> Iterator[tuple[Location, object]]:
+def _binds(document: Document) -> Iterator[tuple[Location, str]]:
     for name, listener in subtables(document, "listener"):
-        yield ("listener", name, "bind"), listener.get("bind")
+        if isinstance(bind := listener.get("bind"), str):
+            yield ("listener", name, "bind"), bind
     admin = document.get("admin")
-    if isinstance(admin, Mapping):
-        yield ("admin", "bind"), admin.get("bind")
+    if isinstance(admin, Mapping) and isinstance(bind := admin.get("bind"), str):
+        yield ("admin", "bind"), bind
 
 
-def _backend_values(name: str, pool: Document, key: str) -> Iterator[tuple[Location, object]]:
-    for position, backend in enumerate(_list(pool.get("backends"))):
-        if isinstance(backend, Mapping):
-            yield ("pool", name, "backends", position, key), backend.get(key)
+def _backend_values(name: str, pool: Document, key: str) -> Iterator[tuple[Location, str]]:
+    """The value of `key` in each backend of the pool `name` that has it."""
+    backends = pool.get("backends")
+    for position, backend in enumerate(backends if isinstance(backends, list) else []):
+        if isinstance(backend, Mapping) and isinstance(value := backend.get(key), str):
+            yield ("pool", name, "backends", position, key), value
 
 
-def _duplicates(values: Iterator[tuple[Location, object]]) -> Iterator[Problem]:
-    """A problem for each string that an earlier location has already; port 0 is another port each time."""
+def _duplicates(values: Iterator[tuple[Location, str]]) -> Iterator[Problem]:
+    """A problem for each value that an earlier location has already; port 0 is another port each time."""
     first: dict[str, Location] = {}
     for location, value in values:
-        if not isinstance(value, str) or value.endswith(":0"):
-            continue
-        if value in first:
+        if value in first and not value.endswith(":0"):
             yield Problem(full_name(location), f"{value!r} is taken by {full_name(first[value])}")
         first.setdefault(value, location)
 
@@ -74,11 +77,9 @@ def _check_keys(name: str, pool: Document) -> Iterator[Problem]:
         return
     where: Location = ("pool", name, "check")
     if check.get("kind") in ("none", "tcp"):
-        for key in (key for key in _HTTP_CHECK_KEYS if key in check):
-            yield Problem(full_name((*where, key)), 'has a meaning only with kind = "http"')
+        useless = [(*where, key) for key in _HTTP_CHECK_KEYS if key in check]
+        useless += [location for location, _ in _backend_values(name, pool, "check_url")]
+        for location in useless:
+            yield Problem(full_name(location), 'has a meaning only with kind = "http"')
     elif "url" in check and "path" in check:
         yield Problem(full_name((*where, "path")), "has no meaning beside url, which holds the path")
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []

@@ -21,13 +21,12 @@ _TEXTS: Mapping[str, str] = MappingProxyType(
         "int_type": "must be a whole number",
         "bool_type": "must be true or false",
         "tuple_type": "must be a list",
-        "mapping_type": "must be a table",
+        "dict_type": "must be a table",
         "model_type": "must be a table",
         "literal_error": "must be {expected}",
         "greater_than": "must be more than {gt:g}",
         "greater_than_equal": "must be at least {ge}",
         "less_than_equal": "must be at most {le}",
-        "too_short": "needs at least one entry",
         "value_error": "{error}",
     }
 )

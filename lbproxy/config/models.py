@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -29,6 +29,8 @@ from pydantic import (
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address, Network
 from lbproxy.config.units import Duration, PositiveDuration, size_between
+
+_T = TypeVar("_T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -113,6 +115,13 @@ def _path_only(text: str) -> str:
     return _target(text)
 
 
+def _not_empty(entries: tuple[_T, ...]) -> tuple[_T, ...]:
+    # pydantic's own minimum counts the valid entries only, and would speak up beside what is wrong with the others.
+    if not entries:
+        raise ValueError("needs at least one entry")
+    return entries
+
+
 def _statuses(value: object) -> frozenset[int]:
     if not isinstance(value, list) or not value:
         raise ValueError('must be a list of statuses such as [200, "300-399"]')
@@ -182,7 +191,7 @@ class Listener(Table):
     accept_proxy_protocol_from: Networks = ()
     trust_forwarded_from: Networks = ()
     allow: Networks = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-    hosts: Annotated[tuple[Annotated[str, BeforeValidator(_served_host)], ...], Field(min_length=1)] = ()
+    hosts: Annotated[tuple[Annotated[str, BeforeValidator(_served_host)], ...], AfterValidator(_not_empty)] = ()
     deny_paths: tuple[Annotated[str, AfterValidator(_path_only)], ...] = ("/test-headers", "/test-iis")
     strip_headers: tuple[Annotated[str, AfterValidator(_strippable)], ...] = ()
     allow_underscores: StrictBool = False
@@ -227,7 +236,7 @@ class Check(Table):
 class Pool(Table):
     """[pool.NAME]: the set of backends that a listener forwards to."""
 
-    backends: Annotated[tuple[Backend, ...], Field(min_length=1)]
+    backends: Annotated[tuple[Backend, ...], AfterValidator(_not_empty)]
     tls: PoolTls = PoolTls()
     check: Check = Check()
     send_proxy_protocol: Literal["none", "v1", "v2"] = "none"

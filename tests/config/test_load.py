@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lbproxy.config import Config, load
+from lbproxy.errors import ConfigError
+
+EVERYTHING_WRONG = """
+server_url = "https://login.corp.example/login"
+workers = 4
+[listener.login]
+bnd = "0.0.0.0:443"
+pool = "conectors"
+max_header_size = "2MiB"
+[listener.login.tls]
+certificate = "${CERTIFICATES}/login.pem"
+client_ca = "users.pem"
+[pool.connectors]
+backends = [
+  { name = "c1", url = "http://10.0.0.11:4000/" },
+  { name = "c1", url = "http://10.0.0.12:4000/wsfed" },
+]
+[pool.connectors.check]
+interval = 2
+"""
+
+
+def test_a_sound_file(load_text: Callable[[str], Config], sound: str) -> None:
+    config = load_text(sound)
+    assert config.server_url == "https://login.corp.example"
+    assert list(config.listeners) == ["login"]
+    assert config.pools["connectors"].backends[0].url == "http://10.0.0.11:4000"
+
+
+def test_every_problem_is_reported_at_once(problems_of: Callable[[str], list[str]]) -> None:
+    assert sorted(problems_of(EVERYTHING_WRONG)) == [
+        "listener.login.bind: missing",
+        "listener.login.bnd: unknown key; did you mean bind?",
+        "listener.login.max_header_size: must be between 1KiB and 1MiB",
+        "listener.login.pool: there is no [pool.conectors]; the file has connectors",
+        "listener.login.tls.certificate: the environment variable CERTIFICATES is not set",
+        "listener.login.tls.client_ca: not supported yet",
+        "listener.login.tls.key: missing",
+        "pool.connectors.backends[1].name: 'c1' is taken by pool.connectors.backends[0].name",
+        "pool.connectors.backends[1].url: 'http://10.0.0.12:4000/wsfed' must end after the host and port, "
+        "without path or query",
+        'pool.connectors.check.interval: 2 is not a duration such as "500ms", "2s", "10m" or "1h"',
+        "server_url: 'https://login.corp.example/login' must end after the host and port, without path or query",
+        "workers: not supported yet",
+    ]
+
+
+def test_an_empty_file_says_what_is_needed(problems_of: Callable[[str], list[str]]) -> None:
+    assert problems_of("") == [
+        "listener: missing; at least one [listener.NAME] is needed",
+        "pool: missing; at least one [pool.NAME] is needed",
+        "server_url: missing",
+    ]
+
+
+def test_a_key_has_one_problem_at_a_time(problems_of: Callable[..., list[str]], sound: str) -> None:
+    """The unset variable also makes no URL, which is not worth a second line."""
+    assert problems_of(sound.replace("http://10.0.0.11:4000", "${C1}")) == [
+        "pool.connectors.backends[0].url: the environment variable C1 is not set"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a = 1\nb = \n", "line 2: Invalid value"),
+        ("a = 1\n[x\n", "line 2: Expected ']' at the end of a table declaration"),
+        ('a = "x', "line 1: Unterminated string"),
+        ("a = 1\nb = 2\na = 3\n", "line 3: a key or table that the file has already (Cannot overwrite a value)"),
+        ("a = 1\na = 3", "line 2: a key or table that the file has already (Cannot overwrite a value)"),
+        ("[x]\n\n[x]\n", "line 3: a key or table that the file has already (Cannot declare ('x',) twice)"),
+    ],
+)
+def test_broken_toml_has_a_line_number(text: str, problem: str, problems_of: Callable[[str], list[str]]) -> None:
+    assert problems_of(text) == [problem]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.toml")
+    assert str(caught.value) == f"{tmp_path}/none.toml: cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'a = "\xe9"')
+    with pytest.raises(ConfigError, match="cannot be read: byte 5 is not UTF-8"):
+        load(path)
+
+
+def test_variables_come_from_the_given_environment(load_text: Callable[..., Config], sound: str) -> None:
+    text = sound.replace("10.0.0.11", "${C1}").replace("127.0.0.1:8080", "${BIND-127.0.0.1:9090}")
+    config = load_text(text, C1="connector-1")
+    assert config.pools["connectors"].backends[0].url == "http://connector-1:4000"
+    assert str(config.listeners["login"].bind) == "127.0.0.1:9090"
+
+
+def test_the_default_environment_is_the_process_s(tmp_path: Path, sound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LBPROXY_TEST_BIND", "[::1]:9090")
+    path = tmp_path / "lbproxy.toml"
+    path.write_text(sound.replace("127.0.0.1:8080", "${LBPROXY_TEST_BIND}"))
+    assert str(load(path).listeners["login"].bind) == "[::1]:9090"
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, sound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "lbproxy.toml").write_text(
+        sound + 'tls.ca = "../ca.pem"\n[access_log]\npath = "log/access"\n[admin]\nbind = "unix:admin.sock"'
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("etc/lbproxy.toml"))
+    assert config.pools["connectors"].tls.ca == tmp_path / "etc" / ".." / "ca.pem"
+    assert config.access_log.path == tmp_path / "etc" / "log" / "access"
+    assert config.admin.bind.path == tmp_path / "etc" / "admin.sock"
+
+
+@pytest.mark.parametrize(
+    ("server_url", "host"),
+    [("https://Login.corp.example:8443", "login.corp.example"), ("http://[::1]:8080/", "[::1]")],
+)
+def test_hosts_default_to_that_of_server_url(
+    server_url: str, host: str, load_text: Callable[[str], Config], sound: str
+) -> None:
+    config = load_text(sound.replace("https://login.corp.example", server_url))
+    assert config.listeners["login"].hosts == (host,)
+    assert config.server_host == host
+
+
+def test_hosts_that_are_given_stand(load_text: Callable[[str], Config], sound: str) -> None:
+    text = sound.replace('bind = "127.0.0.1:8080"', 'bind = "127.0.0.1:8080"\nhosts = ["Other.example", "*"]')
+    assert load_text(text).listeners["login"].hosts == ("other.example", "*")
