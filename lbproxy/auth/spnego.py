@@ -1,0 +1,206 @@
+"""What an Authorization or WWW-Authenticate value is, as far as the rule of lanes (docs/lanes.md) needs to know.
+
+The tokens are RFC 4559's: base64 of a GSS-API token (RFC 2743 section 3.1), which is SPNEGO (RFC 4178), Kerberos
+without it (RFC 4121), or NTLM with no framing at all ([MS-NLMP] section 2.2.1). Only the first bytes are decoded: a
+ticket may be 64 KB, and everything that is looked at stands before it. Nothing here judges whether a token is true, and
+no bytes raise: what is not understood is UNKNOWN, and so never shares a connection.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64
+from collections.abc import Sequence
+from enum import Enum
+
+
+class Credential(Enum):
+    """What a request carries in Authorization."""
+
+    NONE = "none"
+    PER_REQUEST = "per-request"  # complete in itself, and says nothing of the connection
+    KERBEROS = "kerberos"  # a complete, fresh Kerberos token: good at any backend, then tied to the connection
+    NTLM = "ntlm"  # any of NTLM's three messages: tied to the connection
+    CONTINUATION = "continuation"  # a leg of an exchange of several: tied to the connection
+    UNKNOWN = "unknown"  # nothing that is known to be per-request, so it is taken to be tied to the connection
+
+    @property
+    def is_connection_token(self) -> bool:
+        """Whether the request makes its lane private and is sent to a backend at most once (rules 2 and 6)."""
+        return self is not Credential.NONE and self is not Credential.PER_REQUEST
+
+
+class Challenge(Enum):
+    """What a response says of Negotiate and NTLM in WWW-Authenticate."""
+
+    NONE = "none"
+    OFFER = "offer"  # the scheme's bare name
+    TOKEN = "token"  # with a 401 a leg of an exchange; with success the proof of the server (RFC 4559 section 5)
+
+
+# Of IANA's "HTTP Authentication Schemes", those whose every request proves itself, in one leg; and AWS's, which signs
+# each request. Left out on purpose: Mutual (RFC 8120) and SCRAM-* (RFC 7804) take several legs, and one instance holds
+# what is between them; Concealed (RFC 9729) signs the TLS connection; Negotiate violates HTTP by being
+# connection-oriented, as the registry says. One left out by mistake costs a lane, one put in by mistake an identity.
+PER_REQUEST_SCHEMES = frozenset(
+    b"basic bearer digest dpop gnap hoba oauth privatetoken vapid aws4-hmac-sha256".split()  # in lower case
+)
+
+
+def classify(authorization: bytes | None) -> Credential:
+    """What the whole value of a request's one Authorization line is; None means that there is no such line."""
+    if authorization is None:
+        return Credential.NONE
+    scheme, _, token = authorization.partition(b" ")
+    scheme = scheme.lower()  # RFC 9110 section 11.1
+    if scheme in PER_REQUEST_SCHEMES:
+        return Credential.PER_REQUEST
+    if scheme == b"ntlm":
+        return Credential.NTLM
+    if scheme != b"negotiate":
+        return Credential.UNKNOWN
+    try:
+        return _negotiate(token.strip(b" "))
+    except ValueError:
+        return Credential.UNKNOWN
+
+
+# The name anywhere is enough to be an offer, even inside a quoted string: one seen too often costs a lane, one missed
+# costs an identity. For the same reason lists are not taken apart: `Basic realm="x, Negotiate", NTLM` needs no care.
+_SCHEME = re.compile(rb"negotiate|ntlm", re.IGNORECASE)
+_SCHEME_AND_TOKEN = re.compile(rb"(?:^|[,\s])(?i:negotiate|ntlm)[ \t]++[A-Za-z0-9._~+/-]++=*+[ \t]*+(?:,|$)")
+
+
+def challenge(values: Sequence[bytes]) -> Challenge:
+    """What a response's WWW-Authenticate values (one a line; each may be a list) say of Negotiate and NTLM."""
+    found = Challenge.NONE
+    for value in values:
+        if _SCHEME_AND_TOKEN.search(value):
+            return Challenge.TOKEN
+        if _SCHEME.search(value):
+            found = Challenge.OFFER
+    return found
+
+
+# --- the token. Tags and identifiers are compared in their DER encoding (X.690 section 8.1).
+
+_SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"  # 1.3.6.1.5.5.2
+_KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # 1.2.840.113554.1.2.2
+_KERBEROS_MICROSOFT = b"\x06\x09\x2a\x86\x48\x82\xf7\x12\x01\x02\x02"  # 1.2.840.48018.1.2.2, [MS-SPNG] section 1.9
+_AP_REQ_TOKEN = b"\x01\x00"  # TOK_ID, RFC 4121 section 4.1
+_AP_REQ_START = b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e"  # pvno 5, msg-type 14: RFC 4120 section 5.5.1
+_NTLM = b"NTLMSSP\0"  # [MS-NLMP] section 2.2.1
+
+_GSS_INITIAL, _AP_REQ, _SEQUENCE, _OCTETS = 0x60, 0x6E, 0x30, 0x04
+_FIELD_0, _FIELD_1, _FIELD_2 = 0xA0, 0xA1, 0xA2
+
+_LOOKED_AT = 512  # characters of base64. Five mechanisms, all lengths and both identifiers are under 200 bytes
+
+
+class _Token:
+    """The first bytes of a token, and the length of the whole. ValueError is raised for all that is malformed."""
+
+    __slots__ = ("head", "length")
+
+    def __init__(self, token68: bytes) -> None:
+        """`token68` must be base64 with its padding (RFC 4648 section 4), as RFC 4559 section 4.2 has it."""
+        if len(token68) % 4:
+            raise ValueError("base64 without its padding")
+        self.head = a2b_base64(token68[:_LOOKED_AT], strict_mode=True)  # binascii.Error is a ValueError
+        self.length = len(token68) // 4 * 3 - token68.count(b"=", -2)
+
+    def tag(self, at: int, end: int) -> int:
+        """The tag of the element at `at`, or -1 at `end`, where there is none."""
+        if at == end:
+            return -1
+        if at >= len(self.head):
+            raise ValueError("further on than tokens are looked at")
+        return self.head[at]
+
+    def enter(self, tag: int, at: int, end: int) -> tuple[int, int]:
+        """Where the content of the element at `at` starts and ends; it must have `tag` and end by `end`."""
+        head = self.head
+        start = at + 2
+        if start > end or start > len(head) or head[at] != tag:
+            raise ValueError("another element than expected, or none in sight")
+        size = head[at + 1]
+        if size > 0x80:  # the long form: so many bytes of length follow
+            start += size - 0x80
+            size = int.from_bytes(head[at + 2 : start])
+        elif size == 0x80:
+            raise ValueError("the indefinite length, which DER does not have")
+        if start > len(head) or start + size > end:
+            raise ValueError("longer than what it is in")
+        return start, start + size
+
+    def fill(self, tag: int, at: int, end: int) -> int:
+        """Where the content of the element at `at` starts; it must have `tag` and end at `end` exactly."""
+        start, stop = self.enter(tag, at, end)
+        if stop != end:
+            raise ValueError("shorter than what it is in")
+        return start
+
+    def has(self, what: bytes, at: int) -> bool:
+        return self.head.startswith(what, at)
+
+
+def _negotiate(token68: bytes) -> Credential:
+    """The token of the scheme Negotiate."""
+    token = _Token(token68)
+    end = token.length
+    if token.has(_NTLM, 0):
+        return Credential.NTLM
+    if token.tag(0, end) == _FIELD_1:
+        return _response(token, token.fill(_FIELD_1, 0, end), end)
+    at = token.fill(_GSS_INITIAL, 0, end)
+    if not token.has(_SPNEGO, at):
+        return _kerberos(token, 0, end)
+    at += len(_SPNEGO)
+    return _init(token, token.fill(_FIELD_0, at, end), end)
+
+
+def _init(token: _Token, at: int, end: int) -> Credential:
+    """NegTokenInit (RFC 4178 section 4.2.1): mechTypes [0], reqFlags [1] or not, mechToken [2] or not, ...
+
+    The mechToken is for the first of mechTypes. Without one the server chooses first, so legs are to come.
+    """
+    at = token.fill(_SEQUENCE, at, end)
+    types, at = token.enter(_FIELD_0, at, end)
+    first_type = token.fill(_SEQUENCE, types, at)
+    if token.tag(at, end) == _FIELD_1:
+        _, at = token.enter(_FIELD_1, at, end)
+    if token.tag(at, end) != _FIELD_2:
+        return Credential.CONTINUATION
+    at, end = token.enter(_FIELD_2, at, end)
+    at = token.fill(_OCTETS, at, end)
+    if token.has(_NTLM, at):
+        return Credential.NTLM
+    if token.has(_KERBEROS, first_type) or token.has(_KERBEROS_MICROSOFT, first_type):
+        return _kerberos(token, at, end)
+    return Credential.UNKNOWN
+
+
+def _response(token: _Token, at: int, end: int) -> Credential:
+    """NegTokenResp (RFC 4178 section 4.2.2): negState [0], supportedMech [1], responseToken [2], ..., all optional."""
+    at = token.fill(_SEQUENCE, at, end)
+    for field in (_FIELD_0, _FIELD_1):
+        if token.tag(at, end) == field:
+            _, at = token.enter(field, at, end)
+    if token.tag(at, end) == _FIELD_2:
+        at, end = token.enter(_FIELD_2, at, end)
+        if token.has(_NTLM, token.fill(_OCTETS, at, end)):
+            return Credential.NTLM
+    return Credential.CONTINUATION
+
+
+def _kerberos(token: _Token, at: int, end: int) -> Credential:
+    """The framed AP-REQ that opens a Kerberos exchange (RFC 4121 section 4.1), all of it.
+
+    Others of the mechanism's tokens (user-to-user, DCE style without framing) take several legs: UNKNOWN.
+    """
+    at = token.fill(_GSS_INITIAL, at, end)
+    start = _KERBEROS + _AP_REQ_TOKEN
+    if not token.has(start, at):
+        return Credential.UNKNOWN
+    at = token.fill(_SEQUENCE, token.fill(_AP_REQ, at + len(start), end), end)
+    return Credential.KERBEROS if token.has(_AP_REQ_START, at) else Credential.UNKNOWN
