@@ -18,8 +18,9 @@ from cryptography.x509.oid import NameOID
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """Every certificate in the file at `path`, in its order; at least one."""
+    data = _read(path)
     try:
-        return x509.load_pem_x509_certificates(_read(path))
+        return x509.load_pem_x509_certificates(data)
     except ValueError as error:
         raise ValueError(f"{path} holds no usable PEM certificate") from error
 

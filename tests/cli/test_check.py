@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trustme
+from click.testing import CliRunner, Result
+
+from lbproxy.cli import main
+
+REFERENCE = Path(__file__).parents[2] / "config" / "lbproxy.toml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """config/lbproxy.toml with the certificate and key that it names, and a socket below the test's directory."""
+    path = tmp_path / "lbproxy.toml"
+    path.write_text(REFERENCE.read_text().replace('#bind = "unix:/run/lbproxy/', 'bind = "unix:'))
+    leaf = trustme.CA().issue_cert("login.corp.example", common_name="login")
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "login.pem").write_bytes(leaf.cert_chain_pems[0].bytes())
+    (tmp_path / "certs" / "login.key").write_bytes(leaf.private_key_pem.bytes())
+    return path
+
+
+def check(path: Path) -> Result:
+    return CliRunner(env={"COLUMNS": "160"}).invoke(main, ["check", "-c", str(path)], catch_exceptions=False)
+
+
+def rows(output: str) -> list[list[str]]:
+    """The cells of every table in the output."""
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in output.splitlines() if "│" in line]
+
+
+def test_a_sound_file_has_a_summary(file: Path) -> None:
+    result = check(file)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{file} is fit to run; it serves https://login.corp.example\n")
+    found = rows(result.stdout)
+    assert ["login", "0.0.0.0:443", "http", "1.2+", "connectors", "login.corp.example"] in found
+    assert ["connectors", "c1", "http://10.0.0.11:4000", "GET http://10.0.0.11:4000/"] in found
+    where, subject, _, days = found[-1]
+    assert (where, subject) == ("listener.login.tls.certificate", "login")
+    assert int(days) > 14
+
+
+def test_an_address_in_brackets_is_no_markup(file: Path) -> None:
+    file.write_text(file.read_text().replace("0.0.0.0:443", "[::]:443").replace("https://10.0.0.12", "http://[fe::1]"))
+    found = rows(check(file).stdout)
+    assert "[::]:443" in found[0]
+    assert ["connectors", "c2", "http://[fe::1]:4000", "GET http://[fe::1]:4000/"] in found
+
+
+def test_every_problem_of_the_file_is_printed(file: Path) -> None:
+    file.write_text(file.read_text().replace("0.0.0.0:443", "443").replace("#interval =", "intervall ="))
+    result = check(file)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        f"{file}: listener.login.bind: '443' is not host:port, [v6]:port or unix:PATH",
+        f"{file}: pool.connectors.check.intervall: unknown key; did you mean interval?",
+    ]
+
+
+def test_every_problem_of_what_it_names_is_printed(file: Path) -> None:
+    (file.parent / "certs" / "login.pem").write_text("junk")
+    (file.parent / "certs" / "login.key").unlink()
+    result = check(file)
+    assert (result.exit_code, result.stdout) == (1, "")
+    certs = file.parent / "certs"
+    assert result.stderr.splitlines() == [
+        f"{file}: listener.login.tls.certificate: {certs}/login.pem holds no usable PEM certificate",
+        f"{file}: listener.login.tls.key: {certs}/login.key: No such file or directory",
+    ]
+
+
+def test_a_warning_does_not_fail(file: Path) -> None:
+    file.write_text(file.read_text().replace("https://login.corp.example", "https://sso.corp.example"))
+    result = check(file)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"{file}: listener.login.tls.certificate: warning: "
+        "the certificate of login is not for sso.corp.example (server_url)\n"
+    )
+    assert "is fit to run" in result.stdout
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    result = check(tmp_path / "none.toml")
+    assert result.exit_code == 1
+    assert result.stderr == f"{tmp_path}/none.toml: cannot be read: No such file or directory\n"
+
+
+def test_the_default_file_is_in_etc() -> None:
+    assert "/etc/lbproxy/lbproxy.toml" in CliRunner().invoke(main, ["check", "--help"]).output
