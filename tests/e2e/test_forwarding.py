@@ -1,0 +1,192 @@
+"""Requests and answers pass through: connections, versions, pipelining, order."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from .backend import Lane, answer, serve
+from .client import HOST, request
+from .conftest import Backends, Balance
+from .tls import Authority
+
+
+async def echo_target(lane: Lane) -> None:
+    """Answers every request with its own target."""
+    while seen := await lane.request():
+        await lane.send(answer(seen.target))
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_request_and_its_answer_pass(backends: Backends, balance: Balance, tls: bool) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend, tls=tls)
+    response = await balancer.ask("/wsfed?wa=wsignin1.0&x=%2F%zz", "GET", "Accept: */*")
+    assert (response.status, response.body) == (200, b"c1")
+    [seen] = backend.requests
+    assert (seen.method, seen.target) == (b"GET", b"/wsfed?wa=wsignin1.0&x=%2F%zz")
+    assert seen.get("host") == HOST.encode()
+    assert seen.get("accept") == b"*/*"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"])
+async def test_methods_pass(backends: Backends, balance: Balance, method: str) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend)
+    assert (await balancer.ask("/", method)).status == 200
+    assert backend.requests[0].method == method.encode()
+
+
+async def test_options_of_the_whole_server_passes(backends: Backends, balance: Balance) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend)
+    assert (await balancer.ask("*", "OPTIONS")).status == 200
+    assert backend.requests[0].target == b"*"
+
+
+async def test_a_kept_connection_serves_many_requests(backends: Backends, balance: Balance) -> None:
+    [backend] = await backends(echo_target)
+    balancer = await balance(backend)
+    async with await balancer.connect() as client:
+        for number in range(20):
+            assert (await client.ask(f"/{number}")).body == f"/{number}".encode()
+    assert len(backend.lanes) == 1
+
+
+async def test_connection_close_is_honoured(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    async with await balancer.connect() as client:
+        response = await client.ask("/", "GET", "Connection: close")
+        assert response.closes
+        await client.closed()
+
+
+async def test_http_1_0_closes_after_the_answer(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    async with await balancer.connect() as client:
+        await client.send(request(version="HTTP/1.0"))
+        response = await client.response()
+        assert (response.status, response.body, response.closes) == (200, b"c1", True)
+        await client.closed()
+
+
+async def test_http_1_0_keeps_alive_when_asked(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    async with await balancer.connect() as client:
+        for _ in range(3):
+            await client.send(request("/", "GET", "Connection: keep-alive", version="HTTP/1.0"))
+            response = await client.response()
+            assert (response.status, response.body) == (200, b"c1")
+            assert b"keep-alive" in response.tokens("connection")
+
+
+async def test_the_backend_closing_its_lane_does_not_close_the_client(backends: Backends, balance: Balance) -> None:
+    async def one_each(lane: Lane) -> None:
+        await lane.request()
+        await lane.send(answer(b"once", "Connection: close"))
+
+    [backend] = await backends(one_each)
+    balancer = await balance(backend)
+    async with await balancer.connect() as client:
+        for _ in range(5):
+            response = await client.ask()
+            assert (response.body, response.closes) == (b"once", False)
+    assert [len(lane.requests) for lane in backend.lanes] == [1] * 5
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_pipelined_requests_are_answered_in_order(backends: Backends, balance: Balance, tls: bool) -> None:
+    balancer = await balance(*await backends(echo_target, echo_target, echo_target), tls=tls)
+    async with await balancer.connect() as client:
+        await client.send(b"".join(request(f"/{number}") for number in range(50)))
+        for number in range(50):
+            assert (await client.response()).body == f"/{number}".encode()
+
+
+async def test_a_slow_first_answer_keeps_its_place(backends: Backends, balance: Balance) -> None:
+    release = asyncio.Event()
+
+    async def slow(lane: Lane) -> None:
+        while seen := await lane.request():
+            if seen.target == b"/slow":
+                await release.wait()
+            await lane.send(answer(seen.target))
+
+    first, second = await backends(slow, slow)
+    balancer = await balance(first, second)
+    async with await balancer.connect() as client:
+        await client.send(request("/slow") + request("/quick") + request("/last"))
+        await asyncio.wait(
+            [asyncio.ensure_future(one.until(lambda one=one: one.requests)) for one in (first, second)],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        async with await balancer.connect() as other:
+            assert (await other.ask("/other")).body == b"/other"
+        release.set()
+        assert [(await client.response()).body for _ in range(3)] == [b"/slow", b"/quick", b"/last"]
+        await second.until(lambda: second.requests)
+
+
+async def test_a_request_after_a_body_in_the_same_write(backends: Backends, balance: Balance) -> None:
+    [backend] = await backends(echo_target)
+    balancer = await balance(backend)
+    async with await balancer.connect() as client:
+        await client.send(request("/1", "POST", body=b"GET /no HTTP/1.1\r\n\r\n") + request("/2"))
+        assert [(await client.response()).body for _ in range(2)] == [b"/1", b"/2"]
+    assert backend.requests[0].body == b"GET /no HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_request_cut_anywhere_means_the_same(backends: Backends, balance: Balance, tls: bool) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend, tls=tls)
+    whole = request("/cut", "POST", "Accept: */*", "Connection: keep-alive", body=b"12345")
+    async with await balancer.connect() as client:
+        for offset in range(1, len(whole)):
+            await client.send(whole[:offset], whole[offset:])
+            assert (await client.response()).body == b"c1"
+        await client.send(*(whole[at : at + 1] for at in range(len(whole))))
+        assert (await client.response()).body == b"c1"
+    assert {seen.raw for seen in backend.requests} == {backend.requests[0].raw}
+    assert {seen.body for seen in backend.requests} == {b"12345"}
+
+
+async def test_an_answer_cut_anywhere_means_the_same(backends: Backends, balance: Balance) -> None:
+    whole = answer(b"hello", "Content-Type: text/plain", "Set-Cookie: a=b")
+    offsets = iter(range(1, len(whole)))
+
+    async def cut(lane: Lane) -> None:
+        while await lane.request():
+            offset = next(offsets)
+            await lane.send(whole[:offset], whole[offset:])
+
+    balancer = await balance(*await backends(cut))
+    async with await balancer.connect() as client:
+        seen = {(await client.ask()).raw for _ in range(1, len(whole))}
+    assert len(seen) == 1
+
+
+async def test_a_client_that_half_closes_gets_its_answer(backends: Backends, balance: Balance) -> None:
+    async def answers_late(lane: Lane) -> None:
+        await lane.request()
+        await lane.send(b"HTTP/1.1 200 OK\r\n", b"Content-Length: 4\r\n\r\n", b"late")
+
+    balancer = await balance(*await backends(answers_late))
+    async with await balancer.connect() as client:
+        await client.send(request())
+        client.half_close()
+        assert (await client.response()).body == b"late"
+        await client.closed()
+
+
+async def test_https_backends_are_verified_and_used(
+    backends: Backends, balance: Balance, authority: Authority, directory: Path
+) -> None:
+    [backend] = await backends(serve, tls=authority.server_context("connector.test"))
+    tls = {"ca": str(authority.write_ca(directory / "ca.pem")), "server_name": "connector.test"}
+    balancer = await balance(backend, pool={"tls": tls})
+    async with await balancer.connect() as client:
+        assert [(await client.ask()).body for _ in range(3)] == [b"c1"] * 3
+    assert len(backend.lanes) == 1

@@ -1,0 +1,224 @@
+"""Nobody is ever answered as somebody else: the rule of lanes against backends that keep identity on connections."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import pytest
+
+from .backend import Lane, ScriptedBackend, answer
+from .client import Client, request
+from .conftest import Backends, Balance
+
+KRB5 = bytes.fromhex("06092a864886f712010202")
+SPNEGO = bytes.fromhex("06062b0601050502")
+
+
+def kerberos_token(user: str) -> str:
+    """What a browser sends: a GSS-API token (RFC 2743 section 3.1) of the krb5 mechanism, with the name as AP-REQ."""
+    inner = KRB5 + b"\x01\x00" + b"\x6e" + bytes([len(user)]) + user.encode()
+    return base64.b64encode(b"\x60" + bytes([len(inner)]) + inner).decode()
+
+
+def ntlm_token(kind: int, user: str = "") -> str:
+    """An NTLM message (MS-NLMP section 2.2) of type 1, 2 or 3."""
+    return base64.b64encode(b"NTLMSSP\0" + kind.to_bytes(4, "little") + bytes(24) + user.encode()).decode()
+
+
+def user_of(token: bytes) -> bytes:
+    """The name that the two functions above put into a token."""
+    raw = base64.b64decode(token)
+    return raw[36:] if raw.startswith(b"NTLMSSP\0") else raw[2 + len(KRB5) + 4 :]
+
+
+async def binds(lane: Lane) -> None:
+    """Keeps the identity of a connection once a token was shown on it, as IIS and mod_auth_gssapi may do."""
+    user = b""
+    while seen := await lane.request():
+        scheme, _, token = (seen.get("authorization") or b"").partition(b" ")
+        if scheme == b"Negotiate":
+            user = user_of(token)
+        if user:
+            await lane.send(answer(user, "X-Backend: " + lane.backend.name))
+        else:
+            await lane.send(answer(b"who?", "WWW-Authenticate: Negotiate", status="401 Unauthorized"))
+
+
+async def ntlm(lane: Lane) -> None:
+    """NTLM over two legs; a leg that comes over another connection is refused for good."""
+    user, challenged = b"", False
+    while seen := await lane.request():
+        scheme, _, token = (seen.get("authorization") or b"").partition(b" ")
+        kind = base64.b64decode(token)[8] if token else 0
+        offer = f"WWW-Authenticate: {scheme.decode() or 'NTLM'}"
+        if kind == 1:
+            challenged = True
+            await lane.send(answer(b"", f"{offer} {ntlm_token(2)}", status="401 Unauthorized"))
+        elif kind == 3 and not challenged:
+            await lane.send(answer(b"wrong connection", status="403 Forbidden"))
+        elif kind == 3 or user:
+            user = user_of(token) if kind else user
+            await lane.send(answer(user, "X-Backend: " + lane.backend.name))
+        else:
+            await lane.send(answer(b"who?", offer, status="401 Unauthorized"))
+
+
+async def strangers_get_nothing(client: Client, count: int) -> None:
+    for _ in range(count):
+        response = await client.ask("/stranger")
+        assert (response.status, response.body) == (401, b"who?")
+
+
+async def is_answered(client: Client, user: str, *lines: str) -> None:
+    response = await client.ask(f"/{user}", "GET", *lines)
+    assert (response.status, response.body) == (200, user.encode())
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("first", ["401 first", "token first"])
+async def test_strangers_never_meet_a_victims_lane(
+    backends: Backends, balance: Balance, first: str, count: int, tls: bool
+) -> None:
+    """In their defaults nginx, Envoy and Caddy answer 90 of 90 as the victim, and HAProxy 29 of 30 as somebody else."""
+    balancer = await balance(*await backends(*[binds] * count), tls=tls)
+    async with await balancer.connect() as stranger:
+        for number in range(30):
+            async with await balancer.connect() as victim:
+                user = f"user{number}"
+                if first == "401 first":
+                    assert (await victim.ask()).status == 401
+                await is_answered(victim, user, f"Authorization: Negotiate {kerberos_token(user)}")
+                await strangers_get_nothing(stranger, 1)
+                async with await balancer.connect() as another:
+                    await strangers_get_nothing(another, 1)
+                await is_answered(victim, user)
+            await strangers_get_nothing(stranger, 1)
+
+
+async def test_victims_at_the_same_time_stay_themselves(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(binds, binds, binds))
+
+    async def victim(user: str) -> None:
+        async with await balancer.connect() as client:
+            for _ in range(10):
+                await is_answered(client, user, f"Authorization: Negotiate {kerberos_token(user)}")
+                await is_answered(client, user)
+
+    await asyncio.gather(*(victim(f"user{number}") for number in range(30)))
+
+
+async def test_fresh_tickets_of_one_connection_are_spread(backends: Backends, balance: Balance) -> None:
+    """Rule 4: each goes to the next backend; a request without a token follows the lane authenticated last."""
+    members = await backends(binds, binds, binds)
+    balancer = await balance(*members)
+    async with await balancer.connect() as client:
+        for number in range(30):
+            response = await client.ask("/", "GET", f"Authorization: Negotiate {kerberos_token(f'user{number}')}")
+            assert response.body == f"user{number}".encode()
+            follower = await client.ask("/")
+            assert (follower.body, follower.get("x-backend")) == (response.body, response.get("x-backend"))
+    assert [len(member.requests) for member in members] == [20, 20, 20]
+    assert [len(member.lanes) for member in members] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_private_lane_ends_with_its_owner(backends: Backends, balance: Balance, how: str) -> None:
+    [backend] = await backends(binds)
+    balancer = await balance(backend)
+    client = await balancer.connect()
+    await is_answered(client, "alice", f"Authorization: Negotiate {kerberos_token('alice')}")
+    assert (await balancer.backends())["c1"]["private_lanes"] == 1
+    if how == "reset":
+        client.reset()
+    await client.close()
+    await backend.until(lambda: backend.lanes[0].ended.is_set())
+    [record] = await balancer.accessed(target="/alice")
+    assert record["lane"] == "private"
+
+
+@pytest.mark.parametrize("challenge", ["Negotiate", "NTLM", "negotiate", "Negotiate oYG2"])
+async def test_a_challenge_makes_a_lane_private(backends: Backends, balance: Balance, challenge: str) -> None:
+    async def challenges(lane: Lane) -> None:
+        while await lane.request():
+            await lane.send(answer(b"", f"WWW-Authenticate: {challenge}", status="401 Unauthorized"))
+
+    [backend] = await backends(challenges)
+    balancer = await balance(backend)
+    for number in range(3):
+        assert (await balancer.ask()).status == 401
+        await backend.until(lambda number=number: len(backend.lanes) == number + 1 and not backend.open_lanes)
+
+
+@pytest.mark.parametrize(
+    "value", ["Negotiate AAAA", "NTLM TlRMTVNTUAABAAAA", "nEgOtIaTe AAAA", "Unknown x", "Negotiate", "Kerberos x", "x"]
+)
+async def test_a_scheme_that_may_bind_makes_a_lane_private(backends: Backends, balance: Balance, value: str) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend)
+    for _ in range(3):
+        async with await balancer.connect() as client:
+            assert (await client.ask("/", "GET", f"Authorization: {value}")).status == 200
+    assert [len(lane.requests) for lane in backend.lanes] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("value", ["Basic YTpi", "Bearer abc", 'Digest username="a"', "basic YTpi"])
+async def test_schemes_for_one_request_share_a_lane(backends: Backends, balance: Balance, value: str) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend)
+    for _ in range(3):
+        async with await balancer.connect() as client:
+            assert (await client.ask("/", "GET", f"Authorization: {value}")).status == 200
+    assert [len(lane.requests) for lane in backend.lanes] == [3]
+    assert {record["lane"] for record in await balancer.accessed(3)} == {"shared"}
+
+
+@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
+async def test_ntlm_stays_on_its_lane(backends: Backends, balance: Balance, scheme: str) -> None:
+    balancer = await balance(*await backends(ntlm, ntlm, ntlm))
+
+    async def user(name: str) -> None:
+        async with await balancer.connect() as client:
+            assert (await client.ask()).status == 401
+            first = await client.ask("/", "GET", f"Authorization: {scheme} {ntlm_token(1)}")
+            assert first.get("www-authenticate") == f"{scheme} {ntlm_token(2)}".encode()
+            await is_answered(client, name, f"Authorization: {scheme} {ntlm_token(3, name)}")
+            for _ in range(5):
+                await is_answered(client, name)
+
+    await asyncio.gather(*(user(f"user{number}") for number in range(30)))
+
+
+async def test_a_lane_that_dies_in_an_exchange_ends_its_client(backends: Backends, balance: Balance) -> None:
+    """Rule 5: the client must start again cleanly, so it may not go on over this connection."""
+
+    async def dies(lane: Lane) -> None:
+        await lane.request()
+        await lane.send(answer(b"", f"WWW-Authenticate: NTLM {ntlm_token(2)}", status="401 Unauthorized"))
+        await lane.request()
+        lane.reset()
+
+    members: list[ScriptedBackend] = await backends(dies, dies)
+    balancer = await balance(*members)
+    async with await balancer.connect() as client:
+        assert (await client.ask("/", "GET", f"Authorization: NTLM {ntlm_token(1)}")).status == 401
+        await client.send(request("/", "GET", f"Authorization: NTLM {ntlm_token(3, 'alice')}"))
+        rest = await client.rest()
+        assert not rest.startswith(b"HTTP/1.1 200")
+    assert sum(len(member.requests) for member in members) == 2
+
+
+async def test_no_log_ever_holds_a_credential(backends: Backends, balance: Balance) -> None:
+    secrets = ["c2VjcmV0", "TlRMTVNTUAABAAAAsecret", "oYG2secret", "chocolate"]
+    [backend] = await backends(binds)
+    balancer = await balance(backend)
+    for value in (f"Basic {secrets[0]}", f"NTLM {secrets[1]}", f"Bogus {secrets[2]}"):
+        assert (await balancer.ask("/", "GET", f"Authorization: {value}", f"Cookie: {secrets[3]}")).status == 401
+    bad = request("/", "GET", *[f"Authorization: {secrets[0]}"] * 2, f"Cookie: {secrets[3]}")
+    async with await balancer.connect() as client:
+        await client.send(bad)
+        assert (await client.response()).status == 400
+    await balancer.accessed(4)
+    everything = "\n".join([*balancer.log, *map(str, balancer.access)])
+    assert not [secret for secret in secrets if secret in everything]
