@@ -18,15 +18,16 @@ FROM ${BASE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libgssapi-krb5-2 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lbproxy \
+ && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lbproxy \
  && install -d /etc/lbproxy \
  && install -d -o lbproxy -g lbproxy -m 0750 /run/lbproxy
 COPY --from=builder /opt/lbproxy /opt/lbproxy
 ENV PATH=/opt/lbproxy/bin:$PATH PYTHONUNBUFFERED=1
-USER lbproxy
+# By number, so that Kubernetes' runAsNonRoot can see that it is not root.
+USER 10001:10001
 STOPSIGNAL SIGTERM
 # The admin socket of the default configuration. A health check keeps what it prints: nothing, unless it fails.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
     CMD lbproxy status --admin unix:/run/lbproxy/admin.sock >/dev/null
 ENTRYPOINT ["lbproxy"]
 CMD ["run", "-c", "/etc/lbproxy/lbproxy.toml"]
