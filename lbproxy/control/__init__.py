@@ -1,0 +1,12 @@
+"""The control plane: everything that is not users' bytes.
+
+snapshot    the one view of a running balancer, a plain JSON-able dictionary, that all of the following read
+probes      active health checks, one task a backend
+metrics     the snapshot as Prometheus metrics
+admin       the snapshot over a Unix socket or loopback HTTP
+access_log  one JSON object a request
+log         what the balancer itself has to say, one line an event
+
+This package is given plain data and callables. It never imports the data path, the processes or the
+configuration; `lbproxy.process` introduces them to each other.
+"""

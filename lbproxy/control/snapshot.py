@@ -1,0 +1,96 @@
+"""The one view of a running balancer: what `/status`, `/metrics`, `/readyz` and `lbproxy status` read.
+
+A snapshot is made of what JSON can hold, so it crosses a socket as it is. Counters count since the start of the
+balancer and never go down. `reason` and the keys of `refused` and `ends` are labels of `lbproxy.reasons.TABLE`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class ProbeView(TypedDict):
+    """The last finished probe of a backend."""
+
+    ok: bool
+    detail: str
+    took_seconds: float
+    age_seconds: float
+
+
+class BackendView(TypedDict):
+    """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on."""
+
+    name: str
+    url: str
+    state: Literal["new", "up", "down"]
+    draining: bool
+    in_rotation: bool
+    since_seconds: float
+    reason: str | None
+    reason_text: str | None
+    detail: str
+    requests: int
+    active: int
+    errors: int
+    ejections: int
+    lanes_opened: int
+    connect_failures: int
+    retried_from: int
+    idle_lanes: int
+    private_lanes: int
+    responses: dict[str, int]  # by status class: "1xx" to "5xx"
+    probe: ProbeView | None
+
+
+class PoolView(TypedDict):
+    """One pool: how it is checked, what it does when every backend is down, and its backends."""
+
+    name: str
+    check: str
+    when_all_down: str
+    backends: list[BackendView]
+
+
+class ListenerView(TypedDict):
+    """One listener. `connections` are open now, `accepted` is how many were ever accepted."""
+
+    name: str
+    bind: str
+    mode: str
+    tls: bool
+    pool: str
+    connections: int
+    accepted: int
+    requests: int
+    refused: dict[str, int]
+
+
+class Durations(TypedDict):
+    """How long requests took, in seconds, from the first byte of a head to the end of its answer."""
+
+    buckets: list[tuple[float, int]]  # (le, how many took at most that long); the one without a bound is `count`
+    count: int
+    sum: float
+
+
+class AccessLogView(TypedDict):
+    """Lines of the access log."""
+
+    written: int
+    dropped: int
+
+
+class Snapshot(TypedDict):
+    """Everything."""
+
+    version: str
+    pid: int
+    server_url: str
+    state: Literal["starting", "serving", "draining"]
+    uptime_seconds: float
+    listeners: list[ListenerView]
+    pools: list[PoolView]
+    ends: dict[str, int]
+    request_seconds: Durations
+    access_log: AccessLogView

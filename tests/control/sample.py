@@ -1,0 +1,107 @@
+"""What a running balancer might hand to the control plane: a snapshot, and a record for the access log."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
+
+
+def backend(name: str) -> BackendView:
+    """A healthy backend that has answered ten requests."""
+    return {
+        "name": name,
+        "url": f"http://10.0.0.1:4000/{name}",
+        "state": "up",
+        "draining": False,
+        "in_rotation": True,
+        "since_seconds": 200.0,
+        "reason": None,
+        "reason_text": None,
+        "detail": "",
+        "requests": 10,
+        "active": 1,
+        "errors": 2,
+        "ejections": 3,
+        "lanes_opened": 4,
+        "connect_failures": 5,
+        "retried_from": 6,
+        "idle_lanes": 7,
+        "private_lanes": 8,
+        "responses": {"1xx": 0, "2xx": 7, "3xx": 1, "4xx": 2, "5xx": 0},
+        "probe": {"ok": True, "detail": "401", "took_seconds": 0.003, "age_seconds": 1.5},
+    }
+
+
+def dead_backend(name: str) -> BackendView:
+    """A backend that refuses connections."""
+    return backend(name) | {
+        "state": "down",
+        "in_rotation": False,
+        "since_seconds": 12.0,
+        "reason": "connect_refused",
+        "reason_text": "the backend refused the connection",
+        "detail": "connection refused",
+        "probe": {"ok": False, "detail": "connection refused", "took_seconds": 0.001, "age_seconds": 0.2},
+    }
+
+
+def new_backend(name: str) -> BackendView:
+    """A backend that was not probed yet."""
+    return backend(name) | {"state": "new", "in_rotation": False, "requests": 0, "probe": None}
+
+
+def pool(name: str, *backends: BackendView) -> PoolView:
+    return {"name": name, "check": "http", "when_all_down": "try", "backends": list(backends)}
+
+
+def snapshot() -> Snapshot:
+    """One listener, three backends, one of them down."""
+    return {
+        "version": "0.1.0",
+        "pid": 4711,
+        "server_url": "https://login.corp.example",
+        "state": "serving",
+        "uptime_seconds": 7500.5,
+        "listeners": [
+            {
+                "name": "login",
+                "bind": "0.0.0.0:443",
+                "mode": "http",
+                "tls": True,
+                "pool": "connectors",
+                "connections": 12,
+                "accepted": 345,
+                "requests": 678,
+                "refused": {"not_allowed": 3, "misdirected": 6},
+            }
+        ],
+        "pools": [pool("connectors", backend("c1"), dead_backend("c2"), new_backend("c3"))],
+        "ends": {"done": 600, "client_gone": 2},
+        "request_seconds": {"buckets": [(0.005, 100), (0.5, 590)], "count": 602, "sum": 33.25},
+        "access_log": {"written": 602, "dropped": 4},
+    }
+
+
+class Made(NamedTuple):
+    """A record as the data path makes it."""
+
+    time: float = 1795246800.123
+    listener: str = "login"
+    client: str = "10.1.2.3:51234"
+    method: str = "GET"
+    target: str = "/wsfed?wa=wsignin1.0"
+    host: str = "login.corp.example"
+    protocol: str = "HTTP/1.1"
+    status: int = 200
+    bytes_in: int = 912
+    bytes_out: int = 4096
+    user_agent: str = "Mozilla/5.0 (X11)"
+    backend: str = "c1"
+    lane: str = "private"
+    reused: bool = True
+    tries: int = 2
+    connect_ms: float = -1.0
+    first_byte_ms: float = 2.1344
+    total_ms: float = 2.5
+    reason: str = "done"
