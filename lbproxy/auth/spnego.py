@@ -35,7 +35,7 @@ class Challenge(Enum):
 
     NONE = "none"
     OFFER = "offer"  # the scheme's bare name
-    TOKEN = "token"  # with a 401 a leg of an exchange; with success the proof of the server (RFC 4559 section 5)
+    TOKEN = "token"  # with a 401 a leg of an exchange; with success the proof of the server (RFC 4559)
 
 
 # Of IANA's "HTTP Authentication Schemes", those whose every request proves itself, in one leg; and AWS's, which signs
@@ -86,7 +86,7 @@ def challenge(values: Sequence[bytes]) -> Challenge:
 
 _SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"  # 1.3.6.1.5.5.2
 _KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # 1.2.840.113554.1.2.2
-_KERBEROS_MICROSOFT = b"\x06\x09\x2a\x86\x48\x82\xf7\x12\x01\x02\x02"  # 1.2.840.48018.1.2.2, [MS-SPNG] section 1.9
+_KERBEROS_MICROSOFT = b"\x06\x09\x2a\x86\x48\x82\xf7\x12\x01\x02\x02"  # 1.2.840.48018.1.2.2: Windows, [MS-SPNG]
 _AP_REQ_TOKEN = b"\x01\x00"  # TOK_ID, RFC 4121 section 4.1
 _AP_REQ_START = b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e"  # pvno 5, msg-type 14: RFC 4120 section 5.5.1
 _NTLM = b"NTLMSSP\0"  # [MS-NLMP] section 2.2.1
@@ -103,7 +103,7 @@ class _Token:
     __slots__ = ("head", "length")
 
     def __init__(self, token68: bytes) -> None:
-        """`token68` must be base64 with its padding (RFC 4648 section 4), as RFC 4559 section 4.2 has it."""
+        """`token68` must be base64 with its padding (RFC 4648 section 4), as RFC 4559 section 4 has it."""
         if len(token68) % 4:
             raise ValueError("base64 without its padding")
         self.head = a2b_base64(token68[:_LOOKED_AT], strict_mode=True)  # binascii.Error is a ValueError
@@ -121,7 +121,7 @@ class _Token:
         """Where the content of the element at `at` starts and ends; it must have `tag` and end by `end`."""
         head = self.head
         start = at + 2
-        if start > end or start > len(head) or head[at] != tag:
+        if start > len(head) or head[at] != tag:
             raise ValueError("another element than expected, or none in sight")
         size = head[at + 1]
         if size > 0x80:  # the long form: so many bytes of length follow
@@ -129,7 +129,7 @@ class _Token:
             size = int.from_bytes(head[at + 2 : start])
         elif size == 0x80:
             raise ValueError("the indefinite length, which DER does not have")
-        if start > len(head) or start + size > end:
+        if start + size > end:
             raise ValueError("longer than what it is in")
         return start, start + size
 

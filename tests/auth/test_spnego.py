@@ -103,6 +103,12 @@ def response(*fields: bytes) -> bytes:
     return der(0xA1, der(0x30, *fields))
 
 
+def init_cut_inside(size: int) -> bytes:
+    """The outer lengths are true; those of the mechToken promise `size` bytes more than there are."""
+    fields = der(0xA0, der(0x30, KRB5_OID)) + der(0xA2, der(0x04, ap_req()))[:-size]
+    return der(0x60, SPNEGO_OID, der(0xA0, der(0x30, fields)))
+
+
 ACCEPT_INCOMPLETE = der(0xA0, b"\x0a\1\1")
 WINDOWS = (MICROSOFT_OID, KRB5_OID, NEGOEX_OID, NTLM_OID)
 
@@ -135,7 +141,10 @@ MADE = {
     "type 1": (TYPE_1, NTLM),
     "nothing but NTLM's name": (b"NTLMSSP\0", NTLM),
     "almost NTLM's name": (b"NTLMSSP\1\1\0\0", UNKNOWN),
-    "indefinite length": (b"\x60\x80" + bytes(40), UNKNOWN),
+    "spnego krb5 that is cut inside": (init_cut_inside(1), UNKNOWN),
+    "indefinite length": (b"\xa1\x80\x30\x7e" + bytes(126), UNKNOWN),
+    "a field that is longer than what it is in": (response(b"\xa0\x04\x0a\1\1"), UNKNOWN),
+    "a field that is cut after its tag": (response(b"\xa2"), UNKNOWN),
     "a length of 127 bytes": (b"\x60\xff" + bytes(400), UNKNOWN),
     "a length that is cut": (b"\x60\x84\0", UNKNOWN),
     "a tag alone": (b"\x60", UNKNOWN),
@@ -181,7 +190,9 @@ def test_a_token_is_what_its_headers_say(name: str) -> None:
         (b"negotiate   " + base64.b64encode(TYPE_1), NTLM),
         (b"Negotiate " + base64.b64encode(ap_req()) + b" ", KERBEROS),
         (b"Negotiate " + base64.b64encode(ap_req(11)).rstrip(b"="), UNKNOWN),
-        (b"Negotiate " + base64.b64encode(ap_req()).replace(b"g", b"!", 1), UNKNOWN),
+        (negotiate(ap_req(700)), KERBEROS),  # a whole number of groups of four
+        (negotiate(ap_req(700)) + b"A", UNKNOWN),
+        (negotiate(ap_req())[:300] + b"!!!!" + negotiate(ap_req())[304:], UNKNOWN),
         (b"Negotiate " + base64.urlsafe_b64encode(b"\xff" * 90), UNKNOWN),
         (b"Negotiate \r\n" + base64.b64encode(ap_req()), UNKNOWN),
         (b"Negotiate ====", UNKNOWN),

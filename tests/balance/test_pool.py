@@ -138,7 +138,7 @@ def test_it_can_be_looked_at() -> None:
 
 
 class PoolHistory(RuleBasedStateMachine):
-    """Any history of probes, evidence, drains and picks, against what a reader of design.md expects."""
+    """Any history of probes, evidence, drains and picks, against what its docstring promises."""
 
     backend = st.integers(0, 4)
 
