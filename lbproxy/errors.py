@@ -1,0 +1,56 @@
+"""The error tree of lbproxy.
+
+    LbproxyError
+    ├── ConfigError         the administrator's: the configuration cannot be used; carries every problem at once
+    ├── StartError          the administrator's or the machine's: a valid configuration cannot be put to work
+    ├── MissingExtraError   the installation's: an optional dependency is needed; names the extra to install
+    └── AdminError          the operator's: a command that the running balancer refused, or could not receive
+
+What goes wrong on the data path is not raised but ended with a row of `lbproxy.reasons`, which
+says whose fault it is, whether a retry is safe and which HTTP status the client gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class LbproxyError(Exception):
+    """Base of every error that lbproxy raises on purpose; its text is fit for an administrator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a configuration: `where` is a key's full name or a file's path."""
+
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+class ConfigError(LbproxyError):
+    """The configuration file at `path` cannot be used; `problems` holds every reason, not only the first."""
+
+    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
+
+
+class StartError(LbproxyError):
+    """A valid configuration could not be put to work (an address in use, a key that does not fit)."""
+
+
+class MissingExtraError(LbproxyError):
+    """An optional dependency is missing; `extra` names what to install."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs an optional part: install lbproxy[{extra}]")
+
+
+class AdminError(LbproxyError):
+    """A command that the running balancer refused, or that could not reach it."""

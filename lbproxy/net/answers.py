@@ -1,0 +1,41 @@
+"""lbproxy's own answers: short, plain, and naming the rule or the key that was in the way."""
+
+from __future__ import annotations
+
+from functools import cache
+from http import HTTPStatus
+
+from lbproxy.reasons import DENIED_PATH, Reason
+
+_EXTRA = {
+    405: b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
+}
+
+
+@cache
+def answer(reason: Reason, keep: bool, head_only: bool, retry_after: int) -> bytes:
+    """A whole response for a request that ended by `reason`.
+
+    keep: the client connection stays open; head_only: the request was a HEAD (RFC 9110 section 9.3.2);
+    retry_after: seconds until a probe may have brought a backend back, told with a 503 (section 10.2.3).
+    """
+    status = HTTPStatus(reason.status)
+    body = f"{status.value} {status.phrase}\n{_explanation(reason)}".encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\n"
+    ).encode()
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        head += b"Retry-After: %d\r\n" % retry_after
+    head += _EXTRA.get(status, b"")
+    head += b"Connection: keep-alive\r\n\r\n" if keep else b"Connection: close\r\n\r\n"
+    return head if head_only else head + body
+
+
+def _explanation(reason: Reason) -> str:
+    """What a client may know: not what the backends do, nor that a path is there but denied. The log has that."""
+    if reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "The service cannot answer at the moment.\n"
+    return "" if reason is DENIED_PATH else f"{reason.text}\n"

@@ -1,0 +1,365 @@
+"""A client connection: what its exchange does not decide by itself: which lane a request gets, and what ends what."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lbproxy import reasons
+from lbproxy.auth.binding import Binding, Effect, Route
+from lbproxy.auth.spnego import Credential, challenge, classify
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.retry import replayable
+from lbproxy.net.answers import answer
+from lbproxy.net.exchange import Exchange
+from lbproxy.net.farewell import Farewell
+from lbproxy.net.lane import Lane
+from lbproxy.net.record import Record
+from lbproxy.net.stream import Handler, Stream
+from lbproxy.net.tunnel import Tunnel
+from lbproxy.reasons import Reason
+from lbproxy.wire.http1 import Field, ResponseHead
+
+if TYPE_CHECKING:
+    from lbproxy.net.listener import Listener
+
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+
+
+class ClientConnection(Handler):
+    """The policy of one `Exchange`, for as long as the client stays.
+
+    `lane` is the one that the current request has, or waits for. `private` are the lanes that this client owns, one a
+    backend at most (rules 2 to 4 of docs/lanes.md); `followed` is the one of them that was authenticated last. All of
+    them close with this connection. A client that never authenticates on its connection needs neither, nor a binding.
+    """
+
+    __slots__ = (
+        "_binding",
+        "_credential",
+        "_followed",
+        "_forgets",
+        "_lane",
+        "_pending",
+        "_private",
+        "_route",
+        "_served_by",
+        "_tried",
+        "exchange",
+        "listener",
+        "peer",
+        "stream",
+        "tunnel",
+    )
+
+    def __init__(self, listener: Listener, stream: Stream, peer: str, address: bytes, trusted: bool) -> None:
+        """peer: address and port for the log; address: for X-Forwarded-For; trusted: what it forwards is kept."""
+        self.listener = listener
+        self.stream = stream
+        self.peer = peer
+        self.exchange = Exchange(listener.site, stream, self, address, trusted)
+        self.tunnel: Tunnel | None = None
+        self._binding: Binding | None = None
+        self._credential = Credential.NONE
+        self._route = Route.SHARED
+        self._pending = False  # the binding has not been told how the routed request ended
+        self._forgets = False  # the private lanes close with the current answer
+        self._lane: Lane | None = None
+        self._served_by: Lane | None = None
+        self._private: dict[Backend, Lane] = {}
+        self._followed: Lane | None = None
+        self._tried: tuple[Backend, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<client {self.peer} on {self.listener.name}>"
+
+    # --- the TLS handshake, before the first request
+
+    def secured(self, stream: Stream) -> None:
+        self.exchange.serve()
+
+    def lost(self, stream: Stream, error: object) -> None:
+        self._closed(reasons.TLS_FAILED)
+
+    def expired(self, stream: Stream) -> None:
+        self._closed(reasons.TLS_TIMEOUT)
+
+    # --- a request needs a lane
+
+    def route(self, exchange: Exchange) -> None:
+        """A request head is complete: find it a lane."""
+        self._tried = ()
+        self._served_by = None
+        self._credential = Credential.NONE if exchange.authorization is None else classify(exchange.authorization)
+        if self._binding is None and not self._credential.is_connection_token:
+            self._dispatch(Route.SHARED)
+        else:
+            self._dispatch(self._bound().request(self._credential))
+
+    def _bound(self) -> Binding:
+        if self._binding is None:
+            self._binding = Binding()
+        return self._binding
+
+    def _dispatch(self, route: Route) -> None:
+        self._route = route
+        self.exchange.watch = self._pending = route is not Route.SHARED
+        if route is Route.FOLLOW:
+            self._follow()
+            return
+        if route is Route.SPREAD:
+            self._followed = None
+        self._next()
+
+    def _follow(self) -> None:
+        lane = self._followed
+        assert lane is not None, "a binding follows a lane that is there"
+        if self._fit(lane):
+            self._use(lane)
+            return
+        self._drop(lane, reasons.LANE_CLOSED)
+        if self._lost():
+            self.exchange.stop(reasons.AUTH_LANE_LOST)
+        else:
+            self._again()
+
+    def _next(self) -> None:
+        """The next backend in rotation that takes the request, or an answer that there is none."""
+        spread = self._route is Route.SPREAD
+        while True:
+            backend = self.listener.pool.pick(self._tried)
+            if backend is None:
+                self.exchange.refuse(reasons.NO_BACKEND)
+                return
+            lane = self._private.get(backend) if spread else backend.lanes.take()
+            if lane is None:
+                opened = backend.lanes.open(self)
+                if isinstance(opened, Lane):
+                    self._lane = opened
+                    backend.active += 1
+                    return
+                if not self._passed_over(backend, *opened):
+                    return
+            elif self._fit(lane):
+                self._use(lane)
+                return
+            else:
+                self._drop(lane, reasons.LANE_CLOSED)
+
+    def _fit(self, lane: Lane) -> bool:
+        """One more look before a request that cannot be repeated: it is not put on a lane that has ended."""
+        return self._replayable() or lane.stream.is_quiet()
+
+    def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
+        """A connect failed, no byte was sent: True if the next backend may be tried, whatever the request is."""
+        if reason is reasons.LOCAL_RESOURCES:
+            self.exchange.refuse(reason)
+            return False
+        backend.connect_failures += 1
+        self._tried += (backend,)
+        self.listener.evidence(backend, reason, detail)
+        return True
+
+    def _use(self, lane: Lane) -> None:
+        self._lane = lane
+        lane.backend.active += 1
+        self._run(lane)
+
+    def _run(self, lane: Lane) -> None:
+        if self._route is Route.SPREAD:
+            self._claim(lane)
+        self._served_by = lane
+        lane.served += 1
+        self.exchange.run(lane.stream, lane.served == 1)
+
+    # --- what lanes tell (`net.lane.Waiter`)
+
+    def lane_ready(self, lane: Lane) -> None:
+        self._run(lane)
+
+    def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
+        self._leave()
+        if self._passed_over(lane.backend, reason, detail):
+            self._next()
+
+    def lane_gone(self, lane: Lane) -> None:
+        """A private lane ended while no request was on it."""
+        self._drop(lane, reasons.LANE_CLOSED)
+        if lane is self._followed and self._lost():
+            self.exchange.stop(reasons.AUTH_LANE_LOST)
+
+    # --- what the exchange tells
+
+    def answering(self, exchange: Exchange, head: ResponseHead) -> None:
+        """A response head on a private lane, or one with a challenge: the rule of lanes."""
+        lane = self._lane
+        assert lane is not None
+        values = [value for _, value, field in head.fields() if field == Field.WWW_AUTHENTICATE]
+        self._pending = False
+        effect = self._bound().response(exchange.status, challenge(values))
+        self._claim(lane)
+        if effect is Effect.FOLLOW:
+            self._followed = self._private[lane.backend] = lane
+        self._forgets = effect is Effect.FORGET
+
+    def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None:
+        """The lane ended before the answer began: another backend, or an error."""
+        lane = self._leave()
+        assert lane is not None
+        self._drop(lane, reason)
+        self.listener.evidence(lane.backend, reason)
+        if self._pending and self._lost():
+            exchange.stop(reasons.AUTH_LANE_LOST)
+        elif reason.retry and self._replayable():
+            self._tried += (lane.backend,)
+            lane.backend.retried_from += 1
+            self._again()
+        else:
+            exchange.refuse(reason)
+
+    def _again(self) -> None:
+        """Route the request once more, after what it was routed to has gone."""
+        self._dispatch(Route.SHARED if self._binding is None else self._binding.request(self._credential))
+
+    def _replayable(self) -> bool:
+        exchange = self.exchange
+        return replayable(exchange.method, exchange.has_body, self._credential.is_connection_token)
+
+    def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
+        """The exchange is over: its lane rests or closes, and everybody who counts is told."""
+        lane = self._leave()
+        if self._pending and self._lost():
+            exchange.closes = True
+        if lane is not None:
+            self._part(lane, reusable, reason)
+        if self._forgets:
+            self._forget()
+        self.listener.count(reason)
+        if self.listener.site.logs:
+            self.listener.log(self._record(reason))
+
+    def _part(self, lane: Lane, reusable: bool, reason: Reason) -> None:
+        """The current request leaves its lane."""
+        backend = lane.backend
+        status = self.exchange.status
+        backend.requests += 1
+        if reason is reasons.DONE or reason is reasons.TUNNEL_DONE:
+            backend.responses[status // 100] += 1
+            if status in _GATEWAY_ERRORS:
+                self.listener.evidence(backend, reasons.BACKEND_ERROR, str(status))
+            else:
+                backend.errors_in_row = 0
+        else:
+            self.listener.evidence(backend, reason)
+        if reusable and (self._private.get(backend) is lane if lane.private else backend.in_rotation):
+            lane.rest()
+            return
+        self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else reason)
+        if lane is self._followed and self._lost():
+            self.exchange.closes = True
+
+    def rewrite_location(self, value: bytes) -> bytes:
+        """A URL that names a backend's own address names SERVER_URL instead."""
+        return self.listener.public_location(value)
+
+    def refusal(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes:
+        """lbproxy's own answer."""
+        return answer(reason, keep, exchange.method == b"HEAD", self.listener.retry_after)
+
+    def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None:
+        """The backend switched protocols: from here on bytes only pass."""
+        self.tunnel = Tunnel(self.stream, link, self.listener.site.idle_timeout, self._tunnel_closed, early)
+
+    def _tunnel_closed(self, reason: Reason) -> None:
+        self.exchange.tunnel_closed(reason)
+        self._closed(None)
+
+    def hang_up(self, exchange: Exchange, gently: bool) -> None:
+        """The last answer is given."""
+        Farewell(self.stream, gently, lambda: self._closed(None))
+
+    def ended(self, exchange: Exchange, reason: Reason | None) -> None:
+        """The client connection ended; without a reason, a request ended with it and told its own."""
+        self._closed(reason)
+
+    def drain(self) -> None:
+        """Serve no further request."""
+        self.exchange.drain()
+
+    def stop(self, reason: Reason) -> None:
+        """End now."""
+        if self.tunnel is not None:
+            self.tunnel.stop(reason)
+        elif not self.stream.closed:
+            self.exchange.stop(reason)
+            self._closed(reason)
+
+    # --- private lanes
+
+    def _claim(self, lane: Lane) -> None:
+        if not lane.private:
+            lane.claim(self)
+            # An offer on a shared lane may bring a second one to the same backend: it closes with its answer.
+            self._private.setdefault(lane.backend, lane)
+
+    def _leave(self) -> Lane | None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.backend.active -= 1
+        return lane
+
+    def _drop(self, lane: Lane, reason: Reason) -> None:
+        if self._private.get(lane.backend) is lane:
+            del self._private[lane.backend]
+        lane.close(reason)
+
+    def _lost(self) -> bool:
+        """Tell the binding that what it waits for, or follows, is gone: True if this client has to start again."""
+        self._pending = False
+        must_close = self._bound().lane_lost()
+        self._forget()
+        return must_close
+
+    def _forget(self) -> None:
+        self._forgets = False
+        self._followed = None
+        lanes, self._private = self._private, {}
+        for lane in lanes.values():
+            lane.close(reasons.LANE_OWNER_GONE)
+
+    def _closed(self, reason: Reason | None) -> None:
+        """The end of the client connection, however it came; the first reason counts."""
+        self.stream.close()
+        self._forget()
+        self.listener.forget(self, reason)
+
+    def _record(self, reason: Reason) -> Record:
+        exchange = self.exchange
+        lane = self._served_by
+        started = exchange.started
+        return Record(
+            time=time.time(),
+            listener=self.listener.name,
+            client=self.peer,
+            method=exchange.method.decode("latin-1"),
+            target=exchange.target.decode("latin-1"),
+            host=exchange.host.decode("latin-1"),
+            protocol=exchange.protocol,
+            status=exchange.status,
+            bytes_in=exchange.bytes_in,
+            bytes_out=exchange.bytes_out,
+            user_agent=exchange.user_agent.decode("latin-1"),
+            backend="" if lane is None else lane.backend.name,
+            lane="" if lane is None else ("private" if lane.private else "shared"),
+            reused=lane is not None and lane.served > 1,
+            tries=len(self._tried) + (lane is not None),
+            connect_ms=_since(started, exchange.sent),
+            first_byte_ms=_since(started, exchange.first_byte),
+            total_ms=_since(started, exchange.ended),
+            reason=reason.label,
+        )
+
+
+def _since(started: float, reached: float) -> float:
+    """Milliseconds from one moment to a later one; -1 when it was not reached."""
+    return 1000 * (reached - started) if reached else -1

@@ -1,0 +1,104 @@
+# cython: language_level=3
+"""One request and its answer: the states and the fields."""
+
+from libc.stdint cimport uint64_t
+
+from lbproxy.net.stream cimport Handler, Poller, Stream
+from lbproxy.wire.http1 cimport Body, FieldTable, Forwarding, RequestHead, ResponseHead
+
+
+cpdef enum Phase:
+    """What an exchange waits for."""
+
+    IDLE = 0         # a request head
+    WAITING = 1      # a lane; the policy will call `run` or `refuse`
+    SENT = 2         # the response head; the request body may still flow
+    ANSWERING = 3    # the rest of the response; the request body may still flow
+    UPLOADING = 4    # the rest of the request; the response is complete
+    ENDED = 5        # nothing: the client connection is closed, closing, or a tunnel
+
+
+cdef enum:
+    BUCKETS = 14
+
+
+cdef class Site:
+    """What a listener serves, shared by its exchanges."""
+    cdef:
+        RequestHead request         # scratch: good only while one head is dealt with
+        ResponseHead response
+        FieldTable request_trailers
+        FieldTable response_trailers
+        Forwarding forwarding
+        set _hosts                  # Host values that were accepted as they are spelled
+        object _host_served
+        tuple _denied_paths
+        object _path_denied
+        readonly double header_timeout
+        readonly double idle_timeout
+        readonly double response_timeout
+        readonly bint logs
+        readonly uint64_t requests
+        readonly double seconds
+        uint64_t _buckets[BUCKETS]
+        bint serves_host(self, bytes host)
+        bint denies_path(self)
+        void observe(self, double seconds) noexcept
+
+
+cdef class Exchange(Handler):
+    cdef:
+        Site site
+        Poller poller
+        object policy
+        readonly Stream client
+        readonly Stream link        # the lane's stream while the exchange holds one
+        readonly Phase phase
+        Body request_body
+        Body response_body
+        bytes _address
+        bytes _head                 # the request head as the backend gets it; kept until the answer begins
+        size_t _scanned
+        int _informational
+        bint _trusted
+        bint _is_head
+        bint _upgrade
+        bint _fresh
+        bint _minor
+        bint _reusable
+        public bint watch           # tell the policy of each response head, not only of challenges
+        public bint closes          # the client connection ends with this answer
+        readonly bytes method
+        readonly bytes target
+        readonly bytes host
+        readonly bytes user_agent
+        readonly bytes authorization
+        readonly int status
+        readonly uint64_t bytes_in
+        readonly uint64_t bytes_out
+        readonly uint64_t body_sent # bytes of the request body that went to the lane
+        readonly double started     # seconds, CLOCK_MONOTONIC; 0: not reached
+        readonly double sent
+        readonly double first_byte
+        readonly double ended
+        readonly bint has_body
+        int _from_client(self) except -1
+        int _begin(self, const char *data, size_t size, bint kept) except -1
+        int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
+        Py_ssize_t _forward(self, const char *data, size_t size) except -2
+        int _upload_kept(self) except -1
+        int _upload_moved(self) except -1
+        int _from_lane(self) except -1
+        int _answer(self, const char *data, size_t size) except -1
+        Py_ssize_t _informed(self, const char *data, size_t size) except -2
+        Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2
+        bytes _connection_line(self)
+        int _answer_body(self, const char *data, size_t size) except -1
+        int _switch(self, const char *data, size_t size, Py_ssize_t head) except -1
+        int _settle(self) except -1
+        int _finish(self, object reason) except -1
+        int _lane_ended(self, bint clean) except -1
+        int _lane_failed(self, object reason) except -1
+        int _cut(self, object reason) except -1
+        int _client_gone(self) except -1
+        int _over(self, Stream link, bint reusable, object reason) except -1

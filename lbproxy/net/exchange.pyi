@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+from lbproxy.net.stream import Handler, Stream
+from lbproxy.reasons import Reason
+from lbproxy.wire.http1 import FieldTable, Forwarding, RequestHead, ResponseHead
+
+class Phase(IntEnum):
+    IDLE = 0
+    WAITING = 1
+    SENT = 2
+    ANSWERING = 3
+    UPLOADING = 4
+    ENDED = 5
+
+class Policy(Protocol):
+    def route(self, exchange: Exchange) -> None: ...
+    def answering(self, exchange: Exchange, head: ResponseHead) -> None: ...
+    def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None: ...
+    def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None: ...
+    def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None: ...
+    def hang_up(self, exchange: Exchange, gently: bool) -> None: ...
+    def ended(self, exchange: Exchange, reason: Reason | None) -> None: ...
+    def refusal(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes: ...
+    def rewrite_location(self, value: bytes) -> bytes: ...
+
+class Site:
+    header_timeout: float
+    idle_timeout: float
+    response_timeout: float
+    logs: bool
+    requests: int
+    seconds: float
+    def __init__(
+        self,
+        request: RequestHead,
+        response: ResponseHead,
+        request_trailers: FieldTable,
+        response_trailers: FieldTable,
+        forwarding: Forwarding,
+        *,
+        host_served: Callable[[bytes], bool],
+        denied_paths: tuple[bytes, ...],
+        path_denied: Callable[[bytes], bool],
+        header_timeout: float,
+        idle_timeout: float,
+        response_timeout: float,
+        logs: bool,
+    ) -> None: ...
+    def histogram(self) -> list[tuple[float, int]]: ...
+    @property
+    def observed(self) -> int: ...
+
+class Exchange(Handler):
+    client: Stream
+    link: Stream | None
+    phase: Phase
+    watch: bool
+    closes: bool
+    method: bytes
+    target: bytes
+    host: bytes
+    user_agent: bytes
+    authorization: bytes | None
+    status: int
+    bytes_in: int
+    bytes_out: int
+    body_sent: int
+    has_body: bool
+    started: float
+    sent: float
+    first_byte: float
+    ended: float
+    def __init__(self, site: Site, client: Stream, policy: Policy, address: bytes, trusted: bool) -> None: ...
+    @property
+    def protocol(self) -> str: ...
+    def serve(self) -> None: ...
+    def next_request(self) -> None: ...
+    def run(self, link: Stream, fresh: bool) -> None: ...
+    def refuse(self, reason: Reason) -> None: ...
+    def drain(self) -> None: ...
+    def stop(self, reason: Reason) -> None: ...
+    def tunnel_closed(self, reason: Reason) -> None: ...

@@ -1,0 +1,239 @@
+"""Lanes: the connections from lbproxy to its backends, and the stack of idle shared ones that each backend has."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.net.stream import Handler, Poller, Stream
+from lbproxy.reasons import Reason
+
+_LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of this machine: no evidence against a backend."""
+
+_CONNECT_ROWS = {errno.ECONNREFUSED: reasons.CONNECT_REFUSED, errno.ETIMEDOUT: reasons.CONNECT_TIMEOUT}
+
+
+class Waiter(Protocol):
+    """Who asked for a lane that is being opened, or owns a private one."""
+
+    def lane_ready(self, lane: Lane) -> None:
+        """The lane is connected, and secured where its backend speaks TLS."""
+
+    def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
+        """The lane could not be opened; it is closed."""
+
+    def lane_gone(self, lane: Lane) -> None:
+        """A private lane ended while no request was on it; it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """How the lanes of one pool are opened and kept; times in seconds. tls None: plain."""
+
+    connect_timeout: float
+    idle_timeout: float
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None  # None: the host of the backend's URL
+
+
+class Lane(Handler):
+    """One connection to a backend.
+
+    Shared until `claim` gives it to one client connection for good (rule 2); then only that one uses it, and closes
+    it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
+    """
+
+    __slots__ = ("backend", "closed", "lanes", "owner", "served", "stream", "waiter")
+
+    def __init__(self, lanes: Lanes, waiter: Waiter, fd: int) -> None:
+        self.lanes = lanes
+        self.backend = lanes.backend
+        self.waiter: Waiter | None = waiter  # while it is being opened
+        self.owner: Waiter | None = None  # of a private lane
+        self.served = 0  # requests so far
+        self.closed = False
+        self.stream = Stream(lanes.poller, fd, self)
+
+    @property
+    def private(self) -> bool:
+        """Whether it belongs to one client connection."""
+        return self.owner is not None
+
+    def __repr__(self) -> str:
+        return f"<{'private' if self.private else 'shared'} lane to {self.backend.name}, {self.served} requests>"
+
+    def claim(self, owner: Waiter) -> None:
+        """Make it private, for good."""
+        if self.owner is None:
+            self.owner = owner
+            self.lanes.private += 1
+
+    def rest(self) -> None:
+        """No request is on it: watch for its end; a shared one may be taken by anybody until `idle_timeout`."""
+        self.stream.handler = self
+        self.stream.resume()
+        if self.owner is None:
+            self.stream.deadline = self.lanes.poller.now + self.lanes.options.idle_timeout
+            self.lanes.idle.append(self)
+        else:
+            self.stream.deadline = 0
+
+    def close(self, reason: Reason) -> None:
+        """End it; the reason is counted."""
+        if self.closed:
+            return
+        self.closed = True
+        self.waiter = None
+        self.stream.close()
+        self.lanes.ended(self, reason)
+
+    # --- events: only while no request is on it
+
+    def connected(self, stream: Stream) -> None:
+        options = self.lanes.options
+        if options.tls is None:
+            stream.start()
+            self._ready()
+            return
+        # Wrapped by the descriptor: socket.socket() only names it, the SSLSocket then owns it.
+        sock = socket.socket(fileno=stream.fd)
+        try:
+            sock.setblocking(False)
+            tls = options.tls.wrap_socket(
+                sock,
+                server_hostname=options.server_name or self.backend.host,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,
+            )
+        except BaseException:
+            sock.detach()
+            raise
+        stream.start_tls(tls)
+
+    def secured(self, stream: Stream) -> None:
+        self._ready()
+
+    def _ready(self) -> None:
+        waiter, self.waiter = self.waiter, None
+        assert waiter is not None
+        self.stream.deadline = 0
+        waiter.lane_ready(self)
+
+    def lost(self, stream: Stream, error: object) -> None:
+        if self.waiter is not None:
+            if isinstance(error, ssl.SSLError):
+                self._unready(reasons.CONNECT_TLS, _tls_detail(error))
+            else:
+                assert isinstance(error, OSError)
+                self._unready(connect_reason(error.errno), error.strerror or str(error))
+        else:
+            self._gone(reasons.LANE_CLOSED)
+
+    def expired(self, stream: Stream) -> None:
+        if self.waiter is not None:
+            self._unready(reasons.CONNECT_TIMEOUT, f"no connection after {self.lanes.options.connect_timeout:g} s")
+        else:
+            self.close(reasons.LANE_RETIRED)
+
+    def readable(self, stream: Stream) -> None:
+        """The end of an idle lane, or bytes that nobody asked for: it serves nobody any more."""
+        try:
+            data = stream.read()
+        except OSError:
+            data = b""
+        if data is not None:  # None: only TLS's own messages, such as session tickets
+            self._gone(reasons.LANE_JUNK if data else reasons.LANE_CLOSED)
+
+    def _unready(self, reason: Reason, detail: str) -> None:
+        waiter, self.waiter = self.waiter, None
+        assert waiter is not None
+        self.close(reason)
+        waiter.lane_unready(self, reason, detail)
+
+    def _gone(self, reason: Reason) -> None:
+        owner = self.owner
+        self.close(reason)
+        if owner is not None:
+            owner.lane_gone(self)
+
+
+class Lanes:
+    """The lanes of one backend: `backend.lanes`. `address` is where it is: set once its name is resolved."""
+
+    __slots__ = ("address", "backend", "ends", "idle", "options", "poller", "private")
+
+    def __init__(self, backend: Backend, poller: Poller, options: LaneOptions, ends: dict[str, int]) -> None:
+        self.backend = backend
+        self.poller = poller
+        self.options = options
+        self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
+        self.idle: deque[Lane] = deque()  # shared ones; the last used is the next taken, so the rest can retire
+        self.private = 0
+        self.address: tuple[socket.AddressFamily, tuple[object, ...]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<lanes to {self.backend.name}: {len(self.idle)} idle, {self.private} private>"
+
+    def take(self) -> Lane | None:
+        """An idle shared lane, the one used last; None: open one."""
+        idle = self.idle
+        while idle:
+            lane = idle.pop()
+            if not lane.closed:
+                return lane
+        return None
+
+    def open(self, waiter: Waiter) -> Lane | tuple[Reason, str]:
+        """Begin to connect; the waiter is told later. A connect that fails at once gives the reason and a detail."""
+        if self.address is None:
+            return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
+        family, address = self.address
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            return reasons.LOCAL_RESOURCES, os.strerror(error.errno or 0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            return connect_reason(code), os.strerror(code)
+        lane = Lane(self, waiter, sock.detach())
+        self.backend.lanes_opened += 1
+        lane.stream.deadline = self.poller.now + self.options.connect_timeout
+        lane.stream.await_connect()
+        return lane
+
+    def close_idle(self, reason: Reason) -> None:
+        """Close every idle shared lane: the backend was ejected, or lbproxy is stopping."""
+        while self.idle:
+            self.idle.pop().close(reason)
+
+    def ended(self, lane: Lane, reason: Reason) -> None:
+        """A lane was closed."""
+        if lane.owner is not None:
+            self.private -= 1
+        self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
+        while self.idle and self.idle[0].closed:  # the longest idle end first, so this is O(1) a lane
+            self.idle.popleft()
+
+
+def connect_reason(code: int | None) -> Reason:
+    """The row for a failed connect's errno."""
+    if code in _LOCAL:
+        return reasons.LOCAL_RESOURCES
+    return _CONNECT_ROWS.get(code or 0, reasons.CONNECT_FAILED)
+
+
+def _tls_detail(error: ssl.SSLError) -> str:
+    """What an administrator can act on: the verification's own words where it was that."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate: {error.verify_message}"
+    return error.reason or str(error)

@@ -1,0 +1,109 @@
+"""The snapshot of a running balancer, made from the data path's own numbers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from lbproxy import __version__
+from lbproxy.balance.backend import Backend
+from lbproxy.config import Config
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.probes.schedule import Prober
+from lbproxy.control.snapshot import BackendView, Durations, ListenerView, PoolView, Snapshot
+from lbproxy.net.listener import Listener
+from lbproxy.process.link import Link
+from lbproxy.process.worker import Worker
+
+RunState = Literal["starting", "serving", "draining"]
+
+
+def snapshot(
+    config: Config,
+    worker: Worker,
+    links: Mapping[str, Link],
+    access_log: AccessLog,
+    state: RunState,
+    uptime: float,
+) -> Snapshot:
+    """Everything, now; `uptime` in seconds."""
+    ends: Counter[str] = Counter(worker.lane_ends)
+    for listener in worker.listeners.values():
+        ends.update(listener.ends)
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "server_url": config.server_url,
+        "state": state,
+        "uptime_seconds": uptime,
+        "listeners": [_listener(config, listener) for listener in worker.listeners.values()],
+        "pools": [_pool(link) for link in links.values()],
+        "ends": dict(ends),
+        "request_seconds": _durations(worker.listeners.values()),
+        "access_log": {"written": access_log.written, "dropped": access_log.dropped},
+    }
+
+
+def _listener(config: Config, listener: Listener) -> ListenerView:
+    options = config.listeners[listener.name]
+    return {
+        "name": listener.name,
+        "bind": str(options.bind),
+        "mode": options.mode,
+        "tls": listener.tls is not None,
+        "pool": options.pool,
+        "connections": len(listener.connections),
+        "accepted": listener.accepted,
+        "requests": listener.site.requests,
+        "refused": dict(listener.refused),
+    }
+
+
+def _pool(link: Link) -> PoolView:
+    now = time.monotonic()
+    return {
+        "name": link.pool.name,
+        "check": link.check,
+        "when_all_down": link.pool.when_all_down,
+        "backends": [_backend(backend, link.prober, now) for backend in link.pool.backends],
+    }
+
+
+def _backend(backend: Backend, prober: Prober, now: float) -> BackendView:
+    reason = backend.reason
+    return {
+        "name": backend.name,
+        "url": backend.url,
+        "state": backend.state.value,
+        "draining": backend.draining,
+        "in_rotation": backend.in_rotation,
+        "since_seconds": now - backend.since,
+        "reason": None if reason is None else reason.label,
+        "reason_text": None if reason is None else reason.text,
+        "detail": backend.detail,
+        "requests": backend.requests,
+        "active": backend.active,
+        "errors": backend.errors,
+        "ejections": backend.ejections,
+        "lanes_opened": backend.lanes_opened,
+        "connect_failures": backend.connect_failures,
+        "retried_from": backend.retried_from,
+        "idle_lanes": len(backend.lanes.idle),
+        "private_lanes": backend.lanes.private,
+        "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
+        "probe": prober.view(backend.name),
+    }
+
+
+def _durations(listeners: Iterable[Listener]) -> Durations:
+    """The listeners' histograms, added up; they have the same buckets."""
+    sites = [listener.site for listener in listeners]
+    columns = zip(*(site.histogram() for site in sites), strict=True)
+    return {
+        "buckets": [(column[0][0], sum(count for _, count in column)) for column in columns],
+        "count": sum(site.observed for site in sites),
+        "sum": sum(site.seconds for site in sites),
+    }

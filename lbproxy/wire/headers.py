@@ -1,0 +1,101 @@
+"""Which header names mean what: the data that `wire.http1` scans with.
+
+Three families never reach a backend from a client: hop-by-hop fields (RFC 9110 section 7.6.1), identities that only
+the balancer may assert (facts: a forged `X-IISNode-LOGON_USER` beside a valid ticket gave a signed assertion for the
+other user), and fields that would say the request was for another path or host than the one that was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lbproxy.wire.http1 import Field, FieldTable
+
+HOP_BY_HOP = ("keep-alive", "proxy-connection", "te", "proxy-authorization", "http2-settings")
+"""Dropped in both directions. Connection, Upgrade and Transfer-Encoding are understood instead."""
+
+IDENTITY = (
+    "x-forwarded-user",
+    "x-remote-user",
+    "remote-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-auth-request-user",
+    "x-authenticated-user",
+    "auth-user",
+    "client-cert",
+    "client-cert-chain",
+    "x-forwarded-client-cert",
+    "x-forwarded-tls-client-cert",
+    "x-forwarded-tls-client-cert-info",
+    "x-arr-clientcert",
+    "x-arr-ssl",
+    "x-client-cert",
+    "x-client-certificate",
+    "x-client-verify",
+    "x-client-dn",
+)
+IDENTITY_PREFIXES = ("x-iisnode-", "x-ssl-", "ssl-client-")
+
+OVERRIDES = ("x-original-url", "x-rewrite-url", "x-original-host", "x-real-ip", "x-client-ip", "true-client-ip")
+"""They say that the path, the host or the client is another one than lbproxy saw; some frameworks believe them."""
+
+_REQUEST = {
+    "host": Field.HOST,
+    "content-length": Field.CONTENT_LENGTH,
+    "transfer-encoding": Field.TRANSFER_ENCODING,
+    "connection": Field.CONNECTION,
+    "upgrade": Field.UPGRADE,
+    "expect": Field.EXPECT,
+    "authorization": Field.AUTHORIZATION,
+    "user-agent": Field.USER_AGENT,
+    "x-forwarded-for": Field.FORWARDED_FOR,
+    "x-forwarded-proto": Field.FORWARDED_PROTO,
+    "x-forwarded-host": Field.FORWARDED_HOST,
+    "x-forwarded-port": Field.FORWARDED_PORT,
+    "forwarded": Field.FORWARDED,
+}
+_RESPONSE = {
+    "content-length": Field.CONTENT_LENGTH,
+    "transfer-encoding": Field.TRANSFER_ENCODING,
+    "connection": Field.CONNECTION,
+    "upgrade": Field.UPGRADE,
+    "www-authenticate": Field.WWW_AUTHENTICATE,
+    "location": Field.LOCATION,
+    "content-location": Field.LOCATION,
+}
+_FRAMING = (
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "expect",
+    "authorization",
+    "trailer",
+)
+
+
+def _table(
+    fields: dict[str, Field], strip: Iterable[str], prefixes: Iterable[str] = (), allow_underscores: bool = True
+) -> FieldTable:
+    names = dict.fromkeys((*HOP_BY_HOP, *strip), Field.STRIP) | fields
+    return FieldTable({name.encode(): field for name, field in names.items()}, prefixes, allow_underscores)
+
+
+def request_fields(strip: Iterable[str] = (), allow_underscores: bool = False) -> FieldTable:
+    """The table for a listener's request heads; `strip` are the administrator's own names (`strip_headers`)."""
+    extra = tuple(name.lower() for name in strip)
+    return _table(_REQUEST, (*IDENTITY, *OVERRIDES, *extra), IDENTITY_PREFIXES, allow_underscores)
+
+
+def request_trailers(strip: Iterable[str] = ()) -> FieldTable:
+    """The table for request trailers: what frames, routes or identifies may not come late (RFC 9110 6.5.1)."""
+    extra = tuple(name.lower() for name in strip)
+    forbidden = (*IDENTITY, *OVERRIDES, *extra, *_FRAMING, *(name for name in _REQUEST if "forwarded" in name))
+    return _table({}, forbidden, IDENTITY_PREFIXES, False)
+
+
+RESPONSE_FIELDS = _table(_RESPONSE, ())
+RESPONSE_TRAILERS = _table({}, (*_FRAMING, "www-authenticate", "location", "set-cookie"))
