@@ -134,7 +134,8 @@ def test_logic_does_no_input_output_and_reads_no_clock() -> None:
 def test_every_file_has_its_test() -> None:
     code = [path for path in LBPROXY if path.suffix in {".py", ".pyx"} and path.name not in NO_MIRROR]
     mirrors = {path: Path("tests", *path.parts[1:-1], f"test_{path.stem}.py") for path in code}
-    assert not [f"{path} has no {test}" for path, test in mirrors.items() if not (ROOT / test).exists()]
+    missing = [f"{path} has no {test}" for path, test in mirrors.items() if not (ROOT / test).exists()]
+    assert not missing, "\n".join(missing)
 
 
 def test_every_test_has_its_file() -> None:
@@ -145,7 +146,7 @@ def test_every_test_has_its_file() -> None:
         code = ROOT / Path("lbproxy", *path.parts[1:-1], path.stem.removeprefix("test_"))
         if not any(code.with_suffix(suffix).exists() for suffix in (".py", ".pyx")):
             orphans.append(str(path))
-    assert not orphans
+    assert not orphans, "\n".join(orphans)
 
 
 def test_files_stay_short() -> None:
@@ -161,7 +162,7 @@ def test_functions_stay_short() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MAX_FUNCTION_LINES
     ]
-    assert not long
+    assert not long, "\n".join(long)
 
 
 def test_reads_the_imports_of_python() -> None:
