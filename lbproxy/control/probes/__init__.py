@@ -1,0 +1,28 @@
+"""Active health checks.
+
+ProbeResult, Probe   what a check says, and what a check is
+tcp, http            the kinds of check
+schedule             when each backend is checked
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What one probe found: `detail` for people ("401", "connection refused"), `took` in seconds."""
+
+    ok: bool
+    detail: str
+    took: float
+
+
+class Probe(Protocol):
+    """One check of one backend."""
+
+    async def run(self) -> ProbeResult:
+        """Probe once. Ends within the probe's own timeout; whatever the backend does is a result, not an error."""
+        ...
