@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lbproxy.net.listener import Listener
 
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
+_SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
+_NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 
 
 class ClientConnection(Handler):
@@ -60,8 +62,8 @@ class ClientConnection(Handler):
         self.exchange = Exchange(listener.site, stream, self, address, trusted)
         self.tunnel: Tunnel | None = None
         self._binding: Binding | None = None
-        self._credential = Credential.NONE
-        self._route = Route.SHARED
+        self._credential = _NONE
+        self._route = _SHARED
         self._pending = False  # the binding has not been told how the routed request ended
         self._forgets = False  # the private lanes close with the current answer
         self._lane: Lane | None = None
@@ -90,11 +92,12 @@ class ClientConnection(Handler):
         """A request head is complete: find it a lane."""
         self._tried = ()
         self._served_by = None
-        self._credential = Credential.NONE if exchange.authorization is None else classify(exchange.authorization)
-        if self._binding is None and not self._credential.is_connection_token:
-            self._dispatch(Route.SHARED)
+        credential = _NONE if exchange.authorization is None else classify(exchange.authorization)
+        self._credential = credential
+        if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
+            self._next()  # by far the most requests: nothing was ever bound here, so the route is SHARED
         else:
-            self._dispatch(self._bound().request(self._credential))
+            self._dispatch(self._bound().request(credential))
 
     def _bound(self) -> Binding:
         if self._binding is None:
@@ -103,11 +106,11 @@ class ClientConnection(Handler):
 
     def _dispatch(self, route: Route) -> None:
         self._route = route
-        self.exchange.watch = self._pending = route is not Route.SHARED
-        if route is Route.FOLLOW:
+        self.exchange.watch = self._pending = route is not _SHARED
+        if route is _FOLLOW:
             self._follow()
             return
-        if route is Route.SPREAD:
+        if route is _SPREAD:
             self._followed = None
         self._next()
 
@@ -115,7 +118,7 @@ class ClientConnection(Handler):
         lane = self._followed
         assert lane is not None, "a binding follows a lane that is there"
         if self._fit(lane):
-            self._use(lane)
+            self._run(lane)
             return
         self._drop(lane, reasons.LANE_CLOSED)
         if self._lost():
@@ -125,9 +128,10 @@ class ClientConnection(Handler):
 
     def _next(self) -> None:
         """The next backend in rotation that takes the request, or an answer that there is none."""
-        spread = self._route is Route.SPREAD
+        spread = self._route is _SPREAD
+        pool = self.listener.pool
         while True:
-            backend = self.listener.pool.pick(self._tried)
+            backend = pool.pick(self._tried)
             if backend is None:
                 self.exchange.refuse(reasons.NO_BACKEND)
                 return
@@ -140,8 +144,8 @@ class ClientConnection(Handler):
                     return
                 if not self._passed_over(backend, *opened):
                     return
-            elif self._fit(lane):
-                self._use(lane)
+            elif self.exchange.plain_get or self._fit(lane):
+                self._run(lane)
                 return
             else:
                 self._drop(lane, reasons.LANE_CLOSED)
@@ -160,13 +164,11 @@ class ClientConnection(Handler):
         self.listener.evidence(backend, reason, detail)
         return True
 
-    def _use(self, lane: Lane) -> None:
-        self._lane = lane
-        lane.backend.active += 1
-        self._run(lane)
-
     def _run(self, lane: Lane) -> None:
-        if self._route is Route.SPREAD:
+        if self._lane is None:
+            self._lane = lane
+            lane.backend.active += 1
+        if self._route is _SPREAD:
             self._claim(lane)
         self._served_by = lane
         lane.served += 1
@@ -219,7 +221,7 @@ class ClientConnection(Handler):
 
     def _again(self) -> None:
         """Route the request once more, after what it was routed to has gone."""
-        self._dispatch(Route.SHARED if self._binding is None else self._binding.request(self._credential))
+        self._dispatch(_SHARED if self._binding is None else self._binding.request(self._credential))
 
     def _replayable(self) -> bool:
         exchange = self.exchange
@@ -234,9 +236,10 @@ class ClientConnection(Handler):
             self._part(lane, reusable, reason)
         if self._forgets:
             self._forget()
-        self.listener.count(reason)
-        if self.listener.site.logs:
-            self.listener.log(self._record(reason))
+        listener = self.listener
+        listener.ends[reason.label] += 1
+        if listener.site.logs:
+            listener.log(self._record(reason))
 
     def _part(self, lane: Lane, reusable: bool, reason: Reason) -> None:
         """The current request leaves its lane."""

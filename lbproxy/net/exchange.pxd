@@ -82,6 +82,7 @@ cdef class Exchange(Handler):
         readonly double first_byte
         readonly double ended
         readonly bint has_body
+        readonly bint plain_get     # a GET with neither body nor credential: by far the most requests
         int _from_client(self) except -1
         int _begin(self, const char *data, size_t size, bint kept) except -1
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1

@@ -314,6 +314,7 @@ cdef class Exchange(Handler):
         self.closes = not request.keeps_alive()
         self.request_body.start(request.framing, request.length, False, site.request_trailers)
         self.has_body = not self.request_body.done
+        self.plain_get = not self.has_body and self.authorization is None and self.method == b"GET"
         self.bytes_in = head
         site.requests += 1
         if refused is None:

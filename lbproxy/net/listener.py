@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import logging
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -71,8 +72,8 @@ class Listener:
         self.log = log
         self.connections: set[ClientConnection] = set()
         self.accepted = 0
-        self.refused: dict[str, int] = {}
-        self.ends: dict[str, int] = {}
+        self.refused: defaultdict[str, int] = defaultdict(int)
+        self.ends: defaultdict[str, int] = defaultdict(int)
         self._origins = {backend.origin.lower() for backend in pool.backends}
         self._public = options.server_url.encode()
         self._accepting = False
@@ -119,7 +120,7 @@ class Listener:
         parsed = ipaddress.ip_address(host) if host and (self.options.trust or self.options.allow is not None) else None
         reason = self._why_not(parsed)
         if reason is not None:
-            self.refused[reason.label] = self.refused.get(reason.label, 0) + 1
+            self.refused[reason.label] += 1
             sock.close()
             return
         self.accepted += 1
@@ -169,7 +170,7 @@ class Listener:
 
     def count(self, reason: Reason) -> None:
         """A request, or a connection, ended."""
-        self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
+        self.ends[reason.label] += 1
 
     def forget(self, client: ClientConnection, reason: Reason | None) -> None:
         """A client connection is closed; without a reason, its last request told it."""

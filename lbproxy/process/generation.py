@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -44,12 +45,19 @@ def run(path: Path) -> None:
     if report.problems:
         raise ConfigError(str(path), report.problems)
     handler = operational_log.setup()
+    _raise_descriptor_limit()
     try:
         for warning in report.warnings:
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
         uvloop.run(Generation(config, listen_all(config)).serve())
     finally:
         handler.close()
+
+
+def _raise_descriptor_limit() -> None:
+    """Each client connection needs a descriptor, and so does each lane: use all that this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Generation:
