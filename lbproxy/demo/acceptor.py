@@ -47,6 +47,14 @@ class Exchange:
             return Step(refused=str(error))
 
 
+def check_gssapi() -> None:
+    """Raises MissingExtraError when gssapi cannot be imported."""
+    try:
+        import gssapi  # noqa: F401  (only whether it is there)
+    except ImportError as error:
+        raise MissingExtraError("Kerberos", "kerberos") from error
+
+
 class Acceptor:
     """Accepts tickets for HTTP/`host` with the keys in `keytab`, or for every key in it when host is None.
 
@@ -54,10 +62,9 @@ class Acceptor:
     """
 
     def __init__(self, keytab: Path, host: str | None = None) -> None:
-        try:
-            import gssapi
-        except ImportError as error:
-            raise MissingExtraError("--keytab", "kerberos") from error
+        check_gssapi()
+        import gssapi
+
         self._context_type = gssapi.SecurityContext
         self._failure = gssapi.raw.GSSError
         self._keytab = keytab

@@ -1,0 +1,137 @@
+"""`lbproxy demo`: see it work, on this machine alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+
+from lbproxy.demo.acceptor import check_gssapi
+from lbproxy.demo.realm import find_programs
+from lbproxy.demo.tour import Stop, tour
+from lbproxy.demo.town import RESTART_AFTER, Town
+from lbproxy.errors import MissingExtraError, StartError
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@click.command("demo")
+@click.option("--port", default=8443, show_default=True, help="Port on 127.0.0.1; if it is taken, any free one.")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="An empty directory for all files, kept afterwards. Default: a temporary one, removed at the end.",
+)
+@click.option("--no-kerberos", is_flag=True, help="Connectors that ask for no ticket, and no realm.")
+@click.option("--once", is_flag=True, help="Run the commands that the demo prints, and end.")
+def command(port: int, directory: Path | None, no_kerberos: bool, once: bool) -> None:
+    """Start three sample connectors, a throwaway Kerberos realm and CA, and the balancer in front of them.
+
+    It prints commands to try, and runs until Ctrl-C or TERM. Nothing is left running, and the exit status is 0; with
+    --once it is 1 if one of the commands fails.
+    """
+    console = Console(highlight=False)
+    with _home(directory) as home:
+        town = Town(home, port, not no_kerberos and _kerberos(console), partial(_plain, console))
+        sys.exit(asyncio.run(_until_signal(_visit(town, console, once))))
+
+
+@contextmanager
+def _home(directory: Path | None) -> Iterator[Path]:
+    if directory is None:
+        with TemporaryDirectory(prefix="lbproxy-demo-") as temporary:
+            yield Path(temporary)
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise StartError(f"{directory} is not empty")
+    yield directory
+
+
+def _kerberos(console: Console) -> bool:
+    """Whether this machine has what Kerberos needs; says what is missing."""
+    try:
+        find_programs()
+        check_gssapi()
+    except (StartError, MissingExtraError) as error:
+        _plain(console, f"Without Kerberos: {error}")
+        return False
+    return True
+
+
+async def _until_signal(work: Coroutine[None, None, int]) -> int:
+    """The result of `work`; 0 when a signal came first, and `work` has cleaned up behind itself."""
+    task = asyncio.create_task(work)
+    signalled = asyncio.Event()
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    waiter = asyncio.create_task(signalled.wait())
+    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if not task.done():
+        task.cancel()  # once: a second Ctrl-C must not stop the cleaning up
+    await asyncio.wait({task})
+    return 0 if task.cancelled() else task.result()
+
+
+async def _visit(town: Town, console: Console, once: bool) -> int:
+    """Starts the town and prints the tour; with `once` also takes it, else stays until cancelled."""
+    async with town:
+        stops = tour(town)
+        if once:
+            return await _take(stops, console)
+        console.print(f"[bold green]{town.server_url}[/] is served. Try, in another terminal:\n")
+        for stop in stops:
+            _announce(stop, console)
+        _plain(
+            console,
+            f"A killed connector starts again after {RESTART_AFTER:.0f} s. All files and logs: {town.directory}",
+        )
+        _plain(console, "Ctrl-C ends everything.\n")
+        await town.watch()
+        return 0
+
+
+async def _take(stops: list[Stop], console: Console) -> int:
+    """Runs every command; 0, or 1 at the first that fails."""
+    for stop in stops:
+        _announce(stop, console)
+        status = await _run(stop.command)
+        console.print()
+        if status:
+            console.print(f"[red]exit status {status}[/]")
+            return 1
+    return 0
+
+
+async def _run(line: str) -> int:
+    """Runs a line for the shell; the exit status. Cancelled, it leaves nothing of it behind."""
+    # -e and pipefail: the first failure counts, in the middle of a loop or a pipeline too.
+    arguments = ("bash", "-e", "-o", "pipefail", "-c", line)
+    shell = await asyncio.create_subprocess_exec(*arguments, stdin=asyncio.subprocess.DEVNULL, process_group=0)
+    try:
+        return await shell.wait()
+    finally:
+        if shell.returncode is None:
+            os.killpg(shell.pid, signal.SIGKILL)
+            await shell.wait()
+
+
+def _announce(stop: Stop, console: Console) -> None:
+    console.print(f"[bold]{stop.title}[/]")
+    _plain(console, f"  {stop.command}\n")
+
+
+def _plain(console: Console, text: str) -> None:
+    """Prints text as it is: no markup in it (paths and commands have brackets), no line broken."""
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,140 @@
+"""The whole thing on 127.0.0.1: three sample connectors, a realm, a certification authority, and the balancer.
+
+    async with Town(directory, port, kerberos=True, tell=print) as town:
+        ...                   # town.server_url answers
+        await town.watch()    # until cancelled; starts killed connectors again
+
+Everything that runs is a child of this process and has ended when the block is left; every file is in `directory`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lbproxy.demo.authority import Authority
+from lbproxy.demo.children import Child
+from lbproxy.demo.configuration import configuration
+from lbproxy.demo.ports import LOOPBACK, free_port
+from lbproxy.demo.realm import Realm
+from lbproxy.errors import StartError
+
+HOST = "login.corp.example"
+USER = "alice"
+CONNECTORS = {"c1": 4001, "c2": 4002, "c3": 4003}
+"""Name -> preferred port: below the ephemeral ones, where a connect to a dead connector may meet itself."""
+
+RESTART_AFTER = 10.0  # seconds that a killed connector stays dead, so that its readmission can be watched
+
+
+class Town:
+    """`tell` is given one line for people about everything that happens while it runs."""
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        kerberos: bool,
+        tell: Callable[[str], None],
+        restart_after: float = RESTART_AFTER,
+    ) -> None:
+        self.directory = directory.absolute()
+        self.port = free_port(port)
+        self.server_url = f"https://{HOST}:{self.port}"
+        self.admin = f"unix:{self.directory / 'admin.sock'}"
+        self.ca = self.directory / "authority" / "ca.pem"
+        self.ticket: dict[str, str] | None = None  # the environment of USER's ticket; None without Kerberos
+        self.connectors: list[Child] = []
+        command = [sys.executable, "-m", "lbproxy", "run", "-c", str(self.directory / "lbproxy.toml")]
+        self.balancer = Child("the balancer", command, self.directory / "lbproxy.log", "ready: ")
+        self._kerberos = kerberos
+        self._tell = tell
+        self._restart_after = restart_after
+        self._stack = AsyncExitStack()
+
+    def __repr__(self) -> str:
+        return f"<Town {self.server_url} {self.connectors}>"
+
+    async def __aenter__(self) -> Self:
+        """Raises StartError when a part does not start; the parts before it are ended."""
+        async with self._stack as stack:
+            Authority(self.ca.parent).server([HOST, "localhost", LOOPBACK])
+            # This blocks the loop for some 50 ms, and nothing else runs on it yet.
+            realm = stack.enter_context(Realm(self.directory / "realm")) if self._kerberos else None
+            urls = await self._start_connectors(realm)
+            await self._start_balancer(urls)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def watch(self) -> None:
+        """Starts connectors again when they end; raises StartError when the balancer ends. Runs until cancelled."""
+        watchers = [asyncio.create_task(self._keep(child)) for child in self.connectors]
+        watchers.append(asyncio.create_task(self._guard()))
+        try:
+            done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in watchers:
+                task.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def _start_connectors(self, realm: Realm | None) -> dict[str, str]:
+        """Returns their URLs by name."""
+        options: list[str] = []
+        if realm:
+            realm.add_user(USER, "secret")
+            keytab = realm.add_service(f"HTTP/{HOST}")
+            self.ticket = realm.kinit(USER)
+            options = ["--keytab", str(keytab), "--spn-host", HOST, "--binds"]
+        urls = {}
+        for name, port in CONNECTORS.items():
+            environment = realm.acceptor_env(name) if realm else {}
+            child = Child(
+                name,
+                self._connector_command(name, free_port(port), options),
+                self.directory / f"{name}.log",
+                "listening: ",
+                environment,
+            )
+            self._stack.push_async_callback(child.stop)
+            self.connectors.append(child)
+            urls[name] = await child.start()
+        return urls
+
+    def _connector_command(self, name: str, port: int, options: Sequence[str]) -> list[str]:
+        journal = self.directory / f"{name}.journal"
+        command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port)]
+        return [*command, "--server-url", self.server_url, "--journal", str(journal), *options]
+
+    async def _start_balancer(self, urls: Mapping[str, str]) -> None:
+        text = configuration(self.server_url, f"{LOOPBACK}:{self.port}", urls)
+        (self.directory / "lbproxy.toml").write_text(text)
+        self._stack.push_async_callback(self.balancer.stop)
+        await self.balancer.start()
+
+    async def _keep(self, child: Child) -> None:
+        while True:
+            await child.ended()
+            self._tell(f"{child.name} is dead. It starts again in {self._restart_after:.0f} s.")
+            await asyncio.sleep(self._restart_after)
+            try:
+                await child.start()
+            except StartError as error:
+                self._tell(str(error))
+                continue
+            self._tell(f"{child.name} runs again, as process {child.pid}.")
+
+    async def _guard(self) -> None:
+        status = await self.balancer.ended()
+        raise StartError(f"the balancer ended with status {status}:\n{self.balancer.last_words}")

@@ -1,0 +1,136 @@
+"""`lbproxy demo` as a whole: what `make run` starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+from click.testing import CliRunner
+
+from lbproxy.cli import main
+
+DEMO = [sys.executable, "-m", "lbproxy", "demo", "--port", "0"]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """start("--once", ...) runs the demo, with temporary directories in tmp_path."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        environment = os.environ | {"TMPDIR": str(tmp_path)}
+        command = [*DEMO, *arguments]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        with process:
+            process.terminate()
+
+
+def instances(output: str) -> list[Counter[str]]:
+    """How often each instance answered, for each block of lines that name one."""
+    blocks = re.findall(r'(?:^"instance": "c\d"\n)+', output, re.MULTILINE)
+    return [Counter(re.findall(r"c\d", block)) for block in blocks]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def read_until(output: IO[str], words: str) -> str:
+    """Everything up to the line that has `words`."""
+    lines = []
+    for line in output:
+        lines.append(line)
+        if words in line:
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "user"), [((), '"alice@CORP.EXAMPLE"'), (("--no-kerberos",), "null")], ids=["kerberos", "plain"]
+)
+def test_the_tour_once(start: Start, tmp_path: Path, arguments: tuple[str, ...], user: str) -> None:
+    process = start("--once", *arguments)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert f'{{"user": {user}, "instance": ' in output
+    before, after = instances(output)
+    assert before == {"c1": 3, "c2": 3, "c3": 3}
+    assert after.total() == 9
+    assert after["c2"] == 0
+    assert re.search(r"\bc2\b.*\bdown\b", output)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_nothing(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    process = start()
+    assert process.stdout is not None
+    output = read_until(process.stdout, "Ctrl-C ends everything")
+    assert "kill -9 " in output
+    children = children_of(process.pid)
+    assert len(children) == 5  # three connectors, the KDC, the balancer
+    process.send_signal(number)
+    rest, _ = process.communicate()
+    assert process.returncode == 0, rest
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_connector_is_announced(start: Start) -> None:
+    process = start("--no-kerberos")
+    assert process.stdout is not None
+    output = read_until(process.stdout, "Ctrl-C ends everything")
+    victim = re.search(r"kill -9 (\d+)", output)
+    assert victim
+    os.kill(int(victim[1]), signal.SIGKILL)
+    assert read_until(process.stdout, "c2 is dead. It starts again in 10 s.")
+
+
+def test_a_directory_of_ones_own_is_kept(start: Start, tmp_path: Path) -> None:
+    process = start("--once", "--no-kerberos", "--dir", str(tmp_path / "own"))
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    names = {path.name for path in (tmp_path / "own").iterdir()}
+    assert {"lbproxy.toml", "lbproxy.log", "access.log", "c1.journal"} <= names
+
+
+def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    result = CliRunner().invoke(main, ["demo", "--dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"{tmp_path} is not empty" in result.output
+
+
+def test_without_gssapi_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gssapi", None)  # what an import of a missing package meets
+    result = CliRunner().invoke(main, ["demo", "--port", "0", "--once"])
+    assert result.exit_code == 0, result.output
+    assert "Without Kerberos: Kerberos needs an optional part: install lbproxy[kerberos]" in result.output
+    assert "One request without Kerberos" in result.output
+
+
+def test_a_command_that_fails_makes_the_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text("#!/bin/sh\nexit 7\n")
+    curl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    result = CliRunner().invoke(main, ["demo", "--port", "0", "--once", "--no-kerberos"])
+    assert result.exit_code == 1
+    assert "exit status 7" in result.output
+    assert "Nine requests" not in result.output
