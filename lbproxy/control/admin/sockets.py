@@ -23,7 +23,7 @@ def listen(bind: Bind) -> socket.socket:
         return _listen_unix(bind) if isinstance(bind, Path) else _listen_tcp(*bind)
     except OSError as error:
         where = bind if isinstance(bind, Path) else f"{bind[0]} port {bind[1]}"
-        raise StartError(f"admin.bind: cannot listen on {where}: {error.strerror}") from error
+        raise StartError(f"admin.bind: cannot listen on {where}: {error.strerror or error}") from error
 
 
 def remove_stale(path: Path, key: str = "admin.bind") -> None:

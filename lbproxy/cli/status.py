@@ -1,0 +1,172 @@
+"""`lbproxy status`: what does the running balancer see?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lbproxy.cli import config_option
+from lbproxy.config import Address, load
+from lbproxy.config.addresses import address
+from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.admin.sockets import Bind
+from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, ProbeView, Snapshot
+
+_EVERY = 1.0  # seconds between two looks of --watch
+_WIDTH = 160  # columns where there is no terminal to ask
+_COLOURS = {"up": "green", "down": "red", "new": "yellow"}
+
+
+def _admin_address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
+    try:
+        return None if value is None else address(value, Path.cwd())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("status")
+@config_option
+@click.option("--admin", callback=_admin_address, metavar="ADDRESS", help="Ask there instead of at admin.bind of FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+@click.option("--watch", is_flag=True, help="Look again every second, until interrupted.")
+def command(path: Path, admin: Address | None, as_json: bool, watch: bool) -> None:
+    """Show what the running balancer sees: its listeners, and the state of every backend.
+
+    The exit status is 0 if it answers, and 1 if it is not running.
+    """
+    if as_json and watch:
+        raise click.UsageError("--json and --watch do not go together")
+    bind = _bind(admin or load(path).admin.bind)
+    if as_json:
+        click.echo(json.dumps(fetch_status(bind), indent=2))
+        return
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    if watch:
+        keep_showing(bind, console)
+    else:
+        console.print(page(fetch_status(bind)))
+
+
+def keep_showing(bind: Bind, console: Console, every: float = _EVERY) -> None:
+    """Show the page and renew it until the user interrupts, or the balancer is gone (AdminError)."""
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        try:
+            while True:
+                live.update(page(fetch_status(bind)), refresh=True)
+                time.sleep(every)
+        except KeyboardInterrupt:
+            return
+
+
+def page(snapshot: Snapshot) -> Group:
+    """The snapshot for people."""
+    title = (
+        f"{snapshot['server_url']}: {snapshot['state']}, lbproxy {snapshot['version']}, pid {snapshot['pid']},"
+        f" up {duration(snapshot['uptime_seconds'])}"
+    )
+    parts: list[RenderableType] = [_text(title), "", _listeners(snapshot["listeners"])]
+    for pool in snapshot["pools"]:
+        parts += ["", _backends(pool), *_complaints(pool)]
+    return Group(*parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two units that matter: 42s, 3m 20s, 2h 5m, 12d 1h."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole // 60 % 60}m"
+    return f"{whole // 86400}d {whole // 3600 % 24}h"
+
+
+def _bind(where: Address) -> Bind:
+    return where.path or (where.host, where.port)
+
+
+def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """An empty table. In a narrow terminal texts are folded; numbers, in the columns after them, never are."""
+    table = Table(title=_text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in texts:
+        table.add_column(heading, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _listeners(listeners: list[ListenerView]) -> Table:
+    table = _table("listeners", ("name", "bind", "mode", "tls", "pool"), ("open", "accepted", "requests", "refused"))
+    for listener in listeners:
+        table.add_row(
+            _text(listener["name"]),
+            _text(listener["bind"]),
+            listener["mode"],
+            "yes" if listener["tls"] else "no",
+            _text(listener["pool"]),
+            str(listener["connections"]),
+            str(listener["accepted"]),
+            str(listener["requests"]),
+            str(sum(listener["refused"].values())),
+        )
+    return table
+
+
+def _backends(pool: PoolView) -> Table:
+    table = _table(
+        f"pool {pool['name']} (check {pool['check']}; when all are down: {pool['when_all_down']})",
+        ("backend", "url", "probe"),
+        ("state", "since", "share", "requests", "active", "errors", "lanes"),
+    )
+    total = sum(backend["requests"] for backend in pool["backends"])
+    for backend in pool["backends"]:
+        table.add_row(
+            _text(backend["name"]),
+            _text(backend["url"]),
+            _probe(backend["probe"]),
+            _state(backend),
+            duration(backend["since_seconds"]),
+            f"{backend['requests'] / total:.1%}" if total else "-",
+            str(backend["requests"]),
+            str(backend["active"]),
+            str(backend["errors"]),
+            f"{backend['idle_lanes']}+{backend['private_lanes']}",
+        )
+    return table
+
+
+def _complaints(pool: PoolView) -> Iterator[Text]:
+    """A line for each backend that is down, with the reason."""
+    for backend in pool["backends"]:
+        why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
+        if why:
+            yield _text(f"  {backend['name']}: {why}")
+
+
+def _state(backend: BackendView) -> Text:
+    if backend["draining"]:
+        return Text(f"{backend['state']}, draining", style="yellow")
+    return Text(backend["state"], style=_COLOURS[backend["state"]])
+
+
+def _probe(probe: ProbeView | None) -> Text:
+    if probe is None:
+        return Text("-")
+    text = _text(f"{probe['detail']}, {probe['took_seconds'] * 1000:.0f} ms")
+    text.stylize("" if probe["ok"] else "red")
+    return text
+
+
+def _text(value: str) -> Text:
+    """`value` without markup, and without what could steer the terminal: parts of it may come from a backend."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value))

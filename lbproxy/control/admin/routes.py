@@ -1,0 +1,38 @@
+"""What can be read over the admin interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from lbproxy.control.admin.readiness import why_not_ready
+from lbproxy.control.metrics.exposition import render
+from lbproxy.control.snapshot import Snapshot
+
+
+def read_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
+    """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop."""
+
+    async def status(_: web.Request) -> web.Response:
+        return web.json_response(snapshot())
+
+    async def scrape(request: web.Request) -> web.Response:
+        # In a thread: with a thousand backends it takes long enough for users to notice.
+        body, content_type = await asyncio.to_thread(render, snapshot(), request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")  # that the loop came to answer is all there is to know
+
+    async def readyz(_: web.Request) -> web.Response:
+        reason = why_not_ready(snapshot())
+        return web.Response(status=503 if reason else 200, text=f"{reason or 'ok'}\n")
+
+    return [
+        web.get("/status", status),
+        web.get("/metrics", scrape),
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
+    ]

@@ -1,0 +1,48 @@
+"""The admin interface's web server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from lbproxy.control.admin.guard import guard
+from lbproxy.control.admin.sockets import remove_stale
+from lbproxy.errors import StartError
+
+_STOP_WITHIN = 1.0  # seconds for requests that are being answered
+
+
+class AdminServer:
+    """Serves `routes` on a socket of `sockets.listen`, which it closes in the end."""
+
+    def __init__(self, sock: socket.socket, routes: Iterable[web.AbstractRouteDef]) -> None:
+        self._sock = sock
+        self._name = sock.getsockname()
+        # File permissions guard a Unix socket, and no browser can be made to open one.
+        app = web.Application(middlewares=[] if self._path else [guard(self._name[1])])
+        app.add_routes(routes)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_STOP_WITHIN)
+
+    def __repr__(self) -> str:
+        return f"<AdminServer {self._path or self._name}>"
+
+    async def start(self) -> None:
+        """Accept from now on."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._sock).start()
+
+    async def stop(self) -> None:
+        """Finish what is being answered, close, and remove the socket's file unless it is another process's by now."""
+        await self._runner.cleanup()
+        self._sock.close()
+        if self._path:
+            with suppress(StartError):
+                remove_stale(self._path)
+
+    @property
+    def _path(self) -> Path | None:
+        return Path(self._name) if self._sock.family == socket.AF_UNIX else None

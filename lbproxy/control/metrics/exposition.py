@@ -1,0 +1,36 @@
+"""A scrape: the snapshot, this process and its garbage collector, in the format that Prometheus asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from lbproxy.control.metrics.table import TABLE
+from lbproxy.control.snapshot import Snapshot
+
+
+def render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
+    """The body and the content type of a scrape whose Accept header is `accept`.
+
+    Takes milliseconds for a thousand backends, so a busy event loop does better to call it in a thread.
+    """
+    registry = CollectorRegistry()
+    registry.register(_SnapshotCollector(snapshot))
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class _SnapshotCollector(Collector):
+    """What prometheus_client asks for the metrics of TABLE."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        return (row.family(self._snapshot) for row in TABLE)

@@ -1,0 +1,151 @@
+"""Every metric of lbproxy: one row each, in the order of docs/monitoring.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
+from lbproxy.control.snapshot import BackendView, ListenerView, Snapshot
+
+_LISTENER = ("listener",)
+_BACKEND = ("pool", "backend")
+
+
+def _one(read: Callable[[Snapshot], float]) -> Samples:
+    return lambda snapshot: [((), read(snapshot))]
+
+
+def _each_listener(read: Callable[[ListenerView], float]) -> Samples:
+    return lambda snapshot: [((listener["name"],), read(listener)) for listener in snapshot["listeners"]]
+
+
+def _each_backend(read: Callable[[BackendView], float | None]) -> Samples:
+    """One sample a backend; none where `read` knows nothing."""
+
+    def samples(snapshot: Snapshot) -> Iterator[Sample]:
+        for pool in snapshot["pools"]:
+            for backend in pool["backends"]:
+                value = read(backend)
+                if value is not None:
+                    yield (pool["name"], backend["name"]), value
+
+    return samples
+
+
+def _parts_of_each_backend(read: Callable[[BackendView], Mapping[str, float]]) -> Samples:
+    """Several samples a backend, told apart by one more label."""
+
+    def samples(snapshot: Snapshot) -> Iterator[Sample]:
+        for pool in snapshot["pools"]:
+            for backend in pool["backends"]:
+                for label, value in read(backend).items():
+                    yield (pool["name"], backend["name"], label), value
+
+    return samples
+
+
+def _refused(snapshot: Snapshot) -> Iterator[Sample]:
+    for listener in snapshot["listeners"]:
+        for reason, count in listener["refused"].items():
+            yield (listener["name"], reason), count
+
+
+def _ends(snapshot: Snapshot) -> Iterator[Sample]:
+    for reason, count in snapshot["ends"].items():
+        yield (reason,), count
+
+
+TABLE: tuple[Row, ...] = (
+    Gauge("lbproxy_info", ("version",), "Always 1; the label says what runs", lambda s: [((s["version"],), 1)]),
+    Gauge("lbproxy_uptime_seconds", (), "Seconds since the start", _one(lambda s: s["uptime_seconds"])),
+    # --- clients
+    Counter(
+        "lbproxy_accepted_total", _LISTENER, "Client connections accepted", _each_listener(lambda x: x["accepted"])
+    ),
+    Gauge("lbproxy_connections", _LISTENER, "Client connections open", _each_listener(lambda x: x["connections"])),
+    Counter("lbproxy_requests_total", _LISTENER, "Requests received", _each_listener(lambda x: x["requests"])),
+    Counter(
+        "lbproxy_refused_total", ("listener", "reason"), "Connections and requests refused by the listener", _refused
+    ),
+    Counter("lbproxy_ends_total", ("reason",), "Requests and connections ended, by why they ended", _ends),
+    Histogram(
+        "lbproxy_request_duration_seconds",
+        (),
+        "Time from a request's first byte to the end of its answer",
+        lambda s: s["request_seconds"],
+    ),
+    # --- backends
+    Gauge(
+        "lbproxy_backend_up",
+        _BACKEND,
+        "1 if probes and traffic find it healthy",
+        _each_backend(lambda b: b["state"] == "up"),
+    ),
+    Gauge(
+        "lbproxy_backend_in_rotation", _BACKEND, "1 if it gets new requests", _each_backend(lambda b: b["in_rotation"])
+    ),
+    Gauge("lbproxy_backend_draining", _BACKEND, "1 if it is drained", _each_backend(lambda b: b["draining"])),
+    Gauge(
+        "lbproxy_backend_active_requests", _BACKEND, "Requests it is working on", _each_backend(lambda b: b["active"])
+    ),
+    Counter("lbproxy_backend_requests_total", _BACKEND, "Requests sent to it", _each_backend(lambda b: b["requests"])),
+    Counter(
+        "lbproxy_backend_responses_total",
+        (*_BACKEND, "class"),
+        "Answers it gave, by class of status (2xx)",
+        _parts_of_each_backend(lambda b: b["responses"]),
+    ),
+    Counter(
+        "lbproxy_backend_errors_total", _BACKEND, "Failures that count against it", _each_backend(lambda b: b["errors"])
+    ),
+    Counter(
+        "lbproxy_backend_connect_failures_total",
+        _BACKEND,
+        "Connections to it that failed",
+        _each_backend(lambda b: b["connect_failures"]),
+    ),
+    Counter(
+        "lbproxy_backend_retried_total",
+        _BACKEND,
+        "Requests that moved from it to another backend",
+        _each_backend(lambda b: b["retried_from"]),
+    ),
+    Counter(
+        "lbproxy_backend_ejections_total",
+        _BACKEND,
+        "Times it was taken out of rotation for its health",
+        _each_backend(lambda b: b["ejections"]),
+    ),
+    Gauge(
+        "lbproxy_backend_lanes",
+        (*_BACKEND, "kind"),
+        "Connections to it: idle shared ones, and private ones",
+        _parts_of_each_backend(lambda b: {"idle": b["idle_lanes"], "private": b["private_lanes"]}),
+    ),
+    Counter(
+        "lbproxy_backend_lanes_opened_total",
+        _BACKEND,
+        "Connections opened to it",
+        _each_backend(lambda b: b["lanes_opened"]),
+    ),
+    Gauge(
+        "lbproxy_probe_success",
+        _BACKEND,
+        "1 if its last probe was good",
+        _each_backend(lambda b: b["probe"]["ok"] if b["probe"] else None),
+    ),
+    Gauge(
+        "lbproxy_probe_duration_seconds",
+        _BACKEND,
+        "Time that its last probe took",
+        _each_backend(lambda b: b["probe"]["took_seconds"] if b["probe"] else None),
+    ),
+    # --- the access log
+    Counter("lbproxy_access_log_written_total", (), "Lines written", _one(lambda s: s["access_log"]["written"])),
+    Counter(
+        "lbproxy_access_log_dropped_total",
+        (),
+        "Lines lost to a full disk or a stalled reader",
+        _one(lambda s: s["access_log"]["dropped"]),
+    ),
+)

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from lbproxy.cli import main
+from lbproxy.cli.status import duration, keep_showing, page
+from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.admin.sockets import listen
+from lbproxy.control.snapshot import Snapshot
+from lbproxy.errors import AdminError
+from tests.control.sample import snapshot
+
+CONFIG = """
+server_url = "http://login.corp.example"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "connectors"
+[pool.connectors]
+backends = [{ name = "c1", url = "http://127.0.0.1:4000" }]
+[admin]
+bind = "unix:admin.sock"
+"""
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> AsyncIterator[Path]:
+    """A folder with lbproxy.toml, and the admin interface that it names, serving."""
+    (tmp_path / "lbproxy.toml").write_text(CONFIG)
+    server = AdminServer(listen(tmp_path / "admin.sock"), read_routes(snapshot))
+    await server.start()
+    yield tmp_path
+    await server.stop()
+
+
+async def run(*arguments: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, main, ["status", *arguments])
+
+
+def words(text: str) -> list[list[str]]:
+    """The cells of each line of the tables in `text`."""
+    return [re.split(" {2,}", line.rstrip()) for line in text.splitlines()]
+
+
+def shown(view: Snapshot) -> str:
+    """The page as a wide terminal without colours shows it."""
+    console = Console(file=io.StringIO(), width=250)
+    console.print(page(view))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+async def test_asks_where_the_configuration_says(folder: Path) -> None:
+    result = await run("-c", str(folder / "lbproxy.toml"))
+    assert result.exit_code == 0, result.output
+    assert "https://login.corp.example: serving, lbproxy 0.1.0, pid 4711, up 2h 5m" in result.output
+    assert "pool connectors" in result.output
+
+
+async def test_asks_where_it_is_told_without_a_configuration(folder: Path) -> None:
+    result = await run("-c", "/nonexistent", "--admin", f"unix:{folder}/admin.sock", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == json.loads(json.dumps(snapshot()))
+
+
+async def test_asks_over_tcp() -> None:
+    sock = listen(("127.0.0.1", 0))
+    server = AdminServer(sock, read_routes(snapshot))
+    port = sock.getsockname()[1]
+    await server.start()
+    result = await run("--admin", f"127.0.0.1:{port}", "--json")
+    await server.stop()
+    assert json.loads(result.stdout)["pid"] == 4711
+
+
+async def test_a_balancer_that_is_not_running(tmp_path: Path) -> None:
+    result = await run("--admin", f"unix:{tmp_path}/admin.sock")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == f"lbproxy: error: lbproxy is not running: nobody listens on {tmp_path}/admin.sock\n"
+
+
+@pytest.mark.parametrize("arguments", [("--admin", "nonsense"), ("--json", "--watch")])
+async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
+    assert (await run(*arguments)).exit_code == 2
+
+
+def test_listeners() -> None:
+    assert ["login", "0.0.0.0:443", "http", "yes", "connectors", "12", "345", "678", "9"] in words(shown(snapshot()))
+
+
+def test_backends() -> None:
+    rows = words(shown(snapshot()))
+    url = "http://10.0.0.1:4000/"
+    numbers = ["1", "2", "7+8"]
+    assert ["c1", f"{url}c1", "401, 3 ms", "up", "3m 20s", "50.0%", "10", *numbers] in rows
+    assert ["c2", f"{url}c2", "connection refused, 1 ms", "down", "12s", "50.0%", "10", *numbers] in rows
+    assert ["c3", f"{url}c3", "-", "new", "3m 20s", "0.0%", "0", *numbers] in rows
+
+
+def test_why_a_backend_is_down() -> None:
+    complaints = [line for line in shown(snapshot()).splitlines() if line.startswith("  ")]
+    assert complaints == ["  c2: the backend refused the connection: connection refused"]
+
+
+def test_a_draining_backend_and_a_pool_without_requests() -> None:
+    view = snapshot()
+    [pool] = view["pools"]
+    pool["backends"] = pool["backends"][:1]
+    pool["backends"][0].update({"draining": True, "requests": 0})
+    [row] = [row for row in words(shown(view)) if row[0] == "c1"]
+    assert (row[3], row[5]) == ("up, draining", "-")
+
+
+def test_a_narrow_terminal_keeps_the_numbers() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(page(snapshot()))
+    assert isinstance(console.file, io.StringIO)
+    assert re.search(r"down +12s +50\.0% +10 +1 +2 +7\+8", console.file.getvalue())
+
+
+def test_states_have_their_colours() -> None:
+    console = Console(file=io.StringIO(), width=250, force_terminal=True, color_system="standard", no_color=False)
+    console.print(page(snapshot()))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for colour, state in (("32", "up"), ("31", "down"), ("33", "new")):
+        assert re.search(rf"\x1b\[{colour}m *{state}", text)
+
+
+def test_what_a_backend_says_is_no_markup_and_cannot_steer_the_terminal() -> None:
+    view = snapshot()
+    view["pools"][0]["backends"][1].update({"detail": "[red]x[/nothing] \x1b[2J\x9b\n\u202e"})
+    text = shown(view)
+    assert "[red]x[/nothing] \\x1b[2J\\x9b\\n\\u202e" in text
+    assert not set(text) & set("\x1b\x9b\u202e")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.9, "0s"),
+        (59.9, "59s"),
+        (60, "1m 0s"),
+        (3599, "59m 59s"),
+        (3600, "1h 0m"),
+        (86399, "23h 59m"),
+        (90000, "1d 1h"),
+        (31536000, "365d 0h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+async def test_watch_looks_again_until_the_balancer_is_gone(tmp_path: Path) -> None:
+    looks: Iterator[int] = iter(range(1, 4))
+    path = tmp_path / "admin.sock"
+
+    def view() -> Snapshot:
+        changed = snapshot()
+        changed["pid"] = next(looks)  # the fourth look fails: to the client the balancer is broken
+        return changed
+
+    server = AdminServer(listen(path), read_routes(view))
+    await server.start()
+    console = Console(file=io.StringIO(), width=250, force_terminal=True)
+    with pytest.raises(AdminError):
+        await asyncio.to_thread(keep_showing, path, console, every=0)
+    await server.stop()
+    assert isinstance(console.file, io.StringIO)
+    assert re.findall(r"pid (\d)", console.file.getvalue()) == ["1", "2", "3"]
+
+
+async def test_watch_ends_well_when_interrupted(tmp_path: Path) -> None:
+    looked = asyncio.Event()
+
+    def view() -> Snapshot:
+        looked.set()
+        return snapshot()
+
+    path = tmp_path / "admin.sock"
+    server = AdminServer(listen(path), read_routes(view))
+    await server.start()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from lbproxy.cli import main; main()"),
+        *("status", "--watch", "--admin", f"unix:{path}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await looked.wait()
+    process.send_signal(signal.SIGINT)
+    _, errors = await process.communicate()
+    await server.stop()
+    assert (process.returncode, errors) == (0, b"")

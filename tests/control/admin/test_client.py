@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.admin.sockets import Bind, listen
+from lbproxy.errors import AdminError
+from tests.control.sample import snapshot
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[list[AdminServer]]:
+    """Servers to be stopped at the end."""
+    servers: list[AdminServer] = []
+    yield servers
+    for server in servers:
+        await server.stop()
+
+
+async def serve(bind: Bind, routes: list[web.RouteDef], servers: list[AdminServer]) -> Bind:
+    """Serve at `bind`; returns where that is."""
+    sock = listen(bind)
+    name = sock.getsockname()
+    servers.append(AdminServer(sock, routes))
+    await servers[-1].start()
+    return bind if isinstance(bind, Path) else (name[0], name[1])
+
+
+async def test_asks_over_a_unix_socket(tmp_path: Path, servers: list[AdminServer]) -> None:
+    bind = await serve(tmp_path / "admin.sock", read_routes(snapshot), servers)
+    assert await asyncio.to_thread(fetch_status, bind) == json.loads(json.dumps(snapshot()))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_asks_over_tcp(host: str, servers: list[AdminServer]) -> None:
+    bind = await serve((host, 0), read_routes(snapshot), servers)
+    assert (await asyncio.to_thread(fetch_status, bind))["pid"] == snapshot()["pid"]
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(AdminError, match=r"lbproxy is not running: nobody listens on .*admin\.sock$"):
+        fetch_status(tmp_path / "admin.sock")
+
+
+def test_a_file_that_a_dead_process_left(tmp_path: Path) -> None:
+    listen(tmp_path / "admin.sock").close()
+    with pytest.raises(AdminError, match="lbproxy is not running"):
+        fetch_status(tmp_path / "admin.sock")
+
+
+def test_a_closed_port() -> None:
+    with listen(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with pytest.raises(AdminError, match=f"nobody listens on 127.0.0.1 port {port}"):
+        fetch_status(("127.0.0.1", port))
+
+
+async def test_a_refusal_is_passed_on(tmp_path: Path, servers: list[AdminServer]) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=503, text="not now\n")
+
+    bind = await serve(tmp_path / "admin.sock", [web.get("/status", refuse)], servers)
+    with pytest.raises(AdminError, match=r"admin\.sock refused: not now$"):
+        await asyncio.to_thread(fetch_status, bind)
+
+
+async def test_something_else_that_listens_there(tmp_path: Path) -> None:
+    path = tmp_path / "other.sock"
+
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example\r\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(shout, path):
+        with pytest.raises(AdminError, match="lbproxy does not answer on"):
+            await asyncio.to_thread(fetch_status, path)
+
+
+async def test_another_web_server(tmp_path: Path, servers: list[AdminServer]) -> None:
+    async def welcome(_: web.Request) -> web.Response:
+        return web.Response(text="<h1>It works!</h1>")
+
+    bind = await serve(tmp_path / "admin.sock", [web.get("/status", welcome)], servers)
+    with pytest.raises(AdminError, match=r"what answers on .* is not lbproxy"):
+        await asyncio.to_thread(fetch_status, bind)
+
+
+def test_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    with pytest.raises(AdminError, match="lbproxy does not answer on"):
+        fetch_status(tmp_path / ("x" * 200))

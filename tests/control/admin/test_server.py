@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.admin.sockets import listen
+from tests.control.sample import snapshot
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> AsyncIterator[Path]:
+    """The Unix socket of a running server."""
+    server = AdminServer(listen(tmp_path / "admin.sock"), read_routes(snapshot))
+    await server.start()
+    yield tmp_path / "admin.sock"
+    await server.stop()
+
+
+async def test_answers_on_a_unix_socket_whatever_the_host_says(path: Path) -> None:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session,
+        session.get("http://any.example/healthz") as response,
+    ):
+        assert (response.status, await response.text()) == (200, "ok\n")
+
+
+async def test_answers_on_a_loopback_port_but_not_to_web_pages() -> None:
+    sock = listen(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}/status"
+    server = AdminServer(sock, read_routes(snapshot))
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url) as response:
+            assert (await response.json())["pid"] == snapshot()["pid"]
+        async with session.get(url, headers={"Host": "rebound.example"}) as response:
+            assert response.status == 403
+    await server.stop()
+
+
+async def test_a_stopped_server_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    server = AdminServer(listen(path), read_routes(snapshot))
+    await server.start()
+    await server.stop()
+    assert not path.exists()
+
+
+async def test_a_stopped_server_leaves_the_file_of_its_successor(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    server = AdminServer(listen(path), read_routes(snapshot))
+    await server.start()
+    path.unlink()
+    with listen(path):
+        await server.stop()
+        assert path.exists()
+
+
+async def test_can_be_stopped_before_it_started(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    await AdminServer(listen(path), read_routes(snapshot)).stop()
+    assert not path.exists()
+
+
+async def test_says_where_it_is(tmp_path: Path) -> None:
+    server = AdminServer(listen(tmp_path / "admin.sock"), [])
+    assert repr(server) == f"<AdminServer {tmp_path}/admin.sock>"
+    await server.stop()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lbproxy.control.metrics.rows import Row
+from lbproxy.control.metrics.table import TABLE
+from tests.control.sample import snapshot
+
+DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
+
+
+def documented() -> list[tuple[str, ...]]:
+    """The rows of the table of metrics in docs/monitoring.md."""
+    lines = [line for line in DOCS.read_text().splitlines() if line.startswith("| `lbproxy_")]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+
+
+def test_the_documentation_has_the_same_table() -> None:
+    rows = [(f"`{row.name}`", row.kind, ", ".join(row.labels), row.help) for row in TABLE]
+    assert documented() == rows
+
+
+def test_names_are_as_prometheus_wants_them() -> None:
+    """https://prometheus.io/docs/practices/naming/"""
+    names = [row.name for row in TABLE]
+    assert len(set(names)) == len(names)
+    for row in TABLE:
+        assert re.fullmatch(r"lbproxy_[a-z_]+", row.name)
+        assert row.name.endswith("_total") == (row.kind == "counter")
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
+    samples = row.family(snapshot()).samples
+    assert samples
+    for sample in samples:
+        assert set(sample.labels) - {"le"} == set(row.labels)
+
+
+def values(name: str) -> dict[tuple[str, ...], float]:
+    [row] = [row for row in TABLE if row.name == name]
+    return {tuple(sample.labels.values()): sample.value for sample in row.family(snapshot()).samples}
+
+
+def test_only_an_up_backend_is_up() -> None:
+    assert values("lbproxy_backend_up") == {
+        ("connectors", "c1"): 1,
+        ("connectors", "c2"): 0,
+        ("connectors", "c3"): 0,
+    }
+
+
+def test_a_backend_that_was_never_probed_has_no_probe() -> None:
+    assert values("lbproxy_probe_success") == {("connectors", "c1"): 1, ("connectors", "c2"): 0}
+    assert values("lbproxy_probe_duration_seconds") == {("connectors", "c1"): 0.003, ("connectors", "c2"): 0.001}
+
+
+def test_each_backend_has_its_classes_and_kinds() -> None:
+    assert values("lbproxy_backend_responses_total")["connectors", "c1", "2xx"] == 7
+    assert values("lbproxy_backend_lanes")["connectors", "c2", "private"] == 8
+    assert values("lbproxy_backend_lanes")["connectors", "c2", "idle"] == 7
+
+
+def test_refusals_and_ends_are_by_reason() -> None:
+    assert values("lbproxy_refused_total") == {("login", "not_allowed"): 3, ("login", "misdirected"): 6}
+    assert values("lbproxy_ends_total") == {("done",): 600, ("client_gone",): 2}
