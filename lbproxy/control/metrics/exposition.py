@@ -16,7 +16,7 @@ from lbproxy.control.snapshot import Snapshot
 def render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
     """The body and the content type of a scrape whose Accept header is `accept`.
 
-    Takes milliseconds for a thousand backends, so a busy event loop does better to call it in a thread.
+    A thousand backends take a tenth of a second, so an event loop that serves users calls it in a thread.
     """
     registry = CollectorRegistry()
     registry.register(_SnapshotCollector(snapshot))
