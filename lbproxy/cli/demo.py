@@ -40,10 +40,20 @@ def command(port: int, directory: Path | None, no_kerberos: bool, once: bool) ->
     It prints commands to try, and runs until Ctrl-C or TERM. Nothing is left running, and the exit status is 0; with
     --once it is 1 if one of the commands fails.
     """
+    sys.exit(asyncio.run(_demo(port, directory, no_kerberos, once)))
+
+
+async def _demo(port: int, directory: Path | None, no_kerberos: bool, once: bool) -> int:
     console = Console(highlight=False)
+    signalled = asyncio.Event()
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
     with _home(directory) as home:
         town = Town(home, port, not no_kerberos and _kerberos(console), partial(_plain, console))
-        sys.exit(asyncio.run(_until_signal(_visit(town, console, once))))
+        try:
+            return await _until(signalled, _visit(town, console, once))
+        finally:
+            await town.stop()  # not a part of what a signal cancels: a second Ctrl-C must not stop it half way
 
 
 @contextmanager
@@ -69,37 +79,30 @@ def _kerberos(console: Console) -> bool:
     return True
 
 
-async def _until_signal(work: Coroutine[None, None, int]) -> int:
-    """The result of `work`; 0 when a signal came first, and `work` has cleaned up behind itself."""
-    task = asyncio.create_task(work)
-    signalled = asyncio.Event()
-    for number in _STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
-    waiter = asyncio.create_task(signalled.wait())
+async def _until(event: asyncio.Event, work: Coroutine[None, None, int]) -> int:
+    """The result of `work`; 0 when the event came first, and `work` is cancelled."""
+    task, waiter = asyncio.create_task(work), asyncio.create_task(event.wait())
     await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
     waiter.cancel()
-    if not task.done():
-        task.cancel()  # once: a second Ctrl-C must not stop the cleaning up
+    task.cancel()  # does nothing to one that is done
     await asyncio.wait({task})
     return 0 if task.cancelled() else task.result()
 
 
 async def _visit(town: Town, console: Console, once: bool) -> int:
     """Starts the town and prints the tour; with `once` also takes it, else stays until cancelled."""
-    async with town:
-        stops = tour(town)
-        if once:
-            return await _take(stops, console)
-        console.print(f"[bold green]{town.server_url}[/] is served. Try, in another terminal:\n")
-        for stop in stops:
-            _announce(stop, console)
-        _plain(
-            console,
-            f"A killed connector starts again after {RESTART_AFTER:.0f} s. All files and logs: {town.directory}",
-        )
-        _plain(console, "Ctrl-C ends everything.\n")
-        await town.watch()
-        return 0
+    await town.start()
+    stops = tour(town)
+    if once:
+        return await _take(stops, console)
+    console.print(f"[bold green]{town.server_url}[/] is served. Try, in another terminal:\n")
+    for stop in stops:
+        _announce(stop, console)
+    _plain(console, f"A killed connector starts again after {RESTART_AFTER:.0f} s.")
+    _plain(console, f"All files and logs: {town.directory}")
+    _plain(console, "Ctrl-C ends everything.\n")
+    await town.watch()
+    return 0
 
 
 async def _take(stops: list[Stop], console: Console) -> int:

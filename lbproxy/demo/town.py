@@ -61,19 +61,28 @@ class Town:
         return f"<Town {self.server_url} {self.connectors}>"
 
     async def __aenter__(self) -> Self:
-        """Raises StartError when a part does not start; the parts before it are ended."""
-        async with self._stack as stack:
-            Authority(self.ca.parent).server([HOST, "localhost", LOOPBACK])
-            # This blocks the loop for some 50 ms, and nothing else runs on it yet.
-            realm = stack.enter_context(Realm(self.directory / "realm")) if self._kerberos else None
-            urls = await self._start_connectors(realm)
-            await self._start_balancer(urls)
-            self._stack = stack.pop_all()
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Raises StartError when a part does not start. However it ends, and if it is cancelled, stop() is due."""
+        Authority(self.ca.parent).server([HOST, "localhost", LOOPBACK])
+        # This blocks the loop for some 50 ms, and nothing else runs on it yet.
+        realm = self._stack.enter_context(Realm(self.directory / "realm")) if self._kerberos else None
+        urls = await self._start_connectors(realm)
+        await self._start_balancer(urls)
+
+    async def stop(self) -> None:
+        """Ends everything that start() has started, the balancer first."""
         await self._stack.aclose()
 
     async def watch(self) -> None:
