@@ -38,6 +38,7 @@ cdef class Site:
         readonly double idle_timeout
         readonly double response_timeout
         readonly bint logs
+        public bint draining        # every answer is a client connection's last
         readonly uint64_t requests
         readonly double seconds
         uint64_t _buckets[BUCKETS]

@@ -30,6 +30,7 @@ class Site:
     idle_timeout: float
     response_timeout: float
     logs: bool
+    draining: bool
     requests: int
     seconds: float
     def __init__(

@@ -53,6 +53,7 @@ cdef enum:
     MAX_INFORMATIONAL = 16       # 1xx answers to one request
     MAX_HOSTS = 64               # spellings of Host that are remembered
 
+cdef double FIRST_WORD = 1.0     # seconds that a connection which never asked anything has left in a drain
 cdef double[BUCKETS - 1] _LE = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
 ]
@@ -311,7 +312,7 @@ cdef class Exchange(Handler):
         self._minor = request.minor
         self._is_head = self.method == b"HEAD"
         self._upgrade = request.flags.upgrade == 3 and request.minor == 1 and request.framing == Framing.NO_BODY
-        self.closes = not request.keeps_alive()
+        self.closes = site.draining or not request.keeps_alive()
         self.request_body.start(request.framing, request.length, False, site.request_trailers)
         self.has_body = not self.request_body.done
         self.plain_get = not self.has_body and self.authorization is None and self.method == b"GET"
@@ -652,9 +653,13 @@ cdef class Exchange(Handler):
         return "HTTP/1.1" if self._minor else "HTTP/1.0"
 
     def drain(self):
-        """Serve no further request: an idle client connection ends now, a busy one with its answer."""
+        """End an idle client connection now, a busy one with its answer; one that is new may ask once, soon."""
         self.closes = True
-        if self.phase == IDLE and self.client.rx_size == 0 and not self.client.has_queue():
+        if self.phase != IDLE or self.client.rx_size or self.client.has_queue():
+            return
+        if self.started == 0:
+            self.client.deadline = self.poller.now + FIRST_WORD
+        elif self.client.is_quiet():
             self.phase = ENDED
             self.policy.ended(self, reasons.DRAINED)
 

@@ -26,7 +26,9 @@ class Farewell(Handler):
         self._done = done
         self._allowance = stream.received + LINGER_BYTES
         stream.handler = self
-        if not stream.has_queue():
+        if stream.has_queue():
+            stream.deadline = stream.poller.now + stream.patience
+        else:
             self.writable(stream)
 
     def writable(self, stream: Stream) -> None:

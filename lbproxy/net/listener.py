@@ -86,7 +86,7 @@ class Listener:
 
     def start(self) -> None:
         """Accept from now on."""
-        if not self._accepting:
+        if not self._accepting and not self.site.draining:
             self._accepting = True
             self.poller.loop.add_reader(self.socket.fileno(), self._accept)
 
@@ -191,7 +191,10 @@ class Listener:
     # --- stopping
 
     def drain(self) -> None:
-        """Accept no more, end idle connections, and the busy ones with their answer."""
+        """Accept what waits and then no more; end idle connections now, and the busy ones with their answer."""
+        self.site.draining = True
+        if self._accepting:
+            self._accept()
         self.pause()
         for client in tuple(self.connections):
             client.drain()

@@ -195,6 +195,9 @@ cdef class Stream:
         self._shake_hands()
 
     cdef int _shake_hands(self) except -1:
+        if self._sslobj is None:         # an SSLSocket has none when its peer was gone already
+            self.handler.lost(self, ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
+            return 0
         try:
             self._sslobj.do_handshake()
         except ssl.SSLWantReadError:

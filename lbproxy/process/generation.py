@@ -80,9 +80,10 @@ class Generation:
         self._watch_signals()
         async with AsyncExitStack() as stack:
             worker = await self._start(stack)
-            await self._until_told(worker)
-        for sock in self._sockets.values():
-            sock.close()
+            try:
+                await self._until_told(worker)
+            finally:
+                self._close_sockets()
         event(log, logging.INFO, "stopped")
 
     async def _start(self, stack: AsyncExitStack) -> Worker:
@@ -134,12 +135,18 @@ class Generation:
         self._state = "draining"
         event(log, logging.INFO, "draining", connections=worker.connections, within=self._config.drain_timeout)
         draining = asyncio.ensure_future(worker.drain(self._config.drain_timeout))
+        await asyncio.sleep(0)  # it has accepted what waited: from here on new clients are refused, not left hanging
+        self._close_sockets()
         ended = asyncio.ensure_future(self._end.wait())
         await asyncio.wait({draining, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         draining.cancel()
         if worker.connections:
             event(log, logging.WARNING, "connections_cut", connections=worker.connections)
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets.values():
+            sock.close()
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
