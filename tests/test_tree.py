@@ -1,4 +1,4 @@
-"""The house keeps its shape: who may import whom, where a test lives, how long a file and a function may get.
+"""The house keeps its shape: who may import whom, where a test lives, how long a file and a function may get, links.
 
 The rooms and their order are those of `lbproxy/__init__.py`.
 """
@@ -56,6 +56,9 @@ MAX_FUNCTION_LINES = 50
 CYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(?:\(([^)]*)\)|([^#\n]*))|c?import[ \t]+([\w.]+))", re.MULTILINE
 )
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+"""The target of a link of Markdown that is a file of the repository."""
 
 
 def sources(folder: str, *suffixes: str) -> list[Path]:
@@ -147,6 +150,16 @@ def test_every_test_has_its_file() -> None:
         if not any(code.with_suffix(suffix).exists() for suffix in (".py", ".pyx")):
             orphans.append(str(path))
     assert not orphans, "\n".join(orphans)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    dead = [
+        f"{page.name}: {link}"
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/**/*.md")]
+        for link in LINK.findall(page.read_text())
+        if not (page.parent / link).exists()
+    ]
+    assert not dead, "\n".join(dead)
 
 
 def test_files_stay_short() -> None:
