@@ -1,7 +1,16 @@
 # cython: language_level=3
 """Non-blocking streams, and what they tell their handler."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        void *ptr
+
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
 
 
 cdef enum Sent:
@@ -27,10 +36,18 @@ cdef class Handler:
     cpdef crashed(self, Stream stream, object error)
 
 
+cdef enum:
+    BATCH = 256
+
+
 cdef class Poller:
-    """One a worker: its event loop, its coarse clock and the buffers that its streams share."""
+    """One a worker: what its streams share. Their readiness, a coarse clock, the receive buffer."""
     cdef:
         readonly object loop
+        int _epoll
+        epoll_event _events[BATCH]
+        int _at                     # the event that is being handled, and how many there are
+        int _ready
         readonly double now         # seconds, CLOCK_MONOTONIC, as of the last `tick`
         char *scratch               # what `Stream.receive` filled, good until the next `receive`
         object _view                # the same as a memoryview, for the TLS object
@@ -38,6 +55,7 @@ cdef class Poller:
         size_t _out_room
         set _streams
         char *out(self, size_t size) except NULL
+        void _forget(self, Stream stream) noexcept
 
 
 cdef class Stream:
@@ -54,7 +72,10 @@ cdef class Stream:
         readonly bint reading
         readonly object error       # what `receive` or `send` failed with
         bint _writing
+        uint32_t _watched           # the events that epoll reports for it
         bint _lost
+        bint _ended                 # TLS: nothing comes after what was received
+        object _read_error
         int _phase
         object _sslobj
         char *rx                    # bytes that were received and not used yet
@@ -74,8 +95,10 @@ cdef class Stream:
         Sent _enqueue(self, const char *data, size_t size) except? SENT_LOST
         int _flush(self) except -1
         int _shake_hands(self) except -1
-        _watch_writable(self)
-        _unwatch_writable(self)
+        int _watch(self) except -1
+        int _watch_writable(self, bint wanted) except -1
+        int _on_readable(self) except -1
+        int _on_writable(self) except -1
         _notify_close(self)
     cpdef bint has_queue(self)
     cpdef pause(self)

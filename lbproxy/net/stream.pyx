@@ -1,5 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Non-blocking plain and TLS streams on asyncio's `add_reader` and `add_writer`: no transports, no tasks, no futures.
+"""Non-blocking plain and TLS streams on an asyncio loop: no transports, no tasks, no futures.
+
+The streams of a worker are watched by an epoll set of their own, and the event loop watches that set (`add_reader`).
+Registering each descriptor with uvloop costs more for every event and loses some: after an error on a descriptor
+libuv calls its reader once and never again, so a reset behind unread bytes would go unnoticed.
 
 All streams of a worker share one receive buffer (`Poller.scratch`): an idle connection owns no buffer. What cannot be
 used at once is kept in the stream's own `rx`; what the kernel does not take waits in its send queue, and whoever
@@ -15,6 +19,7 @@ import ssl
 from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport errno as c_errno
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -34,6 +39,13 @@ cdef extern from "<sys/socket.h>" nogil:
     struct linger:
         int l_onoff
         int l_linger
+
+cdef extern from "<sys/epoll.h>" nogil:
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
+    int epoll_wait(int epoll, epoll_event *events, int size, int timeout)
+    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
 
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:
@@ -100,8 +112,12 @@ cdef Handler _NOBODY = Handler()         # of closed streams
 cdef class Poller:
 
     def __cinit__(self, loop):
-        """loop: an asyncio event loop with add_reader and add_writer."""
+        """loop: an asyncio event loop with add_reader."""
+        self._epoll = epoll_create1(EPOLL_CLOEXEC)
+        if self._epoll == -1:
+            raise OSError(c_errno, os.strerror(c_errno))
         self.loop = loop
+        loop.add_reader(self._epoll, self._dispatch)
         self.now = monotonic()
         self.scratch = <char *>malloc(SCRATCH)
         self._out_room = SCRATCH
@@ -114,6 +130,38 @@ cdef class Poller:
     def __dealloc__(self):
         free(self.scratch)
         free(self._out)
+        if self._epoll > 0:
+            c_close(self._epoll)
+
+    def close(self):
+        """Watch nothing any more; every stream is closed by now."""
+        self.loop.remove_reader(self._epoll)
+
+    def _dispatch(self):
+        """Some streams are ready: a batch of them is handled."""
+        cdef Stream stream
+        cdef uint32_t events
+        self._ready = epoll_wait(self._epoll, self._events, BATCH, 0)
+        self._at = 0
+        while self._at < self._ready:
+            if self._events[self._at].data.ptr != NULL:
+                stream = <Stream>self._events[self._at].data.ptr
+                events = self._events[self._at].events
+                # An error or a hang-up shows when the stream is used; whoever watches is told to use it.
+                if stream.reading and events & (EPOLLIN | EPOLLERR | EPOLLHUP):
+                    stream._on_readable()
+                if stream._writing and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+                    stream._on_writable()
+            self._at += 1
+        self._ready = 0
+
+    cdef void _forget(self, Stream stream) noexcept:
+        """A stream is closed: what was reported for it, and not handled yet, is void."""
+        cdef int i
+        for i in range(self._at + 1, self._ready):
+            if self._events[i].data.ptr == <void *>stream:
+                self._events[i].data.ptr = NULL
+        self._streams.discard(stream)
 
     cdef char *out(self, size_t size) except NULL:
         """Room for `size` bytes to be written at once; good until the next call."""
@@ -178,7 +226,7 @@ cdef class Stream:
     def await_connect(self):
         """Call `handler.connected` or `handler.lost` when the non-blocking connect has ended."""
         self._phase = CONNECTING
-        self._watch_writable()
+        self._watch_writable(True)
 
     def start(self):
         """Begin to read; with TLS, do the handshake first and call `handler.secured` or `handler.lost`."""
@@ -203,7 +251,7 @@ cdef class Stream:
         except ssl.SSLWantReadError:
             return 0
         except ssl.SSLWantWriteError:
-            self._watch_writable()
+            self._watch_writable(True)
             return 0
         except (OSError, ValueError) as error:      # ssl.SSLError is an OSError
             self.error = error
@@ -216,23 +264,24 @@ cdef class Stream:
 
     # --- events
 
-    def _on_readable(self):
+    cdef int _on_readable(self) except -1:
         cdef Handler handler = self.handler
         try:
             if self._phase == SHAKING_HANDS:
                 self._shake_hands()
-            elif not self.closed:
+            elif self.reading:
                 handler.readable(self)
         except Exception as error:
             handler.crashed(self, error)
+        return 0
 
-    def _on_writable(self):
+    cdef int _on_writable(self) except -1:
         cdef Handler handler = self.handler
         cdef int code = 0
         cdef unsigned int size = sizeof(int)
         try:
             if self._phase == CONNECTING:
-                self._unwatch_writable()
+                self._watch_writable(False)
                 self._phase = OPEN
                 if c_getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &size) != 0:
                     code = c_errno
@@ -242,34 +291,44 @@ cdef class Stream:
                 else:
                     handler.connected(self)
             elif self._phase == SHAKING_HANDS:
-                self._unwatch_writable()
+                self._watch_writable(False)
                 self._shake_hands()
             elif not self.closed:
                 self._flush()
         except Exception as error:
             handler.crashed(self, error)
+        return 0
 
-    cdef _watch_writable(self):
-        if not self._writing:
-            self._writing = True
-            self.poller.loop.add_writer(self.fd, self._on_writable)
+    cdef int _watch(self) except -1:
+        """Tell epoll what is wanted now. Nothing wanted is nothing watched: epoll would report a hang-up for ever."""
+        cdef epoll_event event
+        cdef uint32_t wanted = (EPOLLIN if self.reading else 0) | (EPOLLOUT if self._writing else 0)
+        cdef int operation = EPOLL_CTL_MOD if wanted and self._watched else EPOLL_CTL_ADD if wanted else EPOLL_CTL_DEL
+        if wanted == self._watched:
+            return 0
+        event.events = wanted
+        event.data.ptr = <void *>self            # kept alive by the poller's set until it is forgotten
+        if epoll_ctl(self.poller._epoll, operation, self.fd, &event) != 0:
+            raise OSError(c_errno, os.strerror(c_errno))
+        self._watched = wanted
+        return 0
 
-    cdef _unwatch_writable(self):
-        if self._writing:
-            self._writing = False
-            self.poller.loop.remove_writer(self.fd)
+    cdef int _watch_writable(self, bint wanted) except -1:
+        self._writing = wanted
+        return self._watch()
 
     cpdef pause(self):
         """Stop reading: the peer is slowed down by its window."""
-        if self.reading:
-            self.reading = False
-            self.poller.loop.remove_reader(self.fd)
+        self.reading = False
+        self._watch()
 
     cpdef resume(self):
         """Read again."""
-        if not self.reading and not self.closed:
+        if not self.closed:
             self.reading = True
-            self.poller.loop.add_reader(self.fd, self._on_readable)
+            self._watch()
+            if self._ended:
+                self.poller.loop.call_soon(self._on_readable)
 
     # --- receiving
 
@@ -294,19 +353,27 @@ cdef class Stream:
         """As many whole records as fit: the TLS object gives one a call."""
         cdef Py_ssize_t total = 0
         cdef Py_ssize_t got
+        if self._ended:
+            return RECEIVED_EOF if self._read_error is None else RECEIVED_ERROR
         try:
             while total <= SCRATCH - TLS_RECORD:
                 got = self._sslobj.read(SCRATCH - total, self.poller._view[total:] if total else self.poller._view)
                 total += got
                 if got < TLS_RECORD:
+                    self._ended = got == 0
                     break                # most likely the last one; if not, the loop says so again
         except _WANT:
             if total == 0:
                 return RECEIVED_NOTHING
+        except ssl.SSLZeroReturnError:   # the peer's close_notify, after our own
+            self._ended = True
         except OSError as error:
+            self._ended = True
+            self._read_error = self.error = error
             if total == 0:
-                self.error = error
                 return RECEIVED_ERROR
+        if self._ended and total:        # the descriptor has nothing left that would tell of the end
+            self.poller.loop.call_soon(self._on_readable)
         self.received += total
         return total
 
@@ -454,7 +521,7 @@ cdef class Stream:
             self._tx_room = room
         memcpy(self._tx + self._tx_size, data, size)
         self._tx_size += size
-        self._watch_writable()
+        self._watch_writable(True)
         if self.patience:
             self.deadline = self.poller.now + self.patience
         return SENT_QUEUED
@@ -462,7 +529,7 @@ cdef class Stream:
     cdef int _flush(self) except -1:
         cdef Py_ssize_t done = self._write(self._tx + self._tx_start, self._tx_size)
         if done == SENT_LOST:
-            self._unwatch_writable()
+            self._watch_writable(False)
             self.handler.lost(self, self.error)
             return 0
         if done and self.patience:
@@ -473,7 +540,7 @@ cdef class Stream:
             free(self._tx)
             self._tx = NULL
             self._tx_start = self._tx_room = 0
-            self._unwatch_writable()
+            self._watch_writable(False)
             if self.patience:
                 self.deadline = 0
             self.handler.writable(self)
@@ -509,7 +576,8 @@ cdef class Stream:
 
     def finish_writing(self):
         """Say that no more will come: close_notify and FIN; reading goes on."""
-        self._notify_close()
+        if self.is_quiet():              # for SSL_shutdown reads too, and data would be a fatal error to it
+            self._notify_close()
         c_shutdown(self.fd, SHUT_WR)
 
     cdef _notify_close(self):
@@ -524,10 +592,10 @@ cdef class Stream:
         """Close in order. Bytes in the send queue are dropped: wait for `writable` first where they matter."""
         if self.closed:
             return
-        self.pause()
-        self._unwatch_writable()
+        self.reading = self._writing = False
+        self._watch()
         self.closed = True
-        self.poller._streams.discard(self)
+        self.poller._forget(self)
         self._notify_close()
         self._sslobj = None
         self.handler = _NOBODY           # or stream and handler would keep each other alive

@@ -1,0 +1,52 @@
+"""Every test of the data path runs on uvloop, as lbproxy does, and leaves no stream open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import pytest
+import uvloop
+
+from lbproxy.net.stream import Handler, Poller, Stream
+from tests.net.peers import Peer, tcp_pair
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def poller() -> AsyncIterator[Poller]:
+    """A poller; faults that reach the loop instead of a handler fail the test."""
+    loop = asyncio.get_running_loop()
+    faults: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    made = Poller(loop)
+    yield made
+    assert not faults
+    assert made.streams == 0, "a stream was left open"
+
+
+Open = Callable[..., tuple[Stream, Peer]]
+
+
+@pytest.fixture
+async def open_stream(poller: Poller) -> AsyncIterator[Open]:
+    """`open_stream(handler, buffer=0)`: a plain stream that is being read, and its peer."""
+    made: list[tuple[Stream, Peer]] = []
+
+    def make(handler: Handler, buffer: int = 0) -> tuple[Stream, Peer]:
+        near, far = tcp_pair(buffer)
+        stream = Stream(poller, near.detach(), handler)
+        stream.start()
+        made.append((stream, Peer(far)))
+        return made[-1]
+
+    yield make
+    for stream, peer in made:
+        stream.close()
+        peer.close()
