@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -36,6 +37,7 @@ class Lane:
         self.backend = backend
         self.reader = reader
         self.writer = writer
+        self._socket: socket.socket = writer.get_extra_info("socket")
         self.requests: list[Request] = []
         self.ended = asyncio.Event()
         self.cut: Cut | None = None
@@ -82,7 +84,7 @@ class Lane:
 
     def reset(self) -> None:
         """Send RST."""
-        abort(self.writer)
+        abort(self._socket, self.writer)
 
 
 async def serve(lane: Lane) -> None:
@@ -126,11 +128,26 @@ class ScriptedBackend:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for lane in self.lanes:
-            lane.reset()
+        self.reset_lanes()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def reset_lanes(self) -> None:
+        """Reset every open lane."""
+        for lane in self.open_lanes:
+            lane.reset()
+
+    def forget(self) -> None:
+        """Drop the records of everything that is over."""
+        for records in (self.lanes, self.requests, self.complete):
+            records.clear()
+
+    def check(self) -> None:
+        """Raise what went wrong in scripts since the last check."""
+        failures, self.failures = self.failures, []
+        if failures:
+            raise ExceptionGroup(f"scripts of {self.name} failed", failures)
 
     @property
     def open_lanes(self) -> list[Lane]:
@@ -139,6 +156,10 @@ class ScriptedBackend:
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` holds; it is asked after everything that happens at this backend."""
         await self.progress.until(condition)
+
+    async def until_ended(self, count: int) -> None:
+        """Wait until `count` lanes have ended, of all that there ever were."""
+        await self.until(lambda: sum(lane.ended.is_set() for lane in self.lanes) >= count)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lane = Lane(self, reader, writer)

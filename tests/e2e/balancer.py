@@ -80,16 +80,14 @@ class Balancer:
         async with await self.connect() as client:
             return await client.ask(target, method, *lines, body=body)
 
-    async def logged(self, *words: str) -> str:
-        """Wait for a log line that has all of `words`, and return it."""
+    async def logged(self, *words: str, count: int = 1) -> str:
+        """Wait for `count` log lines that have all of `words`, and return the last of them."""
 
-        def find() -> str | None:
-            return next((line for line in self.log if all(word in line for word in words)), None)
+        def find() -> list[str]:
+            return [line for line in self.log if all(word in line for word in words)]
 
-        await self._progress.until(lambda: find() is not None)
-        line = find()
-        assert line is not None
-        return line
+        await self._progress.until(lambda: len(find()) >= count)
+        return find()[count - 1]
 
     async def accessed(self, count: int = 1, **wanted: Any) -> list[dict[str, Any]]:
         """Wait for `count` access-log records whose keys have the values `wanted`, and return all of them."""
@@ -144,16 +142,22 @@ class Balancer:
 
     async def stop(self) -> None:
         """TERM it, unless it has ended, and assert a clean end and a clean log."""
-        try:
-            if self.process.returncode is None:
-                self.signal(signal.SIGTERM)
-            code = await self.exited()
-        finally:
-            await self.kill()
-        assert code == 0, "\n".join([f"exit status {code}", *self.log])
-        bad = [line for line in self.log if _BAD_SIGNS.search(line)]
-        assert not bad, "\n".join(self.log)
+        if self.process.returncode is None:
+            self.signal(signal.SIGTERM)
+        code = await self.exited()
+        assert code == 0, f"exit status {code}"
+        self.check()
+
+    def check(self) -> None:
+        """Assert that nothing went wrong inside it."""
+        assert not [line for line in self.log if _BAD_SIGNS.search(line)]
         assert not [record for record in self.access if record["reason"] == "internal"]
+
+    def forget(self) -> None:
+        """Drop what was logged so far, after a look at it."""
+        self.check()
+        for lines in (self.log, self.access, self.access_lines):
+            lines.clear()
 
     async def kill(self) -> None:
         """Make sure that it is gone."""
@@ -212,7 +216,7 @@ async def running(
     balancer.tls = tls
     try:
         yield balancer
-    except BaseException:
+        await balancer.stop()
+    finally:
         await balancer.kill()
-        raise
-    await balancer.stop()
+        print(*balancer.log, *balancer.access, sep="\n")  # pytest shows it beside a failure only

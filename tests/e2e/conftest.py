@@ -1,4 +1,11 @@
-"""Fixtures: `directory`, `backends` (a factory) and `balance` (a factory); everything is stopped in reverse order."""
+"""Fixtures of the black-box tests. All of them, and all tests here, share one event loop.
+
+play        `balancer, backend = await play(script, tls=False)`: one backend behind a balancer with the default options
+            of `configuration`, both shared by all tests; for what depends on neither history nor options
+backends    `await backends(script, ...)` starts one backend a script, named c1, c2 and so on
+balance     `await balance(*backends, tls=False, **changes)` starts a balancer of the test's own in front of them
+directory   a directory of the test's own, authority a certificate authority for all
+"""
 
 from __future__ import annotations
 
@@ -10,14 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from .backend import ScriptedBackend, serve
+from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
+from .peers import Peers, one_backend
 from .tls import Authority
 
 Backends = Callable[..., Awaitable[list[ScriptedBackend]]]
 Balance = Callable[..., Awaitable[Balancer]]
+Play = Callable[..., Awaitable[tuple[Balancer, ScriptedBackend]]]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +45,14 @@ def authority() -> Authority:
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A directory with a path short enough for a Unix socket (108 bytes, unix(7)); pytest's may be longer."""
+    """Its path is short enough for a Unix socket (108 bytes, unix(7)); pytest's own may be longer."""
     path = Path(tempfile.mkdtemp(prefix="lbp-"))
     yield path
     shutil.rmtree(path)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def backends() -> AsyncIterator[Backends]:
-    """`await backends(script, ...)` starts one backend a script, named c1, c2 and so on."""
     started: list[ScriptedBackend] = []
 
     async def start(*scripts: Any, tls: Any = None) -> list[ScriptedBackend]:
@@ -48,17 +65,13 @@ async def backends() -> AsyncIterator[Backends]:
     yield start
     for backend in started:
         await backend.stop()
-    failures = [failure for backend in started for failure in backend.failures]
-    if failures:
-        raise ExceptionGroup("backend scripts failed", failures)
+    for backend in started:
+        backend.check()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def balance(directory: Path, authority: Authority, backends: Backends) -> AsyncIterator[Balance]:
-    """`await balance(*backends, tls=False, **changes)` starts a balancer in front of them (see `configuration`).
-
-    It depends on `backends` so that the balancer ends first.
-    """
+    """Depends on `backends` so that the balancers end first."""
     async with AsyncExitStack() as stack:
 
         async def start(*members: ScriptedBackend, tls: bool = False, **changes: Any) -> Balancer:
@@ -70,3 +83,29 @@ async def balance(directory: Path, authority: Authority, backends: Backends) -> 
             return await stack.enter_async_context(running(config, directory, context))
 
         yield start
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def plain_peers() -> AsyncIterator[Peers]:
+    async with one_backend() as peers:
+        yield peers
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tls_peers() -> AsyncIterator[Peers]:
+    async with one_backend(tls=True) as peers:
+        yield peers
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def play(plain_peers: Peers, tls_peers: Peers) -> AsyncIterator[Play]:
+    async def start(script: Script = serve, tls: bool = False) -> tuple[Balancer, ScriptedBackend]:
+        peers = tls_peers if tls else plain_peers
+        await peers.play(script)
+        return peers.balancer, peers.backend
+
+    yield start
+    for peers in (plain_peers, tls_peers):
+        await peers.settle()
+        peers.backend.check()
+        peers.balancer.check()

@@ -1,7 +1,8 @@
-"""A balancer and its one backend for a whole module of tests: a table of cases does not start a process for each."""
+"""A balancer and its one backend that serve many tests: a case of a table does not start a process of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,13 +13,42 @@ from typing import Any
 from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
+from .progress import DEADLINE
 from .tls import Authority
+
+QUICK_RETURN = {"check": {"kind": "none", "interval": "50ms", "rise": 1}}
+"""A pool's check that brings an ejected backend back at once, for the next test."""
 
 
 @dataclass(frozen=True)
 class Peers:
     balancer: Balancer
     backend: ScriptedBackend
+
+    async def play(self, script: Script) -> None:
+        """Begin a test: the backend follows `script` on new lanes, and all records are empty."""
+        await self.settle()
+        self.backend.script = script
+        self.backend.forget()
+        self.balancer.forget()
+
+    async def settle(self) -> None:
+        """Wait until nothing of the last test is left: no client, no lane, no ejection, no line on its way."""
+        self.backend.reset_lanes()
+        await self._until_idle()
+        async with await self.balancer.connect() as client:
+            assert (await client.ask("/test-iis")).status == 404
+            await self.balancer.accessed(client=client.name)  # the log has an order: earlier lines have come too
+        await self._until_idle()
+
+    async def _until_idle(self) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                status = await self.balancer.status()
+                [member] = status["pools"][0]["backends"]
+                lanes = member["idle_lanes"] + member["private_lanes"] + len(self.backend.open_lanes)
+                if member["state"] == "up" and not lanes and not status["listeners"][0]["connections"]:
+                    return
 
 
 @asynccontextmanager
@@ -31,10 +61,11 @@ async def one_backend(script: Script = serve, tls: bool = False, **changes: Any)
         with tempfile.TemporaryDirectory(prefix="lbp-") as name:
             directory = Path(name)
             certificate = authority.write(directory, "login.test") if authority else None
+            changes.setdefault("pool", QUICK_RETURN)
             config = configuration(directory, [(backend.name, backend.url)], certificate=certificate, **changes)
             context = authority.client_context() if authority else None
             async with running(config, directory, context) as balancer:
                 yield Peers(balancer, backend)
     finally:
         await backend.stop()
-    assert not backend.failures
+    backend.check()

@@ -11,7 +11,7 @@ import pytest
 from .backend import Lane, answer
 from .balancer import Balancer
 from .client import Client, chunked, request
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Play
 from .message import Cut
 
 WHOLE = request("/cut", "POST", "Transfer-Encoding: chunked") + chunked([b"hello", b"world"], "X-End: yes")
@@ -79,9 +79,8 @@ async def test_half_a_body_and_silence(backends: Backends, balance: Balance) -> 
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_reset_at_every_byte_of_a_request(backends: Backends, balance: Balance, tls: bool) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, tls=tls)
+async def test_a_reset_at_every_byte_of_a_request(play: Play, tls: bool) -> None:
+    balancer, backend = await play(tls=tls)
     async with await balancer.connect() as kept:
         assert (await kept.ask()).status == 200
         open_before = balancer.descriptors()
@@ -98,9 +97,8 @@ async def test_a_reset_at_every_byte_of_a_request(backends: Backends, balance: B
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_close_at_every_byte_of_a_request(backends: Backends, balance: Balance, tls: bool) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, tls=tls)
+async def test_a_close_at_every_byte_of_a_request(play: Play, tls: bool) -> None:
+    balancer, backend = await play(tls=tls)
     for offset in range(len(WHOLE)):
         async with await balancer.connect() as client:
             await client.send(WHOLE[:offset])
@@ -109,10 +107,9 @@ async def test_a_close_at_every_byte_of_a_request(backends: Backends, balance: B
     assert not [seen for seen in backend.complete if seen.method == b"POST"]
 
 
-async def test_a_half_close_inside_a_request_is_its_end(backends: Backends, balance: Balance) -> None:
+async def test_a_half_close_inside_a_request_is_its_end(play: Play) -> None:
     """No answer is owed to half a request; 400 or 408 is polite. The backend sees no whole one."""
-    [backend] = await backends()
-    balancer = await balance(backend)
+    balancer, backend = await play()
     for offset in range(1, len(WHOLE)):
         async with await balancer.connect() as client:
             await client.send(WHOLE[:offset])
@@ -125,9 +122,7 @@ async def test_a_half_close_inside_a_request_is_its_end(backends: Backends, bala
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("way", ["reset", "close"])
-async def test_a_client_that_leaves_in_the_middle_of_its_answer(
-    backends: Backends, balance: Balance, way: str, tls: bool
-) -> None:
+async def test_a_client_that_leaves_in_the_middle_of_its_answer(play: Play, way: str, tls: bool) -> None:
     """The lane is in mid-answer, so it closes with its client and nobody else gets the rest of it."""
 
     async def endless(lane: Lane) -> None:
@@ -136,8 +131,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_answer(
         await lane.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n", b"secret" * 1000)
         await lane.until_closed()
 
-    [backend] = await backends(endless)
-    balancer = await balance(backend, tls=tls)
+    balancer, backend = await play(endless, tls=tls)
     for number in range(1, 6):
         client = await balancer.connect()
         await client.send(request("/endless"))
@@ -145,7 +139,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_answer(
         if way == "reset":
             client.reset()
         await client.close()
-        await backend.until(lambda number=number: sum(lane.ended.is_set() for lane in backend.lanes) >= number)
+        await backend.until_ended(number)
         assert (await balancer.ask()).body == b"fresh"
     await balancer.accessed(5, target="/endless", reason="client_gone")
 
@@ -161,14 +155,14 @@ async def test_a_client_that_leaves_while_its_backend_thinks(backends: Backends,
     await client.send(request("/slow"))
     await backend.until(lambda: backend.requests)
     client.reset()
-    await backend.until(lambda: backend.lanes[0].ended.is_set())
+    await backend.until_ended(1)
     [record] = await balancer.accessed(target="/slow")
     assert (record["reason"], record["status"]) == ("client_gone", 499)
     assert (await balancer.backends())["c1"]["state"] == "up"
 
 
-async def test_tls_on_a_plain_port(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends())
+async def test_tls_on_a_plain_port(play: Play) -> None:
+    balancer, _ = await play()
     context = ssl.create_default_context()
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await balancer.connect(tls=context)
@@ -178,14 +172,28 @@ async def test_tls_on_a_plain_port(backends: Backends, balance: Balance) -> None
 @pytest.mark.parametrize(
     "raw", [request(), b"\0" * 1000, b"\x16\x03\x01\xff\xff" + b"\0" * 70_000, b"\x15\x03\x03\0\2\2\0"]
 )
-async def test_no_tls_on_a_tls_port(backends: Backends, balance: Balance, raw: bytes) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, tls=True)
+async def test_no_tls_on_a_tls_port(play: Play, raw: bytes) -> None:
+    balancer, backend = await play(tls=True)
     async with await balancer.connect(tls=None) as client:
         with contextlib.suppress(ConnectionError):
             await client.send(raw)
             assert not (await client.rest()).startswith(b"HTTP/1.1 2")
     assert (await balancer.ask()).status == 200
+    assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("part", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+async def test_resets_before_there_is_anything_to_answer(play: Play, part: bytes, tls: bool) -> None:
+    """Some of them before the connection was accepted."""
+    balancer, backend = await play(tls=tls)
+    for _ in range(100):
+        client = await balancer.connect(tls=None)
+        await client.send(part)
+        client.reset()
+        await client.close()
+    assert (await balancer.ask()).status == 200
+    await settled(balancer)
     assert len(backend.requests) == 1
 
 
@@ -221,9 +229,9 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-async def test_floods_cost_no_memory_and_end(backends: Backends, balance: Balance, name: str) -> None:
+async def test_floods_cost_no_memory_and_end(play: Play, name: str) -> None:
     """200 MB of each: refused long before the end, in memory bounded by the limits."""
-    balancer = await balance(*await backends())
+    balancer, _ = await play()
     assert (await balancer.ask()).status == 200
     balancer.forget_peak()
     before = balancer.memory()

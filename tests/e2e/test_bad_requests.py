@@ -15,13 +15,11 @@ from .client import chunked, request
 from .message import Response
 from .peers import Peers, one_backend
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 MAX_HEADER = 16 * 1024
 MAX_TARGET = 4 * 1024
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def peers() -> AsyncIterator[Peers]:
     limits = {"max_header_size": "16KiB", "max_target_size": "4KiB", "max_header_lines": 50}
     async with one_backend(listener=limits) as peers:

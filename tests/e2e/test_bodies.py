@@ -11,7 +11,7 @@ import pytest
 
 from .backend import Lane, answer
 from .client import Client, chunked, request
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Play
 from .message import Response, pieces
 
 BIG = 50 << 20
@@ -46,9 +46,8 @@ async def echo(lane: Lane) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 65_536, 65_537, 1_000_000])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_bodies_with_a_length(backends: Backends, balance: Balance, tls: bool, size: int) -> None:
-    [backend] = await backends(echo)
-    balancer = await balance(backend, tls=tls)
+async def test_bodies_with_a_length(play: Play, tls: bool, size: int) -> None:
+    balancer, backend = await play(echo, tls=tls)
     body = b"".join(generated(size))
     async with await balancer.connect() as client:
         for _ in range(2):
@@ -58,9 +57,8 @@ async def test_bodies_with_a_length(backends: Backends, balance: Balance, tls: b
     assert len(backend.lanes) == 1
 
 
-async def test_chunked_bodies_and_trailers_both_ways(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends(echo)
-    balancer = await balance(backend)
+async def test_chunked_bodies_and_trailers_both_ways(play: Play) -> None:
+    balancer, backend = await play(echo)
     async with await balancer.connect() as client:
         for _ in range(2):
             await client.send(
@@ -74,13 +72,13 @@ async def test_chunked_bodies_and_trailers_both_ways(backends: Backends, balance
     assert len(backend.lanes) == 1
 
 
-async def test_chunks_in_pieces_of_one_byte(backends: Backends, balance: Balance) -> None:
+async def test_chunks_in_pieces_of_one_byte(play: Play) -> None:
     async def one_by_one(lane: Lane) -> None:
         while seen := await lane.request():
             reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked([seen.body], "X-End: yes")
             await lane.send(*(reply[at : at + 1] for at in range(len(reply))))
 
-    balancer = await balance(*await backends(one_by_one))
+    balancer, _ = await play(one_by_one)
     body = chunked([b"ab", b"c" * 17], "X-Trailer: t")
     async with await balancer.connect() as client:
         await client.send(request("/", "POST", "Transfer-Encoding: chunked"))
@@ -90,10 +88,9 @@ async def test_chunks_in_pieces_of_one_byte(backends: Backends, balance: Balance
 
 
 @pytest.mark.parametrize("extension", [b";x", b";x=y", b';x="quoted;\\"y"', b" ; x = y"])
-async def test_chunk_extensions_end_here(backends: Backends, balance: Balance, extension: bytes) -> None:
+async def test_chunk_extensions_end_here(play: Play, extension: bytes) -> None:
     """RFC 9112 section 7.1.1: unknown extensions are ignored; they are hop-by-hop, so nobody else sees them."""
-    [backend] = await backends(echo)
-    balancer = await balance(backend)
+    balancer, _ = await play(echo)
     async with await balancer.connect() as client:
         await client.send(request("/", "POST", "Transfer-Encoding: chunked"), b"3%b\r\nabc\r\n0\r\n\r\n" % extension)
         response = await client.response()
@@ -104,13 +101,12 @@ async def test_chunk_extensions_end_here(backends: Backends, balance: Balance, e
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
-async def test_head_has_no_body(backends: Backends, balance: Balance, framing: str) -> None:
+async def test_head_has_no_body(play: Play, framing: str) -> None:
     async def heads(lane: Lane) -> None:
         while await lane.request():
             await lane.send(f"HTTP/1.1 200 OK\r\n{framing}\r\nX-Kept: yes\r\n\r\n".encode())
 
-    [backend] = await backends(heads)
-    balancer = await balance(backend)
+    balancer, backend = await play(heads)
     async with await balancer.connect() as client:
         for _ in range(3):
             response = await client.ask("/", "HEAD")
@@ -121,13 +117,12 @@ async def test_head_has_no_body(backends: Backends, balance: Balance, framing: s
 
 @pytest.mark.parametrize("line", ["", "Content-Length: 5\r\n"])
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
-async def test_204_and_304_have_no_body(backends: Backends, balance: Balance, status: str, line: str) -> None:
+async def test_204_and_304_have_no_body(play: Play, status: str, line: str) -> None:
     async def bodiless(lane: Lane) -> None:
         while await lane.request():
             await lane.send(f"HTTP/1.1 {status}\r\n{line if status.startswith('304') else ''}\r\n".encode())
 
-    [backend] = await backends(bodiless)
-    balancer = await balance(backend)
+    balancer, backend = await play(bodiless)
     async with await balancer.connect() as client:
         for _ in range(3):
             assert (await client.ask()).status == int(status[:3])
@@ -140,8 +135,8 @@ async def early_hints(lane: Lane) -> None:
         await lane.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n", answer(b"final"))
 
 
-async def test_interim_answers_are_passed_on(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(early_hints))
+async def test_interim_answers_are_passed_on(play: Play) -> None:
+    balancer, _ = await play(early_hints)
     async with await balancer.connect() as client:
         for _ in range(2):
             response = await client.ask()
@@ -149,15 +144,15 @@ async def test_interim_answers_are_passed_on(backends: Backends, balance: Balanc
             assert (response.status, response.body) == (200, b"final")
 
 
-async def test_interim_answers_are_not_passed_to_http_1_0(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(early_hints))
+async def test_interim_answers_are_not_passed_to_http_1_0(play: Play) -> None:
+    balancer, _ = await play(early_hints)
     async with await balancer.connect() as client:
         await client.send(request(version="HTTP/1.0"))
         response = await client.response()
         assert (response.status, response.body, response.interim) == (200, b"final", [])
 
 
-async def test_expect_100_continue(backends: Backends, balance: Balance) -> None:
+async def test_expect_100_continue(play: Play) -> None:
     async def continues(lane: Lane) -> None:
         while seen := await lane.head():
             assert seen.tokens("expect") == [b"100-continue"]
@@ -165,7 +160,7 @@ async def test_expect_100_continue(backends: Backends, balance: Balance) -> None
             await lane.body(seen)
             await lane.send(answer(seen.body))
 
-    balancer = await balance(*await backends(continues))
+    balancer, _ = await play(continues)
     async with await balancer.connect() as client:
         for _ in range(2):
             await client.send(request("/", "POST", "Expect: 100-continue", "Content-Length: 4"))
@@ -175,31 +170,27 @@ async def test_expect_100_continue(backends: Backends, balance: Balance) -> None
             assert (response.status, response.body) == (200, b"body")
 
 
-async def test_expect_100_continue_refused(backends: Backends, balance: Balance) -> None:
+async def test_expect_100_continue_refused(play: Play) -> None:
     async def refuses(lane: Lane) -> None:
         await lane.head()
         await lane.send(answer(b"no", status="413 Content Too Large"))
         await lane.until_closed()
 
-    [backend] = await backends(refuses)
-    balancer = await balance(backend)
+    balancer, backend = await play(refuses)
     async with await balancer.connect() as client:
         await client.send(request("/", "POST", "Expect: 100-continue", "Content-Length: 4"))
         assert (await client.response("POST")).status == 413
     assert backend.lanes[0].requests[0].body == b""
 
 
-async def test_another_expectation_is_refused(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_another_expectation_is_refused(play: Play) -> None:
+    balancer, backend = await play()
     assert (await balancer.ask("/", "POST", "Expect: 200-ok", body=b"x")).status == 417
     assert not backend.requests
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_an_answer_may_come_before_the_body_has_been_sent(
-    backends: Backends, balance: Balance, tls: bool
-) -> None:
+async def test_an_answer_may_come_before_the_body_has_been_sent(play: Play, tls: bool) -> None:
     async def hasty(lane: Lane) -> None:
         seen = await lane.head()
         assert seen is not None
@@ -207,22 +198,21 @@ async def test_an_answer_may_come_before_the_body_has_been_sent(
         await lane.send(answer(b"enough"))
         await lane.until_closed()
 
-    balancer = await balance(*await backends(hasty), tls=tls)
+    balancer, _ = await play(hasty, tls=tls)
     async with await balancer.connect() as client:
         await client.send(request("/", "POST", "Content-Length: 10000000"), b"x" * 1000)
         response = await client.response("POST")
         assert (response.status, response.body) == (200, b"enough")
 
 
-async def test_an_answer_that_ends_with_the_connection(backends: Backends, balance: Balance) -> None:
+async def test_an_answer_that_ends_with_the_connection(play: Play) -> None:
     body = b"".join(generated(300_000))
 
     async def until_close(lane: Lane) -> None:
         await lane.request()
         await lane.send(b"HTTP/1.1 200 OK\r\nX-Kept: yes\r\n\r\n", body)
 
-    [backend] = await backends(until_close)
-    balancer = await balance(backend)
+    balancer, backend = await play(until_close)
     for _ in range(2):
         assert (await balancer.ask()).body == body
     async with await balancer.connect() as client:
@@ -233,12 +223,12 @@ async def test_an_answer_that_ends_with_the_connection(backends: Backends, balan
     assert len(backend.lanes) == 3
 
 
-async def test_chunks_are_taken_apart_for_http_1_0(backends: Backends, balance: Balance) -> None:
+async def test_chunks_are_taken_apart_for_http_1_0(play: Play) -> None:
     async def chunks(lane: Lane) -> None:
         while await lane.request():
             await lane.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunked(PARTS, "X-Sum: 1"))
 
-    balancer = await balance(*await backends(chunks))
+    balancer, _ = await play(chunks)
     async with await balancer.connect() as client:
         await client.send(request("/", "GET", "Connection: keep-alive", version="HTTP/1.0"))
         response = await client.response()

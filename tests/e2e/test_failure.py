@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 import pytest
@@ -10,6 +11,7 @@ from .backend import Lane, ScriptedBackend, answer, serve
 from .client import request
 from .configuration import free_port
 from .conftest import Backends, Balance
+from .message import Cut
 from .test_rotation import QUICK, Health, until_state
 
 CHECK = {"kind": "http", "path": "/healthz", **QUICK}
@@ -33,7 +35,7 @@ async def test_a_refused_connect_is_no_error(backends: Backends, balance: Balanc
         response = await balancer.ask("/x", method, body=b"body" if method == "POST" else None)
         assert response.status == 200
     assert Counter(seen.body for one in live for seen in one.complete) == {b"body" if method == "POST" else b"": 6}
-    await balancer.logged("eject", "c0", "connect_refused")
+    await balancer.logged("backend_ejected", "c0", "connect_refused")
     status = (await balancer.backends())["c0"]
     assert (status["state"], status["reason"], status["connect_failures"]) == ("down", "connect_refused", 1)
     assert status["retried_from"] == 1
@@ -90,8 +92,7 @@ async def test_a_get_on_a_stale_lane_succeeds_elsewhere(backends: Backends, bala
     async with await balancer.connect() as client:
         for number in range(20):
             assert (await client.ask(f"/{number}")).status == 200
-    retried = [record for record in balancer.access if record["tries"] == 2]
-    assert retried
+    retried = await balancer.accessed(tries=2)
     assert {record["backend"] for record in retried} == {"c2"}
     assert (await balancer.backends())["c1"]["state"] == "up"
     assert (await balancer.backends())["c1"]["ejections"] == 0
@@ -145,7 +146,8 @@ async def test_a_token_is_sent_once(backends: Backends, balance: Balance, scheme
     for _ in range(3):
         async with await balancer.connect() as client:
             await client.send(request("/x", "GET", f"Authorization: {scheme}"))
-            assert (await client.response()).status == 502
+            with contextlib.suppress(Cut):  # rule 5: a dead exchange may end the client connection instead
+                assert (await client.response()).status == 502
     assert sum(len(member.requests) for member in members) == 3
 
 
@@ -161,7 +163,7 @@ async def test_a_lane_that_closed_while_idle_is_never_used(backends: Backends, b
     async with await balancer.connect() as client:
         for number in range(1, 21):
             assert (await client.ask("/", "POST", body=b"x")).body == b"once"
-            await backend.until(lambda number=number: len(backend.lanes) == number and not backend.open_lanes)
+            await backend.until_ended(number)
     assert (await balancer.backends())["c1"]["state"] == "up"
 
 
@@ -169,7 +171,7 @@ async def test_idle_lanes_are_retired(backends: Backends, balance: Balance) -> N
     [backend] = await backends()
     balancer = await balance(backend, pool={"idle_lane_timeout": "200ms"})
     assert (await balancer.ask()).status == 200
-    await backend.until(lambda: backend.lanes[0].ended.is_set())
+    await backend.until_ended(1)
     assert (await balancer.status())["ends"]["lane_retired"] >= 1
 
 
@@ -211,4 +213,4 @@ async def test_errors_in_a_row_eject(backends: Backends, balance: Balance) -> No
     async with await balancer.connect() as client:
         statuses = Counter([(await client.ask()).status for _ in range(20)])
     assert statuses == {200: 17, 503: 3}
-    await balancer.logged("eject", "c1", "backend_error")
+    await balancer.logged("backend_ejected", "c1", "backend_error")

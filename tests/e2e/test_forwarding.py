@@ -9,7 +9,7 @@ import pytest
 
 from .backend import Lane, answer, serve
 from .client import HOST, request
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Play
 from .tls import Authority
 
 
@@ -20,9 +20,8 @@ async def echo_target(lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_request_and_its_answer_pass(backends: Backends, balance: Balance, tls: bool) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, tls=tls)
+async def test_a_request_and_its_answer_pass(play: Play, tls: bool) -> None:
+    balancer, backend = await play(tls=tls)
     response = await balancer.ask("/wsfed?wa=wsignin1.0&x=%2F%zz", "GET", "Accept: */*")
     assert (response.status, response.body) == (200, b"c1")
     [seen] = backend.requests
@@ -32,39 +31,36 @@ async def test_a_request_and_its_answer_pass(backends: Backends, balance: Balanc
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"])
-async def test_methods_pass(backends: Backends, balance: Balance, method: str) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_methods_pass(play: Play, method: str) -> None:
+    balancer, backend = await play()
     assert (await balancer.ask("/", method)).status == 200
     assert backend.requests[0].method == method.encode()
 
 
-async def test_options_of_the_whole_server_passes(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_options_of_the_whole_server_passes(play: Play) -> None:
+    balancer, backend = await play()
     assert (await balancer.ask("*", "OPTIONS")).status == 200
     assert backend.requests[0].target == b"*"
 
 
-async def test_a_kept_connection_serves_many_requests(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends(echo_target)
-    balancer = await balance(backend)
+async def test_a_kept_connection_serves_many_requests(play: Play) -> None:
+    balancer, backend = await play(echo_target)
     async with await balancer.connect() as client:
         for number in range(20):
             assert (await client.ask(f"/{number}")).body == f"/{number}".encode()
     assert len(backend.lanes) == 1
 
 
-async def test_connection_close_is_honoured(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends())
+async def test_connection_close_is_honoured(play: Play) -> None:
+    balancer, _ = await play()
     async with await balancer.connect() as client:
         response = await client.ask("/", "GET", "Connection: close")
         assert response.closes
         await client.closed()
 
 
-async def test_http_1_0_closes_after_the_answer(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends())
+async def test_http_1_0_closes_after_the_answer(play: Play) -> None:
+    balancer, _ = await play()
     async with await balancer.connect() as client:
         await client.send(request(version="HTTP/1.0"))
         response = await client.response()
@@ -72,8 +68,8 @@ async def test_http_1_0_closes_after_the_answer(backends: Backends, balance: Bal
         await client.closed()
 
 
-async def test_http_1_0_keeps_alive_when_asked(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends())
+async def test_http_1_0_keeps_alive_when_asked(play: Play) -> None:
+    balancer, _ = await play()
     async with await balancer.connect() as client:
         for _ in range(3):
             await client.send(request("/", "GET", "Connection: keep-alive", version="HTTP/1.0"))
@@ -82,13 +78,12 @@ async def test_http_1_0_keeps_alive_when_asked(backends: Backends, balance: Bala
             assert b"keep-alive" in response.tokens("connection")
 
 
-async def test_the_backend_closing_its_lane_does_not_close_the_client(backends: Backends, balance: Balance) -> None:
+async def test_the_backend_closing_its_lane_does_not_close_the_client(play: Play) -> None:
     async def one_each(lane: Lane) -> None:
         await lane.request()
         await lane.send(answer(b"once", "Connection: close"))
 
-    [backend] = await backends(one_each)
-    balancer = await balance(backend)
+    balancer, backend = await play(one_each)
     async with await balancer.connect() as client:
         for _ in range(5):
             response = await client.ask()
@@ -118,10 +113,7 @@ async def test_a_slow_first_answer_keeps_its_place(backends: Backends, balance: 
     balancer = await balance(first, second)
     async with await balancer.connect() as client:
         await client.send(request("/slow") + request("/quick") + request("/last"))
-        await asyncio.wait(
-            [asyncio.ensure_future(one.until(lambda one=one: one.requests)) for one in (first, second)],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await first.until(lambda: first.requests)
         async with await balancer.connect() as other:
             assert (await other.ask("/other")).body == b"/other"
         release.set()
@@ -129,9 +121,8 @@ async def test_a_slow_first_answer_keeps_its_place(backends: Backends, balance: 
         await second.until(lambda: second.requests)
 
 
-async def test_a_request_after_a_body_in_the_same_write(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends(echo_target)
-    balancer = await balance(backend)
+async def test_a_request_after_a_body_in_the_same_write(play: Play) -> None:
+    balancer, backend = await play(echo_target)
     async with await balancer.connect() as client:
         await client.send(request("/1", "POST", body=b"GET /no HTTP/1.1\r\n\r\n") + request("/2"))
         assert [(await client.response()).body for _ in range(2)] == [b"/1", b"/2"]
@@ -139,9 +130,8 @@ async def test_a_request_after_a_body_in_the_same_write(backends: Backends, bala
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_request_cut_anywhere_means_the_same(backends: Backends, balance: Balance, tls: bool) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, tls=tls)
+async def test_a_request_cut_anywhere_means_the_same(play: Play, tls: bool) -> None:
+    balancer, backend = await play(tls=tls)
     whole = request("/cut", "POST", "Accept: */*", "Connection: keep-alive", body=b"12345")
     async with await balancer.connect() as client:
         for offset in range(1, len(whole)):
@@ -153,7 +143,7 @@ async def test_a_request_cut_anywhere_means_the_same(backends: Backends, balance
     assert {seen.body for seen in backend.requests} == {b"12345"}
 
 
-async def test_an_answer_cut_anywhere_means_the_same(backends: Backends, balance: Balance) -> None:
+async def test_an_answer_cut_anywhere_means_the_same(play: Play) -> None:
     whole = answer(b"hello", "Content-Type: text/plain", "Set-Cookie: a=b")
     offsets = iter(range(1, len(whole)))
 
@@ -162,18 +152,18 @@ async def test_an_answer_cut_anywhere_means_the_same(backends: Backends, balance
             offset = next(offsets)
             await lane.send(whole[:offset], whole[offset:])
 
-    balancer = await balance(*await backends(cut))
+    balancer, _ = await play(cut)
     async with await balancer.connect() as client:
         seen = {(await client.ask()).raw for _ in range(1, len(whole))}
     assert len(seen) == 1
 
 
-async def test_a_client_that_half_closes_gets_its_answer(backends: Backends, balance: Balance) -> None:
+async def test_a_client_that_half_closes_gets_its_answer(play: Play) -> None:
     async def answers_late(lane: Lane) -> None:
         await lane.request()
         await lane.send(b"HTTP/1.1 200 OK\r\n", b"Content-Length: 4\r\n\r\n", b"late")
 
-    balancer = await balance(*await backends(answers_late))
+    balancer, _ = await play(answers_late)
     async with await balancer.connect() as client:
         await client.send(request())
         client.half_close()

@@ -6,7 +6,7 @@ import pytest
 
 from .backend import Lane, Script, answer
 from .client import request
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Play
 
 FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port")
 FORGED = (
@@ -33,9 +33,8 @@ def answering(*lines: str, status: str = "200 OK") -> Script:
     return script
 
 
-async def test_order_names_and_values_of_a_request_are_kept(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_order_names_and_values_of_a_request_are_kept(play: Play) -> None:
+    balancer, backend = await play()
     lines = ["X-b: 2", "x-A: 1", "Cookie: a=b; c=d", "X-b: 3", "X-Empty:", "X-Latin: caf\xe9", "X-List: a, b,,c"]
     await balancer.ask("/", "GET", *lines)
     wanted = [_field(line) for line in lines]
@@ -58,38 +57,35 @@ async def test_two_www_authenticate_lines_stay_two(backends: Backends, balance: 
     assert response.all("www-authenticate") == [b"Negotiate", b'Basic realm="a, b"']
 
 
-async def test_the_mutual_authentication_token_of_a_200_passes(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(answering("WWW-Authenticate: Negotiate oYG2MIGz==")))
+async def test_the_mutual_authentication_token_of_a_200_passes(play: Play) -> None:
+    balancer, _ = await play(answering("WWW-Authenticate: Negotiate oYG2MIGz=="))
     assert (await balancer.ask()).all("www-authenticate") == [b"Negotiate oYG2MIGz=="]
 
 
 @pytest.mark.parametrize("phrase", ["OK", "", "Tr\xe8s bien (sic)"])
-async def test_the_reason_phrase_may_be_anything(backends: Backends, balance: Balance, phrase: str) -> None:
-    balancer = await balance(*await backends(answering(status=f"200 {phrase}")))
+async def test_the_reason_phrase_may_be_anything(play: Play, phrase: str) -> None:
+    balancer, _ = await play(answering(status=f"200 {phrase}"))
     assert (await balancer.ask()).status == 200
 
 
 @pytest.mark.parametrize("host", ["login.test", "LOGIN.Test", "login.test:443", "login.test:8443"])
-async def test_host_is_passed_on_unchanged(backends: Backends, balance: Balance, host: str) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_host_is_passed_on_unchanged(play: Play, host: str) -> None:
+    balancer, backend = await play()
     async with await balancer.connect() as client:
         await client.send(request(host=host))
         assert (await client.response()).status == 200
     assert backend.requests[0].all("host") == [host.encode()]
 
 
-async def test_a_large_ticket_passes_unchanged_by_default(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_a_large_ticket_passes_unchanged_by_default(play: Play) -> None:
+    balancer, backend = await play()
     value = "Negotiate " + "YII" + "A" * 65_000 + "="
     assert (await balancer.ask("/", "GET", f"Authorization: {value}")).status == 200
     assert backend.requests[0].get("authorization") == value.encode()
 
 
-async def test_hop_by_hop_lines_of_a_request_end_here(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_hop_by_hop_lines_of_a_request_end_here(play: Play) -> None:
+    balancer, backend = await play()
     await balancer.ask(
         "/",
         "GET",
@@ -120,10 +116,9 @@ async def test_hop_by_hop_lines_of_an_answer_end_here(backends: Backends, balanc
 
 
 @pytest.mark.parametrize("name", ["Host", "Content-Length", "Transfer-Encoding", "Cookie", "Authorization"])
-async def test_connection_cannot_name_away_what_matters(backends: Backends, balance: Balance, name: str) -> None:
+async def test_connection_cannot_name_away_what_matters(play: Play, name: str) -> None:
     """Either refused, or the backend sees a whole request that still has its framing and its Host."""
-    [backend] = await backends()
-    balancer = await balance(backend)
+    balancer, backend = await play()
     async with await balancer.connect() as client:
         await client.send(request("/1", "POST", f"Connection: {name}", "Cookie: a=b", body=b"GET /2 HTTP/1.1\r\n\r\n"))
         status = (await client.response()).status
@@ -135,9 +130,8 @@ async def test_connection_cannot_name_away_what_matters(backends: Backends, bala
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_forwarded_lines_are_set(backends: Backends, balance: Balance, tls: bool) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, tls=tls)
+async def test_forwarded_lines_are_set(play: Play, tls: bool) -> None:
+    balancer, backend = await play(tls=tls)
     host = f"login.test:{balancer.address[1]}"
     async with await balancer.connect() as client:
         await client.send(request(host=host))
@@ -152,11 +146,8 @@ async def test_forwarded_lines_are_set(backends: Backends, balance: Balance, tls
 
 
 @pytest.mark.parametrize("option", [(), ("Connection: x-forwarded-for, X-Forwarded-Proto, x-forwarded-host",)])
-async def test_forged_forwarded_lines_are_replaced(
-    backends: Backends, balance: Balance, option: tuple[str, ...]
-) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_forged_forwarded_lines_are_replaced(play: Play, option: tuple[str, ...]) -> None:
+    balancer, backend = await play()
     await balancer.ask("/", "GET", *FORGED, *option)
     [seen] = backend.requests
     assert [len(seen.all(name)) for name in FORWARDED] == [1, 1, 1, 1]
@@ -188,16 +179,15 @@ async def test_forwarded_lines_of_others_are_not_kept(backends: Backends, balanc
     "name",
     ["X-Forwarded-User", "x-iisnode-LOGON_USER", "X-IISNode-HTTPS", "X_Forwarded_User", "Remote-User", "Client-Cert"],
 )
-async def test_identities_made_up_by_a_client_end_here(backends: Backends, balance: Balance, name: str) -> None:
+async def test_identities_made_up_by_a_client_end_here(play: Play, name: str) -> None:
     """The Auth0 connector believes the first three, whatever the ticket of the same request says."""
-    [backend] = await backends()
-    balancer = await balance(backend)
+    balancer, backend = await play()
     assert (await balancer.ask("/", "GET", f"{name}: forged")).status == 200
     assert b"forged" not in backend.requests[0].raw
 
 
 @pytest.mark.parametrize("name", ["Location", "Content-Location"])
-async def test_a_location_that_names_the_backend_is_rewritten(backends: Backends, balance: Balance, name: str) -> None:
+async def test_a_location_that_names_the_backend_is_rewritten(play: Play, name: str) -> None:
     async def redirects(lane: Lane) -> None:
         places = {
             b"/own": f"{lane.backend.url}/x?y=http://127.0.0.1:1/",
@@ -209,8 +199,7 @@ async def test_a_location_that_names_the_backend_is_rewritten(backends: Backends
         while seen := await lane.request():
             await lane.send(answer(b"", f"{name}: {places[seen.target]}", status="302 Found"))
 
-    [backend] = await backends(redirects)
-    balancer = await balance(backend)
+    balancer, backend = await play(redirects)
     ours = balancer.config["server_url"].encode()
     async with await balancer.connect() as client:
         assert (await client.ask("/own")).get(name) == ours + b"/x?y=http://127.0.0.1:1/"

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from lbproxy.demo.journal import read_journal
 from lbproxy.demo.realm import Realm
@@ -85,7 +86,7 @@ def keytab(realm: Realm) -> Path:
     return realm.add_service(f"HTTP/{HOST}")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def connectors(realm: Realm, keytab: Path, tmp_path: Path) -> AsyncIterator[list[Connector]]:
     """Three running connectors that share one keytab, as instances of one service do."""
     members = []
@@ -100,7 +101,7 @@ async def connectors(realm: Realm, keytab: Path, tmp_path: Path) -> AsyncIterato
         yield members
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def balancer(connectors: list[Connector], directory: Path, authority: Authority) -> AsyncIterator[Balancer]:
     config = configuration(
         directory,
@@ -184,17 +185,17 @@ def log_time(line: str) -> float:
 
 
 def ejections(balancer: Balancer) -> list[str]:
-    return [line for line in balancer.log if "eject" in line and "c2" in line]
+    return [line for line in balancer.log if "backend_ejected" in line and "c2" in line]
 
 
 async def test_a_connector_killed_under_load_costs_no_get(balancer: Balancer, connectors: list[Connector]) -> None:
     load = Load(balancer)
     await asyncio.sleep(LOAD_SECONDS / 2)
     killed = await connectors[1].kill()
-    ejected = log_time(await balancer.logged("eject", "c2"))
+    ejected = log_time(await balancer.logged("backend_ejected", "c2"))
     await asyncio.sleep(LOAD_SECONDS / 4)
     listening = await connectors[1].start()
-    readmitted = log_time(await balancer.logged("readmit", "c2"))
+    readmitted = log_time(await balancer.logged("backend_readmitted", "c2", count=2))
     before = load.answered["c2"]
     await asyncio.sleep(LOAD_SECONDS / 4)
     await load.stop()

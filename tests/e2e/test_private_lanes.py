@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 
 import pytest
 
 from .backend import Lane, ScriptedBackend, answer
 from .client import Client, request
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Play
+from .message import Cut
 
 KRB5 = bytes.fromhex("06092a864886f712010202")
-SPNEGO = bytes.fromhex("06062b0601050502")
+AP_REQ_START = bytes.fromhex("a003020105a10302010e")  # pvno 5, msg-type 14: RFC 4120 section 5.5.1
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    """An element of DER with a short length."""
+    assert len(content) < 128
+    return bytes([tag, len(content)]) + content
 
 
 def kerberos_token(user: str) -> str:
-    """What a browser sends: a GSS-API token (RFC 2743 section 3.1) of the krb5 mechanism, with the name as AP-REQ."""
-    inner = KRB5 + b"\x01\x00" + b"\x6e" + bytes([len(user)]) + user.encode()
-    return base64.b64encode(b"\x60" + bytes([len(inner)]) + inner).decode()
+    """A token as browsers send it: krb5's AP-REQ (RFC 4121 section 4.1), in which the name stands for the ticket."""
+    sequence = _der(0x30, AP_REQ_START + _der(0xA3, user.encode()))
+    return base64.b64encode(_der(0x60, KRB5 + b"\x01\x00" + _der(0x6E, sequence))).decode()
 
 
 def ntlm_token(kind: int, user: str = "") -> str:
@@ -29,7 +37,7 @@ def ntlm_token(kind: int, user: str = "") -> str:
 def user_of(token: bytes) -> bytes:
     """The name that the two functions above put into a token."""
     raw = base64.b64decode(token)
-    return raw[36:] if raw.startswith(b"NTLMSSP\0") else raw[2 + len(KRB5) + 4 :]
+    return raw[36:] if raw.startswith(b"NTLMSSP\0") else raw.partition(AP_REQ_START)[2][2:]
 
 
 async def binds(lane: Lane) -> None:
@@ -133,30 +141,28 @@ async def test_a_private_lane_ends_with_its_owner(backends: Backends, balance: B
     if how == "reset":
         client.reset()
     await client.close()
-    await backend.until(lambda: backend.lanes[0].ended.is_set())
+    await backend.until_ended(1)
     [record] = await balancer.accessed(target="/alice")
     assert record["lane"] == "private"
 
 
 @pytest.mark.parametrize("challenge", ["Negotiate", "NTLM", "negotiate", "Negotiate oYG2"])
-async def test_a_challenge_makes_a_lane_private(backends: Backends, balance: Balance, challenge: str) -> None:
+async def test_a_challenge_makes_a_lane_private(play: Play, challenge: str) -> None:
     async def challenges(lane: Lane) -> None:
         while await lane.request():
             await lane.send(answer(b"", f"WWW-Authenticate: {challenge}", status="401 Unauthorized"))
 
-    [backend] = await backends(challenges)
-    balancer = await balance(backend)
-    for number in range(3):
+    balancer, backend = await play(challenges)
+    for number in (1, 2, 3):
         assert (await balancer.ask()).status == 401
-        await backend.until(lambda number=number: len(backend.lanes) == number + 1 and not backend.open_lanes)
+        await backend.until_ended(number)
 
 
 @pytest.mark.parametrize(
     "value", ["Negotiate AAAA", "NTLM TlRMTVNTUAABAAAA", "nEgOtIaTe AAAA", "Unknown x", "Negotiate", "Kerberos x", "x"]
 )
-async def test_a_scheme_that_may_bind_makes_a_lane_private(backends: Backends, balance: Balance, value: str) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_a_scheme_that_may_bind_makes_a_lane_private(play: Play, value: str) -> None:
+    balancer, backend = await play()
     for _ in range(3):
         async with await balancer.connect() as client:
             assert (await client.ask("/", "GET", f"Authorization: {value}")).status == 200
@@ -164,9 +170,8 @@ async def test_a_scheme_that_may_bind_makes_a_lane_private(backends: Backends, b
 
 
 @pytest.mark.parametrize("value", ["Basic YTpi", "Bearer abc", 'Digest username="a"', "basic YTpi"])
-async def test_schemes_for_one_request_share_a_lane(backends: Backends, balance: Balance, value: str) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_schemes_for_one_request_share_a_lane(play: Play, value: str) -> None:
+    balancer, backend = await play()
     for _ in range(3):
         async with await balancer.connect() as client:
             assert (await client.ask("/", "GET", f"Authorization: {value}")).status == 200
@@ -204,21 +209,7 @@ async def test_a_lane_that_dies_in_an_exchange_ends_its_client(backends: Backend
     async with await balancer.connect() as client:
         assert (await client.ask("/", "GET", f"Authorization: NTLM {ntlm_token(1)}")).status == 401
         await client.send(request("/", "GET", f"Authorization: NTLM {ntlm_token(3, 'alice')}"))
-        rest = await client.rest()
-        assert not rest.startswith(b"HTTP/1.1 200")
+        with contextlib.suppress(Cut):
+            assert (await client.response()).status == 502
+            await client.closed()
     assert sum(len(member.requests) for member in members) == 2
-
-
-async def test_no_log_ever_holds_a_credential(backends: Backends, balance: Balance) -> None:
-    secrets = ["c2VjcmV0", "TlRMTVNTUAABAAAAsecret", "oYG2secret", "chocolate"]
-    [backend] = await backends(binds)
-    balancer = await balance(backend)
-    for value in (f"Basic {secrets[0]}", f"NTLM {secrets[1]}", f"Bogus {secrets[2]}"):
-        assert (await balancer.ask("/", "GET", f"Authorization: {value}", f"Cookie: {secrets[3]}")).status == 401
-    bad = request("/", "GET", *[f"Authorization: {secrets[0]}"] * 2, f"Cookie: {secrets[3]}")
-    async with await balancer.connect() as client:
-        await client.send(bad)
-        assert (await client.response()).status == 400
-    await balancer.accessed(4)
-    everything = "\n".join([*balancer.log, *map(str, balancer.access)])
-    assert not [secret for secret in secrets if secret in everything]

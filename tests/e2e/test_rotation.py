@@ -115,10 +115,10 @@ async def test_bad_probes_eject_and_good_ones_readmit(backends: Backends, balanc
     check = {"kind": "http", "path": "/healthz", "rise": 3, "fall": 1, **QUICK}
     balancer = await balance(*await backends(first, second), pool={"check": check})
     second.status = "500 Broken"
-    await balancer.logged("eject", "c2")
+    await balancer.logged("backend_ejected", "c2")
     assert await spread(balancer, 10) == {b"c1": 10}
     before, second.status = second.probes, "200 OK"
-    await balancer.logged("readmit", "c2")
+    await balancer.logged("backend_readmitted", "c2", count=2)
     assert second.probes - before >= 3
     assert await spread(balancer, 10) == {b"c1": 5, b"c2": 5}
     assert (await balancer.backends())["c2"]["ejections"] == 1

@@ -15,7 +15,7 @@ import pytest
 from .backend import Lane, answer
 from .balancer import Balancer
 from .client import Client, request
-from .conftest import Backends, Balance
+from .conftest import Play
 
 MEGABYTE = 1 << 20
 SIZE = (1024 if os.environ.get("LBPROXY_E2E_FULL") else 300) * MEGABYTE
@@ -68,9 +68,9 @@ async def settle(balancer: Balancer, other: Client) -> int:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_client_that_reads_slowly(backends: Backends, balance: Balance, tls: bool) -> None:
+async def test_a_client_that_reads_slowly(play: Play, tls: bool) -> None:
     script = Script()
-    balancer = await balance(*await backends(script), tls=tls)
+    balancer, _ = await play(script, tls=tls)
     async with await balancer.connect(receive_buffer=PIECE, limit=PIECE) as slow, await balancer.connect() as other:
         await slow.send(request("/big"))
         assert (await slow.head()).status == 200
@@ -84,10 +84,9 @@ async def test_a_client_that_reads_slowly(backends: Backends, balance: Balance, 
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_client_that_stops_reading(backends: Backends, balance: Balance, tls: bool) -> None:
+async def test_a_client_that_stops_reading(play: Play, tls: bool) -> None:
     script = Script()
-    [backend] = await backends(script)
-    balancer = await balance(backend, tls=tls)
+    balancer, backend = await play(script, tls=tls)
     async with await balancer.connect() as other:
         async with await balancer.connect(receive_buffer=PIECE, limit=PIECE) as stopped:
             await stopped.send(request("/big"))
@@ -104,11 +103,10 @@ async def test_a_client_that_stops_reading(backends: Backends, balance: Balance,
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_backend_that_stops_reading(backends: Backends, balance: Balance, tls: bool) -> None:
+async def test_a_backend_that_stops_reading(play: Play, tls: bool) -> None:
     """What the backend does not read stays with the client; once it reads on, all of it arrives."""
     script = Script()
-    [backend] = await backends(script)
-    balancer = await balance(backend, tls=tls)
+    balancer, backend = await play(script, tls=tls)
     sent, size = 0, 100 * MEGABYTE
 
     async def upload(client: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, SIGTERM, Signals
 
 import pytest
 
@@ -39,7 +39,7 @@ async def test_term_lets_requests_finish(backends: Backends, balance: Balance, t
         balancer.signal(SIGTERM)
         assert await idle.rest() == b""
         with pytest.raises(ConnectionRefusedError):
-            await balancer.connect()
+            await (await balancer.connect(tls=None)).close()
         gate.opened.set()
         response = await running.response()
         assert (response.body, response.closes) == (b"finished", True)
@@ -100,7 +100,7 @@ async def test_drain_timeout_cuts(backends: Backends, balance: Balance) -> None:
 
 
 @pytest.mark.parametrize("second", [SIGTERM, SIGINT])
-async def test_a_second_signal_ends_at_once(backends: Backends, balance: Balance, second: int) -> None:
+async def test_a_second_signal_ends_at_once(backends: Backends, balance: Balance, second: Signals) -> None:
     [backend] = await backends(Gate())
     balancer = await balance(backend, drain_timeout="1h")
     async with await balancer.connect() as client, await balancer.connect() as idle:

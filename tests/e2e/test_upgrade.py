@@ -9,7 +9,7 @@ import pytest
 
 from .backend import Lane, answer
 from .client import request
-from .conftest import Backends, Balance
+from .conftest import Play
 
 WEBSOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 SWITCHED = (
@@ -32,8 +32,8 @@ async def echoes(lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_a_tunnel_carries_both_ways(backends: Backends, balance: Balance, tls: bool) -> None:
-    balancer = await balance(*await backends(echoes), tls=tls)
+async def test_a_tunnel_carries_both_ways(play: Play, tls: bool) -> None:
+    balancer, _ = await play(echoes, tls=tls)
     async with await balancer.connect() as client:
         await client.send(request("/ws", "GET", *WEBSOCKET))
         response = await client.head()
@@ -49,8 +49,8 @@ async def test_a_tunnel_carries_both_ways(backends: Backends, balance: Balance, 
     assert (record["status"], record["reason"]) == (101, "tunnel_done")
 
 
-async def test_half_closing_goes_through_a_tunnel(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(echoes))
+async def test_half_closing_goes_through_a_tunnel(play: Play) -> None:
+    balancer, _ = await play(echoes)
     async with await balancer.connect() as client:
         await client.send(request("/ws", "GET", *WEBSOCKET))
         assert (await client.head()).status == 101
@@ -59,53 +59,51 @@ async def test_half_closing_goes_through_a_tunnel(backends: Backends, balance: B
         assert await client.rest() == b"hellolast words"
 
 
-async def test_a_tunnel_ends_when_its_backend_does(backends: Backends, balance: Balance) -> None:
+async def test_a_tunnel_ends_when_its_backend_does(play: Play) -> None:
     async def leaves(lane: Lane) -> None:
         await lane.request()
         await lane.send(SWITCHED + b"bye")
 
-    balancer = await balance(*await backends(leaves))
+    balancer, _ = await play(leaves)
     async with await balancer.connect() as client:
         await client.send(request("/ws", "GET", *WEBSOCKET))
         assert (await client.head()).status == 101
         assert await client.rest() == b"bye"
 
 
-async def test_a_tunnel_ends_when_its_client_resets(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends(echoes)
-    balancer = await balance(backend)
+async def test_a_tunnel_ends_when_its_client_resets(play: Play) -> None:
+    balancer, backend = await play(echoes)
     async with await balancer.connect() as client:
         await client.send(request("/ws", "GET", *WEBSOCKET))
         assert (await client.head()).status == 101
         client.reset()
-    await backend.until(lambda: backend.lanes[0].ended.is_set())
+    await backend.until_ended(1)
 
 
-async def test_bytes_sent_before_the_101_reach_the_tunnel(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(echoes))
+async def test_bytes_sent_before_the_101_reach_the_tunnel(play: Play) -> None:
+    balancer, _ = await play(echoes)
     async with await balancer.connect() as client:
         await client.send(request("/ws", "GET", *WEBSOCKET) + b"early")
         assert (await client.head()).status == 101
         assert await client.read(10) == b"helloearly"
 
 
-async def test_bytes_sent_before_a_refusal_are_the_next_request(backends: Backends, balance: Balance) -> None:
+async def test_bytes_sent_before_a_refusal_are_the_next_request(play: Play) -> None:
     """A client that guesses that the upgrade will be granted must not reach the backend unparsed (h2c smuggling)."""
 
     async def refuses(lane: Lane) -> None:
         while await lane.request():
             await lane.send(answer(b"no", status="403 Forbidden"))
 
-    [backend] = await backends(refuses)
-    balancer = await balance(backend)
+    balancer, backend = await play(refuses)
     async with await balancer.connect() as client:
         await client.send(request("/ws", "GET", *WEBSOCKET) + request("/test-headers") + request("/next"))
         assert [(await client.response()).status for _ in range(3)] == [403, 404, 403]
     assert [seen.target for seen in backend.requests] == [b"/ws", b"/next"]
 
 
-async def test_a_refused_upgrade_leaves_an_ordinary_connection(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends())
+async def test_a_refused_upgrade_leaves_an_ordinary_connection(play: Play) -> None:
+    balancer, _ = await play()
     async with await balancer.connect() as client:
         for _ in range(2):
             response = await client.ask("/ws", "GET", *WEBSOCKET)
@@ -122,19 +120,17 @@ async def test_a_refused_upgrade_leaves_an_ordinary_connection(backends: Backend
         ("Connection: Upgrade",),
     ],
 )
-async def test_other_upgrades_are_not_offered_on(backends: Backends, balance: Balance, lines: tuple[str, ...]) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_other_upgrades_are_not_offered_on(play: Play, lines: tuple[str, ...]) -> None:
+    balancer, backend = await play()
     assert (await balancer.ask("/", "GET", *lines)).status == 200
     [seen] = backend.requests
     assert seen.all("upgrade") == []
     assert b"upgrade" not in seen.tokens("connection")
 
 
-async def test_http_1_0_cannot_upgrade(backends: Backends, balance: Balance) -> None:
+async def test_http_1_0_cannot_upgrade(play: Play) -> None:
     """RFC 9110 section 7.8: Upgrade in an HTTP/1.0 request is ignored."""
-    [backend] = await backends()
-    balancer = await balance(backend)
+    balancer, backend = await play()
     async with await balancer.connect() as client:
         await client.send(request("/", "GET", *WEBSOCKET, version="HTTP/1.0"))
         assert (await client.response()).status == 200
@@ -144,9 +140,8 @@ async def test_http_1_0_cannot_upgrade(backends: Backends, balance: Balance) -> 
 @pytest.mark.parametrize(
     "line", ["CONNECT login.test:443 HTTP/1.1", "CONNECT / HTTP/1.1", "TRACE / HTTP/1.1", "connect a:1 HTTP/1.1"]
 )
-async def test_connect_and_trace_are_refused(backends: Backends, balance: Balance, line: str) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend)
+async def test_connect_and_trace_are_refused(play: Play, line: str) -> None:
+    balancer, backend = await play()
     async with await balancer.connect() as client:
         await client.send(f"{line}\r\nHost: login.test\r\n\r\n".encode())
         assert (await client.response()).status == 405
@@ -154,7 +149,7 @@ async def test_connect_and_trace_are_refused(backends: Backends, balance: Balanc
     assert not backend.lanes
 
 
-async def test_a_tunnel_waits_for_its_slow_end(backends: Backends, balance: Balance) -> None:
+async def test_a_tunnel_waits_for_its_slow_end(play: Play) -> None:
     """Backpressure: what the client does not read stays with the backend, and all of it arrives."""
     block, count = hashlib.sha256(b"block").digest() * 2048, 1000
     sent = 0
@@ -167,7 +162,7 @@ async def test_a_tunnel_waits_for_its_slow_end(backends: Backends, balance: Bala
             await lane.send(block)
             sent += len(block)
 
-    balancer = await balance(*await backends(pours))
+    balancer, _ = await play(pours)
     async with await balancer.connect(receive_buffer=65536, limit=65536) as client:
         await client.send(request("/ws", "GET", *WEBSOCKET))
         assert (await client.head()).status == 101
