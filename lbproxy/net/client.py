@@ -160,6 +160,7 @@ class ClientConnection(Handler):
             self.exchange.refuse(reason)
             return False
         backend.connect_failures += 1
+        backend.retried_from += 1
         self._tried += (backend,)
         self.listener.evidence(backend, reason, detail)
         return True

@@ -559,7 +559,7 @@ cdef class Exchange(Handler):
         cdef bytes early
         cdef char *out
         cdef size_t written
-        if not self._upgrade:
+        if not self._upgrade or not response.flags.upgrade & 2:
             return self._lane_failed(reasons.RESPONSE_UNASKED)
         out = self.poller.out(response.bound(0))
         written = response.write(out, b"", False, None)
@@ -637,6 +637,8 @@ cdef class Exchange(Handler):
     cdef int _over(self, Stream link, bint reusable, object reason) except -1:
         """The request is over; its policy is told once."""
         self.ended = monotonic()
+        if self.status == 0:
+            self.status = reason.status      # for the log: the client got none
         self.site.observe(self.ended - self.started)
         self.policy.finished(self, link, reusable, reason)
         return 0

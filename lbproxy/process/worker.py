@@ -97,6 +97,7 @@ class Worker:
             backend.lanes.close_idle(reasons.LANE_DRAINED)
         if self._timer is not None:
             self._timer.cancel()
+        self.poller.close()
 
     def backends(self) -> list[Backend]:
         """All backends of all pools."""
