@@ -19,14 +19,14 @@ _LAST_WORDS = 5  # lines that an error about the child quotes
 class Child:
     """A process whose output goes to the file `log`, and which says `ready` and a value when it serves.
 
-    It may be started again after it has ended. `environment` comes on top of the demo's own.
+    It may be started again after it has ended, with another `command` too. `environment` comes on top of ours.
     """
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, ready: str, environment: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
-        self._command = command
+        self.command = command
         self._log = log
         self._ready = ready
         self._environment = os.environ | dict(environment or {})
@@ -51,7 +51,7 @@ class Child:
     async def start(self) -> str:
         """Starts it; returns what follows `ready` on its line. Raises StartError when it ends instead."""
         self._process = await asyncio.create_subprocess_exec(
-            *self._command,
+            *self.command,
             env=self._environment,
             stdin=DEVNULL,
             stdout=PIPE,

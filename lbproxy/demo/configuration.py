@@ -28,6 +28,7 @@ kind = "http"
 path = "/wsfed"
 expect = [200, 401]                     # a connector that wants a ticket answers 401, and is healthy
 interval = "1s"
+timeout = "5s"                          # a busy laptop is not a dead connector
 
 [access_log]
 path = "access.log"

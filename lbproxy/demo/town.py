@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from lbproxy.demo.authority import Authority
 from lbproxy.demo.children import Child
@@ -26,9 +27,7 @@ from lbproxy.errors import StartError
 
 HOST = "login.corp.example"
 USER = "alice"
-CONNECTORS = {"c1": 4001, "c2": 4002, "c3": 4003}
-"""Name -> preferred port: below the ephemeral ones, where a connect to a dead connector may meet itself."""
-
+CONNECTORS = ("c1", "c2", "c3")
 RESTART_AFTER = 10.0  # seconds that a killed connector stays dead, so that its readmission can be watched
 
 
@@ -107,24 +106,18 @@ class Town:
             self.ticket = realm.kinit(USER)
             options = ["--keytab", str(keytab), "--spn-host", HOST, "--binds"]
         urls = {}
-        for name, port in CONNECTORS.items():
-            environment = realm.acceptor_env(name) if realm else {}
-            child = Child(
-                name,
-                self._connector_command(name, free_port(port), options),
-                self.directory / f"{name}.log",
-                "listening: ",
-                environment,
-            )
+        for name in CONNECTORS:
+            child = self._connector(name, options, realm.acceptor_env(name) if realm else {})
             self._stack.push_async_callback(child.stop)
             self.connectors.append(child)
             urls[name] = await child.start()
+            child.command = [*child.command, "--port", str(urlsplit(urls[name]).port)]  # where it starts again
         return urls
 
-    def _connector_command(self, name: str, port: int, options: Sequence[str]) -> list[str]:
-        journal = self.directory / f"{name}.journal"
-        command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port)]
-        return [*command, "--server-url", self.server_url, "--journal", str(journal), *options]
+    def _connector(self, name: str, options: Sequence[str], environment: Mapping[str, str]) -> Child:
+        command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--server-url", self.server_url]
+        command += ["--journal", str(self.directory / f"{name}.journal"), *options]
+        return Child(name, command, self.directory / f"{name}.log", "listening: ", environment)
 
     async def _start_balancer(self, urls: Mapping[str, str]) -> None:
         text = configuration(self.server_url, f"{LOOPBACK}:{self.port}", urls)
