@@ -2,8 +2,8 @@
 
 Why not the k5test package, which does nearly the same: it is a test dependency, and this realm also serves
 `lbproxy demo`, which runs without any; it takes fixed port numbers (two realms at once collide), starts one
-kadmin.local for every principal (hundreds of users take minutes), looks up the host's own name, and can neither
-hand out a service's old keytab beside the new one nor give two acceptors on one host a replay cache each.
+kadmin.local for every principal, listens under the host's own name instead of loopback, and can neither hand out a
+service's old keytab beside the new one nor give two acceptors on one host a replay cache each.
 
     with Realm(directory) as realm:
         realm.add_user("alice", "secret")
@@ -84,7 +84,7 @@ def find_programs() -> dict[str, str]:
 class Realm:
     """One realm: its database, its KDC process and the configuration that clients and acceptors need.
 
-    `env` is what a client or an acceptor needs in its environment; `krb5kdc` runs between start() and stop().
+    `env` is what a client needs in its environment, besides a ticket from kinit(). The KDC runs from start() to stop().
     Raises StartError when a program is missing or refuses.
     """
 
