@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from lbproxy.net.listener import Listener
 
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
+_HEAD_REFUSED = frozenset({400, 431})
+LARGE_HEAD = 8192
+"""Bytes of a request head beyond which many servers refuse it by default; a ticket with many groups is larger."""
 _SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
 _NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 
@@ -253,6 +256,8 @@ class ClientConnection(Handler):
                 self.listener.evidence(backend, reasons.BACKEND_ERROR, str(status))
             else:
                 backend.errors_in_row = 0
+                if status in _HEAD_REFUSED and self.exchange.head_size > LARGE_HEAD:
+                    self.listener.head_refused(backend, status, self.exchange.head_size)
         else:
             self.listener.evidence(backend, reason)
         if reusable and (self._private.get(backend) is lane if lane.private else backend.in_rotation):

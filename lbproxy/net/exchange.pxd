@@ -75,6 +75,7 @@ cdef class Exchange(Handler):
         readonly bytes user_agent
         readonly bytes authorization
         readonly int status
+        readonly size_t head_size
         readonly uint64_t bytes_in
         readonly uint64_t bytes_out
         readonly uint64_t body_sent # bytes of the request body that went to the lane

@@ -65,6 +65,7 @@ class Exchange(Handler):
     user_agent: bytes
     authorization: bytes | None
     status: int
+    head_size: int
     bytes_in: int
     bytes_out: int
     body_sent: int

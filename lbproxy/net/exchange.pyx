@@ -316,7 +316,7 @@ cdef class Exchange(Handler):
         self.request_body.start(request.framing, request.length, False, site.request_trailers)
         self.has_body = not self.request_body.done
         self.plain_get = not self.has_body and self.authorization is None and self.method == b"GET"
-        self.bytes_in = head
+        self.head_size = self.bytes_in = head
         site.requests += 1
         if refused is None:
             out = self.poller.out(request.bound(site.forwarding, self._address))

@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 ACCEPT_AT_ONCE = 64
 """Connections accepted for one event: more would keep those that are open waiting."""
 
+HINT_EVERY = 60.0
+"""Seconds between two hints of one kind."""
+
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -77,6 +80,7 @@ class Listener:
         self._origins = {backend.origin.lower() for backend in pool.backends}
         self._public = options.server_url.encode()
         self._accepting = False
+        self._next_hint = 0.0
         self._no_delay = sock.family != socket.AF_UNIX
 
     def __repr__(self) -> str:
@@ -167,6 +171,20 @@ class Listener:
         """User traffic met `reason` on a backend."""
         if reason.counts is not reasons.Counts.NOTHING:
             self.pool.evidence(backend, reason, self.poller.now, detail)
+
+    def head_refused(self, backend: Backend, status: int, size: int) -> None:
+        """A backend refused a large head: most likely its own limit, and a ticket. Said once a minute."""
+        if self.poller.now < self._next_hint:
+            return
+        self._next_hint = self.poller.now + HINT_EVERY
+        fields = {
+            "listener": self.name,
+            "backend": backend.name,
+            "status": status,
+            "head_bytes": size,
+            "hint": "the ticket is probably too large for this backend: raise its limit on header size",
+        }
+        _log.warning("large_head_refused", extra={"fields": fields})
 
     def count(self, reason: Reason) -> None:
         """A request, or a connection, ended."""
