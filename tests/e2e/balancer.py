@@ -154,8 +154,7 @@ class Balancer:
         assert not [record for record in self.access if record["reason"] == "internal"]
 
     def forget(self) -> None:
-        """Drop what was logged so far, after a look at it."""
-        self.check()
+        """Drop what was logged so far."""
         for lines in (self.log, self.access, self.access_lines):
             lines.clear()
 

@@ -25,21 +25,22 @@ class Peers:
     balancer: Balancer
     backend: ScriptedBackend
 
-    async def play(self, script: Script) -> None:
+    def play(self, script: Script) -> None:
         """Begin a test: the backend follows `script` on new lanes, and all records are empty."""
-        await self.settle()
         self.backend.script = script
         self.backend.forget()
         self.balancer.forget()
 
     async def settle(self) -> None:
-        """Wait until nothing of the last test is left: no client, no lane, no ejection, no line on its way."""
+        """End a test: wait until nothing of it is left (a client, lane, ejection or line of a log), find faults."""
         self.backend.reset_lanes()
         await self._until_idle()
         async with await self.balancer.connect() as client:
             assert (await client.ask("/test-iis")).status == 404
             await self.balancer.accessed(client=client.name)  # the log has an order: earlier lines have come too
         await self._until_idle()
+        self.backend.check()
+        self.balancer.check()
 
     async def _until_idle(self) -> None:
         async with asyncio.timeout(DEADLINE):

@@ -161,6 +161,24 @@ async def test_a_client_that_leaves_while_its_backend_thinks(backends: Backends,
     assert (await balancer.backends())["c1"]["state"] == "up"
 
 
+async def test_a_half_close_is_taken_for_leaving(play: Play) -> None:
+    """Browsers close both ways at once, so a FIN while an answer is awaited means that nobody waits for it."""
+
+    async def thinks(lane: Lane) -> None:
+        await lane.request()
+        await lane.until_closed()
+
+    balancer, backend = await play(thinks)
+    async with await balancer.connect() as client:
+        await client.send(request("/half"))
+        await backend.until(lambda: backend.requests)
+        client.half_close()
+        await client.closed()
+    await backend.until_ended(1)
+    [record] = await balancer.accessed(target="/half")
+    assert (record["reason"], record["status"]) == ("client_gone", 499)
+
+
 async def test_tls_on_a_plain_port(play: Play) -> None:
     balancer, _ = await play()
     context = ssl.create_default_context()

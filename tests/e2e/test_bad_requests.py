@@ -228,6 +228,25 @@ async def test_a_bad_request_after_a_good_one(peers: Peers) -> None:
     assert not [seen for seen in peers.backend.requests if seen.target == b"/smuggled"]
 
 
+async def test_refusals_leave_nothing_behind(peers: Peers) -> None:
+    """The same refusals again and again: neither memory nor descriptors grow."""
+    bad = [case[0] for case in (FRAMING | HEADS | LINES).values()]
+    for raw in bad * 5:
+        await _send_and_leave(peers, raw)
+    memory, descriptors = peers.balancer.memory(), peers.balancer.descriptors()
+    for raw in bad * 20:
+        await _send_and_leave(peers, raw)
+    assert peers.balancer.memory() - memory < 1 << 20
+    assert peers.balancer.descriptors() <= descriptors
+    await still_serves(peers)
+
+
+async def _send_and_leave(peers: Peers, raw: bytes) -> None:
+    async with await peers.balancer.connect() as client:
+        await client.send(raw)
+        assert (await client.response()).status >= 400
+
+
 async def test_431_names_the_key(peers: Peers) -> None:
     response, _ = await refused(peers, request("/x", "GET", "Authorization: Negotiate " + "x" * MAX_HEADER))
     assert response.status == 431

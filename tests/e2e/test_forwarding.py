@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from .backend import Lane, answer, serve
-from .client import HOST, request
+from .balancer import running
+from .client import HOST, Client, request
+from .configuration import configuration, free_port
 from .conftest import Backends, Balance, Play
 from .tls import Authority
 
@@ -158,17 +160,32 @@ async def test_an_answer_cut_anywhere_means_the_same(play: Play) -> None:
     assert len(seen) == 1
 
 
-async def test_a_client_that_half_closes_gets_its_answer(play: Play) -> None:
-    async def answers_late(lane: Lane) -> None:
-        await lane.request()
-        await lane.send(b"HTTP/1.1 200 OK\r\n", b"Content-Length: 4\r\n\r\n", b"late")
+async def test_a_listener_may_be_ipv6(backends: Backends, balance: Balance) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend, listener={"bind": f"[::1]:{free_port()}"})
+    assert (await balancer.ask()).status == 200
+    assert backend.requests[0].get("x-forwarded-for") == b"::1"
 
-    balancer, _ = await play(answers_late)
-    async with await balancer.connect() as client:
-        await client.send(request())
-        client.half_close()
-        assert (await client.response()).body == b"late"
-        await client.closed()
+
+async def test_a_listener_may_be_a_unix_socket(backends: Backends, balance: Balance, directory: Path) -> None:
+    balancer = await balance(*await backends(), listener={"bind": f"unix:{directory}/login.sock"})
+    async with Client(*await asyncio.open_unix_connection(directory / "login.sock")) as client:
+        for _ in range(2):
+            assert (await client.ask()).body == b"c1"
+    await balancer.stop()
+
+
+async def test_listeners_have_pools_of_their_own(backends: Backends, directory: Path) -> None:
+    first, second = await backends(serve, serve)
+    config = configuration(directory, [(first.name, first.url)])
+    other = {**config["listener"]["login"], "bind": f"127.0.0.1:{free_port()}", "pool": "others"}
+    config["listener"]["other"] = other
+    config["pool"]["others"] = {**config["pool"]["connectors"], "backends": [{"name": "c2", "url": second.url}]}
+    async with running(config, directory) as balancer:
+        assert [(await balancer.ask()).body for _ in range(2)] == [b"c1"] * 2
+        host, _, port = other["bind"].partition(":")
+        async with await Client.connect((host, int(port))) as client:
+            assert [(await client.ask()).body for _ in range(2)] == [b"c2"] * 2
 
 
 async def test_https_backends_are_verified_and_used(
