@@ -1,0 +1,78 @@
+"""What a load generator saw in one round, and wrk as one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.load.errors import BenchError
+from bench.load.processes import output_of
+from bench.load.scenario import Scenario
+from bench.load.site import Site
+
+RESULT = "result "
+"""Starts the line with the figures in a load generator's output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Answered requests, failures of any kind, received bytes, and latency in microseconds."""
+
+    requests: int
+    errors: int
+    seconds: float
+    bytes: int
+    p50_us: float
+    p99_us: float
+    p999_us: float
+
+
+def parse(output: str) -> Load:
+    """The one line of `output` that starts with RESULT. Raises BenchError when there is none, or a broken one."""
+    line = next((line for line in output.splitlines() if line.startswith(RESULT)), None)
+    if line is None:
+        raise BenchError(f"the load generator gave no result:\n{output}")
+    try:
+        return Load(**json.loads(line.removeprefix(RESULT)))
+    except (ValueError, TypeError) as error:
+        raise BenchError(f"the load generator's result cannot be read: {line}") from error
+
+
+def wrk(site: Site, connections: int, seconds: int) -> Load:
+    """Ask for the scenario's path over `connections` kept connections, each as fast as it is answered."""
+    path = site.directory / "wrk.lua"
+    path.write_text(script(site.scenario))
+    url = f"{site.scheme}://127.0.0.1:{site.port}{site.scenario.path}"
+    often = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    return parse(output_of(["wrk", *often, "-s", path, url]))
+
+
+def script(scenario: Scenario) -> str:
+    """wrk's script: the request, and `done`, which prints the figures as JSON.
+
+    A string of printable ASCII is written the same in JSON and in Lua.
+    """
+    return "\n".join(
+        (
+            f"wrk.method = {json.dumps(scenario.method)}",
+            *_headers(scenario.headers),
+            f"wrk.body = {json.dumps(scenario.body.decode('ascii'))}" if scenario.body else "",
+            _DONE,
+        )
+    )
+
+
+def _headers(headers: Mapping[str, str]) -> list[str]:
+    return [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
+
+
+_DONE = f"""
+function done(summary, latency)
+    local e = summary.errors
+    io.write(string.format(
+        '{RESULT}{{"requests":%d,"errors":%d,"seconds":%.6f,"bytes":%.0f,"p50_us":%.0f,"p99_us":%.0f,"p999_us":%.0f}}\\n',
+        summary.requests, e.connect + e.read + e.write + e.status + e.timeout, summary.duration / 1e6, summary.bytes,
+        latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
+"""

@@ -1,0 +1,15 @@
+"""The proxies that are measured, by name. Another one is a file here and a row in PEERS."""
+
+from __future__ import annotations
+
+from bench.load.peers.haproxy import HAProxy
+from bench.load.peers.lbproxy import Lbproxy
+from bench.load.peers.nginx import Nginx
+from bench.load.peers.peer import Peer
+
+REFERENCE = "nginx"
+"""The peer that ratios are to."""
+
+PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy())}
+
+__all__ = ["PEERS", "REFERENCE", "Peer"]

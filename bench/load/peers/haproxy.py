@@ -1,0 +1,67 @@
+"""HAProxy in mode http."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from bench.load.peers.peer import Peer
+from bench.load.site import Site
+
+# What lbproxy logs, as far as HAProxy has it; a line is written as soon as it is made: HAProxy does not collect them.
+_LOG_FORMAT = (
+    """'{"time":"%tr","client":"%ci:%cp","method":"%HM","target":"%[capture.req.uri,json(utf8s)]","""
+    """"host":"%[capture.req.hdr(0),json(utf8s)]","protocol":"%HV","status":%ST,"bytes_in":%U,"bytes_out":%B,"""
+    """"user_agent":"%[capture.req.hdr(1),json(utf8s)]","backend":"%s","connect":%Tc,"first_byte":%Tr,"total":%Ta,"""
+    """"reason":"%ts"}'"""
+)
+
+
+class HAProxy(Peer):
+    name = "haproxy"
+
+    def version(self) -> str:
+        done = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True)
+        return " ".join(done.stdout.split()[:3])
+
+    def command(self, site: Site) -> list[str | Path]:
+        return ["haproxy", "-db", "-f", site.write(_file(site))]
+
+
+def _file(site: Site) -> str:
+    servers = "\n".join(f"    server b{n} 127.0.0.1:{port}" for n, port in enumerate(site.backends))
+    tls = f" ssl crt {site.certificate.both}" if site.scenario.tls else ""
+    return f"""
+global
+    nbthread 1
+    maxconn {site.connections + 1000}
+    no strict-limits
+    {"tune.bufsize 32768" if site.scenario.large_head else ""}
+    {"log stdout len 4096 format raw local0" if site.scenario.access_log else ""}
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 600s
+    timeout http-keep-alive 600s
+    timeout server 60s
+    option forwardfor
+frontend login
+    bind 127.0.0.1:{site.port} backlog 4096{tls}
+    http-request set-header X-Forwarded-Proto {site.scheme}
+    {_log(site)}
+    default_backend backends
+backend backends
+    balance roundrobin
+    option httpchk GET /64
+    default-server check inter 2s
+{servers}
+"""
+
+
+def _log(site: Site) -> str:
+    if not site.scenario.access_log:
+        return ""
+    return f"""log global
+    http-request capture req.hdr(host) len 256
+    http-request capture req.hdr(user-agent) len 512
+    log-format {_LOG_FORMAT}"""

@@ -1,0 +1,64 @@
+"""nginx as a reverse proxy."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from bench.load.nginx_file import nginx_command, nginx_file
+from bench.load.peers.peer import Peer
+from bench.load.site import Site
+
+# What lbproxy logs, as far as nginx has it.
+_LOG_FORMAT = """log_format bench escape=json '{"time":"$time_iso8601","client":"$remote_addr:$remote_port",'
+        '"method":"$request_method","target":"$request_uri","host":"$host","protocol":"$server_protocol",'
+        '"status":$status,"bytes_in":$request_length,"bytes_out":$bytes_sent,"user_agent":"$http_user_agent",'
+        '"backend":"$upstream_addr","connect":"$upstream_connect_time","first_byte":"$upstream_header_time",'
+        '"total":"$request_time","reason":"$request_completion"}';"""
+
+
+class Nginx(Peer):
+    name = "nginx"
+
+    def version(self) -> str:
+        done = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True)
+        return done.stderr.strip().removeprefix("nginx version: ")
+
+    def command(self, site: Site) -> list[str | Path]:
+        both_sides = 2 * site.connections + 1000
+        text = nginx_file(site.directory, self.name, both_sides, _http(site))
+        return nginx_command(site.directory, site.write(text))
+
+
+def _http(site: Site) -> str:
+    servers = " ".join(f"server 127.0.0.1:{port};" for port in site.backends)
+    return f"""
+    {_LOG_FORMAT}
+    {"large_client_header_buffers 4 32k;" if site.scenario.large_head else ""}
+    upstream backends {{ {servers} keepalive {max(128, 2 * site.connections)}; keepalive_requests 1000000000; }}
+    server {{
+        listen 127.0.0.1:{site.port} backlog=4096{" ssl" if site.scenario.tls else ""};
+        {_tls(site)}
+        {_log(site)}
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_max_temp_file_size 0;  # a proxy is measured, not a disk
+        location / {{ proxy_pass http://backends; }}
+    }}"""
+
+
+def _tls(site: Site) -> str:
+    if not site.scenario.tls:
+        return ""
+    files = f"ssl_certificate {site.certificate.chain}; ssl_certificate_key {site.certificate.key};"
+    return f"{files} ssl_protocols TLSv1.2 TLSv1.3;"
+
+
+def _log(site: Site) -> str:
+    """Lines wait for company as long as lbproxy's do."""
+    if not site.scenario.access_log:
+        return ""
+    return f"access_log {site.log} bench buffer=64k flush=50ms;"

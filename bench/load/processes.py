@@ -1,0 +1,125 @@
+"""Programs that a measurement starts: pinned to one core, waited for, and ended."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from bench.load.errors import BenchError
+
+PROXY_CORE = 0
+LOAD_CORE = 1
+
+_TICK = 0.02  # seconds between two looks at a program that starts
+_START_LIMIT = 20.0
+_STOP_LIMIT = 10.0
+
+
+class Child:
+    """A program that runs in the background until `stop`, with everything that it starts, on one core.
+
+    Its standard output and error go to NAME.out and NAME.err in `directory`, opened for appending.
+    """
+
+    def __init__(self, name: str, command: Sequence[str | Path], core: int, directory: Path) -> None:
+        self.name = name
+        self.output = directory / f"{name}.out"
+        self.errors = directory / f"{name}.err"
+        with self.output.open("ab") as output, self.errors.open("ab") as errors:
+            self._process = subprocess.Popen(
+                pinned(core, command), stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+            )
+
+    def __repr__(self) -> str:
+        return f"<{self.name} pid={self._process.pid}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def pids(self) -> list[int]:
+        """The process and all its descendants: the one that works may be a child (nginx's worker)."""
+        return _tree(self._process.pid)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return when `condition` holds; BenchError with the program's last words if it ends or takes too long."""
+        deadline = time.monotonic() + _START_LIMIT
+        while not condition():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                said = self.errors.read_text(errors="replace")[-2000:]
+                raise BenchError(f"{self.name} did not start (exit status {self._process.returncode}):\n{said}")
+            time.sleep(_TICK)
+
+    def stop(self) -> None:
+        """TERM, then KILL when that does not help."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            for pid in self.pids():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+            self._process.wait()
+
+
+def pinned(core: int, command: Sequence[str | Path]) -> list[str]:
+    """`command`, to be run on `core` only."""
+    return ["taskset", "--cpu-list", str(core), *map(str, command)]
+
+
+def output_of(command: Sequence[str | Path], core: int = LOAD_CORE) -> str:
+    """Run `command` on `core` to its end and return its standard output; BenchError when it fails."""
+    done = subprocess.run(pinned(core, command), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"{command[0]} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something accepts connections on 127.0.0.1:`port`."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def allow_descriptors(count: int) -> None:
+    """Raise the limit of open files, which the programs started later inherit; BenchError if it stays below `count`."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count:
+        with suppress(ValueError, PermissionError):  # only root may
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+            return
+        raise BenchError(f"{count} open files are needed and {hard} are allowed; raise the limit: ulimit -Hn {count}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for task in _tasks(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for child in (task / "children").read_text().split():
+                found += _tree(int(child))
+    return found
+
+
+def _tasks(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except FileNotFoundError:
+        return []

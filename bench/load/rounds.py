@@ -1,0 +1,111 @@
+"""All peers in one scenario: started, verified, then measured in rounds that alternate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.load import meter
+from bench.load.errors import BenchError
+from bench.load.handshakes import handshakes
+from bench.load.load import Load, wrk
+from bench.load.outcome import Result, Round
+from bench.load.peers import Peer
+from bench.load.processes import PROXY_CORE, Child, free_port
+from bench.load.scenario import Kind, Scenario
+from bench.load.site import Certificate, Site
+from bench.load.verify import check_log, verify
+
+_WARM_UP = 1  # seconds of load that are not counted
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    seconds: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A proxy that serves its site."""
+
+    site: Site
+    child: Child
+
+
+@contextmanager
+def serving(peer: Peer, site: Site) -> Iterator[Running]:
+    """Start `peer` on the proxy core and wait until it serves; stop it at the end."""
+    site.directory.mkdir(parents=True)
+    with Child(peer.name, peer.command(site), PROXY_CORE, site.directory) as child:
+        child.wait_until(lambda: peer.ready(site, child))
+        yield Running(site, child)
+
+
+def site_of(
+    peer: Peer, scenario: Scenario, connections: int, backends: Sequence[int], certificate: Certificate, directory: Path
+) -> Site:
+    """A site on a free port, with a folder of its own below `directory`."""
+    folder = directory / scenario.name / peer.name
+    return Site(peer.name, folder, free_port(), tuple(backends), scenario, connections, certificate)
+
+
+def measure(
+    peers: Sequence[Peer], sites: Sequence[Site], plan: Plan, step: Callable[[str], None] = lambda what: None
+) -> list[Result]:
+    """Measure each of `peers` at its site. `step` is called before each load, with what is loaded."""
+    with ExitStack() as stack:
+        running = [stack.enter_context(serving(peer, site)) for peer, site in zip(peers, sites, strict=True)]
+        _verify_all(running)
+        for one in running:
+            step(f"{one.site.scenario.name}: {one.site.name} warms up")
+            _load(one.site, plan.connections, _WARM_UP)
+        rounds: dict[str, list[Round]] = {one.site.name: [] for one in running}
+        for number in range(plan.rounds):
+            for one in _turned(running, number):
+                step(f"{one.site.scenario.name}: {one.site.name}, round {number + 1}")
+                rounds[one.site.name].append(_round(one, plan))
+        _verify_all(running)
+        return [_result(one, rounds[one.site.name]) for one in running]
+
+
+def _verify_all(running: Sequence[Running]) -> None:
+    """Each one does its work, and with TLS all of them negotiate the same."""
+    ciphers = {one.site.name: verify(one.site) for one in running}
+    if len(set(ciphers.values())) > 1:
+        raise BenchError(f"the proxies do not negotiate the same TLS: {ciphers}")
+
+
+def _turned(running: Sequence[Running], number: int) -> list[Running]:
+    """Each round begins with another peer, so that none always follows the same one."""
+    start = number % len(running)
+    return [*running[start:], *running[:start]]
+
+
+def _round(one: Running, plan: Plan) -> Round:
+    site, pids = one.site, one.child.pids()
+    if site.scenario.access_log:
+        site.log.open("w").close()  # or the disk would fill up; all of them append
+    before = meter.cpu_ns(pids)
+    load = _load(site, plan.connections, plan.seconds)
+    spent = meter.cpu_ns(pids) - before
+    if load.requests == 0:
+        raise BenchError(f"{site.name}: {site.scenario.name}: not one request was answered")
+    if not load.errors and load.bytes < load.requests * site.scenario.answer:
+        raise BenchError(f"{site.name}: {site.scenario.name}: answers were too short")
+    if site.scenario.access_log:
+        check_log(site, load.requests)
+    return Round(load, spent)
+
+
+def _load(site: Site, connections: int, seconds: int) -> Load:
+    return (wrk if site.scenario.kind is Kind.KEPT else handshakes)(site, connections, seconds)
+
+
+def _result(one: Running, rounds: Sequence[Round]) -> Result:
+    return Result(one.site.scenario.name, one.site.name, meter.pss_bytes(one.child.pids()), tuple(rounds))

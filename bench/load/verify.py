@@ -1,0 +1,103 @@
+"""That a proxy does its whole work, asked before it is measured: a fast wrong answer is no result."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from contextlib import closing
+
+from bench.heads import HOST
+from bench.load import backends
+from bench.load.errors import BenchError
+from bench.load.site import Site
+
+_REQUESTS = 12  # enough for each of three backends to be met often, and again on a kept connection
+_LOG_WAIT = 2.0  # seconds that a log may take to reach its file
+_LOG_TICK = 0.1
+
+
+def verify(site: Site) -> str:
+    """Check the proxy at `site`: every request of one kept client connection is answered as the scenario expects;
+    the backends take turns; upstream connections are kept; what has to be passed on or set arrives; a log is written.
+
+    Returns the TLS version and cipher, "" without TLS. Raises BenchError with the first thing that is wrong.
+    """
+    try:
+        with closing(_connect(site)) as connection:
+            tls = _cipher(connection.sock)
+            _check_seen(site, [_seen(site, connection) for _ in range(_REQUESTS)])
+            _check_answer(site, connection)
+    except (OSError, http.client.HTTPException) as error:
+        raise BenchError(f"{site.name}: {site.scenario.name}: {error!r}") from error
+    if site.scenario.access_log:
+        check_log(site, _REQUESTS)
+    return tls
+
+
+def check_log(site: Site, requests: int) -> None:
+    """Wait until the access log has a line for each of `requests`; BenchError when it gets none for some."""
+    deadline = time.monotonic() + _LOG_WAIT
+    while (lines := site.log.read_bytes().count(b"\n")) < requests:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{site.name}: {site.scenario.name}: {lines} lines in the log for {requests} requests")
+        time.sleep(_LOG_TICK)
+
+
+def client_context() -> ssl.SSLContext:
+    """For a client that believes every certificate: what is measured is the other side."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _connect(site: Site) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
+    connection.connect()
+    if site.scenario.tls:
+        connection.sock = client_context().wrap_socket(connection.sock, server_hostname=HOST)
+    connection.auto_open = 0  # a client connection that is not kept must not go unnoticed
+    return connection
+
+
+def _cipher(sock: socket.socket) -> str:
+    if not isinstance(sock, ssl.SSLSocket):
+        return ""
+    return f"{sock.version()} {(sock.cipher() or ('none',))[0]}"
+
+
+def _ask(site: Site, connection: http.client.HTTPConnection, path: str) -> bytes:
+    connection.request(site.scenario.method, path, site.scenario.body or None, dict(site.scenario.headers))
+    response = connection.getresponse()
+    answer = response.read()
+    _expect(site, f"status of {path}", response.status, 200)
+    return answer
+
+
+def _seen(site: Site, connection: http.client.HTTPConnection) -> dict[str, str]:
+    lines = _ask(site, connection, "/seen").decode().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _check_seen(site: Site, seen: list[dict[str, str]]) -> None:
+    for request in seen:
+        _expect(site, "Host", request["host"], HOST)
+        _expect(site, "X-Forwarded-For", request["forwarded_for"], "127.0.0.1")
+        _expect(site, "X-Forwarded-Proto", request["forwarded_proto"], site.scheme)
+        _expect(site, "Authorization", request["authorization"], site.scenario.headers.get("Authorization", ""))
+    _expect(site, "backends met", sorted({int(request["backend"]) for request in seen}), sorted(site.backends))
+    _expect(site, "upstream connections kept", any(int(request["requests"]) > 1 for request in seen), True)
+
+
+def _check_answer(site: Site, connection: http.client.HTTPConnection) -> None:
+    answer = _ask(site, connection, site.scenario.path)
+    if answer != backends.body(site.scenario.answer):
+        raise BenchError(f"{site.name}: {site.scenario.name}: a wrong body of {len(answer)} bytes")
+
+
+def _expect(site: Site, what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        difference = f"{str(found)[:80]!r} instead of {str(wanted)[:80]!r}"
+        raise BenchError(f"{site.name}: {site.scenario.name}: {what}: {difference}")
