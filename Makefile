@@ -10,16 +10,23 @@ BIN := .venv/bin
 CYTHON := $(wildcard lbproxy/*/*.pyx lbproxy/*/*.pxd)
 ARGS ?=
 
-.PHONY: help run test lint build clean constraints debian
+.PHONY: help run test bench bench-micro lint build clean constraints debian
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: build ## the demo: a realm, a CA, three sample connectors and the balancer (ARGS="..." for its options)
 	@exec $(BIN)/lbproxy demo $(ARGS)
 
 test: build ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+bench: build ## the cost of a request beside nginx and HAProxy (PEERS=nginx for one of them, ARGS="..." for options)
+	@tools/prepare debian nginx haproxy wrk
+	@exec $(BIN)/python -m bench.load $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+bench-micro: build ## the cost of single steps (ARGS="--save F", "--baseline F")
+	@exec $(BIN)/python -m bench.micro $(ARGS)
 
 lint: build ## ruff check, ruff format --check, mypy --strict
 	@$(BIN)/ruff check

@@ -45,6 +45,7 @@ NO_MIRROR = {
 """Files in lbproxy/, by name or path, that need no test of their own, and why."""
 
 TESTS_OF_WHOLES = {
+    "tests/bench": "the harness in bench/",
     "tests/e2e": "whole processes, over the network",
     "tests/test_tree.py": "this file",
 }
