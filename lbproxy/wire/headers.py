@@ -7,7 +7,7 @@ other user), and fields that would say the request was for another path or host 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lbproxy.wire.http1 import Field, FieldTable
 
@@ -38,6 +38,9 @@ IDENTITY = (
 )
 IDENTITY_PREFIXES = ("x-iisnode-", "x-ssl-", "ssl-client-")
 
+FORWARDED_PREFIX = "x-forwarded-"
+"""Every other one of the family (-Server, -Prefix, -Scheme, ...): a proxy's statement, so kept from trusted peers only."""
+
 OVERRIDES = ("x-original-url", "x-rewrite-url", "x-original-host", "x-real-ip", "x-client-ip", "true-client-ip")
 """They say that the path, the host or the client is another one than lbproxy saw; some frameworks believe them."""
 
@@ -65,37 +68,34 @@ _RESPONSE = {
     "location": Field.LOCATION,
     "content-location": Field.LOCATION,
 }
-_FRAMING = (
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "expect",
-    "authorization",
-    "trailer",
-)
 
 
 def _table(
-    fields: dict[str, Field], strip: Iterable[str], prefixes: Iterable[str] = (), allow_underscores: bool = True
+    fields: Mapping[str, Field],
+    strip: Iterable[str],
+    prefixes: Mapping[str, Field] | None = None,
+    allow_underscores: bool = True,
 ) -> FieldTable:
-    names = dict.fromkeys((*HOP_BY_HOP, *strip), Field.STRIP) | fields
-    return FieldTable({name.encode(): field for name, field in names.items()}, prefixes, allow_underscores)
+    """What is in `strip` is stripped, even if it is in `fields`."""
+    names = dict(fields) | {name.lower(): Field.STRIP for name in strip}
+    return FieldTable(_encoded(names), _encoded(prefixes or {}), allow_underscores)
+
+
+def _encoded(names: Mapping[str, Field]) -> dict[bytes, Field]:
+    return {name.encode(): field for name, field in names.items()}
 
 
 def request_fields(strip: Iterable[str] = (), allow_underscores: bool = False) -> FieldTable:
     """The table for a listener's request heads; `strip` are the administrator's own names (`strip_headers`)."""
-    extra = tuple(name.lower() for name in strip)
-    return _table(_REQUEST, (*IDENTITY, *OVERRIDES, *extra), IDENTITY_PREFIXES, allow_underscores)
+    prefixes = dict.fromkeys(IDENTITY_PREFIXES, Field.STRIP) | {FORWARDED_PREFIX: Field.FORWARDED}
+    return _table(_REQUEST, (*HOP_BY_HOP, *IDENTITY, *OVERRIDES, *strip), prefixes, allow_underscores)
 
 
 def request_trailers(strip: Iterable[str] = ()) -> FieldTable:
-    """The table for request trailers: what frames, routes or identifies may not come late (RFC 9110 6.5.1)."""
-    extra = tuple(name.lower() for name in strip)
-    forbidden = (*IDENTITY, *OVERRIDES, *extra, *_FRAMING, *(name for name in _REQUEST if "forwarded" in name))
-    return _table({}, forbidden, IDENTITY_PREFIXES, False)
+    """The table for request trailers: what frames, routes or identifies may not come late (RFC 9110 section 6.5.1)."""
+    prefixes = dict.fromkeys((*IDENTITY_PREFIXES, FORWARDED_PREFIX), Field.STRIP)
+    return _table({}, (*HOP_BY_HOP, *IDENTITY, *OVERRIDES, *_REQUEST, "trailer", "cookie", *strip), prefixes, False)
 
 
-RESPONSE_FIELDS = _table(_RESPONSE, ())
-RESPONSE_TRAILERS = _table({}, (*_FRAMING, "www-authenticate", "location", "set-cookie"))
+RESPONSE_FIELDS = _table(_RESPONSE, HOP_BY_HOP)
+RESPONSE_TRAILERS = _table({}, (*HOP_BY_HOP, *_RESPONSE, "trailer", "set-cookie"))

@@ -1,6 +1,8 @@
 # cython: language_level=3
 """What the parser offers to the data path; the states read like a header file (RFC 9112 throughout)."""
 
+cimport cython
+
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
@@ -58,19 +60,22 @@ cdef struct Flags:       # what the Connection, Upgrade and Expect lines of one 
     bint keep_alive
     int upgrade          # 1: Connection: upgrade, 2: Upgrade: websocket, 3: both
     bint expects
-    int nominated        # other names in Connection lines
+    int options          # in Connection lines
+    bint nominated       # some of them name header lines
 
 
+@cython.final
 cdef class FieldTable:
     cdef:
         readonly bint allow_underscores
-        list _names                 # keeps the bytes alive that `_slots` points into
-        Line _slots[256]            # open addressing; name and field are used
-        Slice _prefixes[8]
+        list _names                 # keeps the bytes alive that the lines below point into
+        Line _slots[256]            # open addressing; name and field are used, here and in the prefixes
+        Line _prefixes[8]
         int _prefix_count
-        uint8_t classify(self, const char *name, size_t size, uint32_t hash, bint underscore) noexcept
+        uint8_t classify(self, Slice name, uint32_t hash, bint underscore) noexcept
 
 
+@cython.final
 cdef class Limits:
     cdef:
         readonly size_t max_head
@@ -78,6 +83,7 @@ cdef class Limits:
         readonly int max_lines
 
 
+@cython.final
 cdef class Forwarding:
     """What a listener adds to each request, beside the client's address."""
     cdef:
@@ -91,6 +97,7 @@ cdef class Head:
     cdef:
         Limits limits
         FieldTable table
+        object _data                # what `read` was given: slices point into it
         Line *lines
         int count
         int room
@@ -102,11 +109,14 @@ cdef class Head:
         bint has_length
         int parse_lines(self, const char *start, const char *end, const char **after) noexcept
         int special(self, Line *line) noexcept
+        bint _grow(self) noexcept
         int _connection(self, Slice value) noexcept
         void _drop_nominated(self) noexcept
+        size_t _forget(self, size_t size) noexcept
         Py_ssize_t _sized(self, Py_ssize_t result, size_t size) noexcept
 
 
+@cython.final
 cdef class RequestHead(Head):
     cdef:
         Slice method
@@ -119,13 +129,14 @@ cdef class RequestHead(Head):
         Py_ssize_t parse(self, const char *data, size_t size) noexcept
         Py_ssize_t _parse(self, const char *data, size_t size) noexcept
         int _request_line(self, const char *start, const char *end) noexcept
-        int _target(self, const char *start, size_t size) noexcept
+        int _target(self, Slice target) noexcept
         size_t bound(self, Forwarding forwarding, bytes client) noexcept
         size_t write(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept
         char *_write_forwarded(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept
-        bint keeps_alive(self) noexcept
+    cpdef bint keeps_alive(self) noexcept
 
 
+@cython.final
 cdef class ResponseHead(Head):
     cdef:
         readonly int status
@@ -133,14 +144,16 @@ cdef class ResponseHead(Head):
         readonly bint asks_connection_auth   # a WWW-Authenticate line names Negotiate or NTLM
         int location                # the first Location line with an absolute URL; -1: none
         bint _to_head
+        size_t _extra               # bytes that rewritten locations may add
         Py_ssize_t parse(self, const char *data, size_t size, bint to_head) noexcept
         Py_ssize_t _parse(self, const char *data, size_t size) noexcept
         int _status_line(self, const char *start, const char *end) noexcept
         size_t bound(self, size_t extra) noexcept
         size_t write(self, char *out, bytes connection, bint decode, object rewrite_location)
-        bint keeps_alive(self) noexcept
+    cpdef bint keeps_alive(self) noexcept
 
 
+@cython.final
 cdef class Body:
     """The framing of one body: which bytes belong to it and which of those are passed on."""
     cdef:

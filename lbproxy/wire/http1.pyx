@@ -11,12 +11,14 @@ passed on. Slices point into the buffer that was parsed: they are good until tha
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, strlen
 
 from lbproxy import reasons
 
 cdef enum:
-    MAX_NOMINATED = 32           # names in Connection lines; more is an attack on the loop that drops them
+    MAX_OPTIONS = 32             # in Connection lines; more is an attack on the loop that drops what they nominate
+    MAX_EMPTY_LINES = 2          # before a request line
+    MAX_BESIDE_TARGET = 64       # bytes of a request line that are not its target
     MAX_EXTENSION = 16384        # bytes of chunk extensions in one body
     MAX_TRAILER = 8192           # bytes of a trailer section
 
@@ -60,99 +62,94 @@ cdef object reason_of(Py_ssize_t error):
 
 # --- bytes
 
+cdef enum:                   # what a byte may stand for in a Host value
+    HOST_NAME = 1            # reg-name or IPv4address; narrower than RFC 3986, no browser sends more
+    HOST_V6 = 2              # inside the brackets of an IPv6address
+
 cdef uint8_t _NAME[256]      # tchar (RFC 9110 section 5.6.2): lower-cased, `_` as `-`; 0 for every other byte
-cdef uint8_t _HOST[256]      # what a Host value is made of; narrower than RFC 3986, no browser sends more
+cdef uint8_t _LOWER[256]     # ASCII letters lower-cased
+cdef uint8_t _HOST[256]
 
 
 cdef void _fill_tables() noexcept:
-    cdef bytes tchars = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    cdef bytes host = b"-._~:[]%0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    cdef uint8_t c
-    for c in tchars:
-        _NAME[c] = c
-        if 65 <= c <= 90:
-            _NAME[c] = c + 32
-    _NAME[95] = 45
-    for c in host:
-        _HOST[c] = 1
+    cdef int c
+    for c in range(256):
+        _LOWER[c] = c + 32 if 65 <= c <= 90 else c
+    for c in b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
+        _NAME[c] = 45 if c == 95 else _LOWER[c]
+    for c in b"-._0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
+        _HOST[c] = HOST_NAME
+    for c in b":.0123456789ABCDEFabcdef":
+        _HOST[c] |= HOST_V6
 
 
 _fill_tables()
 
 
-cdef inline bint _same(const char *text, size_t size, const char *lower, size_t wanted) noexcept:
-    """Case-insensitive comparison with a lower-cased literal."""
+cdef inline bint _same(Slice one, Slice other, const uint8_t *fold) noexcept:
+    """Whether two texts are equal when every byte is folded: by `_LOWER`, or header names by `_NAME`."""
     cdef size_t i
-    cdef uint8_t c
-    if size != wanted:
+    if one.size != other.size:
         return False
-    for i in range(size):
-        c = <uint8_t>text[i]
-        if 65 <= c <= 90:
-            c += 32
-        if c != <uint8_t>lower[i]:
+    for i in range(one.size):
+        if fold[<uint8_t>one.at[i]] != fold[<uint8_t>other.at[i]]:
             return False
     return True
 
 
-cdef inline bint _has_control(const char *text, size_t size) noexcept:
+cdef inline bint _is(Slice text, const char *literal) noexcept:
+    """Whether a text is a literal, in any case."""
+    return _same(text, Slice(literal, strlen(literal)), _LOWER)
+
+
+cdef inline bint _has_control(Slice text) noexcept:
     """Any control character but a tab (RFC 9110 section 5.5). No early exit, so that the compiler can vectorise it."""
     cdef uint8_t bad = 0
     cdef uint8_t c
     cdef size_t i
-    for i in range(size):
-        c = <uint8_t>text[i]
+    for i in range(text.size):
+        c = <uint8_t>text.at[i]
         bad |= ((c < 0x20) & (c != 0x09)) | (c == 0x7F)
     return bad != 0
 
 
-cdef inline bint _not_visible(const char *text, size_t size) noexcept:
+cdef inline bint _not_visible(Slice text) noexcept:
     """Anything but visible ASCII, or a `#`: not allowed in a request target (RFC 3986, RFC 9112 section 3.2)."""
     cdef uint8_t bad = 0
     cdef uint8_t c
     cdef size_t i
-    for i in range(size):
-        c = <uint8_t>text[i]
+    for i in range(text.size):
+        c = <uint8_t>text.at[i]
         bad |= (c < 0x21) | (c > 0x7E) | (c == 0x23)
     return bad != 0
 
 
-cdef inline char *_put(char *out, const char *text, size_t size) noexcept:
-    memcpy(out, text, size)
-    return out + size
+cdef inline Slice _slice(bytes text) noexcept:
+    return Slice(<const char *>text, len(text))
+
+
+cdef inline char *_put(char *out, Slice text) noexcept:
+    memcpy(out, text.at, text.size)
+    return out + text.size
+
+
+cdef inline char *_put_text(char *out, const char *literal) noexcept:
+    return _put(out, Slice(literal, strlen(literal)))
 
 
 cdef inline char *_put_line(char *out, Slice name, Slice value) noexcept:
-    out = _put(out, name.at, name.size)
-    out[0] = b':'
-    out[1] = b' '
-    out = _put(out + 2, value.at, value.size)
-    out[0] = b'\r'
-    out[1] = b'\n'
-    return out + 2
-
-
-cdef inline char *_put_number(char *out, uint64_t number) noexcept:
-    cdef char digits[20]
-    cdef int n = 0
-    while True:
-        digits[n] = <char>(48 + number % 10)
-        number //= 10
-        n += 1
-        if number == 0:
-            break
-    while n:
-        n -= 1
-        out[0] = digits[n]
-        out += 1
-    return out
+    out = _put_text(_put(out, name), b": ")
+    return _put_text(_put(out, value), b"\r\n")
 
 
 cdef bint _number(Slice text, uint64_t *number) noexcept:
-    """Plain digits only, at most 18 of them: no sign, no list, no overflow (RFC 9110 section 8.6)."""
+    """Plain digits only, at most 18 of them: no sign, no list, no overflow (RFC 9110 section 8.6).
+
+    Nor a leading zero: there are readers that take what follows it for octal.
+    """
     cdef size_t i
     cdef uint8_t c
-    if text.size == 0 or text.size > 18:
+    if text.size == 0 or text.size > 18 or (text.size > 1 and text.at[0] == b'0'):
         return False
     number[0] = 0
     for i in range(text.size):
@@ -189,63 +186,58 @@ cdef Py_ssize_t head_end(const char *data, size_t size, size_t resume) noexcept:
 # --- names
 
 cdef class FieldTable:
-    """Header names (lower case, with `-`) and what they mean. A lookup is one hash made while the name is scanned."""
+    """What header names mean, in any case and with `_` for `-`. A lookup is one hash made while the name is scanned."""
 
-    def __init__(self, names, prefixes=(), allow_underscores=True):
-        """names: {name: Field}; prefixes: names that begin so are stripped."""
-        cdef bytes name
+    def __cinit__(self, names, prefixes=(), bint allow_underscores=True):
+        """names: {name: Field}; prefixes: {how a name begins: Field}, for names that are not in `names`.
+
+        allow_underscores: whether names of no meaning are passed on if they have a `_`.
+        """
         cdef uint32_t at
-        self.allow_underscores = allow_underscores
-        self._names = [*names, *(prefix.encode() for prefix in prefixes)]
-        self._prefix_count = len(prefixes)
-        if len(names) > 160 or self._prefix_count > 8:
+        prefixes = dict(prefixes)
+        if len(names) > 160 or len(prefixes) > 8:
             raise ValueError("too many header names to strip: at most about 100 in strip_headers")
-        for name in names:
+        self.allow_underscores = allow_underscores
+        self._names = [*names, *prefixes]
+        for name, field in names.items():
             at = 0
             for c in name:
                 at = at * 31 + _NAME[<uint8_t>c]
             at &= 255
             while self._slots[at].name.at != NULL:
                 at = (at + 1) & 255
-            self._slots[at].name = Slice(<const char *>name, len(name))
-            self._slots[at].field = <uint8_t><int>names[name]
-        for i in range(self._prefix_count):
-            name = self._names[len(names) + i]
-            self._prefixes[i] = Slice(<const char *>name, len(name))
+            self._slots[at].name = _slice(name)
+            self._slots[at].field = <int>field
+        for prefix, field in prefixes.items():
+            self._prefixes[self._prefix_count].name = _slice(prefix)
+            self._prefixes[self._prefix_count].field = <int>field
+            self._prefix_count += 1
 
-    cdef uint8_t classify(self, const char *name, size_t size, uint32_t hash, bint underscore) noexcept:
+    cdef uint8_t classify(self, Slice name, uint32_t hash, bint underscore) noexcept:
         """The meaning of a name; `X_Forwarded_User` means what `X-Forwarded-User` does, and is always stripped."""
-        cdef uint32_t at = hash & 255
-        cdef uint8_t field = OTHER
-        cdef size_t i
-        while self._slots[at].name.at != NULL:
-            if _same_name(name, size, self._slots[at].name):
-                field = self._slots[at].field
-                break
-            at = (at + 1) & 255
-        if field == OTHER:
-            for i in range(self._prefix_count):
-                if size > self._prefixes[i].size and _same_name(name, self._prefixes[i].size, self._prefixes[i]):
-                    return STRIP
-        if underscore and (field != OTHER or not self.allow_underscores):
-            return STRIP
-        return field
+        cdef uint8_t field = _meaning(self, name, hash)
+        return STRIP if underscore and (field != OTHER or not self.allow_underscores) else field
 
 
-cdef inline bint _same_name(const char *name, size_t size, Slice wanted) noexcept:
-    cdef size_t i
-    if size != wanted.size:
-        return False
-    for i in range(size):
-        if _NAME[<uint8_t>name[i]] != <uint8_t>wanted.at[i]:
-            return False
-    return True
+cdef inline uint8_t _meaning(FieldTable table, Slice name, uint32_t hash) noexcept:
+    cdef uint32_t at = hash & 255
+    cdef Line *prefix
+    cdef int i
+    while table._slots[at].name.at != NULL:
+        if _same(name, table._slots[at].name, _NAME):
+            return table._slots[at].field
+        at = (at + 1) & 255
+    for i in range(table._prefix_count):
+        prefix = &table._prefixes[i]
+        if name.size > prefix.name.size and _same(Slice(name.at, prefix.name.size), prefix.name, _NAME):
+            return prefix.field
+    return OTHER
 
 
 cdef class Limits:
     """max_head: bytes of a whole head; max_target: bytes of a request target; max_lines: header lines."""
 
-    def __init__(self, size_t max_head=131072, size_t max_target=16384, int max_lines=256):
+    def __cinit__(self, size_t max_head=131072, size_t max_target=16384, int max_lines=256):
         self.max_head = max_head
         self.max_target = max_target
         self.max_lines = max_lines
@@ -268,21 +260,12 @@ cdef class Head:
         free(self.lines)
 
     cdef int parse_lines(self, const char *start, const char *end, const char **after) noexcept:
-        """Header lines up to the empty one: 1 and `after` behind it, 0 when more bytes are needed, else an error."""
+        """Header lines up to the empty one: 1 and `after` behind it, 0 when more bytes are needed, else an error.
+
+        `_forget` comes first.
+        """
         cdef const char *eol
-        cdef const char *at
-        cdef const char *value
-        cdef Line *line
-        cdef Line *grown
-        cdef uint32_t hash
-        cdef uint8_t c
-        cdef bint underscore
         cdef int error
-        self.count = 0
-        self.flags = Flags(False, False, 0, False, 0)
-        self.framing = NO_BODY
-        self.length = 0
-        self.has_length = False
         while True:
             eol = <const char *>memchr(start, b'\n', end - start)
             if eol == NULL:
@@ -294,46 +277,20 @@ cdef class Head:
                 if self.flags.nominated:
                     self._drop_nominated()
                 return 1
-            if start[0] == b' ' or start[0] == b'\t':
-                return E_FOLD
-            if self.count == self.limits.max_lines:
+            if self.count == self.limits.max_lines or (self.count == self.room and not self._grow()):
                 return E_TOO_MANY
-            if self.count == self.room:
-                grown = <Line *>realloc(self.lines, 2 * self.room * sizeof(Line))
-                if grown == NULL:
-                    return E_TOO_MANY
-                self.lines = grown
-                self.room *= 2
-            line = &self.lines[self.count]
-            at = start
-            hash = 0
-            underscore = False
-            while True:
-                c = _NAME[<uint8_t>at[0]]
-                if c == 0:
-                    break
-                hash = hash * 31 + c
-                underscore |= at[0] == b'_'
-                at += 1
-            if at[0] != b':' or at == start:
-                return E_NAME
-            line.name = Slice(start, at - start)
-            line.field = self.table.classify(start, at - start, hash, underscore)
-            value = at + 1
-            at = eol - 1
-            while value < at and (value[0] == b' ' or value[0] == b'\t'):
-                value += 1
-            while at > value and ((at - 1)[0] == b' ' or (at - 1)[0] == b'\t'):
-                at -= 1
-            if _has_control(value, at - value):
-                return E_VALUE
-            line.value = Slice(value, at - value)
-            self.count += 1
-            if line.field > STRIP:
-                error = self.special(line)
-                if error:
-                    return error
+            error = _scan_line(self, start, eol - 1)
+            if error:
+                return error
             start = eol + 1
+
+    cdef bint _grow(self) noexcept:
+        cdef Line *grown = <Line *>realloc(self.lines, 2 * self.room * sizeof(Line))
+        if grown == NULL:
+            return False
+        self.lines = grown
+        self.room *= 2
+        return True
 
     cdef int special(self, Line *line) noexcept:
         """A line that lbproxy must understand; 0 or an error. The two heads add their own."""
@@ -347,7 +304,7 @@ cdef class Head:
             self.framing = BY_LENGTH
         elif field == TRANSFER_ENCODING:
             # Exactly one coding, once: lists and unknown codings are how two parsers come to disagree.
-            if self.framing == CHUNKED or self.minor == 0 or not _same(line.value.at, line.value.size, b"chunked", 7):
+            if self.framing == CHUNKED or self.minor == 0 or not _is(line.value, b"chunked"):
                 return E_TRANSFER_ENCODING
             if self.has_length:
                 return E_LENGTH_AND_CHUNKED
@@ -356,28 +313,27 @@ cdef class Head:
             return self._connection(line.value)
         elif field == UPGRADE:
             # Only websocket is offered on; h2c would carry requests that nobody here parses.
-            if _same(line.value.at, line.value.size, b"websocket", 9):
+            if _is(line.value, b"websocket"):
                 self.flags.upgrade |= 2
         return 0
 
     cdef int _connection(self, Slice value) noexcept:
-        """Connection options (RFC 9110 section 7.6.1); names other than the known ones are counted as nominated."""
+        """Connection options (RFC 9110 section 7.6.1); all but the known ones nominate header lines."""
         cdef const char *at = value.at
         cdef const char *end = value.at + value.size
         cdef Slice token
         while _next_token(&at, end, &token):
-            if token.size == 0:
+            self.flags.options += 1
+            if token.size == 0 or self.flags.options > MAX_OPTIONS:
                 return E_VALUE
-            if _same(token.at, token.size, b"close", 5):
+            if _is(token, b"close"):
                 self.flags.close = True
-            elif _same(token.at, token.size, b"keep-alive", 10):
+            elif _is(token, b"keep-alive"):
                 self.flags.keep_alive = True
-            elif _same(token.at, token.size, b"upgrade", 7):
+            elif _is(token, b"upgrade"):
                 self.flags.upgrade |= 1
             else:
-                self.flags.nominated += 1
-                if self.flags.nominated > MAX_NOMINATED:
-                    return E_VALUE
+                self.flags.nominated = True
         return 0
 
     cdef void _drop_nominated(self) noexcept:
@@ -395,21 +351,28 @@ cdef class Head:
             while _next_token(&at, end, &token):
                 for j in range(self.count):
                     line = &self.lines[j]
-                    if line.field == OTHER and _same_token(line.name, token):
+                    if line.field == OTHER and _same(line.name, token, _NAME):
                         line.field = STRIP
+
+    cdef size_t _forget(self, size_t size) noexcept:
+        """Forget the head before, whose buffer may be gone; how many of `size` bytes may be looked at for this one."""
+        self.size = self.count = self.minor = 0
+        self.flags = Flags(False, False, 0, False, 0, False)
+        self.framing = NO_BODY
+        self.length = 0
+        self.has_length = False
+        return size if size < self.limits.max_head else self.limits.max_head
 
     cdef Py_ssize_t _sized(self, Py_ssize_t result, size_t size) noexcept:
         """A parse's result, once the limit on the whole head was applied to it."""
-        if result == NEED_MORE:
-            return E_TOO_LARGE if size >= self.limits.max_head else NEED_MORE
+        if result == NEED_MORE and size >= self.limits.max_head:
+            return E_TOO_LARGE
         if result > 0:
-            if <size_t>result > self.limits.max_head:
-                return E_TOO_LARGE
             self.size = result
         return result
 
     def fields(self):
-        """[(name, value, Field)] of the head that was read last; for tests and rare decisions."""
+        """[(name, value, Field)] of the head that was parsed last, while its buffer is there; for rare decisions."""
         cdef Line *line
         cdef int i
         found = []
@@ -417,6 +380,38 @@ cdef class Head:
             line = &self.lines[i]
             found.append((to_bytes(line.name), to_bytes(line.value), Field(line.field)))
         return found
+
+
+cdef inline int _scan_line(Head head, const char *start, const char *end) noexcept:
+    """One header line without its CR LF, which is at `end`; 0 or an error."""
+    cdef const char *at = start
+    cdef Line *line = &head.lines[head.count]
+    cdef uint32_t hash = 0
+    cdef bint underscore = False
+    cdef uint8_t c
+    if start[0] == b' ' or start[0] == b'\t':
+        return E_FOLD
+    while True:
+        c = _NAME[<uint8_t>at[0]]        # the CR at the end is none
+        if c == 0:
+            break
+        hash = hash * 31 + c
+        underscore |= at[0] == b'_'
+        at += 1
+    if at[0] != b':' or at == start:
+        return E_NAME
+    line.name = Slice(start, at - start)
+    line.field = head.table.classify(line.name, hash, underscore)
+    at += 1
+    while at < end and (at[0] == b' ' or at[0] == b'\t'):
+        at += 1
+    while end > at and ((end - 1)[0] == b' ' or (end - 1)[0] == b'\t'):
+        end -= 1
+    line.value = Slice(at, end - at)
+    if _has_control(line.value):
+        return E_VALUE
+    head.count += 1
+    return head.special(line) if line.field > STRIP else 0
 
 
 cdef bint _next_token(const char **at, const char *end, Slice *token) noexcept:
@@ -434,60 +429,87 @@ cdef bint _next_token(const char **at, const char *end, Slice *token) noexcept:
     return True
 
 
-cdef bint _same_token(Slice one, Slice other) noexcept:
-    cdef size_t i
-    if one.size != other.size:
+cdef bint _is_host(Slice text) noexcept:
+    """uri-host [ ":" port ] (RFC 9110 section 7.2): a name, an IPv4 address or [v6]; nothing that can be read in two ways."""
+    cdef const char *at = text.at
+    cdef const char *end = at + text.size
+    cdef const char *name = at
+    cdef uint8_t kind = HOST_NAME
+    if text.size and at[0] == b'[':
+        kind = HOST_V6
+        at += 1
+        name = at
+    while at < end and _HOST[<uint8_t>at[0]] & kind:
+        at += 1
+    if at == name:
         return False
-    for i in range(one.size):
-        if _NAME[<uint8_t>one.at[i]] != _NAME[<uint8_t>other.at[i]]:
+    if kind == HOST_V6:
+        if at == end or at[0] != b']':
             return False
-    return True
+        at += 1
+    if at == end:
+        return True
+    if at[0] != b':' or end - at > 6:
+        return False
+    at += 1
+    while at < end and 48 <= at[0] <= 57:
+        at += 1
+    return at == end
 
 
 cdef class Forwarding:
 
-    def __init__(self, bytes proto not None, bytes port not None, bytes default_host not None):
+    def __cinit__(self, bytes proto not None, bytes port not None, bytes default_host not None):
         """proto and port as users see them; default_host for HTTP/1.0 requests that name none."""
         self.proto = proto
         self.port = port
         self.default_host = default_host
 
 
+cdef enum:                   # a bit for each Field whose lines are passed on in their place; others are written anew
+    TO_BACKEND = 1 << OTHER | 1 << HOST | 1 << CONTENT_LENGTH | 1 << AUTHORIZATION | 1 << USER_AGENT
+
+
 cdef class RequestHead(Head):
 
     cdef Py_ssize_t parse(self, const char *data, size_t size) noexcept:
         """The size of the head, 0 when more bytes are needed, else a negative error."""
-        return self._sized(self._parse(data, size), size)
+        return self._sized(self._parse(data, self._forget(size)), size)
 
     cdef Py_ssize_t _parse(self, const char *data, size_t size) noexcept:
         cdef const char *start = data
         cdef const char *end = data + size
         cdef const char *eol
         cdef const char *after = NULL
+        cdef int skipped = 0
         cdef int result
-        # An empty line or two before a request is left over from old clients' POSTs (RFC 9112 section 2.2).
-        while start + 1 < end and start[0] == b'\r' and start[1] == b'\n':
+        self.method = self.target = self._authority = Slice(NULL, 0)
+        self.host = self.authorization = self.user_agent = Slice(NULL, 0)
+        self._seen = 0
+        # Empty lines before a request are left over from old clients' POSTs (RFC 9112 section 2.2).
+        while end - start >= 2 and start[0] == b'\r' and start[1] == b'\n' and skipped < MAX_EMPTY_LINES:
             start += 2
-        if start == end or (start + 1 == end and start[0] == b'\r'):
+            skipped += 1
+        if start == end or (end - start == 1 and start[0] == b'\r'):
             return NEED_MORE
         if _NAME[<uint8_t>start[0]] == 0:
             return E_NOT_HTTP
         eol = <const char *>memchr(start, b'\n', end - start)
+        if <size_t>((end if eol == NULL else eol) - start) > self.limits.max_target + MAX_BESIDE_TARGET:
+            return E_TARGET_LONG
         if eol == NULL:
-            return E_TARGET_LONG if <size_t>(end - start) > self.limits.max_target + 64 else NEED_MORE
+            return NEED_MORE
         if (eol - 1)[0] != b'\r':
             return E_BARE_LF
         result = self._request_line(start, eol - 1)
         if result:
             return result
-        self.host = self.authorization = self.user_agent = Slice(NULL, 0)
-        self._seen = 0
         result = self.parse_lines(eol + 1, end, &after)
         if result <= 0:
             return result
         if self.host.at == NULL and (self.minor == 1 or self._authority.at != NULL):
             return E_HOST
-        if self._authority.at != NULL and not _same_token(self._authority, self.host):
+        if self._authority.at != NULL and not _same(self._authority, self.host, _LOWER):
             return E_HOST
         return after - data
 
@@ -509,44 +531,41 @@ cdef class RequestHead(Head):
         if space[6] != b'1' or (space[8] != b'0' and space[8] != b'1'):
             return E_VERSION
         self.minor = space[8] - 48
-        if _same(self.method.at, self.method.size, b"connect", 7) or _same(self.method.at, self.method.size, b"trace", 5):
+        if _is(self.method, b"connect") or _is(self.method, b"trace"):
             return E_METHOD_REFUSED
-        return self._target(at, space - at)
+        return self._target(Slice(at, space - at))
 
-    cdef int _target(self, const char *start, size_t size) noexcept:
+    cdef int _target(self, Slice target) noexcept:
         """origin-form, absolute-form (made origin-form; its authority must equal Host) or `*` for OPTIONS."""
-        cdef size_t at = 0
-        self._authority = Slice(NULL, 0)
-        if size > self.limits.max_target:
+        cdef const char *at = target.at
+        cdef const char *end = at + target.size
+        cdef bint options = self.method.size == 7 and memcmp(self.method.at, b"OPTIONS", 7) == 0
+        if target.size > self.limits.max_target:
             return E_TARGET_LONG
-        if _not_visible(start, size):
+        if _not_visible(target):
             return E_TARGET
-        if start[0] != b'/' and not (size == 1 and start[0] == b'*' and self.method.size == 7
-                                     and memcmp(self.method.at, b"OPTIONS", 7) == 0):
-            if size > 7 and _same(start, 7, b"http://", 7):
-                at = 7
-            elif size > 8 and _same(start, 8, b"https://", 8):
-                at = 8
-            else:
-                return E_TARGET
-            self._authority.at = start + at
-            while at < size and start[at] != b'/' and start[at] != b'?':
-                at += 1
-            self._authority.size = start + at - self._authority.at
-            if self._authority.size == 0:
-                return E_TARGET
-        self.target = Slice(start + at, size - at)
-        return 0
+        if at[0] == b'/' or (options and target.size == 1 and at[0] == b'*'):
+            self.target = target
+            return 0
+        if target.size > 7 and _is(Slice(at, 7), b"http://"):
+            at += 7
+        elif target.size > 8 and _is(Slice(at, 8), b"https://"):
+            at += 8
+        else:
+            return E_TARGET
+        self._authority.at = at
+        while at < end and at[0] != b'/' and at[0] != b'?':
+            at += 1
+        self._authority.size = at - self._authority.at
+        # An empty path is `*` for OPTIONS (RFC 9112 section 3.2.4), else `/`.
+        self.target = Slice(at, end - at) if at < end else Slice(b"*" if options else b"/", 1)
+        return 0 if self._authority.size else E_TARGET
 
     cdef int special(self, Line *line) noexcept:
         cdef uint8_t field = line.field
-        cdef size_t i
         if field == HOST:
-            if self.host.at != NULL or line.value.size == 0:
+            if self.host.at != NULL or not _is_host(line.value):
                 return E_HOST
-            for i in range(line.value.size):
-                if not _HOST[<uint8_t>line.value.at[i]]:
-                    return E_HOST
             self.host = line.value
         elif field == USER_AGENT:
             self.user_agent = line.value
@@ -555,7 +574,7 @@ cdef class RequestHead(Head):
                 return E_AUTHORIZATIONS
             self.authorization = line.value
         elif field == EXPECT:
-            if not _same(line.value.at, line.value.size, b"100-continue", 12):
+            if not _is(line.value, b"100-continue"):
                 return E_EXPECT
             self.flags.expects = self.minor == 1
         elif FORWARDED_FOR <= field <= FORWARDED:
@@ -564,13 +583,16 @@ cdef class RequestHead(Head):
             return Head.special(self, line)
         return 0
 
-    cdef bint keeps_alive(self) noexcept:
+    cpdef bint keeps_alive(self) noexcept:
         """Whether the client wants its connection kept (RFC 9112 section 9.3)."""
         return not self.flags.close and (self.minor == 1 or self.flags.keep_alive)
 
     cdef size_t bound(self, Forwarding forwarding, bytes client) noexcept:
-        """At least as many bytes as `write` will write."""
-        return (self.size + self.count + 3 * self.host.size + len(client) + len(forwarding.proto)
+        """At least as many bytes as `write` will write.
+
+        A line that is passed on may grow by the space after its colon; whatever else is written is counted here.
+        """
+        return (self.size + self.count + self.host.size + len(client) + len(forwarding.proto)
                 + len(forwarding.port) + 2 * len(forwarding.default_host) + 256)
 
     cdef size_t write(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept:
@@ -578,72 +600,75 @@ cdef class RequestHead(Head):
         cdef char *at = out
         cdef Line *line
         cdef int i
-        at = _put(at, self.method.at, self.method.size)
-        at[0] = b' '
-        at += 1
-        if self.target.size == 0 or self.target.at[0] == b'?':
-            at[0] = b'/'
-            at += 1
-        at = _put(at, self.target.at, self.target.size)
-        at = _put(at, b" HTTP/1.1\r\n", 11)
+        at = _put_text(_put(at, self.method), b" ")
+        if self.target.at[0] == b'?':
+            at = _put_text(at, b"/")
+        at = _put_text(_put(at, self.target), b" HTTP/1.1\r\n")
         for i in range(self.count):
             line = &self.lines[i]
-            if line.field == OTHER or HOST <= line.field <= USER_AGENT:
-                if CONNECTION <= line.field <= EXPECT or line.field == TRANSFER_ENCODING:
-                    continue
+            if TO_BACKEND >> line.field & 1:
                 at = _put_line(at, line.name, line.value)
         if self.host.at == NULL:
-            at = _put_line(at, Slice(b"Host", 4), Slice(<const char *>forwarding.default_host, len(forwarding.default_host)))
+            at = _put_line(at, Slice(b"Host", 4), _slice(forwarding.default_host))
         if self.framing == CHUNKED:
-            at = _put(at, b"Transfer-Encoding: chunked\r\n", 28)
+            at = _put_text(at, b"Transfer-Encoding: chunked\r\n")
         if self.flags.upgrade == 3 and self.minor == 1 and self.framing == NO_BODY:
-            at = _put(at, b"Connection: upgrade\r\nUpgrade: websocket\r\n", 41)
+            at = _put_text(at, b"Connection: upgrade\r\nUpgrade: websocket\r\n")
         if self.flags.expects:
-            at = _put(at, b"Expect: 100-continue\r\n", 22)
+            at = _put_text(at, b"Expect: 100-continue\r\n")
         at = self._write_forwarded(at, forwarding, client, trusted)
-        return _put(at, b"\r\n", 2) - out
+        return _put_text(at, b"\r\n") - out
 
     cdef char *_write_forwarded(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept:
         """X-Forwarded-*: lbproxy's own; from a trusted peer, what it sent with this peer's address appended."""
         cdef Line *line
-        cdef Slice host = self.host
+        cdef Slice host = self.host if self.host.at != NULL else _slice(forwarding.default_host)
         cdef uint32_t kept = self._seen if trusted else 0
         cdef int i
-        if host.at == NULL:
-            host = Slice(<const char *>forwarding.default_host, len(forwarding.default_host))
-        out = _put(out, b"X-Forwarded-For: ", 17)
+        out = _put_text(out, b"X-Forwarded-For: ")
         if kept:
             for i in range(self.count):
                 line = &self.lines[i]
                 if line.field == FORWARDED_FOR and line.value.size:
-                    out = _put(out, line.value.at, line.value.size)
-                    out = _put(out, b", ", 2)
-        out = _put(out, <const char *>client, len(client))
-        out = _put(out, b"\r\n", 2)
+                    out = _put_text(_put(out, line.value), b", ")
+        out = _put_text(_put(out, _slice(client)), b"\r\n")
         if kept:
             for i in range(self.count):
                 line = &self.lines[i]
                 if FORWARDED_PROTO <= line.field <= FORWARDED:
                     out = _put_line(out, line.name, line.value)
         if not kept & (1 << FORWARDED_PROTO):
-            out = _put_line(out, Slice(b"X-Forwarded-Proto", 17),
-                            Slice(<const char *>forwarding.proto, len(forwarding.proto)))
+            out = _put_line(out, Slice(b"X-Forwarded-Proto", 17), _slice(forwarding.proto))
         if not kept & (1 << FORWARDED_HOST):
             out = _put_line(out, Slice(b"X-Forwarded-Host", 16), host)
         if not kept & (1 << FORWARDED_PORT):
-            out = _put_line(out, Slice(b"X-Forwarded-Port", 16),
-                            Slice(<const char *>forwarding.port, len(forwarding.port)))
+            out = _put_line(out, Slice(b"X-Forwarded-Port", 16), _slice(forwarding.port))
         return out
 
     def read(self, bytes data not None):
         """Parse `data`: the size of its head, 0 when it is incomplete, or the Reason why it is refused."""
         cdef Py_ssize_t result = self.parse(data, len(data))
+        self._data = data
         return reason_of(result) if result < 0 else result
 
-    def rewritten(self, Forwarding forwarding not None, bytes client not None, bint trusted):
-        """The head that was read last as the backend gets it."""
-        cdef bytearray out = bytearray(self.bound(forwarding, client))
-        return bytes(out[:self.write(<char *>out, forwarding, client, trusted)])
+    def rewritten(self, Forwarding forwarding not None, bytes client not None, bint trusted=False):
+        """The head that was read last as the backend gets it; ValueError when none was."""
+        cdef size_t bound = self.bound(forwarding, client)
+        cdef bytearray out = bytearray(2 * bound)        # twice, so that a wrong bound is seen and not suffered
+        cdef size_t size
+        if self.size == 0:
+            raise ValueError("no head was read")
+        size = self.write(<char *>out, forwarding, client, trusted)
+        assert size <= bound
+        return bytes(out[:size])
+
+    def line(self):
+        """(method, target) of the head that was read last, as far as it was understood."""
+        return to_bytes(self.method), to_bytes(self.target)
+
+    def path_listed(self, tuple paths not None):
+        """`path_listed` of the head that was read last."""
+        return path_listed(self.target, paths)
 
 
 cdef class ResponseHead(Head):
@@ -651,26 +676,31 @@ cdef class ResponseHead(Head):
     cdef Py_ssize_t parse(self, const char *data, size_t size, bint to_head) noexcept:
         """The size of the head, 0 when more bytes are needed, else a negative error. to_head: it answers a HEAD."""
         self._to_head = to_head
-        return self._sized(self._parse(data, size), size)
+        return self._sized(self._parse(data, self._forget(size)), size)
 
     cdef Py_ssize_t _parse(self, const char *data, size_t size) noexcept:
         cdef const char *eol = <const char *>memchr(data, b'\n', size)
         cdef const char *after = NULL
         cdef int result
+        self.status = 0
+        self.reason = Slice(NULL, 0)
+        self.asks_connection_auth = False
+        self.location = -1
+        self._extra = 0
         if size and data[0] != b'H':
             return E_STATUS_LINE
         if eol == NULL:
             return NEED_MORE
-        if eol == data or (eol - 1)[0] != b'\r':
+        if (eol - 1)[0] != b'\r':
             return E_BARE_LF
         result = self._status_line(data, eol - 1)
         if result:
             return result
-        self.asks_connection_auth = False
-        self.location = -1
         result = self.parse_lines(eol + 1, data + size, &after)
         if result <= 0:
             return result
+        if self.status == 101 and self.flags.upgrade != 3:
+            return E_STATUS_LINE             # it switched to something that no client was allowed to ask for
         # RFC 9112 section 6.3: what the status and the method say comes before the header lines.
         if self._to_head or self.status < 200 or self.status == 204 or self.status == 304:
             self.framing = NO_BODY
@@ -694,11 +724,11 @@ cdef class ResponseHead(Head):
         if self.status < 100 or self.status > 599:
             return E_STATUS_LINE
         self.reason = Slice(start + 13, end - start - 13) if end - start > 13 else Slice(start, 0)
-        return E_STATUS_LINE if _has_control(self.reason.at, self.reason.size) else 0
+        return E_STATUS_LINE if _has_control(self.reason) else 0
 
     cdef int special(self, Line *line) noexcept:
         if line.field == WWW_AUTHENTICATE:
-            if _mentions(line.value, b"negotiate", 9) or _mentions(line.value, b"ntlm", 4):
+            if _mentions(line.value, b"negotiate") or _mentions(line.value, b"ntlm"):
                 self.asks_connection_auth = True
         elif line.field == LOCATION:
             if self.location < 0 and line.value.size and line.value.at[0] != b'/':
@@ -707,31 +737,34 @@ cdef class ResponseHead(Head):
             return Head.special(self, line)
         return 0
 
-    cdef bint keeps_alive(self) noexcept:
+    cpdef bint keeps_alive(self) noexcept:
         """Whether the backend will keep the lane open (RFC 9112 section 9.3)."""
         if self.framing == UNTIL_CLOSE:
             return False
         return not self.flags.close and (self.minor == 1 or self.flags.keep_alive)
 
     cdef size_t bound(self, size_t extra) noexcept:
-        """At least as many bytes as `write` will write, but for rewritten locations: those are `extra`."""
+        """At least as many bytes as `write` will write; `extra` is how many of them rewriting locations may add."""
+        self._extra = extra
         return self.size + self.count + extra + 128
 
     cdef size_t write(self, char *out, bytes connection, bint decode, object rewrite_location):
         """The head for the client; its size. connection: the whole line for it, b"" for none.
 
-        rewrite_location(value) gives a new value for Location lines; None leaves them as they are.
+        rewrite_location(value) gives a new value for Location lines; None leaves them as they are. OverflowError: they
+        grew by more than `bound` was told.
         """
-        cdef char *at = out
+        cdef char *at = _put_text(out, b"HTTP/1.1 ")
         cdef Line *line
         cdef bytes value
+        cdef Py_ssize_t extra = self._extra
         cdef bint bodiless = self.status < 200 or self.status == 204
         cdef int i
-        at = _put(at, b"HTTP/1.1 ", 9)
-        at = _put_number(at, self.status)
-        at[0] = b' '
-        at = _put(at + 1, self.reason.at, self.reason.size)
-        at = _put(at, b"\r\n", 2)
+        at[0] = 48 + self.status // 100
+        at[1] = 48 + self.status // 10 % 10
+        at[2] = 48 + self.status % 10
+        at[3] = b' '
+        at = _put_text(_put(at + 4, self.reason), b"\r\n")
         for i in range(self.count):
             line = &self.lines[i]
             if line.field == OTHER or line.field == WWW_AUTHENTICATE:
@@ -744,31 +777,42 @@ cdef class ResponseHead(Head):
                     at = _put_line(at, line.name, line.value)
                 else:
                     value = rewrite_location(to_bytes(line.value))
-                    at = _put_line(at, line.name, Slice(<const char *>value, len(value)))
+                    extra -= len(value) - <Py_ssize_t>line.value.size
+                    if extra < 0:
+                        raise OverflowError("rewritten locations are too long")
+                    at = _put_line(at, line.name, _slice(value))
         if self.framing == CHUNKED and not decode:
-            at = _put(at, b"Transfer-Encoding: chunked\r\n", 28)
+            at = _put_text(at, b"Transfer-Encoding: chunked\r\n")
         if self.status == 101:
-            at = _put(at, b"Connection: upgrade\r\nUpgrade: websocket\r\n", 41)
+            at = _put_text(at, b"Connection: upgrade\r\nUpgrade: websocket\r\n")
         else:
-            at = _put(at, <const char *>connection, len(connection))
-        return _put(at, b"\r\n", 2) - out
+            at = _put(at, _slice(connection))
+        return _put_text(at, b"\r\n") - out
 
     def read(self, bytes data not None, bint to_head=False):
         """Parse `data`: the size of its head, 0 when it is incomplete, or the Reason why it is refused."""
         cdef Py_ssize_t result = self.parse(data, len(data), to_head)
+        self._data = data
         return reason_of(result) if result < 0 else result
 
     def rewritten(self, bytes connection not None, bint decode=False, rewrite_location=None):
-        """The head that was read last as the client gets it."""
-        cdef bytearray out = bytearray(self.bound(4096))
-        return bytes(out[:self.write(<char *>out, connection, decode, rewrite_location)])
+        """The head that was read last as the client gets it, its locations grown by 4096 bytes at most."""
+        cdef size_t bound = self.bound(4096) + len(connection)
+        cdef bytearray out = bytearray(2 * bound)        # twice, so that a wrong bound is seen and not suffered
+        cdef size_t size
+        if self.size == 0:
+            raise ValueError("no head was read")
+        size = self.write(<char *>out, connection, decode, rewrite_location)
+        assert size <= bound
+        return bytes(out[:size])
 
 
-cdef bint _mentions(Slice text, const char *lower, size_t size) noexcept:
+cdef bint _mentions(Slice text, const char *word) noexcept:
     """Whether a value has a word anywhere, in any case. Too often is safe here: it only makes a lane private."""
+    cdef size_t size = strlen(word)
     cdef size_t i = 0
     while i + size <= text.size:
-        if _same(text.at + i, size, lower, size):
+        if _is(Slice(text.at + i, size), word):
             return True
         i += 1
     return False
@@ -793,8 +837,8 @@ cdef int path_listed(Slice target, tuple paths) noexcept:
         before = c
         size += 1
     for path in paths:
-        wanted = len(path)
-        if size >= wanted and _same(target.at, wanted, <const char *>path, wanted):
+        wanted = len(path) if path != b"/" else 0        # everything is below /
+        if size >= wanted and _same(Slice(target.at, wanted), Slice(path, wanted), _LOWER):
             if size == wanted or target.at[wanted] == b'/':
                 return 1
     return 0
@@ -829,12 +873,16 @@ cdef class Body:
 
     cdef BodyStatus next(self, const char *data, size_t size, size_t *used, Slice *span):
         """Look at `size` bytes: `used` of them are dealt with, `span` is what of them to pass on (maybe nothing)."""
+        used[0] = 0
+        span[0] = Slice(data, 0)
+        if self.done:
+            return BODY_DONE
         if self.framing == CHUNKED:
-            return BODY_DONE if self.done else self._chunked(data, size, used, span)
+            return self._chunked(data, size, used, span)
         if self.framing == BY_LENGTH and size > self.remaining:
             size = self.remaining
         used[0] = size
-        span[0] = Slice(data, size)
+        span[0].size = size
         if self.framing == UNTIL_CLOSE:
             return BODY_MORE
         self.remaining -= size
@@ -931,7 +979,7 @@ cdef class Body:
             return BODY_MORE
         over = len(self.trailer) - (after - <char *>self.trailer)
         used[0] -= over
-        if over > <Py_ssize_t>size or after - <char *>self.trailer > MAX_TRAILER:
+        if after - <char *>self.trailer > MAX_TRAILER:
             return BODY_BAD_TRAILER
         written = bytearray()
         for i in range(head.count):

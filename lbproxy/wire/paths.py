@@ -7,15 +7,22 @@ from urllib.parse import unquote_to_bytes
 
 _SLASHES = re.compile(rb"/+")
 
+_DECODINGS = 4
+"""A backend decodes once, one behind another proxy perhaps twice; without a limit, `%2525...` would cost a pass a byte."""
+
 
 def normalised(target: bytes) -> bytes:
     """The path of a request target in the one spelling that `deny_paths` is compared with.
 
-    Lower case, percent-decoded until nothing changes, backslashes as slashes, no empty or dot segments (RFC 3986
-    section 5.2.4), no parameters (`;x`) and no final slash: a superset of what backends are known to treat as equal.
+    Lower case, percent-decoded until nothing changes (four times at most), backslashes as slashes, no empty or dot
+    segments (RFC 3986 section 5.2.4), no parameters (`;x`) and no final slash: a superset of what backends are known
+    to treat as equal.
     """
     path = target.partition(b"?")[0]
-    while (decoded := unquote_to_bytes(path)) != path:
+    for _ in range(_DECODINGS):
+        decoded = unquote_to_bytes(path)
+        if decoded == path:
+            break
         path = decoded
     kept: list[bytes] = []
     for segment in _SLASHES.split(path.replace(b"\\", b"/").lower()):
