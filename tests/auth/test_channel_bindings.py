@@ -70,5 +70,5 @@ def test_an_undefined_binding_is_said_so() -> None:
 
 
 def test_something_else_than_a_certificate_is_an_error() -> None:
-    with pytest.raises(ValueError, match="parse|ASN"):
+    with pytest.raises(ValueError, match="asn1"):
         server_end_point(b"no certificate")
