@@ -2,7 +2,7 @@
 
 The pace is set by events: between two reads of the slow peer, another connection is served. Without backpressure
 the other side, which never waits for anything else, would have filled the process's memory by then.
-LBPROXY_E2E_FULL=1 runs the whole gigabyte.
+LBPROXY_FULL=1 runs the whole gigabyte.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .client import Client, request
 from .conftest import Play
 
 MEGABYTE = 1 << 20
-SIZE = (1024 if os.environ.get("LBPROXY_E2E_FULL") else 300) * MEGABYTE
+SIZE = (1024 if os.environ.get("LBPROXY_FULL") else 300) * MEGABYTE
 PIECE = 65536
 
 GROWTH = 4 * MEGABYTE
