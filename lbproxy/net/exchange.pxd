@@ -86,11 +86,13 @@ cdef class Exchange(Handler):
         readonly bint has_body
         readonly bint plain_get     # a GET with neither body nor credential: by far the most requests
         int _from_client(self) except -1
+        int _begin_kept(self) except -1
         int _begin(self, const char *data, size_t size, bint kept) except -1
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
         Py_ssize_t _forward(self, const char *data, size_t size) except -2
         int _upload_kept(self) except -1
         int _upload_moved(self) except -1
+        int _await_body(self, double deadline) except -1
         int _from_lane(self) except -1
         int _answer(self, const char *data, size_t size) except -1
         Py_ssize_t _informed(self, const char *data, size_t size) except -2

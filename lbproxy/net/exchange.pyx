@@ -161,24 +161,33 @@ cdef class Exchange(Handler):
         self.client.patience = self.site.idle_timeout
         self.client.deadline = self.poller.now + self.site.idle_timeout
         self.client.resume()
+        if self.site.draining:
+            self.drain()
 
     # --- events
 
     cpdef readable(self, Stream stream):
         if stream is self.client:
             self._from_client()
-        else:
+        elif stream is self.link:
             self._from_lane()
+        else:
+            stream.abort()                   # a lane that a fault of ours left behind
 
     cpdef writable(self, Stream stream):
         """A queue is empty again: whoever filled it may go on."""
         if stream is self.client:
+            if self.phase == IDLE:
+                stream.deadline = self.poller.now + self.site.idle_timeout
+                self._begin_kept()
+                if self.site.draining:
+                    self.drain()
+                return
             if self.phase == ANSWERING:
                 self.link.deadline = self.poller.now + self.site.response_timeout
                 self.link.resume()
-            elif self.phase == IDLE:
-                self.client.deadline = self.poller.now + self.site.idle_timeout
-                self.next_request()
+            if SENT <= self.phase <= UPLOADING and stream.reading and not self.request_body.done:
+                stream.deadline = self.poller.now + self.site.idle_timeout
         elif self.link is stream and not self.request_body.done:
             self._upload_kept()
 
@@ -189,7 +198,9 @@ cdef class Exchange(Handler):
 
     cpdef expired(self, Stream stream):
         if stream is not self.client:
-            if self.phase == SENT:
+            if stream is not self.link:
+                stream.abort()
+            elif self.phase == SENT:
                 self._lane_failed(reasons.RESPONSE_TIMEOUT)
             elif self.phase == ANSWERING:
                 self._cut(reasons.RESPONSE_STALLED)
@@ -217,8 +228,13 @@ cdef class Exchange(Handler):
     cpdef crashed(self, Stream stream, object error):
         """A fault in lbproxy: contained to this client connection, and logged whole."""
         _log.error("fault", extra={"fields": {"exchange": self}}, exc_info=error)
+        if stream is not self.client:
+            stream.abort()
         if self.phase != ENDED:
             self._cut(reasons.INTERNAL)
+        else:
+            self.client.abort()
+            self.policy.ended(self, reasons.INTERNAL)
 
     # --- the request
 
@@ -245,10 +261,17 @@ cdef class Exchange(Handler):
         return 0
 
     def next_request(self):
-        """Go on with what a client sent ahead."""
+        """Go on with what a client sent ahead; called by the event loop."""
+        try:
+            self._begin_kept()
+        except Exception as error:
+            self.crashed(self.client, error)
+
+    cdef int _begin_kept(self) except -1:
         if self.phase == IDLE and self.client.rx_size and not self.client.has_queue():
             self._scanned = 0
             self._begin(self.client.rx, self.client.rx_size, True)
+        return 0
 
     cdef int _begin(self, const char *data, size_t size, bint kept) except -1:
         """Look for a whole request head. One that comes in pieces is parsed again only when its end is there."""
@@ -388,21 +411,27 @@ cdef class Exchange(Handler):
         """After request body was passed on: who waits for whom now."""
         cdef double now = self.poller.now
         if self.request_body.done:
-            self.client.deadline = 0
+            self._await_body(0)
             self.client.resume()
             if self.phase == SENT:
                 self.link.deadline = now + self.site.response_timeout
             return self._settle()
         if self.link.has_queue():
-            self.client.deadline = 0
+            self._await_body(0)
             self.client.pause()
             if self.phase == SENT:
                 self.link.deadline = now + self.site.response_timeout
         else:
-            self.client.deadline = now + self.site.idle_timeout
+            self._await_body(now + self.site.idle_timeout)
             if self.phase == SENT:
                 self.link.deadline = 0
             self.client.resume()
+        return 0
+
+    cdef int _await_body(self, double deadline) except -1:
+        """The client's deadline is for its body, unless it has an answer to read: then that one's runs already."""
+        if not self.client.has_queue():
+            self.client.deadline = deadline
         return 0
 
     # --- the answer
@@ -596,7 +625,8 @@ cdef class Exchange(Handler):
         self._head = None
         self.phase = IDLE
         link.deadline = 0
-        self._over(link, self._reusable and whole, reason)
+        # A backend that answered without reading it all might never do so.
+        self._over(link, self._reusable and whole and not link.has_queue(), reason)
         if self.closes or not whole:
             self.phase = ENDED
             self.policy.hang_up(self, not whole or client.rx_size > 0)
@@ -619,6 +649,7 @@ cdef class Exchange(Handler):
         keep = keep and not self.closes and self.request_body.done
         self.link = None
         self._head = None
+        self._scanned = 0
         self.status = reason.status
         self.phase = IDLE
         self.closes = not keep

@@ -27,6 +27,7 @@ async def poller() -> AsyncIterator[Poller]:
     loop.set_exception_handler(lambda _, context: faults.append(context))
     made = Poller(loop)
     yield made
+    made.close()
     assert not faults
     assert made.streams == 0, "a stream was left open"
 

@@ -15,33 +15,40 @@ PATIENCE = 10.0
 """Seconds after which a test that waits for a peer has failed; no test passes or fails by being faster."""
 
 
-class Progress:
-    """Wakes those who wait in `until` whenever something `happened`."""
+async def turn() -> None:
+    """One turn of the event loop."""
+    loop = asyncio.get_running_loop()
+    turned = asyncio.Event()
+    loop.call_soon(turned.set)
+    await turned.wait()
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
 
-    def happened(self) -> None:
-        self._event.set()
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until `condition()` is true."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await turn()
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Return once `condition()` is true."""
-        async with asyncio.timeout(PATIENCE):
-            while not condition():
-                self._event.clear()
-                await self._event.wait()
+
+async def settled(state: Callable[[], object]) -> None:
+    """Let the loop turn until `state()` stays the same: the kernel's buffers are full, and nothing moves."""
+    calm, before = 0, state()
+    async with asyncio.timeout(PATIENCE):
+        while calm < 200:
+            await turn()
+            calm = calm + 1 if state() == before else 0
+            before = state()
 
 
 def tcp_pair(buffer: int = 0) -> tuple[socket.socket, socket.socket]:
-    """Two connected, non-blocking sockets. buffer: what the kernel may hold on the way from the first to the second."""
+    """Two connected, non-blocking sockets. buffer: about how many bytes the kernel may hold on each of the ways."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         far = socket.socket()
-        if buffer:
-            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        for sock in (listener, far) if buffer else ():  # before the window is agreed on; an accepted socket inherits
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         far.connect(listener.getsockname())
         near, _ = listener.accept()
-    if buffer:
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     for sock in (near, far):
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -165,18 +172,13 @@ class Recorder(Handler):
     """Receives all that comes and notes what it is told."""
 
     def __init__(self) -> None:
-        self.progress = Progress()
         self.told: list[str] = []
         self.received = b""
         self.ended = False
         self.error: object = None  # the first
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        await self.progress.until(condition)
-
     def note(self, what: str) -> None:
         self.told.append(what)
-        self.progress.happened()
 
     def readable(self, stream: Stream) -> None:
         try:
@@ -189,7 +191,6 @@ class Recorder(Handler):
             self.ended = not data
         if self.ended:
             stream.pause()
-        self.progress.happened()
 
     def writable(self, stream: Stream) -> None:
         self.note("writable")
@@ -202,6 +203,7 @@ class Recorder(Handler):
 
     def lost(self, stream: Stream, error: object) -> None:
         self.error = error
+        stream.pause()
         self.note("lost")
 
     def expired(self, stream: Stream) -> None:

@@ -11,7 +11,7 @@ import trustme
 
 from lbproxy.net.stream import Handler, Poller, Stream, monotonic
 from tests.net.conftest import Open
-from tests.net.peers import Peer, Recorder, TlsPeer, let_expire, tcp_pair
+from tests.net.peers import Peer, Recorder, TlsPeer, let_expire, tcp_pair, until
 
 RECORD = 16384
 """The largest plaintext of a TLS record."""
@@ -51,7 +51,7 @@ async def test_bytes_pass_both_ways_and_are_counted(open_stream: Open) -> None:
     handler = Recorder()
     stream, peer = open_stream(handler)
     await peer.send(b"to the stream")
-    await handler.until(lambda: handler.received == b"to the stream")
+    await until(lambda: handler.received == b"to the stream")
     assert stream.write(b"back")
     await peer.sees(b"back")
     assert (stream.received, stream.sent) == (13, 4)
@@ -62,7 +62,7 @@ async def test_the_end_is_told_once_all_was_read(open_stream: Open) -> None:
     stream, peer = open_stream(handler)
     await peer.send(b"x" * 200_000)
     peer.finish()
-    await handler.until(lambda: handler.ended)
+    await until(lambda: handler.ended)
     assert handler.received == b"x" * 200_000
     assert handler.error is None
     assert stream.write(b"still open this way")
@@ -73,7 +73,7 @@ async def test_a_reset_is_an_error(open_stream: Open) -> None:
     handler = Recorder()
     stream, peer = open_stream(handler)
     peer.reset()
-    await handler.until(lambda: handler.error)
+    await until(lambda: handler.error)
     assert isinstance(handler.error, ConnectionResetError)
     assert stream.error is handler.error
     with pytest.raises(ConnectionError):
@@ -94,11 +94,11 @@ async def test_a_paused_stream_is_not_told_until_it_resumes(open_stream: Open) -
     other = Recorder()
     _, other_peer = open_stream(other)
     await other_peer.send(b"passes")
-    await other.until(lambda: other.received)
+    await until(lambda: other.received)
     assert handler.received == b""
     stream.resume()
     stream.resume()
-    await handler.until(lambda: handler.received == b"waits")
+    await until(lambda: handler.received == b"waits")
 
 
 async def test_what_the_kernel_does_not_take_is_queued_in_order(open_stream: Open) -> None:
@@ -107,7 +107,7 @@ async def test_what_the_kernel_does_not_take_is_queued_in_order(open_stream: Ope
     written = fill(stream)
     assert not stream.write(b"after it")
     await peer.sees(written + b"after it")
-    await handler.until(lambda: handler.told == ["writable"])
+    await until(lambda: handler.told == ["writable"])
     assert not stream.has_queue()
     assert stream.write(b"at once again")
     assert stream.sent == len(written) + 8 + 13
@@ -137,7 +137,7 @@ async def test_progress_of_the_queue_moves_its_deadline_and_its_end_lifts_it(ope
         seen += await peer.receive()
     assert stream.deadline == poller.now + 5.0
     assert seen + await peer.exactly(len(written) - len(seen)) == written
-    await handler.until(lambda: handler.told)
+    await until(lambda: handler.told)
     assert (handler.told, stream.deadline) == (["writable"], 0)
 
 
@@ -147,7 +147,7 @@ async def test_a_queue_whose_peer_is_gone_is_lost(open_stream: Open) -> None:
     stream.pause()
     fill(stream)
     peer.reset()
-    await handler.until(lambda: handler.told)
+    await until(lambda: handler.told)
     assert handler.told == ["lost"]
     assert isinstance(handler.error, ConnectionError)
     with pytest.raises(ConnectionError):
@@ -161,14 +161,14 @@ async def test_relay_says_what_came_of_it(open_stream: Open) -> None:
     source, peer = open_stream(handler)
     assert source.relay(target) == "nothing"
     await peer.send(b"one")
-    await handler.until(lambda: results == ["more"])
+    await until(lambda: results == ["more"])
     await sink.sees(b"one")
     written = fill(target)
     await peer.send(b"two")
-    await handler.until(lambda: results == ["more", "queued"])
+    await until(lambda: results == ["more", "queued"])
     await sink.sees(written + b"two")
     peer.finish()
-    await handler.until(lambda: results[-1] == "end")
+    await until(lambda: results[-1] == "end")
 
 
 async def test_relay_raises_what_either_end_failed_with(open_stream: Open) -> None:
@@ -179,7 +179,7 @@ async def test_relay_raises_what_either_end_failed_with(open_stream: Open) -> No
     sink.reset()
     handler = target.handler
     assert isinstance(handler, Recorder)
-    await handler.until(lambda: handler.error)
+    await until(lambda: handler.error)
     with pytest.raises(ConnectionError):
         source.relay(target)
     assert source.error is None
@@ -199,7 +199,7 @@ async def test_quiet_is_only_a_peer_that_said_nothing(open_stream: Open, what: s
         await peer.send(b"x")
     else:
         {"end": peer.finish, "reset": peer.reset}[what]()
-    await handler.until(lambda: handler.told)
+    await until(lambda: handler.told)
     assert not stream.is_quiet()
     if what == "bytes":
         assert stream.read() == b"x", "it was only looked at"
@@ -211,9 +211,9 @@ async def test_discard_drops_bytes_and_tells_the_end(open_stream: Open) -> None:
     stream, peer = open_stream(handler)
     assert stream.discard()
     await peer.send(b"dropped")
-    await handler.until(lambda: seen == [True])
+    await until(lambda: seen == [True])
     peer.finish()
-    await handler.until(lambda: seen[-1] is False)
+    await until(lambda: seen[-1] is False)
     assert stream.received == 7
     stream.close()
 
@@ -225,7 +225,7 @@ async def test_finish_writing_leaves_the_other_way_open(open_stream: Open) -> No
     stream.finish_writing()
     assert await peer.rest() == b"last words"
     await peer.send(b"an answer")
-    await handler.until(lambda: handler.received == b"an answer")
+    await until(lambda: handler.received == b"an answer")
 
 
 async def test_close_is_in_order_and_abort_is_a_reset(open_stream: Open, poller: Poller) -> None:
@@ -252,7 +252,7 @@ async def test_a_closed_stream_calls_nobody(open_stream: Open, poller: Poller) -
     closer = Script(lambda _: stream.close())
     _, other = open_stream(closer)
     await other.send(b"x")
-    await closer.until(lambda: closer.told)
+    await until(lambda: closer.told)
     await peer.rest()
     poller.tick()
     stream.resume()
@@ -264,7 +264,7 @@ async def test_a_handler_may_close_its_own_stream(open_stream: Open) -> None:
     handler = Script(lambda stream: stream.close())
     stream, peer = open_stream(handler)
     await peer.send(b"x")
-    await handler.until(lambda: handler.told)
+    await until(lambda: handler.told)
     assert stream.closed
 
 
@@ -285,7 +285,7 @@ async def test_a_fault_in_a_handler_ends_its_stream_only(
     _, peer = open_stream(handler)
     stream, _ = open_stream(handler)
     await peer.send(b"x")
-    await handler.until(lambda: handler.told == ["crashed"])
+    await until(lambda: handler.told == ["crashed"])
     await peer.is_reset()
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["fault"]
     assert not stream.closed
@@ -361,11 +361,11 @@ async def test_a_connect_is_told(poller: Poller) -> None:
     handler = Recorder()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stream = connecting(poller, handler, listener.getsockname())
-        await handler.until(lambda: handler.told == ["connected"])
+        await until(lambda: handler.told == ["connected"])
         stream.start()
         accepted, _ = listener.accept()
     accepted.sendall(b"hello")
-    await handler.until(lambda: handler.received == b"hello")
+    await until(lambda: handler.received == b"hello")
     accepted.close()
     stream.close()
 
@@ -375,7 +375,7 @@ async def test_a_refused_connect_is_lost(poller: Poller) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
     stream = connecting(poller, handler, address)
-    await handler.until(lambda: handler.told == ["lost"])
+    await until(lambda: handler.told == ["lost"])
     assert isinstance(handler.error, ConnectionRefusedError)
     stream.close()
 
@@ -410,7 +410,7 @@ class Secured:
 
     async def shake_hands(self, first: bytes = b"") -> None:
         await self.peer.shake_hands(first)
-        await self.handler.until(lambda: self.handler.told == ["secured"])
+        await until(lambda: self.handler.told == ["secured"])
 
 
 OpenTls = Callable[..., Secured]
@@ -434,12 +434,12 @@ async def open_tls(poller: Poller) -> AsyncIterator[OpenTls]:
 async def test_tls_both_ways(open_tls: OpenTls, version: ssl.TLSVersion) -> None:
     tls = open_tls(maximum_version=version)
     await tls.shake_hands(b"sent with the last message of the handshake")
-    await tls.handler.until(lambda: tls.handler.received == b"sent with the last message of the handshake")
+    await until(lambda: tls.handler.received == b"sent with the last message of the handshake")
     assert tls.stream.write(b"back")
     await tls.peer.sees(b"back")
     tls.handler.received = b""
     await tls.peer.send(b"z" * 300_000)
-    await tls.handler.until(lambda: len(tls.handler.received) == 300_000)
+    await until(lambda: len(tls.handler.received) == 300_000)
     assert repr(tls.stream).startswith("<Stream tls ")
 
 
@@ -449,7 +449,7 @@ async def test_tls_to_a_slow_reader_is_retried_with_the_same_bytes(open_tls: Ope
     written = fill(tls.stream)
     tls.stream.write(b"more " * 30_000)
     await tls.peer.sees(written + b"more " * 30_000)
-    await tls.handler.until(lambda: tls.handler.told == ["secured", "writable"])
+    await until(lambda: tls.handler.told == ["secured", "writable"])
     assert tls.stream.sent == len(written) + 150_000
 
 
@@ -463,7 +463,7 @@ async def test_tls_client_verifies_and_is_told(poller: Poller) -> None:
     stream.start_tls(tls)
     peer = TlsPeer(far, server_context())
     await peer.shake_hands(b"early words of the server")
-    await handler.until(lambda: handler.received == b"early words of the server")
+    await until(lambda: handler.received == b"early words of the server")
     assert handler.told == ["secured"]
     stream.close()
     assert await peer.rest() == b"", "a close_notify, not a bare FIN"
@@ -481,7 +481,7 @@ async def test_tls_client_refuses_another_name(poller: Poller) -> None:
     peer = TlsPeer(far, server_context())
     with pytest.raises(ssl.SSLError, match="alert"):
         await peer.shake_hands()
-    await handler.until(lambda: handler.told == ["lost"])
+    await until(lambda: handler.told == ["lost"])
     assert isinstance(handler.error, ssl.SSLCertVerificationError)
     stream.close()
     peer.close()
@@ -492,7 +492,7 @@ async def test_a_handshake_that_fails_is_lost(open_tls: OpenTls, first: bytes) -
     tls = open_tls()
     await Peer(tls.peer.sock).send(first)
     tls.peer.finish()
-    await tls.handler.until(lambda: tls.handler.told == ["lost"])
+    await until(lambda: tls.handler.told == ["lost"])
     assert isinstance(tls.handler.error, ssl.SSLError)
 
 
@@ -505,7 +505,7 @@ async def test_a_peer_that_left_before_the_handshake_is_lost(poller: Poller) -> 
     tls = server_context().wrap_socket(near, server_side=True, do_handshake_on_connect=False)
     stream = Stream(poller, tls.fileno(), handler, tls)
     stream.start()
-    await handler.until(lambda: handler.told == ["lost"])
+    await until(lambda: handler.told == ["lost"])
     assert isinstance(handler.error, ConnectionResetError)
     stream.close()
 
@@ -516,10 +516,10 @@ async def test_tls_clean_and_ragged_ends_differ(open_tls: OpenTls) -> None:
     await ragged.shake_hands()
     clean.peer.close_notify()
     await clean.peer.flush()
-    await clean.handler.until(lambda: clean.handler.ended)
+    await until(lambda: clean.handler.ended)
     assert clean.handler.error is None
     ragged.peer.finish()
-    await ragged.handler.until(lambda: ragged.handler.ended)
+    await until(lambda: ragged.handler.ended)
     assert isinstance(ragged.handler.error, ssl.SSLEOFError)
 
 
@@ -531,7 +531,7 @@ async def test_tls_end_behind_full_records_is_told(open_tls: OpenTls, records: i
     tls.stream.pause()
     await Peer(tls.peer.sock).send(tls.peer.encrypted(b"r" * RECORD * records, last=True))
     tls.stream.resume()
-    await tls.handler.until(lambda: tls.handler.ended)
+    await until(lambda: tls.handler.ended)
     assert tls.handler.received == b"r" * RECORD * records
     assert tls.handler.error is None
 
@@ -543,7 +543,7 @@ async def test_tls_error_behind_full_records_is_told(open_tls: OpenTls) -> None:
     forged = b"\x17\x03\x03\x00\x20" + b"!" * 32
     await Peer(tls.peer.sock).send(tls.peer.encrypted(b"r" * RECORD) + forged)
     tls.stream.resume()
-    await tls.handler.until(lambda: tls.handler.ended)
+    await until(lambda: tls.handler.ended)
     assert tls.handler.received == b"r" * RECORD
     assert isinstance(tls.handler.error, ssl.SSLError)
 
@@ -554,10 +554,10 @@ async def test_tls_half_close_goes_on_reading(open_tls: OpenTls) -> None:
     tls.stream.finish_writing()
     assert await tls.peer.rest() == b""
     await tls.peer.send(b"an answer")
-    await tls.handler.until(lambda: tls.handler.received == b"an answer")
+    await until(lambda: tls.handler.received == b"an answer")
     tls.peer.close_notify()
     await tls.peer.flush()
-    await tls.handler.until(lambda: tls.handler.ended)
+    await until(lambda: tls.handler.ended)
     assert tls.handler.error is None, "the peer's close_notify is a clean end also after our own"
 
 
@@ -568,7 +568,7 @@ async def test_tls_half_close_loses_nothing_that_is_there_already(open_tls: Open
     await tls.peer.send(b"on its way")
     tls.stream.finish_writing()
     tls.stream.resume()
-    await tls.handler.until(lambda: tls.handler.received == b"on its way")
+    await until(lambda: tls.handler.received == b"on its way")
     assert tls.handler.error is None
 
 
@@ -585,5 +585,5 @@ async def test_tls_lost_while_writing(open_tls: OpenTls) -> None:
     tls.stream.pause()
     fill(tls.stream)
     tls.peer.reset()
-    await tls.handler.until(lambda: tls.handler.told == ["secured", "lost"])
+    await until(lambda: tls.handler.told == ["secured", "lost"])
     assert isinstance(tls.handler.error, OSError)
