@@ -20,7 +20,7 @@ MAX_METHOD = 32
 class Record(Protocol):
     """What the data path tells about one request when it has ended. Strings are decoded as latin-1.
 
-    `time` is when it ended, in seconds since the epoch. The milliseconds count from the first byte of the head and are
+    `time` is when it ended, in seconds since the epoch. The milliseconds count from when the head was complete and are
     negative for what was not reached. `bytes_in` and `bytes_out` are counted on the client's side. `backend` and
     `lane` are empty when no backend was asked. `reason` is a label of `lbproxy.reasons.TABLE`.
     """
