@@ -39,7 +39,7 @@ IDENTITY = (
 IDENTITY_PREFIXES = ("x-iisnode-", "x-ssl-", "ssl-client-")
 
 FORWARDED_PREFIX = "x-forwarded-"
-"""Every other one of the family (-Server, -Prefix, -Scheme, ...): a proxy's statement, so kept from trusted peers only."""
+"""The rest of the family (-Server, -Prefix, -Scheme, ...): what a proxy says, so kept from trusted peers only."""
 
 OVERRIDES = ("x-original-url", "x-rewrite-url", "x-original-host", "x-real-ip", "x-client-ip", "true-client-ip")
 """They say that the path, the host or the client is another one than lbproxy saw; some frameworks believe them."""

@@ -337,7 +337,7 @@ cdef class Head:
         return 0
 
     cdef void _drop_nominated(self) noexcept:
-        """Strip the lines that a Connection line names. Only end-to-end ones: nobody deletes what lbproxy understands."""
+        """Strip the lines that Connection lines name. End-to-end ones only: nobody deletes what lbproxy understands."""
         cdef const char *at
         cdef const char *end
         cdef Slice token
@@ -430,7 +430,7 @@ cdef bint _next_token(const char **at, const char *end, Slice *token) noexcept:
 
 
 cdef bint _is_host(Slice text) noexcept:
-    """uri-host [ ":" port ] (RFC 9110 section 7.2): a name, an IPv4 address or [v6]; nothing that can be read in two ways."""
+    """uri-host [ ":" port ] (RFC 9110 section 7.2): a name, an IPv4 address or [v6], and a port of digits only."""
     cdef const char *at = text.at
     cdef const char *end = at + text.size
     cdef const char *name = at
@@ -850,11 +850,12 @@ cdef enum:                   # where in a chunked body (RFC 9112 section 7.1) th
     FIRST_DIGIT = 0
     SIZE = 1
     EXTENSION = 2
-    SIZE_LF = 3
-    DATA = 4
-    DATA_CR = 5
-    DATA_LF = 6
-    TRAILER = 7
+    QUOTED = 3               # inside a quoted string of an extension
+    SIZE_LF = 4
+    DATA = 5
+    DATA_CR = 6
+    DATA_LF = 7
+    TRAILER = 8
 
 
 cdef class Body:
@@ -908,7 +909,8 @@ cdef class Body:
                 continue
             if self.state == TRAILER:
                 break
-            skip = self.decode or (self.state == EXTENSION and at[0] != b'\r') or (self.state == SIZE and at[0] == b';')
+            skip = self.decode or (self.state == SIZE and at[0] == b';') or (
+                EXTENSION <= self.state <= QUOTED and at[0] != b'\r')
             if skip and at > begin:
                 break                        # pass on what there is; this byte is looked at again
             if not self._framing_byte(<uint8_t>at[0]):
@@ -940,13 +942,15 @@ cdef class Body:
                 return True
             if self.state == FIRST_DIGIT or (c != b'\r' and c != b';'):
                 return False
-            self.state = SIZE_LF if c == b'\r' else EXTENSION
+            self.state = EXTENSION
+        if self.state == EXTENSION and c == b'\r':
+            self.state = SIZE_LF
             return True
-        if self.state == EXTENSION:
+        if self.state <= QUOTED:
             self.extension += 1
-            if c == b'\r':
-                self.state = SIZE_LF
-            return (c >= 0x20 or c == b'\r' or c == b'\t') and c != 0x7F and self.extension <= MAX_EXTENSION
+            if c == b'"':
+                self.state = QUOTED if self.state == EXTENSION else EXTENSION
+            return (c >= 0x20 or c == b'\t') and c != 0x7F and self.extension <= MAX_EXTENSION
         if self.state == SIZE_LF:
             self.digits = 0
             self.state = DATA if self.remaining else TRAILER
@@ -958,7 +962,7 @@ cdef class Body:
         return c == b'\n'
 
     cdef BodyStatus _trailer(self, const char *data, size_t size, size_t *used, Slice *span):
-        """The trailer section: collected whole, checked like a head, and written anew without what may not stand there."""
+        """The trailer section: collected whole, checked like a head, written anew without what may not stand there."""
         cdef Head head
         cdef Line *line
         cdef Py_ssize_t before

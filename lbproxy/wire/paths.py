@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 _SLASHES = re.compile(rb"/+")
 
 _DECODINGS = 4
-"""A backend decodes once, one behind another proxy perhaps twice; without a limit, `%2525...` would cost a pass a byte."""
+"""Backends decode once, or twice behind another proxy. Without a limit, `%252525...` would be decoded for minutes."""
 
 
 def normalised(target: bytes) -> bytes:

@@ -1,0 +1,127 @@
+"""Which header names mean what."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbproxy.wire import headers
+from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
+from lbproxy.wire.http1 import Body, Field, FieldTable, Framing, Limits, RequestHead, ResponseHead
+
+PREFIXED = ("X-IISNode-LOGON_USER", "X-SSL-Any", "SSL-Client-S-DN")
+STRIPPED = [*headers.HOP_BY_HOP, *headers.IDENTITY, *headers.OVERRIDES, *PREFIXED]
+
+
+def in_request(name: str, table: FieldTable) -> Field:
+    """What a header name means in a request."""
+    head = RequestHead(Limits(), table)
+    assert head.read(f"GET / HTTP/1.0\r\n{name}: 0\r\n\r\n".encode())
+    [(_, _, field)] = head.fields()
+    return field
+
+
+def in_response(name: str) -> Field:
+    head = ResponseHead(Limits(), RESPONSE_FIELDS)
+    assert head.read(f"HTTP/1.1 200 OK\r\n{name}: 0\r\n\r\n".encode())
+    [(_, _, field)] = head.fields()
+    return field
+
+
+def late(name: str, table: FieldTable) -> bool:
+    """Whether a header line is passed on in a trailer section."""
+    body = Body()
+    body.begin(Framing.CHUNKED, table=table)
+    passed, _ = body.feed(f"0\r\n{name}: 0\r\n\r\n".encode())
+    return name.encode() in passed
+
+
+@pytest.mark.parametrize("name", STRIPPED)
+def test_stripped_in_every_spelling(name: str) -> None:
+    table = request_fields(allow_underscores=True)
+    for spelling in (name, name.upper(), name.title(), name.replace("-", "_"), name.replace("-", "_", 1)):
+        assert in_request(spelling, table) == Field.STRIP
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("Authorization", Field.AUTHORIZATION),
+        ("USER-AGENT", Field.USER_AGENT),
+        ("content-length", Field.CONTENT_LENGTH),
+        ("x-forwarded-for", Field.FORWARDED_FOR),
+        ("X-Forwarded-Proto", Field.FORWARDED_PROTO),
+        ("X-Forwarded-Host", Field.FORWARDED_HOST),
+        ("X-Forwarded-Port", Field.FORWARDED_PORT),
+        ("Forwarded", Field.FORWARDED),
+        ("X-Forwarded-Server", Field.FORWARDED),
+        ("X-Forwarded-Prefix", Field.FORWARDED),
+        ("X-Forwarded-User", Field.STRIP),
+        ("X-Forwarded", Field.OTHER),
+        ("X-Forwarded-", Field.OTHER),
+        ("XX-Forwarded-For", Field.OTHER),
+        ("X-IISNode", Field.OTHER),
+        ("X-IISNode-", Field.OTHER),
+        ("X-IISNode-1", Field.STRIP),
+        ("Client-Certificate", Field.OTHER),
+        ("Cookie", Field.OTHER),
+        ("Location", Field.OTHER),
+        ("Trailer", Field.OTHER),
+    ],
+)
+def test_requests(name: str, field: Field) -> None:
+    assert in_request(name, request_fields()) == field
+
+
+@pytest.mark.parametrize("name", ["X_A", "x_forwarded_for", "X-Forwarded_Any", "user_agent", "Content_Length", "_"])
+def test_names_with_an_underscore(name: str) -> None:
+    """Passed on if the administrator wants, unless they would mean something with a hyphen."""
+    assert in_request(name, request_fields()) == Field.STRIP
+    assert in_request(name, request_fields(allow_underscores=True)) == (
+        Field.OTHER if name in ("X_A", "_") else Field.STRIP
+    )
+
+
+@pytest.mark.parametrize("name", ["X-Mine", "x_mine", "User-Agent", "Authorization", "X-Forwarded-Proto", "Cookie"])
+def test_the_administrator_may_strip_more(name: str) -> None:
+    table = request_fields([name], allow_underscores=True)
+    for spelling in (name, name.lower(), name.replace("_", "-")):
+        assert in_request(spelling, table) == Field.STRIP
+    assert in_request("X-Mine-Too", table) == Field.OTHER
+    assert not late(name, request_trailers([name]))
+
+
+def test_there_is_room_for_a_hundred_names() -> None:
+    table = request_fields(f"X-{i}" for i in range(100))
+    assert {in_request(f"x-{i}", table) for i in range(100)} == {Field.STRIP}
+    assert in_request("x-100", table) == Field.OTHER
+    with pytest.raises(ValueError, match="too many header names"):
+        request_fields(f"X-{i}" for i in range(200))
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("Content-Length", Field.CONTENT_LENGTH),
+        ("WWW-Authenticate", Field.WWW_AUTHENTICATE),
+        ("Location", Field.LOCATION),
+        ("content-location", Field.LOCATION),
+        ("Keep-Alive", Field.STRIP),
+        ("Content_Length", Field.STRIP),
+        ("Set-Cookie", Field.OTHER),
+        ("X-Forwarded-User", Field.OTHER),
+        ("X_A", Field.OTHER),
+    ],
+)
+def test_responses(name: str, field: Field) -> None:
+    assert in_response(name) == field
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding", "WWW-Authenticate", "Set-Cookie", "TE"])
+def test_what_may_not_come_late_in_a_response(name: str) -> None:
+    """RFC 9110 section 6.5.1."""
+    assert not late(name, RESPONSE_TRAILERS)
+
+
+def test_other_trailers_are_passed_on() -> None:
+    assert late("Server-Timing", RESPONSE_TRAILERS)
+    assert late("X-Checksum", request_trailers())

@@ -1,0 +1,111 @@
+"""Which path a request target names, however it is spelled."""
+
+from __future__ import annotations
+
+from urllib.parse import quote_from_bytes
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lbproxy.wire.headers import request_fields
+from lbproxy.wire.http1 import Limits, RequestHead
+from lbproxy.wire.paths import is_below, normalised
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/", b"/"),
+        (b"", b"/"),
+        (b"?a", b"/"),
+        (b"/a/B?c=/d", b"/a/b"),
+        (b"/a/", b"/a"),
+        (b"//a///b//", b"/a/b"),
+        (b"/./a/./b/.", b"/a/b"),
+        (b"/a/../b", b"/b"),
+        (b"/../../a", b"/a"),
+        (b"/a/b/..", b"/a"),
+        (b"/a/...", b"/a/..."),
+        (b"\\a\\..\\b", b"/b"),
+        (b"/a;x=1/b;y", b"/a/b"),
+        (b"/;x/a", b"/a"),
+        (b"/..;x/a", b"/a"),
+        (b"/%61%2Fb", b"/a/b"),
+        (b"/x/%2e%2E/a", b"/a"),
+        (b"/x%5c..%5Ca", b"/a"),
+        (b"/a%3bx", b"/a"),
+        (b"/%2561", b"/a"),
+        (b"/%25252561", b"/a"),
+        (b"/a%3Fb", b"/a?b"),
+        (b"/100%", b"/100%"),
+        (b"/%zz", b"/%zz"),
+        (b"/caf%C3%A9", b"/caf\xc3\xa9"),
+    ],
+)
+def test_normalised(target: bytes, path: bytes) -> None:
+    assert normalised(target) == path
+
+
+def test_what_was_encoded_a_thousand_times_costs_no_thousand_passes() -> None:
+    assert normalised(b"/%" + b"25" * 100_000 + b"61") == b"/%" + b"25" * 99_996 + b"61"
+
+
+@pytest.mark.parametrize(
+    ("path", "denied", "below"),
+    [
+        (b"/a", b"/a", True),
+        (b"/a/b", b"/a", True),
+        (b"/ab", b"/a", False),
+        (b"/", b"/a", False),
+        (b"/b/a", b"/a", False),
+        (b"/", b"/", True),
+        (b"/a", b"/", True),
+    ],
+)
+def test_is_below(path: bytes, denied: bytes, below: bool) -> None:
+    assert is_below(path, denied) is below
+
+
+def listed(target: bytes, *paths: bytes) -> int:
+    """What the parser says of a target: 1 it is listed, 0 it is not, 2 ask `normalised`."""
+    head = RequestHead(Limits(), request_fields())
+    assert head.read(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+    return head.path_listed(paths)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "targets"),
+    [
+        (1, [b"/a", b"/A?x", b"/a/", b"/a/b", b"/b_c/D", b"http://a/a"]),
+        (0, [b"/ab", b"/", b"/x/a", b"/x?/a", b"/b-c/d", b"/x?%61", b"/?//a", b"http://a?/a"]),
+        (2, [b"/%61", b"//a", b"/./a", b"/x/../a", b"/x\\a", b"/a;x", b"/.a", b"http://a//a"]),
+    ],
+)
+def test_listed_by_the_parser(wanted: int, targets: list[bytes]) -> None:
+    assert {target: listed(target, b"/a", b"/b_c/d") for target in targets} == dict.fromkeys(targets, wanted)
+
+
+@pytest.mark.parametrize("target", [b"/", b"/x", b"/x/y?z", b"http://a", b"http://a?x"])
+def test_every_path_is_below_the_root(target: bytes) -> None:
+    assert listed(target, b"/") == 1
+
+
+_SEGMENTS = [b"/", b"a", b"b", b"A", b".", b"..", b";", b"%61", b"%2f", b"%", b"\\", b"-", b"?", b"*"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(_SEGMENTS), max_size=8).map(b"".join), st.sampled_from([b"/", b"/a", b"/a/b"]))
+@example(b"a/", b"/a")
+def test_the_parser_agrees(path: bytes, denied: bytes) -> None:
+    """It decides common spellings by itself and leaves the others to `normalised`."""
+    assert listed(b"/" + path, denied) in (2, is_below(normalised(b"/" + path), denied))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=20).map(lambda raw: b"/" + raw.translate(None, b"?%")), st.integers(0, 4))
+def test_percent_encoding_hides_nothing(path: bytes, times: int) -> None:
+    encoded = path
+    for _ in range(times):
+        encoded = quote_from_bytes(encoded).encode()
+    assert normalised(encoded) == normalised(path)
