@@ -53,14 +53,18 @@ class Lane(Handler):
 
     __slots__ = ("backend", "closed", "lanes", "owner", "served", "stream", "waiter")
 
-    def __init__(self, lanes: Lanes, waiter: Waiter, fd: int) -> None:
+    def __init__(self, lanes: Lanes, waiter: Waiter, sock: socket.socket) -> None:
+        """sock: connecting; an SSLSocket where the backend speaks TLS. The lane owns it from now on."""
         self.lanes = lanes
         self.backend = lanes.backend
         self.waiter: Waiter | None = waiter  # while it is being opened
         self.owner: Waiter | None = None  # of a private lane
         self.served = 0  # requests so far
         self.closed = False
-        self.stream = Stream(lanes.poller, fd, self)
+        if isinstance(sock, ssl.SSLSocket):
+            self.stream = Stream(lanes.poller, sock.fileno(), self, sock)
+        else:
+            self.stream = Stream(lanes.poller, sock.detach(), self)
 
     @property
     def private(self) -> bool:
@@ -98,25 +102,9 @@ class Lane(Handler):
     # --- events: only while no request is on it
 
     def connected(self, stream: Stream) -> None:
-        options = self.lanes.options
-        if options.tls is None:
-            stream.start()
+        stream.start()
+        if stream.tls is None:
             self._ready()
-            return
-        # Wrapped by the descriptor: socket.socket() only names it, the SSLSocket then owns it.
-        sock = socket.socket(fileno=stream.fd)
-        try:
-            sock.setblocking(False)
-            tls = options.tls.wrap_socket(
-                sock,
-                server_hostname=options.server_name or self.backend.host,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,
-            )
-        except BaseException:
-            sock.detach()
-            raise
-        stream.start_tls(tls)
 
     def secured(self, stream: Stream) -> None:
         self._ready()
@@ -197,19 +185,32 @@ class Lanes:
             return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
         family, address = self.address
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = self._socket(family)
         except OSError as error:
             return reasons.LOCAL_RESOURCES, os.strerror(error.errno or 0)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
             sock.close()
             return connect_reason(code), os.strerror(code)
-        lane = Lane(self, waiter, sock.detach())
+        lane = Lane(self, waiter, sock)
         self.backend.lanes_opened += 1
         lane.stream.deadline = self.poller.now + self.options.connect_timeout
         lane.stream.await_connect()
         return lane
+
+    def _socket(self, family: socket.AddressFamily) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        options = self.options
+        if options.tls is None:
+            return sock
+        # Before it is connected: later, wrapping would fail half-way when the backend had gone in between.
+        return options.tls.wrap_socket(
+            sock,
+            server_hostname=options.server_name or self.backend.host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        )
 
     def close_idle(self, reason: Reason) -> None:
         """Close every idle shared lane: the backend was ejected, or lbproxy is stopping."""

@@ -205,7 +205,7 @@ cdef class Stream:
     def __cinit__(self, Poller poller not None, int fd, Handler handler not None, tls=None):
         """fd: a connected (or connecting) non-blocking socket that the stream owns from now on.
 
-        tls: an ssl.SSLSocket on that descriptor whose handshake is still to be done; it then owns the descriptor.
+        tls: the ssl.SSLSocket of that descriptor, which it then owns; its handshake is still to be done.
         """
         self.poller = poller
         self.fd = fd
@@ -231,16 +231,12 @@ cdef class Stream:
     def start(self):
         """Begin to read; with TLS, do the handshake first and call `handler.secured` or `handler.lost`."""
         self._phase = OPEN
+        self.resume()
         if self.tls is not None:
             self._sslobj = self.tls._sslobj
             self._phase = SHAKING_HANDS
-        self.resume()
-
-    def start_tls(self, tls):
-        """Go on as a TLS client: `tls` is an ssl.SSLSocket that took over the descriptor."""
-        self.tls = tls
-        self.start()
-        self._shake_hands()
+            if not self.tls.server_side:     # a client speaks first
+                self._shake_hands()
 
     cdef int _shake_hands(self) except -1:
         if self._sslobj is None:         # an SSLSocket has none when its peer was gone already

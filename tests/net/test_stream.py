@@ -459,8 +459,8 @@ async def test_tls_client_verifies_and_is_told(poller: Poller) -> None:
     tls = client_context().wrap_socket(
         near, server_hostname="backend.test", do_handshake_on_connect=False, suppress_ragged_eofs=False
     )
-    stream = Stream(poller, tls.fileno(), handler)
-    stream.start_tls(tls)
+    stream = Stream(poller, tls.fileno(), handler, tls)
+    stream.start()
     peer = TlsPeer(far, server_context())
     await peer.shake_hands(b"early words of the server")
     await until(lambda: handler.received == b"early words of the server")
@@ -476,8 +476,8 @@ async def test_tls_client_refuses_another_name(poller: Poller) -> None:
     tls = client_context().wrap_socket(
         near, server_hostname="another.test", do_handshake_on_connect=False, suppress_ragged_eofs=False
     )
-    stream = Stream(poller, tls.fileno(), handler)
-    stream.start_tls(tls)
+    stream = Stream(poller, tls.fileno(), handler, tls)
+    stream.start()
     peer = TlsPeer(far, server_context())
     with pytest.raises(ssl.SSLError, match="alert"):
         await peer.shake_hands()
