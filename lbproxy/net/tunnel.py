@@ -33,6 +33,7 @@ class Tunnel(Handler):
         for stream in (client, backend):
             stream.handler = self
             stream.patience = patience
+            stream.resume()  # a client that sent much ahead of the switch was stopped
         self._feed(client, early)
         self._feed(backend, ahead)
         self._touch()
@@ -53,7 +54,7 @@ class Tunnel(Handler):
         try:
             moved = stream.relay(other)
         except OSError:
-            self._close(self._why(stream))
+            self._close(self._why(stream if other.error is None else other))
             return
         if moved == "end":
             self._half_closed(stream, other)
@@ -77,7 +78,8 @@ class Tunnel(Handler):
         self._close(self._why(stream))
 
     def expired(self, stream: Stream) -> None:
-        self._close(reasons.IDLE_TIMEOUT)
+        if self._other(stream).deadline <= stream.poller.now:  # else that one has read of its queue since
+            self._close(reasons.IDLE_TIMEOUT)
 
     def crashed(self, stream: Stream, error: object) -> None:
         super().crashed(stream, error)
