@@ -66,7 +66,8 @@ class ServerTls:
         context.options |= ssl.OP_NO_RENEGOTIATION
         # OpenSSL sends two by default, which doubles what an idle connection holds (bench/README.md).
         context.num_tickets = 1
-        context.load_cert_chain(*self._files)
+        # For an encrypted key OpenSSL would ask on the terminal, and everything would wait for an answer.
+        context.load_cert_chain(*self._files, password="")
         return context
 
 
