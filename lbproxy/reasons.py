@@ -159,6 +159,3 @@ LANE_JUNK = _row("lane_junk", "bytes arrived on a lane that nobody had asked for
 LANE_OWNER_GONE = _row("lane_owner_gone", "the client connection that owned the private lane ended")
 LANE_EJECTED = _row("lane_ejected", "its backend was ejected")
 LANE_DRAINED = _row("lane_drained", "its backend is draining, or lbproxy is stopping")
-
-CONNECT_ROWS = frozenset({CONNECT_REFUSED, CONNECT_TIMEOUT, CONNECT_FAILED, CONNECT_TLS})
-"""No byte of the request was sent: any method may move to the next backend at once."""

@@ -1,0 +1,62 @@
+"""`lbproxy run` as a command: what it says, and its exit status."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+RUN = (sys.executable, "-m", "lbproxy", "run", "-c")
+
+CONFIG = """
+server_url = "http://login.test"
+[listener.login]
+bind = "127.0.0.1:{port}"
+pool = "connectors"
+[pool.connectors]
+backends = [{{ name = "c1", url = "http://127.0.0.1:9" }}]
+[pool.connectors.check]
+kind = "none"
+[access_log]
+path = ""
+[admin]
+bind = "unix:admin.sock"
+"""
+
+
+def write(tmp_path: Path, port: int) -> Path:
+    path = tmp_path / "lb.toml"
+    path.write_text(CONFIG.format(port=port))
+    return path
+
+
+def test_a_clean_stop_is_status_0(tmp_path: Path) -> None:
+    process = subprocess.Popen([*RUN, write(tmp_path, 0)], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process.stderr:
+        for line in process.stderr:
+            if line == "ready: http://login.test\n":
+                process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert not (tmp_path / "admin.sock").exists()
+
+
+def test_a_bad_file_is_status_1_with_every_problem(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text('server_url = "ftp://x"\nworkerz = 1\n')
+    done = subprocess.run([*RUN, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "server_url" in done.stderr
+    assert "workerz" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_in_use_is_status_1_and_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run([*RUN, write(tmp_path, port)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"listener.login.bind: cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
+    assert "Traceback" not in done.stderr

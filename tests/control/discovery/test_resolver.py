@@ -1,0 +1,64 @@
+"""Names become addresses, and are asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from lbproxy.control.discovery.resolver import Resolver
+
+
+class Addresses:
+    """What the resolver found, and an event for each time."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, object]] = []
+
+    def __call__(self, name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        self.found.append((name, address[:2]))
+
+
+async def test_literal_addresses_are_known_after_start() -> None:
+    addresses = Addresses()
+    resolver = Resolver({"a": ("127.0.0.1", 4000), "b": ("::1", 4001)}, addresses)
+    await resolver.start()
+    assert sorted(addresses.found) == [("a", ("127.0.0.1", 4000)), ("b", ("::1", 4001))]
+    await resolver.stop()
+
+
+async def test_a_name_is_resolved_again_and_told_only_when_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver is the one thing that is replaced: its answers cannot be moved from here."""
+    answers = ["10.0.0.1", "10.0.0.1", "10.0.0.2"]
+    asked = asyncio.Event()
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if len(answers) == 1:
+            asked.set()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    addresses = Addresses()
+    resolver = Resolver({"a": ("connector.test", 4000)}, addresses, interval=0.01)
+    await resolver.start()
+    while len(addresses.found) < 2:
+        await asked.wait()
+        await asyncio.sleep(0)
+    assert addresses.found == [("a", ("10.0.0.1", 4000)), ("a", ("10.0.0.2", 4000))]
+    await resolver.stop()
+
+
+async def test_a_name_without_an_address_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    addresses = Addresses()
+    resolver = Resolver({"a": ("no-such-host.invalid", 4000)}, addresses)
+    with caplog.at_level(logging.ERROR):
+        await resolver.start()
+        await resolver._resolve({"a": ("no-such-host.invalid", 4000)})
+    assert not addresses.found
+    assert [record.getMessage() for record in caplog.records] == ["backend_unresolved"]
+    assert "1 failing" in repr(resolver)
+    await resolver.stop()
