@@ -78,12 +78,11 @@ class Generation:
     async def serve(self) -> None:
         """Start, serve, drain. Returns when everything is closed."""
         self._watch_signals()
-        async with AsyncExitStack() as stack:
-            worker = await self._start(stack)
-            try:
-                await self._until_told(worker)
-            finally:
-                self._close_sockets()
+        try:
+            async with AsyncExitStack() as stack:
+                await self._until_told(await self._start(stack))
+        finally:
+            self._close_sockets()
         event(log, logging.INFO, "stopped")
 
     async def _start(self, stack: AsyncExitStack) -> Worker:
