@@ -99,11 +99,14 @@ async def test_ready_waits_for_the_first_probe(folder: Path, capfd: pytest.Captu
 
 async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
     probed = asyncio.Event()
-    never = asyncio.Event()
+    gone = asyncio.Event()
 
     async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         probed.set()
-        await never.wait()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_server(connector, "127.0.0.1", 0)
     async with server:
@@ -112,7 +115,7 @@ async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
         await probed.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         await task
-        never.set()
+        await gone.wait()
 
 
 async def test_a_second_one_does_not_take_the_admin_socket(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
