@@ -837,7 +837,7 @@ cdef int path_listed(Slice target, tuple paths) noexcept:
         before = c
         size += 1
     for path in paths:
-        wanted = len(path) if path != b"/" else 0        # everything is below /
+        wanted = len(path) if len(path) > 1 else 0       # everything is below /
         if size >= wanted and _same(Slice(target.at, wanted), Slice(path, wanted), _LOWER):
             if size == wanted or target.at[wanted] == b'/':
                 return 1
