@@ -851,11 +851,12 @@ cdef enum:                   # where in a chunked body (RFC 9112 section 7.1) th
     SIZE = 1
     EXTENSION = 2
     QUOTED = 3               # inside a quoted string of an extension
-    SIZE_LF = 4
-    DATA = 5
-    DATA_CR = 6
-    DATA_LF = 7
-    TRAILER = 8
+    ESCAPED = 4              # behind a backslash in it
+    SIZE_LF = 5
+    DATA = 6
+    DATA_CR = 7
+    DATA_LF = 8
+    TRAILER = 9
 
 
 cdef class Body:
@@ -910,7 +911,7 @@ cdef class Body:
             if self.state == TRAILER:
                 break
             skip = self.decode or (self.state == SIZE and at[0] == b';') or (
-                EXTENSION <= self.state <= QUOTED and at[0] != b'\r')
+                EXTENSION <= self.state <= ESCAPED and at[0] != b'\r')
             if skip and at > begin:
                 break                        # pass on what there is; this byte is looked at again
             if not self._framing_byte(<uint8_t>at[0]):
@@ -946,10 +947,14 @@ cdef class Body:
         if self.state == EXTENSION and c == b'\r':
             self.state = SIZE_LF
             return True
-        if self.state <= QUOTED:
+        if self.state <= ESCAPED:
             self.extension += 1
-            if c == b'"':
+            if self.state == ESCAPED:
+                self.state = QUOTED
+            elif c == b'"':
                 self.state = QUOTED if self.state == EXTENSION else EXTENSION
+            elif c == b'\\' and self.state == QUOTED:
+                self.state = ESCAPED
             return (c >= 0x20 or c == b'\t') and c != 0x7F and self.extension <= MAX_EXTENSION
         if self.state == SIZE_LF:
             self.digits = 0

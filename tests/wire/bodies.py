@@ -55,6 +55,7 @@ DIALOGUES: dict[str, Dialogue] = {
         b'5;a=b;c="d;e\t\xe9"\r\nhello\r\n1;;x\r\ny\r\n0;z\r\n\r\n',
         b"5\r\nhello\r\n1\r\ny\r\n0\r\n\r\n",
     ),
+    "an escaped quote in an extension": _whole(b'1;a="b\\"\\\\;c"\r\nx\r\n0\r\n\r\n', b"1\r\nx\r\n0\r\n\r\n"),
     "decoded": _whole(b"5;x\r\nhello\r\n3\r\n, a\r\n0\r\n\r\n", b"hello, a", left=NEXT, decode=True),
     "trailers": _whole(b"1\r\nx\r\n0\r\nA:1\r\nb_c:  2 \r\n\r\n", b"1\r\nx\r\n0\r\nA: 1\r\nb_c: 2\r\n\r\n", left=NEXT),
     "trailers, decoded": _whole(b"1\r\nx\r\n0\r\nA: 1\r\n\r\n", b"x", left=NEXT, decode=True),
@@ -96,7 +97,7 @@ BAD_CHUNKS = [
     *b"G\r\n|@\r\n|`\r\n|:\r\n|/\r\n|ffffffffffffffff\r\n|10000000000000001\r\nx\r\n".split(b"|"),
     *b"1\nx\r\n|1\rx|1\r\r\n|1\r\nx\n|1\r\nx\r0|1\r\nxy\r\n|1\r\nx0\r\n|2\r\nx\r\n0\r\n\r\n".split(b"|"),
     *b"1;a\nb\r\n|1;a\rb\r\n|1;\0\r\n|1;\x7f\r\n|1;a\x1b\r\n".split(b"|"),
-    *b'1;a="\r\n"\r\nx\r\n|1;a="\n"\r\nx\r\n|1;a="b\\""\r\nx\r\n'.split(b"|"),
+    *b'1;a="\r\n"\r\nx\r\n|1;a="\n"\r\nx\r\n|1;a="b\\"\r\nx\r\n'.split(b"|"),
     b"1;" + b"x" * 20_000,
     b"1;x\r\na\r\n" * 9_000,
 ]
