@@ -133,7 +133,7 @@ def _backends(pool: PoolView) -> Table:
         table.add_row(
             _text(backend["name"]),
             _text(backend["url"]),
-            _probe(backend["probe"]),
+            _probe(backend["probe"], backend["binds"]),
             _state(backend),
             duration(backend["since_seconds"]),
             f"{backend['requests'] / total:.1%}" if total else "-",
@@ -146,7 +146,11 @@ def _backends(pool: PoolView) -> Table:
 
 
 def _complaints(pool: PoolView) -> Iterator[Text]:
-    """A line for each backend that is down, with the reason."""
+    """A line for what is wrong with the pool's tickets, and for each backend that is down, with the reason."""
+    tickets = pool["tickets"]
+    if tickets is not None and tickets["reason_text"] is not None:
+        since = duration(tickets["since_seconds"])
+        yield _text(f"  kerberos, for {since}: {tickets['reason_text']} ({tickets['detail']})")
     for backend in pool["backends"]:
         why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
         if why:
@@ -159,11 +163,12 @@ def _state(backend: BackendView) -> Text:
     return Text(backend["state"], style=_COLOURS[backend["state"]])
 
 
-def _probe(probe: ProbeView | None) -> Text:
+def _probe(probe: ProbeView | None, binds: bool | None) -> Text:
     if probe is None:
         return Text("-")
-    text = _text(f"{probe['detail']}, {probe['took_seconds'] * 1000:.0f} ms")
-    text.stylize("" if probe["ok"] else "red")
+    bound = "" if binds is None else f", binds: {'yes' if binds else 'no'}"
+    text = _text(f"{probe['detail']}{bound}, {probe['took_seconds'] * 1000:.0f} ms")
+    text.stylize(("yellow" if probe["reason"] else "") if probe["ok"] else "red")
     return text
 
 

@@ -13,7 +13,12 @@ from lbproxy.errors import Problem
 
 Document = Mapping[str, object]
 
-_HTTP_CHECK_KEYS = ("url", "method", "path", "expect")
+_MEANINGLESS = {
+    "none": ("url", "method", "path", "expect"),
+    "tcp": ("url", "method", "path", "expect"),
+    "kerberos": ("method",),
+}
+"""Kind of check -> keys that it does not look at."""
 
 
 def problems(document: Document) -> Iterator[Problem]:
@@ -76,10 +81,23 @@ def _check_keys(name: str, pool: Document) -> Iterator[Problem]:
     if not isinstance(check, Mapping):
         return
     where: Location = ("pool", name, "check")
-    if check.get("kind") in ("none", "tcp"):
-        useless = [(*where, key) for key in _HTTP_CHECK_KEYS if key in check]
+    kind = check.get("kind", "http")
+    useless = [(*where, key) for key in _MEANINGLESS.get(str(kind), ()) if key in check]
+    if kind in ("none", "tcp"):
         useless += [location for location, _ in _backend_values(name, pool, "check_url")]
-        for location in useless:
-            yield Problem(full_name(location), 'has a meaning only with kind = "http"')
-    elif "url" in check and "path" in check:
+    for location in useless:
+        yield Problem(full_name(location), f'has no meaning with kind = "{kind}"')
+    if not useless and "url" in check and "path" in check:
         yield Problem(full_name((*where, "path")), "has no meaning beside url, which holds the path")
+    yield from _kerberos(where, check, kind)
+
+
+def _kerberos(where: Location, check: Document, kind: object) -> Iterator[Problem]:
+    table = (*where, "kerberos")
+    if kind == "kerberos" and "kerberos" not in check:
+        yield Problem(full_name(table), 'missing; kind = "kerberos" needs principal, keytab and spn in it')
+    if kind != "kerberos" and "kerberos" in check:
+        yield Problem(full_name(table), 'has a meaning only with kind = "kerberos"')
+    expect = check.get("expect")
+    if kind == "kerberos" and isinstance(expect, list) and 401 in expect:
+        yield Problem(full_name((*where, "expect")), "401 is how a ticket is refused; it is no success here")

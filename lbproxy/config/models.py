@@ -35,6 +35,7 @@ _T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
+_PRINCIPAL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 _STATUSES = re.compile(r"([1-5][0-9]{2})-([1-5][0-9]{2})")
 
 _NOT_STRIPPABLE = frozenset({"connection", "content-length", "host", "transfer-encoding", "upgrade"})
@@ -145,6 +146,19 @@ def _backend_url(value: object) -> str:
     return addresses.origin(value, ("http", "https", "tcp"))
 
 
+def _principal(text: str) -> str:
+    if not _PRINCIPAL.fullmatch(text):
+        raise ValueError(f"{text!r} is not a principal with its realm, such as HTTP/probe.corp.example@CORP.EXAMPLE")
+    return text
+
+
+def _spn(text: str) -> str:
+    service, at, host = text.partition("@")
+    if not at or not service.isalnum():
+        raise ValueError(f"{text!r} is not a service and its host, such as HTTP@login.corp.example")
+    return f"{service}@{addresses.host(host)}"
+
+
 def _check_url(text: str) -> str:
     plain = text.replace("://{host}", "://host", 1)
     if "{" in plain or "}" in plain:
@@ -219,8 +233,19 @@ class PoolTls(Table):
     server_name: Annotated[str, BeforeValidator(addresses.host)] | None = None
 
 
+class KerberosCheck(Table):
+    """[pool.NAME.check.kerberos]: who signs in, with which key, and to which service."""
+
+    principal: Annotated[str, AfterValidator(_principal)]
+    keytab: File
+    spn: Annotated[str, AfterValidator(_spn)]
+
+
 class Check(Table):
-    """[pool.NAME.check]: how the pool's backends are probed. `url`, if any, stands in for backend URL and `path`."""
+    """[pool.NAME.check]: how the pool's backends are probed. `url`, if any, stands in for backend URL and `path`.
+
+    `kerberos` is there if and only if `kind` is "kerberos".
+    """
 
     kind: Literal["none", "tcp", "tls", "http", "kerberos"] = "http"
     url: CheckUrl | None = None
@@ -231,6 +256,7 @@ class Check(Table):
     timeout: PositiveDuration = 1.0
     rise: Count = 2
     fall: Count = 1
+    kerberos: KerberosCheck | None = None
 
 
 class Pool(Table):

@@ -42,8 +42,7 @@ TABLE: tuple[tuple[Location, _Refuses], ...] = (
     (("pool", "*", "send_proxy_protocol"), _other_than("none")),
     (("pool", "*", "slow_start"), _other_than("0ms", "0s", "0m", "0h", "0d")),
     (("pool", "*", "retry_statuses"), _other_than([])),
-    (("pool", "*", "check", "kind"), _other_than("none", "tcp", "http")),
-    (("pool", "*", "check", "kerberos"), _any),
+    (("pool", "*", "check", "kind"), _other_than("none", "tcp", "http", "kerberos")),
 )
 """(key, whether a value of it is refused); "*" stands for any name or position."""
 

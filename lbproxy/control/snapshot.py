@@ -10,16 +10,29 @@ from typing import Literal, TypedDict
 
 
 class ProbeView(TypedDict):
-    """The last finished probe of a backend."""
+    """The last finished probe of a backend. `reason` is a label of `probes.kerberos.failures`, for kerberos probes."""
 
     ok: bool
     detail: str
+    reason: str | None
     took_seconds: float
     age_seconds: float
 
 
+class TicketView(TypedDict):
+    """What keeps the kerberos probes of a pool from a new ticket: a label of `probes.kerberos.failures`, or None."""
+
+    reason: str | None
+    reason_text: str | None
+    detail: str
+    since_seconds: float
+
+
 class BackendView(TypedDict):
-    """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on."""
+    """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
+
+    `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
+    """
 
     name: str
     url: str
@@ -41,13 +54,18 @@ class BackendView(TypedDict):
     private_lanes: int
     responses: dict[str, int]  # by status class: "1xx" to "5xx"
     probe: ProbeView | None
+    binds: bool | None
 
 
 class PoolView(TypedDict):
-    """One pool: how it is checked, what it does when every backend is down, and its backends."""
+    """One pool: how it is checked, what it does when every backend is down, and its backends.
+
+    `tickets` is there for kerberos checks only.
+    """
 
     name: str
     check: str
+    tickets: TicketView | None
     when_all_down: str
     backends: list[BackendView]
 
@@ -67,7 +85,7 @@ class ListenerView(TypedDict):
 
 
 class Durations(TypedDict):
-    """How long requests took, in seconds, from the first byte of a head to the end of its answer."""
+    """How long requests took, in seconds, from a whole head to the end of its answer."""
 
     buckets: list[tuple[float, int]]  # (le, how many took at most that long); the one without a bound is `count`
     count: int

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from cryptography import x509
 
-from lbproxy.config import Config, Listener, ListenerTls, Pool
+from lbproxy.config import Config, KerberosCheck, Listener, ListenerTls, Pool
 from lbproxy.config.keys import full_name
-from lbproxy.errors import Problem
+from lbproxy.control.probes.kerberos.failures import KerberosFailure
+from lbproxy.errors import MissingExtraError, Problem
 from lbproxy.process import pem
 
 EXPIRES_SOON = timedelta(days=14)
@@ -57,6 +58,8 @@ def inspect(config: Config, now: datetime) -> Report:
             _inspect_coverage(report, f"{where}.certificate", config, listener, listener.tls)
     for name, pool in config.pools.items():
         _inspect_pool_tls(report, full_name(("pool", name, "tls")), pool, now)
+        if pool.check.kerberos is not None:
+            _inspect_kerberos(report, full_name(("pool", name, "check")), pool.check.kerberos)
     if isinstance(config.access_log.path, Path):
         _inspect_log(report, "access_log.path", config.access_log.path)
     _inspect_socket(report, "admin.bind", config.admin.bind.path)
@@ -124,6 +127,17 @@ def _inspect_validity(report: Report, where: str, certificate: x509.Certificate,
         report.problem(where, f"the certificate of {found.subject} is not valid before {begins:%Y-%m-%d}")
     elif found.left < EXPIRES_SOON:
         report.warning(where, f"the certificate of {found.subject} expires in {found.left.days} days")
+
+
+def _inspect_kerberos(report: Report, where: str, kerberos: KerberosCheck) -> None:
+    try:
+        from lbproxy.control.probes.kerberos.credentials import check_keytab  # it needs an optional dependency
+
+        check_keytab(kerberos.keytab, kerberos.principal)
+    except MissingExtraError as error:
+        report.problem(f"{where}.kind", str(error))
+    except KerberosFailure as failure:
+        report.problem(f"{where}.kerberos.keytab", failure.detail)
 
 
 def _inspect_log(report: Report, where: str, path: Path) -> None:

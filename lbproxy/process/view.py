@@ -12,7 +12,6 @@ from lbproxy import __version__
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.probes.schedule import Prober
 from lbproxy.control.snapshot import BackendView, Durations, ListenerView, PoolView, Snapshot
 from lbproxy.net.listener import Listener
 from lbproxy.process.link import Link
@@ -68,11 +67,12 @@ def _pool(link: Link) -> PoolView:
         "name": link.pool.name,
         "check": link.check,
         "when_all_down": link.pool.when_all_down,
-        "backends": [_backend(backend, link.prober, now) for backend in link.pool.backends],
+        "tickets": link.probes.tickets_view(),
+        "backends": [_backend(backend, link, now) for backend in link.pool.backends],
     }
 
 
-def _backend(backend: Backend, prober: Prober, now: float) -> BackendView:
+def _backend(backend: Backend, link: Link, now: float) -> BackendView:
     reason = backend.reason
     return {
         "name": backend.name,
@@ -94,7 +94,8 @@ def _backend(backend: Backend, prober: Prober, now: float) -> BackendView:
         "idle_lanes": len(backend.lanes.idle),
         "private_lanes": backend.lanes.private,
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
-        "probe": prober.view(backend.name),
+        "probe": link.prober.view(backend.name),
+        "binds": link.probes.binds(backend.name),
     }
 
 

@@ -20,7 +20,7 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import AdminError
-from tests.control.sample import snapshot
+from tests.control.sample import kerberos_pool, snapshot
 
 CONFIG = """
 server_url = "http://login.corp.example"
@@ -112,6 +112,27 @@ def test_backends() -> None:
 def test_why_a_backend_is_down() -> None:
     complaints = [line for line in shown(snapshot()).splitlines() if line.startswith("  ")]
     assert complaints == ["  c2: the backend refused the connection: connection refused"]
+
+
+def test_a_kerberos_check() -> None:
+    view = snapshot()
+    view["pools"] = [kerberos_pool("windows")]
+    rows = [row[:4] for row in words(shown(view))]
+    assert ["k1", "http://10.0.0.1:4000/k1", "401, binds: no, 3 ms", "up"] in rows
+    assert ["k2", "http://10.0.0.1:4000/k2", "it refuses a fresh ticket (401), binds: yes, 2 ms", "down"] in rows
+    complaint = "  kerberos, for 1m 3s: no KDC of the realm answers (no answer within 0.5 s)"
+    assert complaint in shown(view).splitlines()
+
+
+def test_what_kept_a_good_probe_from_signing_in_is_a_warning() -> None:
+    view = snapshot()
+    probe = view["pools"][0]["backends"][0]["probe"]
+    assert probe is not None
+    probe["reason"] = "kdc_unreachable"
+    console = Console(file=io.StringIO(), width=250, force_terminal=True, color_system="standard", no_color=False)
+    console.print(page(view))
+    assert isinstance(console.file, io.StringIO)
+    assert "\x1b[33m401, 3 ms" in console.file.getvalue()
 
 
 def test_a_draining_backend_and_a_pool_without_requests() -> None:

@@ -53,15 +53,15 @@ def test_names_and_urls_of_backends_are_unique_in_their_pool() -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "tcp"])
-def test_http_keys_need_an_http_check(kind: str) -> None:
+def test_keys_of_requests_need_a_check_that_sends_some(kind: str) -> None:
     pool = {
         "backends": [{"name": "c1", "url": "http://c1", "check_url": "http://c1/healthz"}],
         "check": {"kind": kind, "path": "/", "expect": [200], "rise": 1},
     }
     assert found(pool={"p": pool}) == [
-        'pool.p.check.path: has a meaning only with kind = "http"',
-        'pool.p.check.expect: has a meaning only with kind = "http"',
-        'pool.p.backends[0].check_url: has a meaning only with kind = "http"',
+        f'pool.p.check.path: has no meaning with kind = "{kind}"',
+        f'pool.p.check.expect: has no meaning with kind = "{kind}"',
+        f'pool.p.backends[0].check_url: has no meaning with kind = "{kind}"',
     ]
 
 
@@ -69,6 +69,27 @@ def test_a_check_has_a_url_or_a_path() -> None:
     check = {"url": "http://{host}:8080/healthz", "path": "/"}
     assert found(pool={"p": POOL | {"check": check}}) == [
         "pool.p.check.path: has no meaning beside url, which holds the path"
+    ]
+
+
+def of_check(**check: Any) -> list[str]:
+    return found(pool={"p": POOL | {"check": check}})
+
+
+def test_a_kerberos_check_needs_its_table_and_no_other_does() -> None:
+    table = {"principal": "a@B", "keytab": "k", "spn": "HTTP@a"}
+    assert of_check(kind="kerberos", kerberos=table, path="/wsfed", expect=[200]) == []
+    assert of_check(kind="kerberos") == [
+        'pool.p.check.kerberos: missing; kind = "kerberos" needs principal, keytab and spn in it'
+    ]
+    for other in ({}, {"kind": "tcp"}):
+        assert of_check(**other, kerberos=table) == ['pool.p.check.kerberos: has a meaning only with kind = "kerberos"']
+
+
+def test_a_kerberos_check_asks_with_get_and_takes_no_401() -> None:
+    assert of_check(kind="kerberos", kerberos={}, method="HEAD", expect=[200, 401]) == [
+        'pool.p.check.method: has no meaning with kind = "kerberos"',
+        "pool.p.check.expect: 401 is how a ticket is refused; it is no success here",
     ]
 
 

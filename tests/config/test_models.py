@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from lbproxy.config import Address, Backend, Config, load
-from lbproxy.config.models import AccessLog, Admin, Check, Listener, ListenerTls, Pool, PoolTls, Table
+from lbproxy.config.models import AccessLog, Admin, Check, KerberosCheck, Listener, ListenerTls, Pool, PoolTls, Table
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "config" / "lbproxy.toml"
@@ -25,6 +25,7 @@ SECTIONS: dict[str, type[Table]] = {
     "backends": Backend,
     "pool.NAME.tls": PoolTls,
     "pool.NAME.check": Check,
+    "pool.NAME.check.kerberos": KerberosCheck,
     "access_log": AccessLog,
     "admin": Admin,
 }
@@ -35,7 +36,7 @@ HEADINGS = {"The top of the file": "", "backends": "backends"}
 
 def keys(model: type[Table]) -> set[str]:
     """The keys of a model that are written in its own section: not those that are tables with a section."""
-    tables = {"listeners", "pools", "tls", "check", "access_log", "admin"}
+    tables = {"listeners", "pools", "tls", "check", "kerberos", "access_log", "admin"}
     return set(model.model_fields) - tables
 
 
@@ -43,15 +44,17 @@ def reference_options() -> dict[str, dict[str, str]]:
     """section -> key -> "required", "none" or the commented-out default, as config/lbproxy.toml has it."""
     section = ""
     options: dict[str, dict[str, str]] = {name: {} for name in SECTIONS}
+    example = "none"  # a key of an example table has no default either, but the table needs it
     for line in REFERENCE.read_text().splitlines():
-        if header := re.fullmatch(r"\[(.*)\]", line):
-            section = re.sub(r"^(listener|pool)\.\w+", r"\1.NAME", header[1])
+        if header := re.fullmatch(r"(#: |)\[(.*)\]", line):
+            section = re.sub(r"^(listener|pool)\.\w+", r"\1.NAME", header[2])
+            example = "required" if header[1] else "none"
         elif entry := re.search(r"\{ (name = .*) \}", line):
             for key in re.findall(r"(\w+) = ", entry[1]):
                 options["backends"].setdefault(key, "none" if line.startswith("#") else "required")
         elif option := re.fullmatch(r"(#: |#|)(\w+) = (.*)", line):
             mark, key, value = option.groups()
-            options[section][key] = {"": "required", "#: ": "none"}.get(mark, value)
+            options[section][key] = {"": "required", "#: ": example}.get(mark, value)
     return options
 
 
@@ -91,7 +94,8 @@ def test_the_defaults_in_the_reference_file_are_those_of_the_models(tmp_path: Pa
 
 def test_the_examples_of_the_reference_file_are_sound(tmp_path: Path) -> None:
     path = tmp_path / "lbproxy.toml"
-    path.write_text(re.sub(r"(?m)^#: ", "", REFERENCE.read_text()))
+    text = re.sub(r"(?m)^#: ", "", REFERENCE.read_text()).replace('#kind = "http"', 'kind = "kerberos"')
+    path.write_text(text)
     pool = load(path, {}).pools["connectors"]
     assert [pool.probe_url(backend) for backend in pool.backends] == [
         "http://10.0.0.11:8080/healthz",
@@ -99,6 +103,8 @@ def test_the_examples_of_the_reference_file_are_sound(tmp_path: Path) -> None:
         "http://10.0.0.13:8080/healthz",
     ]
     assert pool.tls.ca == tmp_path / "certs" / "connectors-ca.pem"
+    assert pool.check.kerberos is not None
+    assert pool.check.kerberos.keytab == tmp_path / "probe.keytab"
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -229,6 +235,50 @@ PLACEHOLDER = "may hold {host} in place of the host, and no other braces"
 )
 def test_impossible_pools(line: str, problem: str, problems_of: Callable[[str], list[str]], sound: str) -> None:
     assert problems_of(f"{sound}{line}") == [problem]
+
+
+KERBEROS = "pool.connectors.check.kerberos"
+NO_PRINCIPAL = "is not a principal with its realm, such as HTTP/probe.corp.example@CORP.EXAMPLE"
+NO_SPN = "is not a service and its host, such as HTTP@login.corp.example"
+
+
+def kerberos(principal: str = "probe@CORP.EXAMPLE", spn: str = "HTTP@login.corp.example") -> str:
+    return f"""
+[pool.connectors.check]
+kind = "kerberos"
+kerberos = {{ principal = "{principal}", keytab = "probe.keytab", spn = "{spn}" }}
+"""
+
+
+def test_a_kerberos_check(load_text: Callable[[str], Config], sound: str, tmp_path: Path) -> None:
+    check = load_text(sound + kerberos(spn="HTTP@Login.Corp.Example")).pools["connectors"].check
+    assert check.kerberos == KerberosCheck.model_construct(
+        principal="probe@CORP.EXAMPLE", keytab=tmp_path / "probe.keytab", spn="HTTP@login.corp.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (
+            kerberos(principal="HTTP/probe.corp.example"),
+            f"{KERBEROS}.principal: 'HTTP/probe.corp.example' {NO_PRINCIPAL}",
+        ),
+        (kerberos(principal="a@b@C"), f"{KERBEROS}.principal: 'a@b@C' {NO_PRINCIPAL}"),
+        (kerberos(spn="HTTP/login.corp.example"), f"{KERBEROS}.spn: 'HTTP/login.corp.example' {NO_SPN}"),
+        (kerberos(spn="@login.corp.example"), f"{KERBEROS}.spn: '@login.corp.example' {NO_SPN}"),
+        (
+            kerberos(spn="HTTP@login.corp.example:443"),
+            f"{KERBEROS}.spn: 'login.corp.example:443' is not a host: "
+            "a name, an IPv4 address or a [v6] one, without a port",
+        ),
+        (kerberos().replace('keytab = "probe.keytab", ', ""), f"{KERBEROS}.keytab: missing"),
+    ],
+)
+def test_impossible_kerberos_checks(
+    table: str, problem: str, problems_of: Callable[[str], list[str]], sound: str
+) -> None:
+    assert problems_of(sound + table) == [problem]
 
 
 def test_a_pool_without_backends(problems_of: Callable[[str], list[str]], sound: str) -> None:

@@ -27,8 +27,6 @@ REFUSED = {
     "pool.connectors.slow_start": 'pool.connectors.slow_start = "10s"',
     "pool.connectors.retry_statuses": "pool.connectors.retry_statuses = [503]",
     "pool.connectors.check.kind": 'pool.connectors.check.kind = "tls"',
-    "pool.connectors.check.kind = kerberos": 'pool.connectors.check.kind = "kerberos"',
-    "pool.connectors.check.kerberos": 'pool.connectors.check.kerberos = { keytab = "k" }',
 }
 """The key (and perhaps a value, to have two of one key) -> a line that asks for it."""
 

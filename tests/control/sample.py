@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, PoolView, Snapshot, TicketView
 
 
 def backend(name: str) -> BackendView:
@@ -29,7 +29,8 @@ def backend(name: str) -> BackendView:
         "idle_lanes": 7,
         "private_lanes": 8,
         "responses": {"1xx": 0, "2xx": 7, "3xx": 1, "4xx": 2, "5xx": 0},
-        "probe": {"ok": True, "detail": "401", "took_seconds": 0.003, "age_seconds": 1.5},
+        "probe": {"ok": True, "detail": "401", "reason": None, "took_seconds": 0.003, "age_seconds": 1.5},
+        "binds": None,
     }
 
 
@@ -42,7 +43,13 @@ def dead_backend(name: str) -> BackendView:
         "reason": "connect_refused",
         "reason_text": "the backend refused the connection",
         "detail": "connection refused",
-        "probe": {"ok": False, "detail": "connection refused", "took_seconds": 0.001, "age_seconds": 0.2},
+        "probe": {
+            "ok": False,
+            "detail": "connection refused",
+            "reason": None,
+            "took_seconds": 0.001,
+            "age_seconds": 0.2,
+        },
     }
 
 
@@ -51,8 +58,34 @@ def new_backend(name: str) -> BackendView:
     return backend(name) | {"state": "new", "in_rotation": False, "requests": 0, "probe": None}
 
 
+def refusing_backend(name: str) -> BackendView:
+    """A backend that a kerberos probe could not sign in at; it had found before that it binds."""
+    return dead_backend(name) | {
+        "binds": True,
+        "probe": {
+            "ok": False,
+            "detail": "it refuses a fresh ticket (401)",
+            "reason": "connector_key",
+            "took_seconds": 0.002,
+            "age_seconds": 0.2,
+        },
+    }
+
+
 def pool(name: str, *backends: BackendView) -> PoolView:
-    return {"name": name, "check": "http", "when_all_down": "try", "backends": list(backends)}
+    return {"name": name, "check": "http", "when_all_down": "try", "tickets": None, "backends": list(backends)}
+
+
+def kerberos_pool(name: str) -> PoolView:
+    """A pool with a kerberos check, two backends and a KDC that is away."""
+    tickets: TicketView = {
+        "reason": "kdc_unreachable",
+        "reason_text": "no KDC of the realm answers",
+        "detail": "no answer within 0.5 s",
+        "since_seconds": 63.0,
+    }
+    healthy = backend("k1") | {"binds": False}
+    return pool(name, healthy, refusing_backend("k2")) | {"check": "kerberos", "tickets": tickets}
 
 
 def snapshot() -> Snapshot:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,6 +145,45 @@ def test_a_listener_that_does_not_serve_server_url_may_have_any_certificate(insp
 def test_backends_that_need_prove_nothing_are_a_warning(inspect_file: Inspect) -> None:
     assert warnings(inspect_file('ca = "ca.pem"', "verify = false")) == [
         "pool.connectors.tls.verify: whoever answers at a backend's address is believed"
+    ]
+
+
+KERBEROS = """[pool.connectors.check]
+kind = "kerberos"
+kerberos = { principal = "probe@CORP.EXAMPLE", keytab = "probe.keytab", spn = "HTTP@login.corp.example" }
+[access_log]"""
+
+KEYTAB = bytes.fromhex(  # MIT's format 5.2, with one AES-256 key of probe@CORP.EXAMPLE
+    "0502" "00000043" "0001" "000c434f52502e4558414d504c45" "000570726f6265" "00000001" "00000000" "01" "0012"
+    "0020" + "00" * 32
+)  # fmt: skip
+
+
+def test_a_keytab_with_the_principals_key(inspect_file: Inspect, tmp_path: Path) -> None:
+    (tmp_path / "probe.keytab").write_bytes(KEYTAB)
+    assert problems(inspect_file("[access_log]", KERBEROS)) == []
+
+
+def test_a_keytab_without_it(inspect_file: Inspect, tmp_path: Path) -> None:
+    (tmp_path / "probe.keytab").write_bytes(KEYTAB)
+    assert problems(inspect_file("[access_log]", KERBEROS.replace("probe@", "other@"))) == [
+        f"pool.connectors.check.kerberos.keytab: {tmp_path}/probe.keytab: "
+        "No key table entry found for other@CORP.EXAMPLE"
+    ]
+
+
+def test_a_keytab_that_is_not_there(inspect_file: Inspect, tmp_path: Path) -> None:
+    assert problems(inspect_file("[access_log]", KERBEROS)) == [
+        f"pool.connectors.check.kerberos.keytab: {tmp_path}/probe.keytab: "
+        f"Key table file '{tmp_path}/probe.keytab' not found"
+    ]
+
+
+def test_a_kerberos_check_without_gssapi(inspect_file: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gssapi", None)
+    monkeypatch.delitem(sys.modules, "lbproxy.control.probes.kerberos.credentials", raising=False)
+    assert problems(inspect_file("[access_log]", KERBEROS)) == [
+        "pool.connectors.check.kind: a Kerberos check needs an optional part: install lbproxy[kerberos]"
     ]
 
 

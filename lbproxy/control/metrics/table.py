@@ -50,6 +50,12 @@ def _refused(snapshot: Snapshot) -> Iterator[Sample]:
             yield (listener["name"], reason), count
 
 
+def _ticket_troubles(snapshot: Snapshot) -> Iterator[Sample]:
+    for pool in snapshot["pools"]:
+        if pool["tickets"] and pool["tickets"]["reason"]:
+            yield (pool["name"], pool["tickets"]["reason"]), 1
+
+
 def _ends(snapshot: Snapshot) -> Iterator[Sample]:
     for reason, count in snapshot["ends"].items():
         yield (reason,), count
@@ -139,6 +145,25 @@ TABLE: tuple[Row, ...] = (
         _BACKEND,
         "Time that its last probe took",
         _each_backend(lambda b: b["probe"]["took_seconds"] if b["probe"] else None),
+    ),
+    # --- kerberos checks
+    Gauge(
+        "lbproxy_probe_reason",
+        (*_BACKEND, "reason"),
+        "1 for why its last kerberos probe could not sign in",
+        _parts_of_each_backend(lambda b: {b["probe"]["reason"]: 1} if b["probe"] and b["probe"]["reason"] else {}),
+    ),
+    Gauge(
+        "lbproxy_kerberos_trouble",
+        ("pool", "reason"),
+        "1 for what keeps the kerberos probes of the pool from a new ticket",
+        _ticket_troubles,
+    ),
+    Gauge(
+        "lbproxy_backend_binds",
+        _BACKEND,
+        "1 if it keeps the user on the connection, 0 if not; kerberos probes find out",
+        _each_backend(lambda b: b["binds"]),
     ),
     # --- the access log
     Counter("lbproxy_access_log_written_total", (), "Lines written", _one(lambda s: s["access_log"]["written"])),

@@ -1,7 +1,7 @@
 """Active health checks.
 
 ProbeResult, Probe   what a check says, and what a check is
-tcp, http            the kinds of check
+tcp, http, kerberos  the kinds of check
 schedule             when each backend is checked
 """
 
@@ -13,11 +13,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What one probe found: `detail` for people ("401", "connection refused"), `took` in seconds."""
+    """What one probe found: `detail` for people ("401", "connection refused"), `took` in seconds.
+
+    `reason` is a label of the table of failures of this kind of check, if it has one (`kerberos.failures`). A good
+    result may have one too: what kept the probe from checking everything.
+    """
 
     ok: bool
     detail: str
     took: float
+    reason: str | None = None
 
 
 class Probe(Protocol):

@@ -20,10 +20,14 @@ from lbproxy.control.probes.attempt import attempt
 _MAX_FIELD = 128 * 1024  # bytes; a backend that speaks Kerberos may answer with a large header
 
 
-def open_session() -> aiohttp.ClientSession:
-    """The session that all probes of a process may share. Call it on the event loop and close it at the end."""
+def open_session(force_close: bool = True, trace: aiohttp.TraceConfig | None = None) -> aiohttp.ClientSession:
+    """The session that all probes of a process may share. Call it on the event loop and close it at the end.
+
+    One without `force_close` keeps connections for its next requests; it is not for sharing.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True, limit=0),
+        connector=aiohttp.TCPConnector(force_close=force_close, limit=0),
+        trace_configs=[trace] if trace else None,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),  # none: each probe has its own
         headers={"User-Agent": f"lbproxy-probe/{__version__}"},

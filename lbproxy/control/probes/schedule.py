@@ -83,6 +83,7 @@ class Prober:
         return {
             "ok": watch.last.ok,
             "detail": watch.last.detail,
+            "reason": watch.last.reason,
             "took_seconds": watch.last.took,
             "age_seconds": time.monotonic() - watch.ended,
         }

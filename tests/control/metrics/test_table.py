@@ -7,7 +7,8 @@ import pytest
 
 from lbproxy.control.metrics.rows import Row
 from lbproxy.control.metrics.table import TABLE
-from tests.control.sample import snapshot
+from lbproxy.control.snapshot import Snapshot
+from tests.control.sample import kerberos_pool, snapshot
 
 DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 
@@ -34,15 +35,17 @@ def test_names_are_as_prometheus_wants_them() -> None:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
-    samples = row.family(snapshot()).samples
+    view = snapshot()
+    view["pools"].append(kerberos_pool("windows"))
+    samples = row.family(view).samples
     assert samples
     for sample in samples:
         assert set(sample.labels) - {"le"} == set(row.labels)
 
 
-def values(name: str) -> dict[tuple[str, ...], float]:
+def values(name: str, view: Snapshot | None = None) -> dict[tuple[str, ...], float]:
     [row] = [row for row in TABLE if row.name == name]
-    return {tuple(sample.labels.values()): sample.value for sample in row.family(snapshot()).samples}
+    return {tuple(sample.labels.values()): sample.value for sample in row.family(view or snapshot()).samples}
 
 
 def test_only_an_up_backend_is_up() -> None:
@@ -56,6 +59,14 @@ def test_only_an_up_backend_is_up() -> None:
 def test_a_backend_that_was_never_probed_has_no_probe() -> None:
     assert values("lbproxy_probe_success") == {("connectors", "c1"): 1, ("connectors", "c2"): 0}
     assert values("lbproxy_probe_duration_seconds") == {("connectors", "c1"): 0.003, ("connectors", "c2"): 0.001}
+
+
+def test_kerberos_checks_have_their_reasons() -> None:
+    view = snapshot()
+    view["pools"].append(kerberos_pool("windows"))
+    assert values("lbproxy_probe_reason", view) == {("windows", "k2", "connector_key"): 1}
+    assert values("lbproxy_kerberos_trouble", view) == {("windows", "kdc_unreachable"): 1}
+    assert values("lbproxy_backend_binds", view) == {("windows", "k1"): 0, ("windows", "k2"): 1}
 
 
 def test_each_backend_has_its_classes_and_kinds() -> None:

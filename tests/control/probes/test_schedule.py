@@ -10,7 +10,7 @@ from lbproxy.control.probes import Probe, ProbeResult
 from lbproxy.control.probes.schedule import FIRST_BATCH, FIRST_STEP, Prober
 
 GOOD = ProbeResult(True, "200", 0.001)
-BAD = ProbeResult(False, "connection refused", 0.001)
+BAD = ProbeResult(False, "it does not answer", 0.001, "connector_hung")
 NEVER = 1e6
 """An interval that no test lives to see."""
 CLOCK_STEP = 0.002
@@ -164,7 +164,13 @@ async def test_the_last_result_is_kept_with_its_age() -> None:
         view = prober.view("c1")
         assert view is not None
         assert view["age_seconds"] >= 0
-        assert view == {"ok": False, "detail": BAD.detail, "took_seconds": BAD.took, "age_seconds": view["age_seconds"]}
+        assert view == {
+            "ok": False,
+            "detail": BAD.detail,
+            "reason": BAD.reason,
+            "took_seconds": BAD.took,
+            "age_seconds": view["age_seconds"],
+        }
         assert prober.last("slow") is None
         assert prober.view("slow") is None
 

@@ -1,0 +1,112 @@
+"""The other ends of a kerberos probe: connectors as processes, with clocks of their own, and a realm's principals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from lbproxy.control.probes.kerberos.credentials import Login
+from lbproxy.demo.realm import Realm, find_programs
+
+HOST = "login.corp.example"
+SPN = f"HTTP@{HOST}"
+PROBE = "HTTP/probe.corp.example"
+PRINCIPAL = f"{PROBE}@CORP.EXAMPLE"
+ERROR_TOKENS = Path(__file__).with_name("error_tokens.py")
+
+[LIBFAKETIME] = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+
+
+def clock(offset: str) -> dict[str, str]:
+    """The environment in which a process lives at another time, as in clock("+600s"); its timers stay true."""
+    return {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A connector that runs: its process and its address."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+
+@contextmanager
+def running(command: list[str], environment: Mapping[str, str]) -> Iterator[Connector]:
+    """A process that says `listening: URL`, killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, text=True, env=os.environ | dict(environment)
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("listening: "), line
+            yield Connector(process, line.removeprefix("listening: ").strip())
+        finally:
+            process.kill()
+
+
+class Corp:
+    """A realm with a service, HTTP/login.corp.example, and an account for probes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.realm = Realm(directory)
+        self.realm.start()
+        self.keytab = self.realm.add_service(f"HTTP/{HOST}")
+        self.probe_keytab = self.realm.add_service(PROBE)
+
+    def login(self, keytab: Path | None = None, spn: str = SPN) -> Login:
+        """The probe's, with another keytab perhaps, or for another service."""
+        return Login(PRINCIPAL, keytab or self.probe_keytab, spn)
+
+    def rotate(self) -> Path:
+        """Gives the service a new key; the new keytab."""
+        return self.realm.rotate(f"HTTP/{HOST}")
+
+    def restart_kdc(self, environment: Mapping[str, str]) -> None:
+        """Under `environment`, at another time perhaps. The port is another one from then on."""
+        self.realm.stop()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            self.realm.start()
+
+    def kadmin(self, command: str) -> None:
+        """What a realm has no method for."""
+        environment = os.environ | {"KRB5_KDC_PROFILE": str(self.realm.directory / "kdc.conf")}
+        done = subprocess.run(
+            [find_programs()["kadmin.local"], "-q", command],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert not done.stderr, done.stderr
+
+    @contextmanager
+    def sample_connector(self, *arguments: object, **environment: str) -> Iterator[Connector]:
+        """The sample connector of the demo: its 401 says nothing of why."""
+        command = ["-m", "lbproxy.demo.connector", "--name", "c1", *map(str, arguments)]
+        with running(command, self.realm.acceptor_env("c1") | environment) as connector:
+            yield connector
+
+    @contextmanager
+    def telling_connector(self, keytab: Path, **environment: str) -> Iterator[Connector]:
+        """One that sends the acceptor's error with its 401, as mod_auth_gssapi and Windows do."""
+        command = [str(ERROR_TOKENS), str(keytab)]
+        with running(command, self.realm.acceptor_env("telling") | environment) as connector:
+            yield connector

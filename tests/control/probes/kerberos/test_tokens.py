@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import time
+
+import gssapi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbproxy.control.probes.kerberos.tokens import KrbError, krb_error, ticket_kvno
+from tests.control.probes.kerberos.peers import HOST, Corp
+
+KRB5 = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")
+SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+
+
+def initiator(corp: Corp, mechanism: gssapi.OID) -> gssapi.SecurityContext:
+    corp.realm.add_user("alice", "alice's")
+    ccache = corp.realm.kinit("alice")["KRB5CCNAME"]
+    return gssapi.SecurityContext(
+        name=gssapi.Name(f"HTTP@{HOST}", gssapi.NameType.hostbased_service),
+        creds=gssapi.Credentials(usage="initiate", mechs=[mechanism], store={"ccache": ccache}),
+        mech=mechanism,
+        flags=gssapi.RequirementFlag.mutual_authentication,
+        usage="initiate",
+    )
+
+
+def replied(corp: Corp, token: bytes, keytab: object) -> bytes:
+    """What an acceptor sends back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KRB5RCACHENAME", "none:")
+        credentials = gssapi.Credentials(usage="accept", store={"keytab": str(keytab)})
+        return gssapi.SecurityContext(creds=credentials, usage="accept").step(token) or b""
+
+
+def test_the_version_of_the_services_key(corp: Corp) -> None:
+    for _ in range(3):
+        corp.rotate()
+    token = initiator(corp, KRB5).step()
+    assert token is not None
+    assert ticket_kvno(token) == 4
+
+
+@pytest.mark.parametrize("mechanism", [KRB5, SPNEGO], ids=["krb5", "spnego"])
+def test_an_old_key_and_the_time(corp: Corp, mechanism: gssapi.OID) -> None:
+    corp.rotate()
+    token = initiator(corp, mechanism).step()
+    assert token is not None
+    error = krb_error(replied(corp, token, corp.keytab))
+    assert error is not None
+    assert error.code == 44  # KRB_AP_ERR_BADKEYVER
+    assert error.time is not None
+    assert abs(error.time - time.time()) < 60
+
+
+def test_a_good_reply_is_no_error(corp: Corp) -> None:
+    token = initiator(corp, SPNEGO).step()
+    assert token is not None
+    assert krb_error(replied(corp, token, corp.keytab)) is None
+
+
+def test_spnego_that_finds_no_mechanism_sends_no_error() -> None:
+    assert krb_error(bytes.fromhex("a1073005a0030a0102")) is None  # NegTokenResp: reject
+
+
+# GSS-API's framing, KRB-ERROR: error 37 at 2026-11-21 08:52:18 UTC, of HTTP/login.corp.example
+SKEWED = bytes.fromhex(
+    "607106092a864886f71201020203007e623060a003020105a10302011ea411180f32303236313132313038353231385aa50502030d7814"
+    "a603020125a90e1b0c434f52502e4558414d504c45aa253023a003020101a11c301a1b04485454501b126c6f67696e2e636f72702e65"
+    "78616d706c65"
+)
+
+
+def test_every_field_that_is_read() -> None:
+    assert krb_error(SKEWED) == KrbError(37, 1795251138.882708)
+
+
+def test_a_time_that_is_none() -> None:
+    assert krb_error(SKEWED.replace(b"20261121", b"20261399")) == KrbError(37, None)
+
+
+@pytest.mark.parametrize("length", range(len(SKEWED)))
+def test_what_is_cut_short(length: int) -> None:
+    assert krb_error(SKEWED[:length]) is None
+    assert ticket_kvno(SKEWED[:length]) is None
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda tail: SKEWED[:40] + tail))
+def test_anything(data: bytes) -> None:
+    assert krb_error(data) is None or data.startswith((b"\x60", b"\xa1"))
+    assert ticket_kvno(data) is None or data.startswith(b"\x60")
+
+
+@given(st.integers(0, len(SKEWED) - 1), st.integers(0, 255))
+def test_a_wrong_byte(position: int, value: int) -> None:
+    data = SKEWED[:position] + bytes([value]) + SKEWED[position + 1 :]
+    assert isinstance(krb_error(data), KrbError | None)
