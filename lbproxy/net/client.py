@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lbproxy import reasons
@@ -14,7 +15,7 @@ from lbproxy.net.answers import answer
 from lbproxy.net.exchange import Exchange
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.lane import Lane
-from lbproxy.net.record import Record
+from lbproxy.net.record import record
 from lbproxy.net.stream import Handler, Stream
 from lbproxy.net.tunnel import Tunnel
 from lbproxy.reasons import Reason
@@ -50,6 +51,7 @@ class ClientConnection(Handler):
         "_route",
         "_served_by",
         "_tried",
+        "_tries",
         "exchange",
         "listener",
         "peer",
@@ -73,7 +75,8 @@ class ClientConnection(Handler):
         self._served_by: Lane | None = None
         self._private: dict[Backend, Lane] = {}
         self._followed: Lane | None = None
-        self._tried: tuple[Backend, ...] = ()
+        self._tried: tuple[Backend, ...] = ()  # those that failed, and are not asked again
+        self._tries = 0
 
     def __repr__(self) -> str:
         return f"<client {self.peer} on {self.listener.name}>"
@@ -94,6 +97,7 @@ class ClientConnection(Handler):
     def route(self, exchange: Exchange) -> None:
         """A request head is complete: find it a lane."""
         self._tried = ()
+        self._tries = 0
         self._served_by = None
         credential = _NONE if exchange.authorization is None else classify(exchange.authorization)
         self._credential = credential
@@ -165,6 +169,7 @@ class ClientConnection(Handler):
         backend.connect_failures += 1
         backend.retried_from += 1
         self._tried += (backend,)
+        self._tries += 1
         self.listener.evidence(backend, reason, detail)
         return True
 
@@ -175,24 +180,36 @@ class ClientConnection(Handler):
         if self._route is _SPREAD:
             self._claim(lane)
         self._served_by = lane
+        self._tries += 1
         lane.served += 1
         self.exchange.run(lane.stream, lane.served == 1)
 
     # --- what lanes tell (`net.lane.Waiter`)
 
     def lane_ready(self, lane: Lane) -> None:
-        self._run(lane)
+        with self._contained():
+            self._run(lane)
 
     def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
-        self._leave()
-        if self._passed_over(lane.backend, reason, detail):
-            self._next()
+        with self._contained():
+            self._leave()
+            if self._passed_over(lane.backend, reason, detail):
+                self._next()
 
     def lane_gone(self, lane: Lane) -> None:
         """A private lane ended while no request was on it."""
-        self._drop(lane, reasons.LANE_CLOSED)
-        if lane is self._followed and self._lost():
-            self.exchange.stop(reasons.AUTH_LANE_LOST)
+        with self._contained():
+            self._drop(lane, reasons.LANE_CLOSED)
+            if lane is self._followed and self._lost():
+                self.exchange.stop(reasons.AUTH_LANE_LOST)
+
+    @contextmanager
+    def _contained(self) -> Iterator[None]:
+        """A fault of ours in what a lane's event brings ends this client, which would wait for ever else."""
+        try:
+            yield
+        except Exception as error:
+            self.exchange.crashed(self.stream, error)
 
     # --- what the exchange tells
 
@@ -205,7 +222,10 @@ class ClientConnection(Handler):
         effect = self._bound().response(exchange.status, challenge(values))
         self._claim(lane)
         if effect is Effect.FOLLOW:
+            former = self._private.get(lane.backend)
             self._followed = self._private[lane.backend] = lane
+            if former is not None and former is not lane:
+                former.close(reasons.LANE_OWNER_GONE)
         self._forgets = effect is Effect.FORGET
 
     def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None:
@@ -217,7 +237,8 @@ class ClientConnection(Handler):
         if self._pending and self._lost():
             exchange.stop(reasons.AUTH_LANE_LOST)
         elif reason.retry and self._replayable():
-            self._tried += (lane.backend,)
+            if reason is not reasons.LANE_STALE:  # that says nothing of the backend, which may be the only one
+                self._tried += (lane.backend,)
             lane.backend.retried_from += 1
             self._again()
         else:
@@ -243,7 +264,7 @@ class ClientConnection(Handler):
         listener = self.listener
         listener.ends[reason.label] += 1
         if listener.site.logs:
-            listener.log(self._record(reason))
+            listener.log(record(exchange, listener.name, self.peer, self._served_by, self._tries, reason))
 
     def _part(self, lane: Lane, reusable: bool, reason: Reason) -> None:
         """The current request leaves its lane."""
@@ -280,8 +301,10 @@ class ClientConnection(Handler):
         self.tunnel = Tunnel(self.stream, link, self.listener.site.idle_timeout, self._tunnel_closed, early)
 
     def _tunnel_closed(self, reason: Reason) -> None:
-        self.exchange.tunnel_closed(reason)
-        self._closed(None)
+        try:
+            self.exchange.tunnel_closed(reason)
+        finally:
+            self._closed(None)
 
     def hang_up(self, exchange: Exchange, gently: bool) -> None:
         """The last answer is given."""
@@ -334,41 +357,14 @@ class ClientConnection(Handler):
         self._followed = None
         lanes, self._private = self._private, {}
         for lane in lanes.values():
-            lane.close(reasons.LANE_OWNER_GONE)
+            if lane is not self._lane:  # that one closes with its answer, as it is not known any more
+                lane.close(reasons.LANE_OWNER_GONE)
 
     def _closed(self, reason: Reason | None) -> None:
         """The end of the client connection, however it came; the first reason counts."""
         self.stream.close()
+        lane = self._leave()
+        if lane is not None:  # only after a fault: each request leaves its lane
+            self._drop(lane, reasons.INTERNAL)
         self._forget()
         self.listener.forget(self, reason)
-
-    def _record(self, reason: Reason) -> Record:
-        exchange = self.exchange
-        lane = self._served_by
-        started = exchange.started
-        return Record(
-            time=time.time(),
-            listener=self.listener.name,
-            client=self.peer,
-            method=exchange.method.decode("latin-1"),
-            target=exchange.target.decode("latin-1"),
-            host=exchange.host.decode("latin-1"),
-            protocol=exchange.protocol,
-            status=exchange.status,
-            bytes_in=exchange.bytes_in,
-            bytes_out=exchange.bytes_out,
-            user_agent=exchange.user_agent.decode("latin-1"),
-            backend="" if lane is None else lane.backend.name,
-            lane="" if lane is None else ("private" if lane.private else "shared"),
-            reused=lane is not None and lane.served > 1,
-            tries=len(self._tried) + (lane is not None),
-            connect_ms=_since(started, exchange.sent),
-            first_byte_ms=_since(started, exchange.first_byte),
-            total_ms=_since(started, exchange.ended),
-            reason=reason.label,
-        )
-
-
-def _since(started: float, reached: float) -> float:
-    """Milliseconds from one moment to a later one; -1 when it was not reached."""
-    return 1000 * (reached - started) if reached else -1

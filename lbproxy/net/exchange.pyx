@@ -228,12 +228,12 @@ cdef class Exchange(Handler):
     cpdef crashed(self, Stream stream, object error):
         """A fault in lbproxy: contained to this client connection, and logged whole."""
         _log.error("fault", extra={"fields": {"exchange": self}}, exc_info=error)
-        if stream is not self.client:
-            stream.abort()
-        if self.phase != ENDED:
-            self._cut(reasons.INTERNAL)
-        else:
-            self.client.abort()
+        stream.abort()
+        self.client.abort()
+        try:
+            if self.phase != ENDED:
+                self._cut(reasons.INTERNAL)
+        finally:
             self.policy.ended(self, reasons.INTERNAL)
 
     # --- the request

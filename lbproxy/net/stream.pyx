@@ -546,7 +546,7 @@ cdef class Stream:
         """Plain-Python `send`: True when the kernel has everything, False when some waits in the queue; raises OSError."""
         cdef Sent sent = self.send(data, len(data))
         if sent == SENT_LOST:
-            raise self.error
+            raise self.error or ConnectionError("the stream is closed")
         return sent == SENT_ALL
 
     def relay(self, Stream peer not None):
@@ -593,6 +593,7 @@ cdef class Stream:
         self.closed = True
         self.poller._forget(self)
         self._notify_close()
+        self._lost = True                # whatever is still sent must not reach another one's descriptor
         self._sslobj = None
         self.handler = _NOBODY           # or stream and handler would keep each other alive
         if self.tls is not None:

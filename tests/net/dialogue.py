@@ -53,10 +53,11 @@ def refusal(reason: Reason, keep: bool = False) -> bytes:
 
 def make_site(
     logs: bool = True,
+    max_head: int = MAX_HEAD,
     host_served: Callable[[bytes], bool] = lambda host: host.endswith(b".test"),
     path_denied: Callable[[bytes], bool] = lambda target: False,
 ) -> Site:
-    limits = Limits(MAX_HEAD, 1024, 64)
+    limits = Limits(max_head, 1024, 64)
     return Site(
         RequestHead(limits, request_fields()),
         ResponseHead(limits, RESPONSE_FIELDS),

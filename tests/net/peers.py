@@ -77,6 +77,15 @@ class Peer:
             data += more
         return data
 
+    async def head(self) -> bytes:
+        """The next message's head, and nothing behind it."""
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            more = await self.receive(1)
+            assert more, f"the end, after {data!r}"
+            data += more
+        return data
+
     async def sees(self, expected: bytes) -> None:
         """The next bytes are these."""
         assert await self.exactly(len(expected)) == expected

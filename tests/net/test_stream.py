@@ -235,6 +235,8 @@ async def test_close_is_in_order_and_abort_is_a_reset(open_stream: Open, poller:
     stream.abort()
     assert await peer.rest() == b""
     assert stream.closed
+    with pytest.raises(ConnectionError, match="closed"):  # and nothing goes to whoever has its descriptor now
+        stream.write(b"x")
     other, other_peer = open_stream(Recorder())
     other.abort()
     other.close()
