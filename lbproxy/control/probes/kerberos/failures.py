@@ -94,7 +94,7 @@ class Failure(Enum):
         "connector_key",
         True,
         "it refuses a fresh ticket: an old key, or the wrong keytab",
-        "install the current keytab there (see below); compare the version in the detail with `klist -k`",
+        "install the current keytab there; compare the version in the detail with that of `klist -k`",
     )
     SKEW = (
         "connector_clock_skew",

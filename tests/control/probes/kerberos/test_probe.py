@@ -147,7 +147,7 @@ async def test_a_connector_that_dies_while_the_kdc_is_down_is_found_out(corp: Co
     corp.realm.stop()
     with corp.sample_connector("--keytab", corp.keytab) as connector:
         probe = probes(connector.url, timeout=0.5)
-        assert found(await probe.run()) == (True, "kdc_unreachable")
+        await becomes(probe, (True, "kdc_unreachable"))
         connector.process.send_signal(signal.SIGSTOP)
         assert found(await probe.run()) == (False, "connector_hung")
         connector.process.send_signal(signal.SIGCONT)
@@ -303,7 +303,7 @@ async def test_a_sign_in_is_good_whatever_becomes_of_the_look_at_binding(corp: C
 
         async with listening(hang_without_token) as port:
             probe = probes(f"http://127.0.0.1:{port}", timeout=0.5)
-            assert found(await probe.run()) == GOOD
+            await becomes(probe, GOOD)
             assert probe.binds is None
 
 
