@@ -1,0 +1,42 @@
+"""One connector instance, whatever program it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lbproxy.demo.children import Child
+
+
+class Instance:
+    """Processes that serve on a port which stays theirs over restarts; `ready` begins the line that says so."""
+
+    def __init__(
+        self, name: str, port: int, command: Sequence[str], log: Path, ready: str, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.url = f"http://127.0.0.1:{port}"
+        self._child = Child(name, command, log, ready, environment)
+        self._runs = False
+
+    def __repr__(self) -> str:
+        return f"<{self.name} at {self.url}, {'runs' if self._runs else 'dead'}>"
+
+    @property
+    def last_words(self) -> str:
+        """The latest lines of its output."""
+        return self._child.last_words
+
+    async def start(self) -> None:
+        """Return once it accepts; StartError with its last words when it ends instead."""
+        await self._child.start()
+        self._runs = True
+
+    async def kill(self) -> None:
+        """SIGKILL all of its processes, as when the machine's power goes; returns once they are gone."""
+        if self._runs:
+            self._runs = False
+            os.killpg(self._child.pid, signal.SIGKILL)
+            await self._child.ended()  # the end of its output: no process holds the pipe any more

@@ -1,0 +1,36 @@
+"""The sample connector as an instance, and what its journals say."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from lbproxy.demo.journal import Entry, read_journal
+
+from ..configuration import free_port
+from .instance import Instance
+from .place import Place
+
+
+def sample(name: str, place: Place, *options: str) -> Instance:
+    """`options` are those of `python -m lbproxy.demo.connector`; it keeps a journal in the place's directory."""
+    port = free_port()
+    command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port)]
+    command += ["--keytab", str(place.keytab(name)), "--journal", str(journal_path(name, place)), *options]
+    return Instance(name, port, command, place.directory / f"{name}.log", "listening: ", place.environment(name))
+
+
+def journal_path(name: str, place: Place) -> Path:
+    return place.directory / f"{name}.journal"
+
+
+def journal(fleet: Iterable[Instance], place: Place) -> list[Entry]:
+    """Every request that reached one of the instances, whatever became of it."""
+    return [entry for one in fleet for entry in read_journal(journal_path(one.name, place))]
+
+
+def arrivals(fleet: Iterable[Instance], place: Place) -> Counter[str]:
+    """How often each Authorization value, by its digest, reached an instance."""
+    return Counter(entry.token for entry in journal(fleet, place) if entry.token)
