@@ -65,7 +65,15 @@ class House:
     was counted down.
     """
 
-    def __init__(self, poller: Poller, backends: int, tls: ServerTls | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        poller: Poller,
+        backends: int = 1,
+        tls: ServerTls | None = None,
+        sock: socket.socket | None = None,
+        **options: Any,
+    ) -> None:
+        """sock: listening, if not on 127.0.0.1; options: of the listener."""
         self.poller = poller
         self.lane_ends: dict[str, int] = {}
         self.places = [Place(f"c{number + 1}", poller, self.lane_ends) for number in range(backends)]
@@ -78,7 +86,7 @@ class House:
         defaults: dict[str, Any] = {"name": "login", "server_url": "https://a.test", "max_connections": 100}
         made = ListenerOptions(**{**defaults, "retry_after": 2, "on_empty": self._emptied, **options})
         self.site = make_site(max_head=65536)
-        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket = sock or socket.create_server(("127.0.0.1", 0))
         self.socket.setblocking(False)
         self.listener = Listener(made, self.socket, poller, self.site, self.pool, tls, self.records.append)
         self.listener.start()
@@ -89,7 +97,7 @@ class House:
 
     async def connect(self) -> Peer:
         """A new client, not necessarily accepted yet."""
-        sock = socket.socket()
+        sock = socket.socket(self.socket.family)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, self.socket.getsockname())
         self.clients.append(Peer(sock))

@@ -164,6 +164,11 @@ class TlsPeer(Peer):
             except ssl.SSLZeroReturnError:
                 return b""
 
+    @property
+    def certificate(self) -> dict[str, object]:
+        """The server's, as `SSLObject.getpeercert` tells it."""
+        return dict(self._tls.getpeercert() or {})
+
     def encrypted(self, data: bytes, last: bool = False) -> bytes:
         """Records, not sent yet; `last`: with a close_notify."""
         self._tls.write(data)
