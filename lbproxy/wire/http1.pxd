@@ -72,7 +72,7 @@ cdef class FieldTable:
         Line _slots[256]            # open addressing; name and field are used, here and in the prefixes
         Line _prefixes[8]
         int _prefix_count
-        uint8_t classify(self, Slice name, uint32_t hash, bint underscore) noexcept
+        uint8_t classify(self, Slice name, bint underscore) noexcept
 
 
 @cython.final
