@@ -144,11 +144,12 @@ class Login:
             credentials.store(store={"ccache": cache}, usage="initiate", mech=_KRB5, overwrite=True)
             context = _context(cache, self._service, _KRB5, _PLAIN)
             token = context.step() or b""
+            expires = fetched + context.lifetime
         except GSSError as error:
             raise self._no_ticket(error) from None
         # The ticket before this one stays good: handshakes with it may be under way.
         self._next_cache, self._used_cache = self._used_cache, cache
-        return Ticket(self._service, cache, ticket_kvno(token), fetched, fetched + context.lifetime, self._skew())
+        return Ticket(self._service, cache, ticket_kvno(token), fetched, expires, self._skew())
 
     def _log_in(self) -> gssapi.Credentials:
         """Credentials whose cache holds a ticket-granting ticket and nothing else."""

@@ -130,6 +130,10 @@ class KerberosFailure(Exception):
         self.failure = failure
         self.detail = detail
 
+    def copy(self) -> KerberosFailure:
+        """One to keep, or to raise again: an exception collects the frames that it goes through, each time."""
+        return KerberosFailure(self.failure, self.detail)
+
     def __str__(self) -> str:
         return f"{self.failure.text} ({self.detail})"
 

@@ -71,7 +71,7 @@ class KerberosProbe:
             if not failure.failure.blames:
                 return await self._without_ticket(failure), failure.failure.label
             if failure.failure in _SIGN_IN_ONLY:
-                self._verdict = failure
+                self._verdict = failure.copy()
             raise
         self._verdict = None
         return detail, None
@@ -122,7 +122,7 @@ class KerberosProbe:
         response.close()
         check_anonymous(self._page, response)
         if self._verdict is not None:
-            raise self._verdict
+            raise self._verdict.copy()
         return f"{response.status}, not signed in: {trouble}"
 
 

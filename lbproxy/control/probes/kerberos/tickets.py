@@ -80,7 +80,7 @@ class Tickets:
             self._ask()
             await self._wait()
             if self._ticket is than and self.trouble is not None:
-                raise self.trouble
+                raise self.trouble.copy()
         return self._checked()
 
     async def handshake(self, ticket: Ticket) -> Handshake:
@@ -108,7 +108,7 @@ class Tickets:
 
     def _checked(self) -> Ticket:
         if self._ticket is None or not self._usable():
-            raise self.trouble or KerberosFailure(Failure.KDC_REFUSED, "there is no ticket")
+            raise self.trouble.copy() if self.trouble else KerberosFailure(Failure.KDC_REFUSED, "there is no ticket")
         return self._ticket
 
     def _ask(self) -> None:
@@ -135,7 +135,7 @@ class Tickets:
         try:
             self._ticket = question.result()
         except KerberosFailure as failure:
-            self._note(failure)
+            self._note(failure.copy())
         else:
             self._note(None)
 

@@ -157,7 +157,6 @@ async def test_a_connector_that_dies_while_the_kdc_is_down_is_found_out(corp: Co
 
 async def test_a_connector_that_was_found_wrong_stays_so_while_the_kdc_is_down(corp: Corp, probes: Probes) -> None:
     corp.rotate()
-    corp.kadmin('modprinc -maxlife "1 second" HTTP/probe.corp.example')
     with corp.sample_connector("--keytab", corp.keytab) as connector:
         probe = probes(connector.url)
         assert found(await probe.run()) == (False, "connector_key")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 import time
+import traceback
 from contextlib import suppress
 from queue import Queue
 
@@ -193,8 +194,19 @@ async def test_a_refused_ticket_that_cannot_be_replaced() -> None:
     await pool.get()
     with pytest.raises(KerberosFailure) as caught:
         await pool.newer(ticket)
-    assert caught.value is UNREACHABLE
+    assert (caught.value.failure, caught.value.detail) == (UNREACHABLE.failure, UNREACHABLE.detail)
     assert await pool.get() is ticket
+
+
+async def test_trouble_may_last_for_ever() -> None:
+    """An exception that is raised again and again would collect frames."""
+    pool = tickets(Kdc(UNREACHABLE), fresh=3600.0)
+    lengths = []
+    for _ in range(3):
+        with pytest.raises(KerberosFailure) as caught:
+            await pool.get()
+        lengths.append(len(list(traceback.walk_tb(caught.tb))))
+    assert lengths[0] == lengths[1] == lengths[2]
 
 
 async def test_a_token() -> None:
