@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,15 +16,19 @@ from lbproxy.cli import config_option
 from lbproxy.config import Config, load
 from lbproxy.errors import ConfigError
 from lbproxy.process.preflight import Certificate, Report, inspect
+from lbproxy.process.protection import Finding, Key, judge
 
 
 @click.command("check")
 @config_option
-def command(path: Path) -> None:
+@click.option(
+    "--connect", is_flag=True, help="Also ask https backends for their certificate: can extended protection work?"
+)
+def command(path: Path, connect: bool) -> None:
     """Validate a configuration and open every certificate, key and directory it names.
 
     Every problem is printed as FILE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed in the
-    same way and leave it 0. Nothing is started and nothing is changed.
+    same way and leave it 0. Nothing is started, nothing is changed, and without --connect nobody is asked anything.
     """
     try:
         config = load(path)
@@ -35,6 +40,8 @@ def command(path: Path) -> None:
     if report.problems:
         sys.exit(1)
     _print_summary(path, config, report)
+    if connect:
+        Console(markup=False, highlight=False).print(_protection(asyncio.run(judge(config))))
 
 
 def _print_findings(path: Path, report: Report) -> None:
@@ -75,4 +82,11 @@ def _certificates(certificates: Iterable[Certificate]) -> Table:
     table = Table("certificate", "subject", "expires", "days left")
     for found in certificates:
         table.add_row(found.where, found.subject, f"{found.expires:%Y-%m-%d}", str(found.left.days))
+    return table
+
+
+def _protection(findings: Mapping[Key, Finding]) -> Table:
+    table = Table("pool", "backend", "extended protection", "because")
+    for (pool, backend), finding in findings.items():
+        table.add_row(pool, backend, finding.label, finding.text)
     return table

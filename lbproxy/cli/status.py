@@ -155,6 +155,9 @@ def _complaints(pool: PoolView) -> Iterator[Text]:
         why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
         if why:
             yield _text(f"  {backend['name']}: {why}")
+        protection = backend["extended_protection"]
+        if protection is not None:
+            yield _text(f"  {backend['name']}: extended protection {protection['verdict']}: {protection['text']}")
 
 
 def _state(backend: BackendView) -> Text:

@@ -28,6 +28,13 @@ class TicketView(TypedDict):
     since_seconds: float
 
 
+class ProtectionView(TypedDict):
+    """Whether extended protection can work with a backend: works, cannot, undefined or unknown, and why."""
+
+    verdict: str
+    text: str
+
+
 class BackendView(TypedDict):
     """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
 
@@ -55,6 +62,7 @@ class BackendView(TypedDict):
     responses: dict[str, int]  # by status class: "1xx" to "5xx"
     probe: ProbeView | None
     binds: bool | None
+    extended_protection: ProtectionView | None  # None: not an https backend behind a listener with TLS
 
 
 class PoolView(TypedDict):

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import uvloop
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config, load
 from lbproxy.control import log as operational_log
+from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
@@ -31,6 +32,7 @@ from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import ConfigError
 from lbproxy.process.link import Link
 from lbproxy.process.preflight import inspect
+from lbproxy.process.protection import Finding, Key, keep_judging
 from lbproxy.process.sockets import listen_all
 from lbproxy.process.view import RunState, snapshot
 from lbproxy.process.worker import Worker
@@ -104,6 +106,9 @@ class Generation:
         for link in links.values():
             stack.push_async_callback(link.prober.stop)
 
+        judging = tasks.start(keep_judging(config, _tell(links.values())), name="extended protection")
+        stack.callback(judging.cancel)
+
         def view() -> Snapshot:
             uptime = time.monotonic() - self._started
             return snapshot(config, worker, links, access_log, self._state, uptime)
@@ -162,6 +167,14 @@ class Generation:
     def _interrupted(self) -> None:
         self._stop.set()
         self._end.set()
+
+
+def _tell(links: Iterable[Link]) -> Callable[[Mapping[Key, Finding]], None]:
+    def tell(findings: Mapping[Key, Finding]) -> None:
+        for link in links:
+            link.protected(findings)
+
+    return tell
 
 
 def _resolver(worker: Worker) -> Resolver:

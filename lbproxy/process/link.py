@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -18,6 +19,7 @@ from lbproxy.control.log import event
 from lbproxy.control.probes import ProbeResult
 from lbproxy.control.probes.schedule import Prober
 from lbproxy.process.probes import make_probes
+from lbproxy.process.protection import Finding, Key
 from lbproxy.reasons import Reason
 
 log = logging.getLogger(__name__)
@@ -39,10 +41,15 @@ class Link:
         self.check = options.check.kind
         pool.on_change.append(self._changed)
         self.probes = make_probes(pool, options, host, session)
+        self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
         self.prober = Prober(self.probes.by_name, options.check.interval, self._probed)
 
     def __repr__(self) -> str:
         return f"<link {self.pool!r} {self.prober!r}>"
+
+    def protected(self, findings: Mapping[Key, Finding]) -> None:
+        """What was found out of extended protection, for all pools."""
+        self.protection = {name: finding for (pool, name), finding in findings.items() if pool == self.pool.name}
 
     def _probed(self, name: str, result: ProbeResult) -> None:
         backend = self.pool.by_name(name)

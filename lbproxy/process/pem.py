@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 
@@ -66,6 +66,11 @@ def subject(certificate: x509.Certificate) -> str:
     """Whose certificate it is, for people: its common name, else its whole subject."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else certificate.subject.rfc4514_string()
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    """The certificate's own bytes."""
+    return certificate.public_bytes(Encoding.DER)
 
 
 def _read(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from lbproxy import __version__
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendView, Durations, ListenerView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, Durations, ListenerView, PoolView, ProtectionView, Snapshot
 from lbproxy.net.listener import Listener
 from lbproxy.process.link import Link
 from lbproxy.process.worker import Worker
@@ -96,7 +96,13 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
         "probe": link.prober.view(backend.name),
         "binds": link.probes.binds(backend.name),
+        "extended_protection": _protection(link, backend),
     }
+
+
+def _protection(link: Link, backend: Backend) -> ProtectionView | None:
+    finding = link.protection.get(backend.name)
+    return None if finding is None else {"verdict": finding.label, "text": finding.text}
 
 
 def _durations(listeners: Iterable[Listener]) -> Durations:

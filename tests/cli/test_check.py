@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_the_default_file_is_in_etc() -> None:
     assert "/etc/lbproxy/lbproxy.toml" in CliRunner().invoke(main, ["check", "--help"]).output
+
+
+def test_connect_says_whether_extended_protection_can_work(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    text = file.read_text()
+    file.write_text(text.replace("https://10.0.0.12:4000", f"https://127.0.0.1:{port}"))
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(main, ["check", "--connect", "-c", str(file)])
+    assert result.exit_code == 0
+    pool, backend, verdict, because = rows(result.stdout)[-1]
+    assert (pool, backend, verdict) == ("connectors", "c2", "unknown")
+    assert "cannot be seen" in because

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.config import load
+from lbproxy.control.probes.http import open_session
+from lbproxy.process.link import Link
+from tests.control.probes.backends import hanging, listening
+
+FILE = """
+server_url = "https://login.corp.example"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "connectors"
+[pool.connectors]
+backends = [{ name = "c1", url = "http://127.0.0.1:%d" }]
+[pool.connectors.check]
+kind = "tcp"
+interval = "1h"
+"""
+
+
+@asynccontextmanager
+async def linked(directory: Path, port: int) -> AsyncIterator[Link]:
+    """A pool of one backend on `port`, probed once and then every hour."""
+    (directory / "lbproxy.toml").write_text(FILE % port)
+    options = load(directory / "lbproxy.toml", {}).pools["connectors"]
+    backend = Backend("c1", options.backends[0].url)
+    backend.lanes = SimpleNamespace(options=SimpleNamespace(tls=None))  # all that probes look at
+    async with open_session() as session:
+        link = Link(Pool("connectors", [backend], Rules()), options, "login.corp.example", session)
+        try:
+            yield link
+        finally:
+            await link.prober.stop()
+
+
+async def changed(link: Link, act: Callable[[], object] = lambda: None) -> tuple[Backend, Change, object, str]:
+    """What the pool tells next, after `act`."""
+    told = asyncio.get_running_loop().create_future()
+    link.pool.on_change.append(lambda *change: told.done() or told.set_result(change))
+    act()
+    async with asyncio.timeout(10):
+        result: tuple[Backend, Change, object, str] = await told
+    link.pool.on_change.pop()
+    return result
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str, dict[str, object]]]:
+    return [(record.levelno, record.message, vars(record)["fields"]) for record in caplog.records]
+
+
+def fields(reason: str, detail: str | None) -> dict[str, object]:
+    return {"pool": "connectors", "backend": "c1", "reason": reason, "detail": detail}
+
+
+async def test_a_good_probe_puts_a_backend_into_rotation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with listening(hanging) as port, linked(tmp_path, port) as link:
+        backend, change, reason, _ = await changed(link)
+        assert (change, reason, backend.state) == (Change.READMIT, None, State.UP)
+        assert repr(link).startswith("<link <pool connectors 1 of 1 in rotation> <Prober of 1 ")
+    assert logged(caplog) == [(logging.INFO, "backend_readmitted", fields("probe", None))]
+
+
+async def test_a_bad_probe_says_what_it_saw(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with linked(tmp_path, port) as link:
+        backend, change, _, detail = await changed(link)
+        assert (change, backend.state) == (Change.EJECT, State.DOWN)
+        assert backend.detail == detail != ""
+    assert logged(caplog) == [(logging.WARNING, "backend_ejected", fields("probe", detail))]
+
+
+async def test_what_users_met_is_logged_with_its_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(hanging) as port, linked(tmp_path, port) as link:
+        await changed(link)
+        [backend] = link.pool.backends
+        link.pool.evidence(backend, reasons.CONNECT_REFUSED, 0.0, "Connection refused")
+    assert logged(caplog) == [(logging.WARNING, "backend_ejected", fields("connect_refused", "Connection refused"))]
+
+
+async def test_a_suspicion_is_probed_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with listening(hanging) as port, linked(tmp_path, port) as link:
+        await changed(link)
+        [backend] = link.pool.backends
+        before = link.prober.last("c1")
+        link.pool.evidence(backend, reasons.RESPONSE_TIMEOUT, 0.0)
+        async with asyncio.timeout(10):
+            while link.prober.last("c1") is before:
+                await asyncio.sleep(0)
+        assert backend.state is State.UP
+    assert logged(caplog)[1:] == [(logging.INFO, "backend_suspected", fields("response_timeout", None))]
