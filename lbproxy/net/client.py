@@ -232,11 +232,12 @@ class ClientConnection(Handler):
         """The lane ended before the answer began: another backend, or an error."""
         lane = self._leave()
         assert lane is not None
-        self._drop(lane, reason)
+        goes_on = reason.retry and self._replayable()
+        self._drop(lane, reason if goes_on else None)
         self.listener.evidence(lane.backend, reason)
         if self._pending and self._lost():
             exchange.stop(reasons.AUTH_LANE_LOST)
-        elif reason.retry and self._replayable():
+        elif goes_on:
             if reason is not reasons.LANE_STALE:  # that says nothing of the backend, which may be the only one
                 self._tried += (lane.backend,)
             lane.backend.retried_from += 1
@@ -284,7 +285,7 @@ class ClientConnection(Handler):
         if reusable and (self._private.get(backend) is lane if lane.private else backend.in_rotation):
             lane.rest()
             return
-        self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else reason)
+        self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
         if lane is self._followed and self._lost():
             self.exchange.closes = True
 
@@ -340,7 +341,7 @@ class ClientConnection(Handler):
             lane.backend.active -= 1
         return lane
 
-    def _drop(self, lane: Lane, reason: Reason) -> None:
+    def _drop(self, lane: Lane, reason: Reason | None) -> None:
         if self._private.get(lane.backend) is lane:
             del self._private[lane.backend]
         lane.close(reason)

@@ -90,8 +90,8 @@ class Lane(Handler):
         else:
             self.stream.deadline = 0
 
-    def close(self, reason: Reason) -> None:
-        """End it; the reason is counted."""
+    def close(self, reason: Reason | None) -> None:
+        """End it; the reason is counted. None: the lane ends with its request, whose own end is counted."""
         if self.closed:
             return
         self.closed = True
@@ -217,11 +217,12 @@ class Lanes:
         while self.idle:
             self.idle.pop().close(reason)
 
-    def ended(self, lane: Lane, reason: Reason) -> None:
+    def ended(self, lane: Lane, reason: Reason | None) -> None:
         """A lane was closed."""
         if lane.owner is not None:
             self.private -= 1
-        self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
+        if reason is not None:
+            self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
         while self.idle and self.idle[0].closed:  # the longest idle end first, so this is O(1) a lane
             self.idle.popleft()
 

@@ -341,6 +341,10 @@ async def test_a_get_moves_on_from_a_backend_that_fails(house: Build, failure: b
     await client.sees(answer(b"ok"))
     assert home.backends[0].state is State.DOWN
     assert home.backends[0].retried_from == 1
+    reason = "response_cut_head" if failure else "lane_lost"
+    assert (home.lane_ends, home.listener.ends) == ({reason: 1}, {"done": 1}), (
+        "told by the lane, as the request did well"
+    )
 
 
 async def test_no_backend_is_left(house: Build) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from lbproxy.config import load
 from lbproxy.control.probes.http import open_session
 from lbproxy.process.link import Link
 from tests.control.probes.backends import hanging, listening
+from tests.net.peers import until
 
 FILE = """
 server_url = "https://login.corp.example"
@@ -47,15 +48,14 @@ async def linked(directory: Path, port: int) -> AsyncIterator[Link]:
             await link.prober.stop()
 
 
-async def changed(link: Link, act: Callable[[], object] = lambda: None) -> tuple[Backend, Change, object, str]:
-    """What the pool tells next, after `act`."""
-    told = asyncio.get_running_loop().create_future()
-    link.pool.on_change.append(lambda *change: told.done() or told.set_result(change))
-    act()
+async def changed(link: Link) -> tuple[Backend, Change, object, str]:
+    """What the pool tells next."""
+    told: asyncio.Queue[tuple[Backend, Change, object, str]] = asyncio.Queue()
+    link.pool.on_change.append(lambda *change: told.put_nowait(change))
     async with asyncio.timeout(10):
-        result: tuple[Backend, Change, object, str] = await told
+        change = await told.get()
     link.pool.on_change.pop()
-    return result
+    return change
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str, dict[str, object]]]:
@@ -72,7 +72,7 @@ async def test_a_good_probe_puts_a_backend_into_rotation(tmp_path: Path, caplog:
         backend, change, reason, _ = await changed(link)
         assert (change, reason, backend.state) == (Change.READMIT, None, State.UP)
         assert repr(link).startswith("<link <pool connectors 1 of 1 in rotation> <Prober of 1 ")
-    assert logged(caplog) == [(logging.INFO, "backend_readmitted", fields("probe", None))]
+    assert logged(caplog) == [(logging.INFO, "backend_readmitted", fields("probe", "connected"))]
 
 
 async def test_a_bad_probe_says_what_it_saw(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -100,8 +100,6 @@ async def test_a_suspicion_is_probed_at_once(tmp_path: Path, caplog: pytest.LogC
         [backend] = link.pool.backends
         before = link.prober.last("c1")
         link.pool.evidence(backend, reasons.RESPONSE_TIMEOUT, 0.0)
-        async with asyncio.timeout(10):
-            while link.prober.last("c1") is before:
-                await asyncio.sleep(0)
+        await until(lambda: link.prober.last("c1") is not before)
         assert backend.state is State.UP
     assert logged(caplog)[1:] == [(logging.INFO, "backend_suspected", fields("response_timeout", None))]

@@ -22,6 +22,7 @@ from lbproxy.process.sockets import listen_all
 from lbproxy.process.view import snapshot
 from lbproxy.process.worker import Worker
 from tests.control.probes.backends import listening
+from tests.net.peers import until
 
 FILE = """
 server_url = "https://login.corp.example"
@@ -166,10 +167,7 @@ async def test_an_end_is_counted_once(running: Running) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(REQUEST + b"Content-Length: 5\r\n\r\n")
     [backend] = running.worker.backends()
-    async with asyncio.timeout(10):
-        while not backend.active:
-            await asyncio.sleep(0)
-        writer.transport.abort()
-        while backend.active:
-            await asyncio.sleep(0)
+    await until(lambda: backend.active)
+    writer.transport.abort()
+    await until(lambda: not backend.active)
     assert running.view()["ends"] == {"client_gone": 1}
