@@ -100,18 +100,20 @@ class Listener:
             self._accepting = False
             self.poller.loop.remove_reader(self.socket.fileno())
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """A batch of those that wait; whether there may be more."""
         for _ in range(ACCEPT_AT_ONCE):
             try:
                 sock, address = self.socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return False
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._exhausted(error)
-                return
+                return False
             self._greet(sock, address)
+        return True
 
     def _exhausted(self, error: OSError) -> None:
         """No descriptors: go on with those that are open; the connections that wait are accepted a second later."""
@@ -211,8 +213,8 @@ class Listener:
     def drain(self) -> None:
         """Accept what waits and then no more; end idle connections now, and the busy ones with their answer."""
         self.site.draining = True
-        if self._accepting:
-            self._accept()
+        while self._accepting and self._accept():
+            pass
         self.pause()
         for client in tuple(self.connections):
             client.drain()

@@ -103,6 +103,14 @@ class House:
         self.clients.append(Peer(sock))
         return self.clients[-1]
 
+    def arrives(self, data: bytes) -> Peer:
+        """A new client that has sent `data` already, though the loop has not turned meanwhile."""
+        sock = socket.create_connection(self.socket.getsockname())
+        sock.sendall(data)
+        sock.setblocking(False)
+        self.clients.append(Peer(sock))
+        return self.clients[-1]
+
     @property
     def ends(self) -> list[str]:
         """How the requests ended."""
