@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -38,5 +39,6 @@ class Instance:
         """SIGKILL all of its processes, as when the machine's power goes; returns once they are gone."""
         if self._runs:
             self._runs = False
-            os.killpg(self._child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                os.killpg(self._child.pid, signal.SIGKILL)
             await self._child.ended()  # the end of its output: no process holds the pipe any more
