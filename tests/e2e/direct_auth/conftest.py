@@ -78,7 +78,9 @@ async def fleet(place: Place) -> AsyncIterator[Fleet]:
 
     async def start(kind: str, *options: str) -> list[Instance]:
         started.extend(_KINDS[kind](name, place, *options) for name in ("c1", "c2", "c3"))
-        await asyncio.gather(*(instance.start() for instance in started))
+        async with asyncio.TaskGroup() as group:
+            for instance in started:
+                group.create_task(instance.start())
         return started
 
     yield start

@@ -32,8 +32,8 @@ class Instance:
 
     async def start(self) -> None:
         """Return once it accepts; StartError with its last words when it ends instead."""
+        self._runs = True  # from here on there may be processes to end, also if this is cancelled
         await self._child.start()
-        self._runs = True
 
     async def kill(self) -> None:
         """SIGKILL all of its processes, as when the machine's power goes; returns once they are gone."""
