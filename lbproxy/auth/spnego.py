@@ -68,16 +68,20 @@ def classify(authorization: bytes | None) -> Credential:
 # The name anywhere is enough to be an offer, even inside a quoted string: one seen too often costs a lane, one missed
 # costs an identity. For the same reason lists are not taken apart: `Basic realm="x, Negotiate", NTLM` needs no care.
 _SCHEME = re.compile(rb"negotiate|ntlm", re.IGNORECASE)
-_SCHEME_AND_TOKEN = re.compile(rb"(?:^|[,\s])(?i:negotiate|ntlm)[ \t]++[A-Za-z0-9._~+/-]++=*+[ \t]*+(?:,|$)")
+_SCHEME_AND_TOKEN = re.compile(rb"(?:^|[,\s])(?i:negotiate|ntlm)[ \t]++([A-Za-z0-9._~+/-]++=*+)[ \t]*+(?:,|$)")
 
 
 def challenge(values: Sequence[bytes]) -> Challenge:
-    """What a response's WWW-Authenticate values (one a line; each may be a list) say of Negotiate and NTLM."""
+    """What a response's WWW-Authenticate values (one a line; each may be a list) say of Negotiate and NTLM.
+
+    A token that only says that the exchange has failed opens no further leg: it is an OFFER to begin anew.
+    """
     found = Challenge.NONE
     for value in values:
-        if _SCHEME_AND_TOKEN.search(value):
+        token = _SCHEME_AND_TOKEN.search(value)
+        if token and not _is_refusal(token[1]):
             return Challenge.TOKEN
-        if _SCHEME.search(value):
+        if token or _SCHEME.search(value):
             found = Challenge.OFFER
     return found
 
@@ -88,6 +92,8 @@ _SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"  # 1.3.6.1.5.5.2
 _KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # 1.2.840.113554.1.2.2
 _KERBEROS_MICROSOFT = b"\x06\x09\x2a\x86\x48\x82\xf7\x12\x01\x02\x02"  # 1.2.840.48018.1.2.2: Windows, [MS-SPNG]
 _AP_REQ_TOKEN = b"\x01\x00"  # TOK_ID, RFC 4121 section 4.1
+_KRB_ERROR_TOKEN = b"\x03\x00"  # TOK_ID, RFC 4121 section 4.1
+_REJECT = b"\xa0\x03\x0a\x01\x02"  # negState [0] reject, RFC 4178 section 4.2.2
 _AP_REQ_START = b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e"  # pvno 5, msg-type 14: RFC 4120 section 5.5.1
 _NTLM = b"NTLMSSP\0"  # [MS-NLMP] section 2.2.1
 
@@ -204,3 +210,15 @@ def _kerberos(token: _Token, at: int, end: int) -> Credential:
         return Credential.UNKNOWN
     at = token.fill(_SEQUENCE, token.fill(_AP_REQ, at + len(start), end), end)
     return Credential.KERBEROS if token.has(_AP_REQ_START, at) else Credential.UNKNOWN
+
+
+def _is_refusal(token68: bytes) -> bool:
+    """Whether a server's token ends the exchange: SPNEGO's reject (Apache's, with the error in it), or a KRB-ERROR."""
+    try:
+        token = _Token(token68)
+        end = token.length
+        if token.tag(0, end) == _FIELD_1:
+            return token.has(_REJECT, token.fill(_SEQUENCE, token.fill(_FIELD_1, 0, end), end))
+        return token.has(_KERBEROS + _KRB_ERROR_TOKEN, token.fill(_GSS_INITIAL, 0, end))
+    except ValueError:
+        return False

@@ -44,11 +44,11 @@ class Pool:
     def pick(self, tried: Collection[Backend] = ()) -> Backend | None:
         """The backend for a request that has failed on those in `tried`; None means that there is no other.
 
-        With an empty rotation and "try", each backend that is not draining is offered once for one request:
-        probes may be wrong, or late, and a refused request helps nobody.
+        With "try", when none in rotation is left, each other backend that is not draining is offered once for one
+        request: probes may be wrong, or late, and a refused request helps nobody.
         """
         backend = self.rotation.pick(tried)
-        if backend is None and self.when_all_down == "try" and not self.rotation:
+        if backend is None and self.when_all_down == "try":
             return self._last_resort.pick(tried)
         return backend
 

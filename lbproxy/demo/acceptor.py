@@ -70,7 +70,7 @@ class Acceptor:
         self._keytab = keytab
         try:
             name = gssapi.Name(f"HTTP@{host}", gssapi.NameType.hostbased_service) if host else None
-            self._credentials = gssapi.Credentials(name=name, usage="accept", store={"keytab": str(keytab)})
+            self._credentials = _kerberos_only(name, keytab)
         except gssapi.raw.GSSError as error:
             raise StartError(f"{keytab}: {error}") from error
 
@@ -80,3 +80,19 @@ class Acceptor:
     def exchange(self) -> Exchange:
         """A fresh exchange, for the first token of an initiator."""
         return Exchange(self._context_type(creds=self._credentials, usage="accept"), self._failure)
+
+
+def _kerberos_only(name: gssapi.Name | None, keytab: Path) -> gssapi.Credentials:
+    """Credentials that accept Kerberos, alone or in SPNEGO, whatever other mechanisms this machine has installed.
+
+    Left to itself the library would hand an NTLM token to gss-ntlmssp, which dies of it. Raises GSSError, and
+    StartError where the keytab is missing and only SPNEGO, which needs no key, is left.
+    """
+    import gssapi
+
+    kerberos, spnego = gssapi.MechType.kerberos, gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+    credentials = gssapi.Credentials(name=name, usage="accept", mechs=[kerberos, spnego], store={"keytab": str(keytab)})
+    if kerberos not in credentials.mechs:
+        raise StartError(f"{keytab}: it has no key that can be used")
+    gssapi.raw.set_neg_mechs(credentials, [kerberos])
+    return credentials

@@ -41,6 +41,7 @@ class Link:
         self.check = options.check.kind
         pool.on_change.append(self._changed)
         self.probes = make_probes(pool, options, host, session)
+        self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
         self.prober = Prober(self.probes.by_name, options.check.interval, self._probed)
 
@@ -54,15 +55,19 @@ class Link:
     def _probed(self, name: str, result: ProbeResult) -> None:
         backend = self.pool.by_name(name)
         assert backend is not None
+        self._suspected.discard(name)
         self.pool.probed(backend, result.ok, result.detail, time.monotonic())
 
     def _changed(self, backend: Backend, change: Change, reason: Reason | None, detail: str) -> None:
-        """Log it; a suspicion is what a probe has to settle at once."""
+        """Log it; a suspicion is what a probe has to settle at once, and is told once until it has."""
+        if change is Change.SUSPECT:
+            self.prober.probe_now(backend.name)
+            if backend.name in self._suspected:
+                return
+            self._suspected.add(backend.name)
         why = self._probe_reason(backend.name) if reason is None else reason.label
         event(log, _LEVELS[change], _EVENTS[change], pool=self.pool.name, backend=backend.name, reason=why,
               detail=detail or None)  # fmt: skip
-        if change is Change.SUSPECT:
-            self.prober.probe_now(backend.name)
 
     def _probe_reason(self, name: str) -> str:
         """Why the probe that was just reported is as it is, if its kind of check has a table of reasons."""

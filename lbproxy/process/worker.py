@@ -31,7 +31,7 @@ from lbproxy.reasons import Reason
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
 from lbproxy.wire.hosts import without_port
 from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
-from lbproxy.wire.paths import is_below, normalised
+from lbproxy.wire.paths import is_denied, normalised
 
 TICK = 0.1
 """Seconds between two looks at the deadlines; timeouts are that coarse."""
@@ -164,7 +164,7 @@ def _site(config: Config, listener: settings.Listener, response_timeout: float, 
         _forwarding(config.server_url, listener.tls is not None),
         host_served=partial(_serves, frozenset(listener.hosts)),
         denied_paths=denied,
-        path_denied=partial(_denies, denied),
+        path_denied=partial(is_denied, denied=denied),
         header_timeout=listener.header_timeout,
         idle_timeout=listener.idle_timeout,
         response_timeout=response_timeout,
@@ -180,11 +180,6 @@ def _forwarding(server_url: str, tls: bool) -> Forwarding:
 
 def _serves(hosts: frozenset[str], host: bytes) -> bool:
     return "*" in hosts or without_port(host) in hosts
-
-
-def _denies(denied: tuple[bytes, ...], target: bytes) -> bool:
-    path = normalised(target)
-    return any(is_below(path, one) for one in denied)
 
 
 def _towards_clients(name: str, tls: settings.ListenerTls) -> ServerTls:

@@ -1,7 +1,7 @@
 """Bytes and their meaning. No I/O, no clock, no asyncio; limits arrive as arguments.
 
-    http1     RequestHead, ResponseHead and Body: a strict parser and writer, compiled
-    headers   which header names mean what: the tables that http1 scans with
-    paths     the one spelling of a path that deny_paths is compared with
-    hosts     the server that a Host value names
+http1     RequestHead, ResponseHead and Body: a strict parser and writer, compiled
+headers   which header names mean what: the tables that http1 scans with
+paths     the one spelling of a path that deny_paths is compared with
+hosts     the server that a Host value names
 """

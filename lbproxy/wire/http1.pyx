@@ -232,7 +232,7 @@ cdef inline uint8_t _meaning(FieldTable table, Slice name) noexcept:
         at = (at + 1) & 255
     for i in range(table._prefix_count):
         prefix = &table._prefixes[i]
-        if name.size > prefix.name.size and _same(Slice(name.at, prefix.name.size), prefix.name, _NAME):
+        if name.size >= prefix.name.size and _same(Slice(name.at, prefix.name.size), prefix.name, _NAME):
             return prefix.field
     return OTHER
 
@@ -819,7 +819,7 @@ cdef bint _mentions(Slice text, const char *word) noexcept:
 
 cdef int path_listed(Slice target, tuple paths) noexcept:
     """1: the path is one of `paths` (lower case) or below one, 0: it is not, 2: it is spelled so that
-    `wire.paths.normalised` must be asked (percent-encoded, empty or dot segments, backslash, parameters)."""
+    `wire.paths.is_denied` must be asked (percent-encoded, empty or dot segments, backslash, parameters)."""
     cdef bytes path
     cdef size_t size = 0
     cdef size_t wanted

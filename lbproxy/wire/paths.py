@@ -1,8 +1,9 @@
-"""Which path a request target names, however it is spelled."""
+"""Which paths a request target may name, however it is spelled."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from urllib.parse import unquote_to_bytes
 
 _SLASHES = re.compile(rb"/+")
@@ -11,29 +12,52 @@ _DECODINGS = 4
 """Backends decode once, or twice behind another proxy. Without a limit, `%252525...` would be decoded for minutes."""
 
 
-def normalised(target: bytes) -> bytes:
-    """The path of a request target in the one spelling that `deny_paths` is compared with.
+def normalised(path: bytes) -> bytes:
+    """A path in the one spelling that `is_denied` compares with.
 
-    Lower case, percent-decoded until nothing changes (four times at most), backslashes as slashes, no empty or dot
-    segments (RFC 3986 section 5.2.4), no parameters (`;x`) and no final slash: a superset of what backends are known
-    to treat as equal.
+    Lower case, percent-decoded, backslashes as slashes, no empty or dot segments (RFC 3986 section 5.2.4), no
+    parameters (`;x`) and no final slash.
     """
-    path = target.partition(b"?")[0]
+    *_, decoded = _decodings(path)
+    *_, end = _places(decoded, len(decoded))
+    return end
+
+
+def is_denied(target: bytes, denied: Collection[bytes]) -> bool:
+    """Whether a request target names one of `denied` (normalised paths), or something below one, to any backend.
+
+    Backends differ in how often they decode, and in whether they resolve `..`. So every decoding is looked at, and a
+    path that passes through a denied one counts even if it leaves it again. What is encoded more often than anybody
+    decodes is denied too.
+    """
+    depth = max((path.count(b"/") for path in denied), default=0)
+    path = b""
+    for path in _decodings(target.partition(b"?")[0]):
+        if any(place in denied for place in _places(path, depth)):
+            return True
+    return unquote_to_bytes(path) != path
+
+
+def _decodings(path: bytes) -> Iterator[bytes]:
+    """The path as it is, and percent-decoded until nothing changes; four times at most."""
+    yield path
     for _ in range(_DECODINGS):
         decoded = unquote_to_bytes(path)
         if decoded == path:
-            break
+            return
+        yield decoded
         path = decoded
+
+
+def _places(path: bytes, depth: int) -> Iterator[bytes]:
+    """The normalised paths that a path leads through, those of more than `depth` segments left out."""
     kept: list[bytes] = []
+    yield b"/"
     for segment in _SLASHES.split(path.replace(b"\\", b"/").lower()):
         name = segment.partition(b";")[0]
         if name == b"..":
             del kept[-1:]
         elif name not in (b"", b"."):
             kept.append(name)
-    return b"/" + b"/".join(kept)
-
-
-def is_below(path: bytes, denied: bytes) -> bool:
-    """Whether a normalised path is `denied`, or below it."""
-    return path == denied or path.startswith(denied.rstrip(b"/") + b"/")
+        if len(kept) <= depth:
+            yield b"/" + b"/".join(kept)

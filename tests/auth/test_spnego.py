@@ -250,9 +250,9 @@ TOKEN = base64.b64encode(ap_req())
         ([b"negotiate\t" + TOKEN], Challenge.TOKEN),
         ([b"NTLM TlRMTVNTUAACAAAA"], Challenge.TOKEN),
         ([b"Negotiate", b"NTLM TlRMTVNTUAACAAAA"], Challenge.TOKEN),
-        ([b'Basic realm="x"', b"Negotiate oQcwBaADCgEC"], Challenge.TOKEN),
-        ([b'Basic realm="x", Negotiate oQcwBaADCgEC'], Challenge.TOKEN),
-        ([b'Negotiate oQcwBaADCgEC, Basic realm="x"'], Challenge.TOKEN),
+        ([b'Basic realm="x"', b"Negotiate oQcwBaADCgEB"], Challenge.TOKEN),
+        ([b'Basic realm="x", Negotiate oQcwBaADCgEB'], Challenge.TOKEN),
+        ([b'Negotiate oQcwBaADCgEB, Basic realm="x"'], Challenge.TOKEN),
         ([b"Negotiate,NTLM TlRMTVNTUAACAAAA"], Challenge.TOKEN),
     ],
     ids=repr,
@@ -264,3 +264,33 @@ def test_a_challenge_is_never_missed(values: list[bytes], expected: Challenge) -
 @given(before=st.binary(max_size=40), scheme=st.sampled_from([b"Negotiate", b"ntlm", b"NTLM"]), after=st.binary())
 def test_no_neighbours_hide_a_scheme(before: bytes, scheme: bytes, after: bytes) -> None:
     assert challenge([b"Basic", before + scheme + after]) is not Challenge.NONE
+
+
+KRB_ERROR = der(0x60, b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02", b"\x03\x00", der(0x7E, b"error"))
+
+
+def answer(state: int, token: bytes = b"") -> bytes:
+    """SPNEGO's NegTokenResp (RFC 4178 section 4.2.2)."""
+    fields = [der(0xA0, der(0x0A, bytes((state,))))]
+    if token:
+        fields.append(der(0xA2, der(0x04, token)))
+    return der(0xA1, der(0x30, *fields))
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (answer(2), Challenge.OFFER),
+        (answer(2, KRB_ERROR), Challenge.OFFER),  # mod_auth_gssapi's 401 to a ticket for another key
+        (KRB_ERROR, Challenge.OFFER),
+        (answer(1, b"NTLMSSP\0\x02"), Challenge.TOKEN),  # accept-incomplete
+        (answer(3), Challenge.TOKEN),  # request-mic
+        (answer(0), Challenge.TOKEN),
+        (der(0xA1, b"\x30\x00"), Challenge.TOKEN),
+        (b"NTLMSSP\0\x02\0\0\0", Challenge.TOKEN),
+        (b"garbage", Challenge.TOKEN),
+    ],
+)
+def test_a_token_that_only_refuses_opens_no_leg(token: bytes, expected: Challenge) -> None:
+    assert challenge([negotiate(token)]) is expected
+    assert challenge([b"Basic realm=x", negotiate(token)]) is expected

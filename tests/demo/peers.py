@@ -35,7 +35,7 @@ class Ticket:
         scheme, _, token = (www_authenticate or "").partition(" ")
         assert scheme == "Negotiate"
         self.context.step(b64decode(token, validate=True))
-        return self.context.complete
+        return bool(self.context.complete)
 
 
 @dataclass
