@@ -124,7 +124,7 @@ class ClientConnection(Handler):
     def _follow(self) -> None:
         lane = self._followed
         assert lane is not None, "a binding follows a lane that is there"
-        if self._fit(lane):
+        if lane.stream.is_quiet():
             self._run(lane)
             return
         self._drop(lane, reasons.LANE_CLOSED)
@@ -151,15 +151,11 @@ class ClientConnection(Handler):
                     return
                 if not self._passed_over(backend, *opened):
                     return
-            elif self.exchange.plain_get or self._fit(lane):
+            elif lane.stream.is_quiet():  # one more look: it has not ended, and holds nothing nobody asked for
                 self._run(lane)
                 return
             else:
                 self._drop(lane, reasons.LANE_CLOSED)
-
-    def _fit(self, lane: Lane) -> bool:
-        """One more look before a request that cannot be repeated: it is not put on a lane that has ended."""
-        return self._replayable() or lane.stream.is_quiet()
 
     def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
         """A connect failed, no byte was sent: True if the next backend may be tried, whatever the request is."""

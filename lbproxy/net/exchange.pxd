@@ -64,6 +64,7 @@ cdef class Exchange(Handler):
         bint _trusted
         bint _is_head
         bint _upgrade
+        bint _expects               # the client waits for a 100 before it sends its body
         bint _fresh
         bint _minor
         bint _reusable
@@ -84,7 +85,6 @@ cdef class Exchange(Handler):
         readonly double first_byte
         readonly double ended
         readonly bint has_body
-        readonly bint plain_get     # a GET with neither body nor credential: by far the most requests
         int _from_client(self) except -1
         int _begin_kept(self) except -1
         int _begin(self, const char *data, size_t size, bint kept) except -1

@@ -70,7 +70,6 @@ class Exchange(Handler):
     bytes_out: int
     body_sent: int
     has_body: bool
-    plain_get: bool
     started: float
     sent: float
     first_byte: float

@@ -334,11 +334,11 @@ cdef class Exchange(Handler):
             refused = reasons.DENIED_PATH
         self._minor = request.minor
         self._is_head = self.method == b"HEAD"
+        self._expects = request.flags.expects
         self._upgrade = request.flags.upgrade == 3 and request.minor == 1 and request.framing == Framing.NO_BODY
         self.closes = site.draining or not request.keeps_alive()
         self.request_body.start(request.framing, request.length, False, site.request_trailers)
         self.has_body = not self.request_body.done
-        self.plain_get = not self.has_body and self.authorization is None and self.method == b"GET"
         self.head_size = self.bytes_in = head
         site.requests += 1
         if refused is None:
@@ -422,9 +422,12 @@ cdef class Exchange(Handler):
             if self.phase == SENT:
                 self.link.deadline = now + self.site.response_timeout
         else:
-            self._await_body(now + self.site.idle_timeout)
-            if self.phase == SENT:
-                self.link.deadline = 0
+            if self._expects and self._informational == 0 and self.body_sent == 0:
+                self._await_body(0)          # it is the backend's turn: `run` has set the lane's deadline
+            else:
+                self._await_body(now + self.site.idle_timeout)
+                if self.phase == SENT:
+                    self.link.deadline = 0
             self.client.resume()
         return 0
 
@@ -510,6 +513,9 @@ cdef class Exchange(Handler):
             if self.client.send(out, response.write(out, b"", False, None)) == SENT_LOST:
                 self._client_gone()
                 return -1
+        if self._expects and not self.request_body.done:
+            self.link.deadline = 0           # now it is the client's turn
+            self._await_body(self.poller.now + self.site.idle_timeout)
         return 0
 
     cdef Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2:

@@ -77,7 +77,7 @@ class Listener:
         self.accepted = 0
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.ends: defaultdict[str, int] = defaultdict(int)
-        self._origins = {backend.origin.lower() for backend in pool.backends}
+        self._origins = {origin for backend in pool.backends for origin in _origins(backend)}
         self._public = options.server_url.encode()
         self._accepting = False
         self._next_hint = 0.0
@@ -232,3 +232,12 @@ def _names(address: tuple[str, int] | str) -> tuple[str, str]:
         return "", "unix"
     host = address[0].removeprefix("::ffff:") if "." in address[0] else address[0].partition("%")[0]
     return host, f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+
+
+def _origins(backend: Backend) -> set[bytes]:
+    """How a backend may name itself in a URL, in lower case: with and without the scheme's own port."""
+    origin = backend.origin.lower()
+    port = {"http": b":80", "https": b":443"}.get(backend.scheme, b"")
+    if backend.port != int(port[1:] or 0):
+        return {origin}
+    return {origin.removesuffix(port), origin.removesuffix(port) + port}

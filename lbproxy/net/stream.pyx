@@ -417,7 +417,7 @@ cdef class Stream:
         return got > 0 or got == RECEIVED_NOTHING
 
     def is_quiet(self):
-        """Whether nothing waits to be received, not even the end: asked before a request that cannot be repeated."""
+        """Whether nothing waits to be received, not even the end: asked before a lane is used again."""
         cdef char byte
         if c_recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1:
             return c_errno == EAGAIN or c_errno == EWOULDBLOCK

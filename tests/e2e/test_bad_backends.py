@@ -149,6 +149,20 @@ async def test_a_backend_that_never_answers(backends: Backends, balance: Balance
     assert {item["state"] for item in (await balancer.backends()).values()} == {"up"}
 
 
+async def test_a_backend_that_never_says_continue(backends: Backends, balance: Balance) -> None:
+    """A client that waits for its 100 is not to blame: it is the backend's time that runs."""
+
+    async def never(lane: Lane) -> None:
+        await lane.until_closed()
+
+    [backend] = await backends(never)
+    balancer = await balance(backend, pool={"response_timeout": "300ms"})
+    async with await balancer.connect() as client:
+        await client.send(request("/waits", "POST", "Content-Length: 4", "Expect: 100-continue"))
+        assert (await client.response()).status == 504
+    await balancer.accessed(target="/waits", reason="response_timeout", status=504)
+
+
 async def test_a_backend_that_stops_in_the_body(backends: Backends, balance: Balance) -> None:
     balancer = await balance(
         *await backends(says(OK + b"Content-Length: 10\r\n\r\n12345")), pool={"response_timeout": "300ms"}

@@ -14,7 +14,8 @@ import pytest
 import trustme
 
 from lbproxy import reasons
-from lbproxy.net.listener import ACCEPT_AT_ONCE, _names
+from lbproxy.balance.backend import Backend
+from lbproxy.net.listener import ACCEPT_AT_ONCE, _names, _origins
 from lbproxy.net.stream import Poller
 from lbproxy.net.tls import ServerTls
 from tests.net.dialogue import HEADER_TIMEOUT, answer, request
@@ -311,6 +312,13 @@ async def test_stop_ends_everybody(house: Build) -> None:
 
 
 # --- what its clients ask
+
+
+def test_the_schemes_own_port_may_be_written_or_not() -> None:
+    for origin in (Backend("a", "http://10.0.0.1"), Backend("a", "http://10.0.0.1:80")):
+        assert _origins(origin) == {b"http://10.0.0.1", b"http://10.0.0.1:80"}
+    assert _origins(Backend("a", "https://A.test:443")) == {b"https://a.test", b"https://a.test:443"}
+    assert _origins(Backend("a", "http://10.0.0.1:4000")) == {b"http://10.0.0.1:4000"}
 
 
 @pytest.mark.parametrize(
