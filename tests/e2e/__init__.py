@@ -11,5 +11,5 @@ They know the configuration contract and the command line, and nothing of the co
     progress.py       waiting for a condition
     tls.py            certificates and contexts
 
-LBPROXY_FULL=1 runs the long forms: a gigabyte to a slow reader, a minute of load.
+LBPROXY_FULL=1 runs the long form: a gigabyte to a slow reader.
 """

@@ -6,7 +6,6 @@ A second connector has a replay cache of its own and would accept the ticket: th
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -22,7 +21,7 @@ from .place import Place
 from .reaper import Reaper
 from .sample import arrivals
 
-KILLS = 50 if os.environ.get("LBPROXY_FULL") else 12
+KILLS = 50
 CLIENTS = 24
 WORK = "100"
 """Milliseconds that a connector works on a request: when it dies it has several in hand."""
