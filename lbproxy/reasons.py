@@ -71,7 +71,7 @@ _CLIENT, _BACKEND, _LBPROXY = Fault.CLIENT, Fault.BACKEND, Fault.LBPROXY
 
 # --- a request ended well
 DONE = _row("done", "answered completely")
-TUNNEL_DONE = _row("tunnel_done", "the upgraded connection was closed")
+TUNNEL_DONE = _row("tunnel_done", "the connection that was passed through, or upgraded, was closed by both ends")
 
 # --- a request head that was refused (RFC 9112; each names the rule that it broke)
 NOT_HTTP = _row("not_http", "the first bytes are not an HTTP request", _CLIENT, 400)
@@ -95,7 +95,12 @@ BAD_TRANSFER_ENCODING = _row("bad_transfer_encoding", "Transfer-Encoding is not 
 BAD_EXPECT = _row("bad_expect", "Expect is not 100-continue", _CLIENT, 417)
 BAD_CHUNK = _row("bad_chunk", "malformed chunk in the request body", _CLIENT, 400)
 BAD_TRAILER = _row("bad_trailer", "malformed or oversized trailer section in the request", _CLIENT, 400)
-MISDIRECTED = _row("misdirected", "the Host is not one that this listener serves", _CLIENT, 421)
+MISDIRECTED = _row(
+    "misdirected",
+    "the Host is not one that this listener serves, or not the server name of the TLS connection",
+    _CLIENT,
+    421,
+)
 DENIED_PATH = _row("denied_path", "the path is listed in deny_paths", _CLIENT, 404)
 
 # --- the client's side of a request or connection
@@ -107,14 +112,35 @@ CLIENT_CLOSED = _row("client_closed", "the client closed an idle connection")
 IDLE_TIMEOUT = _row("idle_timeout", "the client connection was idle for idle_timeout")
 TLS_FAILED = _row("tls_failed", "the TLS handshake with the client failed", _CLIENT)
 TLS_TIMEOUT = _row("tls_timeout", "the TLS handshake with the client took longer than header_timeout", _CLIENT)
+CLIENT_CERT_REFUSED = _row(
+    "client_cert_refused", "the client's certificate, or the lack of one, is not accepted", _CLIENT
+)
+CLIENT_CERT_REVOKED = _row("client_cert_revoked", "the certificate of a connected client was revoked", _CLIENT)
+CLIENT_CERT_EXPIRED = _row("client_cert_expired", "the certificate of a connected client expired", _CLIENT)
+CRL_EXPIRED = _row(
+    "crl_expired", "the revocation list for the client's certificate expired: none is believed", _LBPROXY
+)
 NOT_ALLOWED = _row("not_allowed", "the client's address is not in allow", _CLIENT)
-TOO_MANY_CONNECTIONS = _row("too_many_connections", "max_connections are open", _LBPROXY)
+TOO_MANY_CONNECTIONS = _row("too_many_connections", "max_connections are open", _LBPROXY, 503)
+TOO_MANY_FROM_ADDRESS = _row(
+    "too_many_from_address", "max_connections_per_address are open from the client's address", _CLIENT, 503
+)
+PROXY_HEADER_MALFORMED = _row(
+    "proxy_header_malformed", "no PROXY header, or a malformed one, where one is due", _CLIENT
+)
+PROXY_HEADER_TIMEOUT = _row("proxy_header_timeout", "the PROXY header did not arrive within header_timeout", _CLIENT)
+NOT_TLS = _row("not_tls", "the first bytes are not a TLS ClientHello", _CLIENT)
+HELLO_MALFORMED = _row("hello_malformed", "the TLS ClientHello is malformed or too large", _CLIENT)
+HELLO_TIMEOUT = _row("hello_timeout", "the TLS ClientHello did not arrive within header_timeout", _CLIENT)
+SNI_MISSING = _row("sni_missing", "the TLS ClientHello names no server", _CLIENT)
+SNI_UNKNOWN = _row("sni_unknown", "the TLS ClientHello names a server that the listener does not know", _CLIENT)
 
 # --- lbproxy itself
 NO_BACKEND = _row("no_backend", "every backend is out of rotation", _BACKEND, 503)
 DRAINED = _row("drained", "lbproxy is stopping; the connection was idle or its request was answered")
 SHUTDOWN = _row("shutdown", "lbproxy stopped before the answer was complete", _LBPROXY, 503)
 LOCAL_RESOURCES = _row("local_resources", "no descriptor, port or memory for a lane", _LBPROXY, 503)
+MINT_FAILED = _row("mint_failed", "no certificate could be minted for the user", _LBPROXY, 503)
 INTERNAL = _row("internal", "a fault in lbproxy; the log has the traceback", _LBPROXY, 500)
 
 # --- the backend, before any byte was sent: another backend is tried whatever the request is
@@ -134,7 +160,7 @@ RESPONSE_CUT_HEAD = _row(
     "response_cut_head", "the lane was closed inside the response head", _BACKEND, 502, Counts.EJECT, True
 )
 RESPONSE_CUT_BODY = _row("response_cut_body", "the lane was closed inside the response body", _BACKEND, 0, Counts.EJECT)
-TUNNEL_CUT = _row("tunnel_cut", "the backend broke an upgraded connection off", _BACKEND, 0, Counts.SUSPECT)
+TUNNEL_CUT = _row("tunnel_cut", "the backend broke a passed or upgraded connection off", _BACKEND, 0, Counts.SUSPECT)
 RESPONSE_TIMEOUT = _row("response_timeout", "no response within response_timeout", _BACKEND, 504, Counts.SUSPECT)
 RESPONSE_STALLED = _row(
     "response_stalled", "the response body stood still for response_timeout", _BACKEND, 0, Counts.SUSPECT
