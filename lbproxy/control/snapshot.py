@@ -1,4 +1,4 @@
-"""The one view of a running balancer: what `/status`, `/metrics`, `/readyz` and `lbproxy status` read.
+"""The one view of a running balancer: what `/status`, `/metrics`, `/readyz` and the commands read.
 
 A snapshot is made of what JSON can hold, so it crosses a socket as it is. Counters count since the start of the
 balancer and never go down. `reason` and the keys of `refused` and `ends` are labels of `lbproxy.reasons.TABLE`.
@@ -65,6 +65,13 @@ class BackendView(TypedDict):
     extended_protection: ProtectionView | None  # None: not an https backend behind a listener with TLS
 
 
+class BackendInPool(TypedDict):
+    """One backend and the name of its pool: the answer to what is asked about, or done to, that backend."""
+
+    pool: str
+    backend: BackendView
+
+
 class PoolView(TypedDict):
     """One pool: how it is checked, what it does when every backend is down, and its backends.
 
@@ -115,6 +122,7 @@ class Snapshot(TypedDict):
     server_url: str
     state: Literal["starting", "serving", "draining"]
     uptime_seconds: float
+    drain_timeout_seconds: float
     listeners: list[ListenerView]
     pools: list[PoolView]
     ends: dict[str, int]

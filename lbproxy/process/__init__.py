@@ -5,5 +5,6 @@ sockets      the listening sockets
 worker       the data path: listeners, pools and lanes, ticking on one loop
 generation   the control plane around it: probes, admin interface, logs, signals
 link         what the two tell each other
+operations   what an operator may have done to a backend
 view         the one snapshot that status and metrics read
 """

@@ -22,6 +22,7 @@ from lbproxy.config import Config, load
 from lbproxy.control import log as operational_log
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
+from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
@@ -31,6 +32,7 @@ from lbproxy.control.probes.http import open_session
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import ConfigError
 from lbproxy.process.link import Link
+from lbproxy.process.operations import Operations
 from lbproxy.process.preflight import inspect
 from lbproxy.process.protection import Finding, Key, keep_judging
 from lbproxy.process.sockets import listen_all
@@ -113,7 +115,7 @@ class Generation:
             uptime = time.monotonic() - self._started
             return snapshot(config, worker, links, access_log, self._state, uptime)
 
-        admin = AdminServer(admin_socket, read_routes(view))
+        admin = AdminServer(admin_socket, [*read_routes(view), *order_routes(Operations(links))])
         stack.push_async_callback(admin.stop)
         await admin.start()
         await self._first_round(links)

@@ -12,7 +12,15 @@ from lbproxy import __version__
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendView, Durations, ListenerView, PoolView, ProtectionView, Snapshot
+from lbproxy.control.snapshot import (
+    BackendInPool,
+    BackendView,
+    Durations,
+    ListenerView,
+    PoolView,
+    ProtectionView,
+    Snapshot,
+)
 from lbproxy.net.listener import Listener
 from lbproxy.process.link import Link
 from lbproxy.process.worker import Worker
@@ -38,12 +46,18 @@ def snapshot(
         "server_url": config.server_url,
         "state": state,
         "uptime_seconds": uptime,
+        "drain_timeout_seconds": config.drain_timeout,
         "listeners": [_listener(config, listener) for listener in worker.listeners.values()],
         "pools": [_pool(link) for link in links.values()],
         "ends": dict(ends),
         "request_seconds": _durations(worker.listeners.values()),
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
     }
+
+
+def in_pool(link: Link, backend: Backend) -> BackendInPool:
+    """One backend of the link's pool, now."""
+    return {"pool": link.pool.name, "backend": _backend(backend, link, time.monotonic())}
 
 
 def _listener(config: Config, listener: Listener) -> ListenerView:

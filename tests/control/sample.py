@@ -97,6 +97,7 @@ def snapshot() -> Snapshot:
         "server_url": "https://login.corp.example",
         "state": "serving",
         "uptime_seconds": 7500.5,
+        "drain_timeout_seconds": 30.0,
         "listeners": [
             {
                 "name": "login",

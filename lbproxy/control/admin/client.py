@@ -1,4 +1,7 @@
-"""The commands' end of the admin interface. Imports the standard library only, so that commands start fast."""
+"""The commands' end of the admin interface. Imports the standard library only, so that commands start fast.
+
+Every function raises AdminError when the balancer cannot be reached, or refuses.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,54 @@ import http.client
 import json
 import socket
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+from urllib.parse import quote
 
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.snapshot import Snapshot
+from lbproxy.control.snapshot import BackendInPool, Snapshot
 from lbproxy.errors import AdminError
 
 _TIMEOUT = 5.0  # seconds without a byte
 
 
 def fetch_status(bind: Bind) -> Snapshot:
-    """The snapshot of the balancer whose admin interface is at `bind`. Raises AdminError."""
+    """The snapshot of the balancer whose admin interface is at `bind`."""
+    return cast(Snapshot, _ask(bind, "GET", "/status"))
+
+
+def fetch_backend(bind: Bind, name: str) -> BackendInPool:
+    """The backend NAME or POOL/NAME as it is now."""
+    return cast(BackendInPool, _ask(bind, "GET", _path(name)))
+
+
+def drain(bind: Bind, name: str, force: bool = False) -> BackendInPool:
+    """No new work for the backend; `force`: even if it is the last one in rotation. Returns how it is then."""
+    return cast(BackendInPool, _ask(bind, "POST", f"{_path(name)}/drain{'?force=true' if force else ''}"))
+
+
+def make_ready(bind: Bind, name: str) -> BackendInPool:
+    """End a drain. Returns how the backend is then."""
+    return cast(BackendInPool, _ask(bind, "POST", f"{_path(name)}/ready"))
+
+
+def _path(name: str) -> str:
+    return f"/backends/{quote(name)}"
+
+
+def _ask(bind: Bind, method: str, path: str) -> Any:
+    """The JSON of the answer."""
     try:
-        return cast(Snapshot, json.loads(_get(bind, "/status")))
+        return json.loads(_exchange(bind, method, path))
     except ValueError:
         raise AdminError(f"what answers on {_text(bind)} is not lbproxy") from None
 
 
-def _get(bind: Bind, path: str) -> bytes:
+def _exchange(bind: Bind, method: str, path: str) -> bytes:
     connection = (
         _UnixConnection(bind) if isinstance(bind, Path) else http.client.HTTPConnection(*bind, timeout=_TIMEOUT)
     )
     try:
-        connection.request("GET", path)
+        connection.request(method, path)
         response = connection.getresponse()
         body = response.read()
     except (FileNotFoundError, ConnectionRefusedError):
@@ -39,6 +67,8 @@ def _get(bind: Bind, path: str) -> bytes:
         raise AdminError(f"lbproxy does not answer on {_text(bind)}: {error}") from error
     finally:
         connection.close()
+    if response.status == http.client.CONFLICT:
+        raise AdminError(body.decode("utf-8", "replace").strip())
     if response.status != http.client.OK:
         raise AdminError(f"{_text(bind)} refused: {body.decode('utf-8', 'replace').strip()}")
     return body

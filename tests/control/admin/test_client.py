@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.admin.client import drain, fetch_backend, fetch_status, make_ready
+from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import Bind, listen
 from lbproxy.errors import AdminError
+from tests.control.admin.pool import BareBackends
 from tests.control.sample import snapshot
 
 
@@ -43,6 +45,35 @@ async def test_asks_over_a_unix_socket(tmp_path: Path, servers: list[AdminServer
 async def test_asks_over_tcp(host: str, servers: list[AdminServer]) -> None:
     bind = await serve((host, 0), read_routes(snapshot), servers)
     assert (await asyncio.to_thread(fetch_status, bind))["pid"] == snapshot()["pid"]
+
+
+async def test_gives_orders(tmp_path: Path, servers: list[AdminServer]) -> None:
+    backends = BareBackends("c1", "c2")
+    bind = await serve(tmp_path / "admin.sock", order_routes(backends), servers)
+    assert (await asyncio.to_thread(drain, bind, "connectors/c1"))["backend"]["draining"]
+    assert (await asyncio.to_thread(fetch_backend, bind, "c1"))["backend"]["draining"]
+    assert not (await asyncio.to_thread(make_ready, bind, "c1"))["backend"]["draining"]
+    await asyncio.to_thread(drain, bind, "c2", force=True)
+    assert backends.orders == ["drain c1", "ready c1", "force c2"]
+
+
+@pytest.mark.parametrize("name", ["c9", "c 1", "c1?x", "c1#x", "c1\r\nX: y", "\u00fc"])
+async def test_a_refused_order_is_told_in_its_own_words(tmp_path: Path, servers: list[AdminServer], name: str) -> None:
+    """Whatever the name is, it is that of a backend and no other part of the request."""
+    bind = await serve(tmp_path / "admin.sock", order_routes(BareBackends("c1")), servers)
+    for order in (fetch_backend, drain, make_ready):
+        with pytest.raises(AdminError) as refused:
+            await asyncio.to_thread(order, bind, name)
+        assert str(refused.value) == f"no backend is called {name}"
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "..", "../../status"])
+async def test_what_cannot_be_a_name_reaches_nothing(tmp_path: Path, servers: list[AdminServer], name: str) -> None:
+    backends = BareBackends("c1")
+    bind = await serve(tmp_path / "admin.sock", [*order_routes(backends), *read_routes(snapshot)], servers)
+    with pytest.raises(AdminError):
+        await asyncio.to_thread(drain, bind, name)
+    assert backends.orders == []
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""What can be done to a backend over the admin interface, and how it is after that.
+
+    GET  /backends/NAME          how it is
+    POST /backends/NAME/drain    no new work for it; ?force=true even if it is the last one in rotation
+    POST /backends/NAME/ready    in rotation again, if it is healthy
+
+NAME is a backend's, or POOL/NAME where two pools have one of that name. Each is answered with a `BackendInPool` as
+JSON, or with 409 and one sentence that says why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from lbproxy.control.snapshot import BackendInPool
+from lbproxy.errors import AdminError
+
+
+class Operations(Protocol):
+    """Whoever can do it. Each takes NAME or POOL/NAME, returns the backend as it is now, and raises AdminError."""
+
+    def show(self, name: str) -> BackendInPool:
+        """Change nothing."""
+        ...
+
+    def drain(self, name: str, force: bool) -> BackendInPool:
+        """Give it no new work; what it has may finish. Refused without `force` if no other one is in rotation."""
+        ...
+
+    def ready(self, name: str) -> BackendInPool:
+        """End a drain."""
+        ...
+
+
+def order_routes(operations: Operations) -> list[web.RouteDef]:
+    """The routes above; `operations` is called on the event loop."""
+
+    async def show(request: web.Request) -> web.Response:
+        return _answer(lambda: operations.show(request.match_info["name"]))
+
+    async def drain(request: web.Request) -> web.Response:
+        force = request.query.get("force") == "true"
+        return _answer(lambda: operations.drain(request.match_info["name"], force))
+
+    async def ready(request: web.Request) -> web.Response:
+        return _answer(lambda: operations.ready(request.match_info["name"]))
+
+    backend = "/backends/{name:[^/]+(/[^/]+)?}"
+    return [
+        web.post(f"{backend}/drain", drain),
+        web.post(f"{backend}/ready", ready),
+        web.get(backend, show),
+    ]
+
+
+def _answer(operation: Callable[[], BackendInPool]) -> web.Response:
+    try:
+        return web.json_response(operation())
+    except AdminError as error:
+        return web.Response(status=409, text=f"{error}\n")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lbproxy.config import load
+from lbproxy.control.probes.http import open_session
+from lbproxy.errors import AdminError
+from lbproxy.process.link import Link
+from lbproxy.process.operations import Operations
+from lbproxy.process.sockets import listen_all
+from lbproxy.process.worker import Worker
+
+FILE = """
+server_url = "http://login.corp.example"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "linux"
+[pool.linux]
+backends = [{ name = "c1", url = "http://127.0.0.1:9" }, { name = "c2", url = "http://127.0.0.2:9" }]
+check = { kind = "none" }
+[pool.windows]
+backends = [{ name = "c1", url = "http://127.0.0.3:9" }, { name = "w2", url = "http://127.0.0.4:9" }]
+check = { kind = "none" }
+"""
+
+
+@pytest.fixture
+async def links(tmp_path: Path) -> AsyncIterator[dict[str, Link]]:
+    """Two pools whose backends are all in rotation; each has a c1."""
+    (tmp_path / "lbproxy.toml").write_text(FILE)
+    config = load(tmp_path / "lbproxy.toml", {})
+    sockets = listen_all(config)
+    worker = Worker(config, sockets, lambda record: None, False)
+    async with open_session() as session:
+        links = {name: Link(pool, config.pools[name], "login", session) for name, pool in worker.pools.items()}
+        for link in links.values():
+            await link.prober.first_round.wait()
+        yield links
+        for link in links.values():
+            await link.prober.stop()
+    worker.stop()
+    for sock in sockets.values():
+        sock.close()
+
+
+def in_rotation(links: dict[str, Link], pool: str) -> set[str]:
+    return {backend.name for backend in links[pool].pool.rotation.members}
+
+
+async def test_shows_a_backend_with_its_pool(links: dict[str, Link]) -> None:
+    answer = Operations(links).show("c2")
+    assert (answer["pool"], answer["backend"]["name"], answer["backend"]["state"]) == ("linux", "c2", "up")
+
+
+async def test_a_drained_backend_is_out_of_rotation_until_it_is_ready(links: dict[str, Link]) -> None:
+    operations = Operations(links)
+    drained = operations.drain("c2", force=False)["backend"]
+    assert (drained["draining"], drained["in_rotation"], drained["state"]) == (True, False, "up")
+    assert in_rotation(links, "linux") == {"c1"}
+    ready = operations.ready("c2")["backend"]
+    assert (ready["draining"], ready["in_rotation"]) == (False, True)
+    assert in_rotation(links, "linux") == {"c1", "c2"}
+
+
+async def test_orders_are_logged_once(links: dict[str, Link], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    operations = Operations(links)
+    for _ in range(2):
+        operations.drain("c2", force=False)
+    for _ in range(2):
+        operations.ready("c2")
+    assert [record.message for record in caplog.records] == ["backend_drained", "backend_ready"]
+    assert vars(caplog.records[0])["fields"] == {"pool": "linux", "backend": "c2", "active": 0}
+
+
+async def test_the_last_one_in_rotation_must_be_forced(links: dict[str, Link]) -> None:
+    operations = Operations(links)
+    operations.drain("c2", force=False)
+    with pytest.raises(AdminError, match="c1 is the only backend of pool linux in rotation"):
+        operations.drain("linux/c1", force=False)
+    assert in_rotation(links, "linux") == {"c1"}
+    operations.drain("c2", force=False)  # it is out already: nothing is lost
+    operations.drain("linux/c1", force=True)
+    assert in_rotation(links, "linux") == set()
+
+
+async def test_a_name_in_two_pools_needs_its_pool(links: dict[str, Link]) -> None:
+    operations = Operations(links)
+    with pytest.raises(AdminError, match="more than one pool has a backend c1: write linux/c1 or windows/c1"):
+        operations.drain("c1", force=False)
+    assert operations.drain("windows/c1", force=False)["pool"] == "windows"
+    assert in_rotation(links, "linux") == {"c1", "c2"}
+    assert in_rotation(links, "windows") == {"w2"}
+
+
+@pytest.mark.parametrize("name", ["c9", "linux/w2", "mac/c1", "/c2/x", ""])
+async def test_a_name_that_nobody_has(links: dict[str, Link], name: str) -> None:
+    with pytest.raises(AdminError, match=f"no backend is called {name}; lbproxy status shows"):
+        Operations(links).ready(name)
+
+
+async def test_says_which_pools_it_is_for(links: dict[str, Link]) -> None:
+    assert repr(Operations(links)) == "<operations on linux windows>"
