@@ -57,7 +57,10 @@ cdef class Exchange(Handler):
         readonly Phase phase
         Body request_body
         Body response_body
+        Forwarding _forwarding
         bytes _address
+        str _server_name            # of the TLS connection; None: the client named none, or it is plain
+        bytes _directed             # the Host that was looked at last, and found good
         bytes _head                 # the request head as the backend gets it; kept until the answer begins
         size_t _scanned
         int _informational
@@ -88,6 +91,7 @@ cdef class Exchange(Handler):
         int _from_client(self) except -1
         int _begin_kept(self) except -1
         int _begin(self, const char *data, size_t size, bint kept) except -1
+        bint _is_directed(self)
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
         Py_ssize_t _forward(self, const char *data, size_t size) except -2
         int _upload_kept(self) except -1

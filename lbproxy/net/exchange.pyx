@@ -17,6 +17,7 @@ Bytes move here. What is decided is asked of the policy, a plain-Python object (
 import logging
 
 from lbproxy import reasons
+from lbproxy.wire.hosts import without_port
 
 from libc.stdint cimport uint64_t
 
@@ -147,6 +148,7 @@ cdef class Exchange(Handler):
         self.poller = client.poller
         self.client = client
         self.policy = policy
+        self._forwarding = site.forwarding
         self._address = address
         self._trusted = trusted
         self.request_body = Body()
@@ -154,6 +156,12 @@ cdef class Exchange(Handler):
 
     def __repr__(self):
         return f"<Exchange {_PHASES[self.phase]} {self.method!r} {self.status} {self.client!r}>"
+
+    def identify(self, str server_name, bytes identity not None):
+        """After the TLS handshake: the name that the client asked for, and the header lines that say who it is."""
+        self._server_name = server_name
+        if identity:
+            self._forwarding = self.site.forwarding.identified(identity)
 
     def serve(self):
         """Begin with the first request."""
@@ -315,6 +323,17 @@ cdef class Exchange(Handler):
         self.started = monotonic()
         self.closes = True
 
+    cdef bint _is_directed(self):
+        """Whether the Host is served here and, on TLS, the name that the connection was made for (RFC 9110 section 7.4)."""
+        if self.host == self._directed:
+            return True
+        if not self.site.serves_host(self.host):
+            return False
+        if self._server_name is not None and without_port(self.host) != self._server_name:
+            return False
+        self._directed = self.host
+        return True
+
     cdef int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1:
         """A whole, valid head: take from it what is needed later, drop it from the input, and ask for a lane."""
         cdef Site site = self.site
@@ -328,7 +347,7 @@ cdef class Exchange(Handler):
         if site.logs:
             self.target = to_bytes(request.target)
             self.user_agent = to_bytes(request.user_agent)
-        if self.host and not site.serves_host(self.host):
+        if self.host and not self._is_directed():
             refused = reasons.MISDIRECTED
         elif site.denies_path():
             refused = reasons.DENIED_PATH
@@ -342,8 +361,8 @@ cdef class Exchange(Handler):
         self.head_size = self.bytes_in = head
         site.requests += 1
         if refused is None:
-            out = self.poller.out(request.bound(site.forwarding, self._address))
-            self._head = out[:request.write(out, site.forwarding, self._address, self._trusted)]
+            out = self.poller.out(request.bound(self._forwarding, self._address))
+            self._head = out[:request.write(out, self._forwarding, self._address, self._trusted)]
         if kept:
             self.client.consume(head)
         elif <size_t>head < size:

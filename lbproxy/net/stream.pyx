@@ -416,6 +416,24 @@ cdef class Stream:
         cdef Py_ssize_t got = self.receive()
         return got > 0 or got == RECEIVED_NOTHING
 
+    def peek(self):
+        """What waits on a plain stream, at most 4 KB, left there: bytes, b"" at the end, None: nothing; raises OSError."""
+        cdef char data[4096]
+        cdef Py_ssize_t got = c_recv(self.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)
+        if got >= 0:
+            return data[:got]
+        if c_errno == EAGAIN or c_errno == EWOULDBLOCK or c_errno == EINTR:
+            return None
+        raise OSError(c_errno, os.strerror(c_errno))
+
+    def skip(self, size_t size):
+        """Drop that many bytes that `peek` has shown."""
+        cdef char data[4096]
+        cdef Py_ssize_t got = 1
+        while size and got > 0:          # a reset drops what was there: the next one to use the descriptor sees it
+            got = c_recv(self.fd, data, min(size, sizeof(data)), MSG_DONTWAIT)
+            size -= max(got, 0)
+
     def is_quiet(self):
         """Whether nothing waits to be received, not even the end: asked before a lane is used again."""
         cdef char byte
@@ -600,6 +618,16 @@ cdef class Stream:
             self.tls.close()
         else:
             c_close(self.fd)
+
+    def release(self):
+        """Give the descriptor of a plain stream back, still connected: this stream is closed."""
+        cdef int fd = self.fd
+        self.reading = self._writing = False
+        self._watch()
+        self.closed = self._lost = True
+        self.poller._forget(self)
+        self.handler = _NOBODY
+        return fd
 
     def abort(self):
         """Close with a reset, so that the peer cannot take what it got for complete."""

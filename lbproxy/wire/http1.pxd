@@ -90,6 +90,7 @@ cdef class Forwarding:
         readonly bytes proto
         readonly bytes port
         readonly bytes default_host
+        readonly bytes identity
 
 
 cdef class Head:

@@ -44,7 +44,9 @@ class Forwarding:
     proto: bytes
     port: bytes
     default_host: bytes
-    def __init__(self, proto: bytes, port: bytes, default_host: bytes) -> None: ...
+    identity: bytes
+    def __init__(self, proto: bytes, port: bytes, default_host: bytes, identity: bytes = ...) -> None: ...
+    def identified(self, identity: bytes) -> Forwarding: ...
 
 class Head:
     framing: Framing

@@ -456,11 +456,19 @@ cdef bint _is_host(Slice text) noexcept:
 
 cdef class Forwarding:
 
-    def __cinit__(self, bytes proto not None, bytes port not None, bytes default_host not None):
-        """proto and port as users see them; default_host for HTTP/1.0 requests that name none."""
+    def __cinit__(self, bytes proto not None, bytes port not None, bytes default_host not None, bytes identity not None=b""):
+        """proto and port as users see them; default_host for HTTP/1.0 requests that name none.
+
+        identity: whole header lines that say who the client is, for the requests of one client connection.
+        """
         self.proto = proto
         self.port = port
         self.default_host = default_host
+        self.identity = identity
+
+    def identified(self, bytes identity not None):
+        """The same for a client of whom these header lines tell."""
+        return Forwarding(self.proto, self.port, self.default_host, identity)
 
 
 cdef enum:                   # a bit for each Field whose lines are passed on in their place; others are written anew
@@ -590,7 +598,7 @@ cdef class RequestHead(Head):
         A line that is passed on may grow by the space after its colon; whatever else is written is counted here.
         """
         return (self.size + self.count + self.host.size + len(client) + len(forwarding.proto)
-                + len(forwarding.port) + 2 * len(forwarding.default_host) + 256)
+                + len(forwarding.port) + 2 * len(forwarding.default_host) + len(forwarding.identity) + 256)
 
     cdef size_t write(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept:
         """The head for the backend, always HTTP/1.1; its size. `client` is the peer's address."""
@@ -614,6 +622,7 @@ cdef class RequestHead(Head):
         if self.flags.expects:
             at = _put_text(at, b"Expect: 100-continue\r\n")
         at = self._write_forwarded(at, forwarding, client, trusted)
+        at = _put(at, _slice(forwarding.identity))
         return _put_text(at, b"\r\n") - out
 
     cdef char *_write_forwarded(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept:
