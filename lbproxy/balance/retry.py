@@ -1,4 +1,4 @@
-"""Whether a request may be sent a second time, to another backend, after it failed on one."""
+"""Whether a request may be sent a second time, to another backend, after it failed on one; and how many may be."""
 
 from __future__ import annotations
 
@@ -6,14 +6,65 @@ _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 # Safe by RFC 9110 section 9.2.1. PUT and DELETE are idempotent by 9.2.2, but only as far as the application keeps
 # to it, and what stands behind lbproxy logs people in: nothing that may count twice is repeated. TRACE is not served.
 
+WINDOW = 10
+"""Seconds that a budget looks back, in buckets of one second."""
 
-def replayable(method: str | bytes, has_body: bool, has_connection_token: bool) -> bool:
+
+def replayable(method: str | bytes, *, body_kept: bool, has_idempotency_key: bool, has_connection_token: bool) -> bool:
     """True if a request that was (partly) sent may be sent again; one of which no byte was sent may always.
 
-    `has_body` is False only if there is nothing to send again: a body is streamed, so it is gone.
+    `body_kept`: there is no body, or all of it is still buffered. `has_idempotency_key`: it has an `Idempotency-Key`,
+    by which the application knows the second one for the same (draft-ietf-httpapi-idempotency-key-header).
     `has_connection_token` (`Credential.is_connection_token`): a Negotiate or NTLM token is presented at most once,
     because another instance, with a replay cache of its own, would accept it and run the request twice (rule 6 of
     docs/lanes.md).
     """
+    if not body_kept or has_connection_token:
+        return False
     name = method.decode("latin-1") if isinstance(method, bytes) else method
-    return name in _METHODS and not has_body and not has_connection_token
+    return has_idempotency_key or name in _METHODS
+
+
+class RetryBudget:
+    """How many requests may be sent a second time: a part of those of the last 10 s, so that a failure costs no storm.
+
+    When backends fail because there is too much to do, retries add to it, and each failure brings the next. `ratio` of
+    the requests may be retries; `floor` is how many there may be in 10 s whatever the traffic, or the one request of a
+    quiet minute could never be. What is no repetition needs no budget: a request of which no byte was sent yet.
+
+    Nothing is called for a request: `tick` is told a running total ten times a second.
+    """
+
+    __slots__ = ("_bucket", "_counted", "_requests", "_retries", "floor", "ratio")
+
+    def __init__(self, ratio: float = 0.2, floor: int = 3) -> None:
+        self.ratio = ratio
+        self.floor = floor
+        self._requests = [0] * WINDOW  # by the second, modulo WINDOW
+        self._retries = [0] * WINDOW
+        self._bucket = 0  # the second that is being counted
+        self._counted = 0  # the total that was told last
+
+    def __repr__(self) -> str:
+        return f"<retry budget {sum(self._retries)} of {self.limit} used>"
+
+    @property
+    def limit(self) -> int:
+        """Retries that the last 10 s allow."""
+        return max(self.floor, int(self.ratio * sum(self._requests)))
+
+    def tick(self, now: float, total: int) -> None:
+        """At `now` (monotonic seconds) there have been `total` requests since the budget was made."""
+        second = int(now)
+        for passed in range(max(self._bucket + 1, second - WINDOW + 1), second + 1):
+            self._requests[passed % WINDOW] = self._retries[passed % WINDOW] = 0
+        self._bucket = max(self._bucket, second)
+        self._requests[self._bucket % WINDOW] += total - self._counted
+        self._counted = total
+
+    def allow(self) -> bool:
+        """Whether one more request may be sent again; if so, it is counted."""
+        if sum(self._retries) >= self.limit:
+            return False
+        self._retries[self._bucket % WINDOW] += 1
+        return True

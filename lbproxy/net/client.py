@@ -247,7 +247,12 @@ class ClientConnection(Handler):
 
     def _replayable(self) -> bool:
         exchange = self.exchange
-        return replayable(exchange.method, exchange.has_body, self._credential.is_connection_token)
+        return replayable(
+            exchange.method,
+            body_kept=not exchange.has_body,
+            has_idempotency_key=False,
+            has_connection_token=self._credential.is_connection_token,
+        )
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
         """The exchange is over: its lane rests or closes, and everybody who counts is told."""
