@@ -13,6 +13,8 @@ COMMANDS = {
     "run": "Serve until TERM, which lets requests finish first.",
     "check": "Validate a configuration and open every file it names.",
     "status": "Show what the running balancer sees.",
+    "drain": "Take a backend out of rotation.",
+    "ready": "Bring a drained backend back.",
     "demo": "Try it all on this machine, with sample connectors.",
 }
 """Name -> the line in `lbproxy --help`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,27 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from lbproxy.cli import config_option
-from lbproxy.config import Address, load
-from lbproxy.config.addresses import address
+from lbproxy.cli.console import output, plain
+from lbproxy.cli.options import admin_bind, admin_option
+from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
 from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, ProbeView, Snapshot
 
 _EVERY = 1.0  # seconds between two looks of --watch
-_WIDTH = 160  # columns where there is no terminal to ask
 _COLOURS = {"up": "green", "down": "red", "new": "yellow"}
-
-
-def _admin_address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
-    try:
-        return None if value is None else address(value, Path.cwd())
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 @click.command("status")
 @config_option
-@click.option("--admin", callback=_admin_address, metavar="ADDRESS", help="Ask there instead of at admin.bind of FILE.")
+@admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 @click.option("--watch", is_flag=True, help="Look again every second, until interrupted.")
 def command(path: Path, admin: Address | None, as_json: bool, watch: bool) -> None:
@@ -45,11 +37,11 @@ def command(path: Path, admin: Address | None, as_json: bool, watch: bool) -> No
     """
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together")
-    bind = _bind(admin or load(path).admin.bind)
+    bind = admin_bind(path, admin)
     if as_json:
         click.echo(json.dumps(fetch_status(bind), indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = output()
     if watch:
         keep_showing(bind, console)
     else:
@@ -73,7 +65,7 @@ def page(snapshot: Snapshot) -> Group:
         f"{snapshot['server_url']}: {snapshot['state']}, lbproxy {snapshot['version']}, pid {snapshot['pid']},"
         f" up {duration(snapshot['uptime_seconds'])}"
     )
-    parts: list[RenderableType] = [_text(title), "", _listeners(snapshot["listeners"])]
+    parts: list[RenderableType] = [plain(title), "", _listeners(snapshot["listeners"])]
     for pool in snapshot["pools"]:
         parts += ["", _backends(pool), *_complaints(pool)]
     return Group(*parts)
@@ -91,13 +83,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400}d {whole // 3600 % 24}h"
 
 
-def _bind(where: Address) -> Bind:
-    return where.path or (where.host, where.port)
-
-
 def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
     """An empty table. In a narrow terminal texts are folded; numbers, in the columns after them, never are."""
-    table = Table(title=_text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(title=plain(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
     for heading in texts:
         table.add_column(heading, overflow="fold")
     for heading in numbers:
@@ -109,11 +97,11 @@ def _listeners(listeners: list[ListenerView]) -> Table:
     table = _table("listeners", ("name", "bind", "mode", "tls", "pool"), ("open", "accepted", "requests", "refused"))
     for listener in listeners:
         table.add_row(
-            _text(listener["name"]),
-            _text(listener["bind"]),
+            plain(listener["name"]),
+            plain(listener["bind"]),
             listener["mode"],
             "yes" if listener["tls"] else "no",
-            _text(listener["pool"]),
+            plain(listener["pool"]),
             str(listener["connections"]),
             str(listener["accepted"]),
             str(listener["requests"]),
@@ -131,8 +119,8 @@ def _backends(pool: PoolView) -> Table:
     total = sum(backend["requests"] for backend in pool["backends"])
     for backend in pool["backends"]:
         table.add_row(
-            _text(backend["name"]),
-            _text(backend["url"]),
+            plain(backend["name"]),
+            plain(backend["url"]),
             _probe(backend["probe"], backend["binds"]),
             _state(backend),
             duration(backend["since_seconds"]),
@@ -150,14 +138,14 @@ def _complaints(pool: PoolView) -> Iterator[Text]:
     tickets = pool["tickets"]
     if tickets is not None and tickets["reason_text"] is not None:
         since = duration(tickets["since_seconds"])
-        yield _text(f"  kerberos, for {since}: {tickets['reason_text']} ({tickets['detail']})")
+        yield plain(f"  kerberos, for {since}: {tickets['reason_text']} ({tickets['detail']})")
     for backend in pool["backends"]:
         why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
         if why:
-            yield _text(f"  {backend['name']}: {why}")
+            yield plain(f"  {backend['name']}: {why}")
         protection = backend["extended_protection"]
         if protection is not None:
-            yield _text(f"  {backend['name']}: extended protection {protection['verdict']}: {protection['text']}")
+            yield plain(f"  {backend['name']}: extended protection {protection['verdict']}: {protection['text']}")
 
 
 def _state(backend: BackendView) -> Text:
@@ -170,11 +158,6 @@ def _probe(probe: ProbeView | None, binds: bool | None) -> Text:
     if probe is None:
         return Text("-")
     bound = "" if binds is None else f", binds: {'yes' if binds else 'no'}"
-    text = _text(f"{probe['detail']}{bound}, {probe['took_seconds'] * 1000:.0f} ms")
+    text = plain(f"{probe['detail']}{bound}, {probe['took_seconds'] * 1000:.0f} ms")
     text.stylize(("yellow" if probe["reason"] else "") if probe["ok"] else "red")
     return text
-
-
-def _text(value: str) -> Text:
-    """`value` without markup, and without what could steer the terminal: parts of it may come from a backend."""
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value))

@@ -3,7 +3,8 @@
 snapshot    the one view of a running balancer, a plain JSON-able dictionary, that all of the following read
 probes      active health checks, one task a backend
 metrics     the snapshot as Prometheus metrics
-admin       the snapshot over a Unix socket or loopback HTTP
+admin       the snapshot, and orders, over a Unix socket or loopback HTTP
+draining    what a drained backend still has to finish
 access_log  one JSON object a request
 log         what the balancer itself has to say, one line an event
 

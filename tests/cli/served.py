@@ -1,0 +1,69 @@
+"""An admin interface for commands to speak to, with backends that do nothing behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from lbproxy.cli import main
+from lbproxy.control.admin.orders import order_routes
+from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.admin.sockets import listen
+from lbproxy.control.snapshot import BackendInPool, BackendView, Snapshot
+from tests.control.admin.pool import BareBackends
+from tests.control.sample import pool, snapshot
+
+CONFIG = """
+server_url = "http://login.corp.example"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "connectors"
+[pool.connectors]
+backends = [{ name = "c1", url = "http://127.0.0.1:4000" }]
+[admin]
+bind = "unix:admin.sock"
+"""
+
+
+class Busy(BareBackends):
+    """c1, c2 and c3; at each look `live` may change the backend that is looked at."""
+
+    def __init__(self, live: Callable[[BackendView], None] = lambda backend: None, drain_timeout: float = 30) -> None:
+        super().__init__("c1", "c2", "c3")
+        self.live = live
+        self.drain_timeout = drain_timeout
+
+    def show(self, name: str) -> BackendInPool:
+        shown = super().show(name)
+        self.live(shown["backend"])
+        return shown
+
+    def snapshot(self) -> Snapshot:
+        """What /status shows."""
+        return snapshot() | {
+            "pools": [pool("connectors", *self.views.values())],
+            "drain_timeout_seconds": self.drain_timeout,
+        }
+
+
+@asynccontextmanager
+async def served(folder: Path, backends: Busy) -> AsyncIterator[Path]:
+    """The admin interface of `backends`, and the path of a configuration that names it."""
+    (folder / "lbproxy.toml").write_text(CONFIG)
+    routes = [*read_routes(backends.snapshot), *order_routes(backends)]
+    server = AdminServer(listen(folder / "admin.sock"), routes)
+    await server.start()
+    try:
+        yield folder / "lbproxy.toml"
+    finally:
+        await server.stop()
+
+
+async def run(*arguments: str) -> Result:
+    """A command of lbproxy, in a thread."""
+    return await asyncio.to_thread(CliRunner().invoke, main, arguments)
