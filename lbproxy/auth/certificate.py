@@ -57,7 +57,7 @@ class ClientCertificate:
     fingerprint: bytes  # SHA-256 of the leaf's DER
     subject: str
     issuer: str
-    name: str  # for logs: the common name, else the subject, else the first URI or DNS name
+    name: str  # for logs: the common name, else the subject, the first URI or DNS name, the serial number
     serial: int
     not_after: float
     earliest_end: float
@@ -94,7 +94,9 @@ class ClientCertificate:
             fingerprint=hashlib.sha256(chain[0]).digest(),
             subject=subject,
             issuer=_rfc4514(leaf.issuer),
-            name=next(filter(None, (_common_name(leaf.subject), subject, *uris, *dns_names)), ""),
+            name=next(
+                filter(None, (_common_name(leaf.subject), subject, *uris, *dns_names)), f"serial {leaf.serial_number:x}"
+            ),
             serial=leaf.serial_number,
             not_after=leaf.not_valid_after_utc.timestamp(),
             earliest_end=min(certificate.not_valid_after_utc.timestamp() for certificate in certificates),

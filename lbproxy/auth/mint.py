@@ -77,7 +77,11 @@ class Mint:
 
     def __init__(self, ca_certificate: x509.Certificate, ca_key: PrivateKeyTypes, lifetime: float) -> None:
         """`lifetime` (seconds) is the longest that a minted certificate lasts. Raises MintError for an unfit CA."""
+        if lifetime < 1:
+            raise MintError("a minted certificate must last a second at least")
         self._ca = ca_certificate
+        with tolerant_of_names():
+            self._issuer = ca_certificate.subject
         self._key = _checked_key(ca_certificate, ca_key)
         self._lifetime = lifetime
         self._starts = ca_certificate.not_valid_before_utc.timestamp()
@@ -102,7 +106,7 @@ class Mint:
         return kept.minted
 
     def __repr__(self) -> str:
-        return f"<mint of {self._ca.subject.rfc4514_string()!a}, {len(self._kept)} kept>"
+        return f"<mint of {self._issuer.rfc4514_string()!a}, {len(self._kept)} kept>"
 
     def _end(self, user: ClientCertificate, now: float) -> int:
         """The latest end that a certificate made now may have, in whole seconds, as X.509 has them."""
@@ -110,10 +114,7 @@ class Mint:
             raise MintError("the mint's CA certificate is not valid now")
         if now >= user.earliest_end:
             raise MintError("the user's certificate, or one that it rests on, has expired")
-        end = int(min(user.earliest_end, self._ends, now + self._lifetime))
-        if end <= now:
-            raise MintError("less than a second is left")
-        return end
+        return int(min(user.earliest_end, self._ends, now + self._lifetime))
 
     def _make(self, user: ClientCertificate, now: float, end: int) -> Minted:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -136,7 +137,7 @@ class Mint:
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(self._ca.subject)
+            .issuer_name(self._issuer)
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(datetime.fromtimestamp(int(starts), UTC))

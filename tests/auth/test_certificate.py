@@ -21,6 +21,7 @@ from tests.pki import DAY, HOUR, Authority, Holder, self_signed
 
 ROOT = Authority.root()
 USERS = ROOT.intermediate("users")
+NAMELESS = ROOT.issue(x509.Name([]), upn="alice@corp")
 
 EXAMPLE = Path(__file__).with_name("rfc9440.pem")
 """RFC 9440 appendix A, Figure 1: leaf, intermediate, root."""
@@ -116,9 +117,9 @@ def test_the_earliest_end_is_that_of_the_whole_chain() -> None:
         (ROOT.issue(name((NameOID.ORGANIZATION_NAME, "Corp"))), "O=Corp"),
         (ROOT.issue(x509.Name([]), uris=["spiffe://corp/alice"], dns=["a.corp"]), "spiffe://corp/alice"),
         (ROOT.issue(x509.Name([]), dns=["a.corp"]), "a.corp"),
-        (ROOT.issue(x509.Name([]), upn="alice@corp"), ""),
+        (NAMELESS, f"serial {NAMELESS.serial:x}"),
     ],
-    ids=["the last common name", "subject", "URI", "DNS", "none"],
+    ids=["the last common name", "subject", "URI", "DNS", "serial"],
 )
 def test_the_name_for_logs(holder: Holder, expected: str) -> None:
     assert certificate(holder).name == expected

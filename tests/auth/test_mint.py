@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -188,6 +189,14 @@ def test_the_subject_is_the_users_byte_for_byte(subject: x509.Name) -> None:
     assert minted.subject == subject
 
 
+def test_a_subject_that_is_too_long_is_no_less_the_users(mint: Mint, now: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        long = x509.NameAttribute(NameOID.COMMON_NAME, "x" * 100, _validate=False)
+    minted = mint.mint(user(USERS.issue(x509.Name([long]))), now)
+    assert x509.Name([long]).public_bytes() in der(leaf(minted))
+
+
 @pytest.mark.parametrize(("subject", "critical"), [(name("alice"), False), (x509.Name([]), True)])
 def test_the_alternative_names_are_the_users(subject: x509.Name, critical: bool, mint: Mint, now: float) -> None:
     others = [
@@ -338,3 +347,8 @@ X25519 = x25519.X25519PrivateKey.generate()
 def test_a_ca_that_cannot_mint(ca: Holder, key: PrivateKeyTypes, problem: str) -> None:
     with pytest.raises(MintError, match=problem):
         Mint(ca.certificate, key, LIFETIME)
+
+
+def test_a_lifetime_that_x509_cannot_express() -> None:
+    with pytest.raises(MintError, match="a second at least"):
+        Mint(CA.certificate, CA.key, 0.9)
