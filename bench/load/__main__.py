@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.console import console
-from bench.load.options import Names, peers_option
+from bench.load.options import peers_option
 from bench.load.outcome import Outcome
 from bench.load.peers import PEERS
+from bench.load.plot import svg
 from bench.load.report import comparison, heading, table
 from bench.load.rounds import Plan
 from bench.load.run import run, steps
 from bench.load.scenario import TABLE
+from bench.options import Names
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -28,6 +30,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--connections", type=click.IntRange(1), default=64, show_default=True, help="Of clients, at once.")
 @click.option("--max-spread", type=float, default=1.1, show_default=True, help="Dearest round to cheapest.")
 @click.option("--json", "save", type=_FILE, help="Save the run in this file.")
+@click.option("--svg", "picture", type=_FILE, help="Draw the ratios in this file.")
 @click.option("--compare", type=_FILE, nargs=2, help="Measure nothing; show two saved runs, the old and the new.")
 def main(
     peers: list[str],
@@ -37,6 +40,7 @@ def main(
     connections: int,
     max_spread: float,
     save: Path | None,
+    picture: Path | None,
     compare: tuple[Path, Path] | None,
 ) -> None:
     """What a request costs lbproxy, and what it costs others under the same load. bench/README.md has the method.
@@ -51,6 +55,8 @@ def main(
     outcome = _run(["lbproxy", *peers], scenarios, Plan(rounds, seconds, connections))
     if save:
         outcome.save(save)
+    if picture:
+        picture.write_text(svg(outcome, max_spread))
     console().print(heading(outcome), table(outcome, max_spread), sep="\n", highlight=False, markup=False)
     if outcome.failures:
         raise SystemExit(1)

@@ -1,7 +1,8 @@
-"""What stands behind every proxy: three servers of one nginx, on the load core.
+"""What stands behind every proxy: the servers of one nginx, on the load core.
 
 Its paths:
     /64 /64k /1m    so many bytes, all the same letter
+    /64k-chunked    64 KB without Content-Length
     /seen           what arrived, for `bench.load.verify`: one `name=value` a line
 """
 
@@ -10,9 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.load.nginx_file import nginx_command, nginx_file
-from bench.load.processes import LOAD_CORE, Child, accepts, free_port
+from bench.processes import LOAD_CORE, Child, accepts, free_ports
 
-COUNT = 3
 LETTER = b"x"
 
 _SEEN = "".join(
@@ -29,13 +29,13 @@ _SEEN = "".join(
 
 
 class Backends(Child):
-    """`ports` answer as soon as the object is made, for at most `connections` at once."""
+    """`count` servers, whose `ports` answer as soon as the object is made, for at most `connections` at once."""
 
-    def __init__(self, directory: Path, connections: int) -> None:
-        self.ports = tuple(free_port() for _ in range(COUNT))
+    def __init__(self, directory: Path, count: int, connections: int) -> None:
+        self.ports = free_ports(count)
         _write_bodies(directory)
         path = directory / "backends.conf"
-        path.write_text(nginx_file(directory, "backends", connections, _http(directory, self.ports)))
+        path.write_text(nginx_file(directory, "backends", connections + count, _http(directory, self.ports)))
         super().__init__("backends", nginx_command(directory, path), LOAD_CORE, directory)
         self.wait_until(lambda: all(map(accepts, self.ports)))
 
@@ -46,7 +46,7 @@ def body(size: int) -> bytes:
 
 
 def _write_bodies(directory: Path) -> None:
-    for name, size in (("64k", 64 * 1024), ("1m", 1024 * 1024)):
+    for name, size in (("64k", 64 * 1024), ("64k-chunked", 64 * 1024), ("1m", 1024 * 1024)):
         (directory / name).write_bytes(body(size))
 
 
@@ -61,5 +61,6 @@ def _http(directory: Path, ports: tuple[int, ...]) -> str:
         location = /64 {{ return 200 "{body(64).decode()}"; }}
         location = /64k {{ }}
         location = /1m {{ }}
+        location = /64k-chunked {{ ssi on; ssi_types *; }}  # what may be changed on the way has no known length
         location = /seen {{ return 200 "{_SEEN}"; }}
     }}"""

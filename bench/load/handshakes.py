@@ -16,15 +16,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 
 import click
 
 from bench.heads import HOST, head
 from bench.load.load import RESULT, Load, parse
-from bench.load.processes import output_of
 from bench.load.scenario import TABLE, Kind
 from bench.load.site import Site
 from bench.load.verify import client_context
+from bench.processes import output_of
 
 THREADS = 8
 
@@ -33,7 +34,8 @@ def handshakes(site: Site, connections: int, seconds: int) -> Load:
     """Open connection after connection, at most `connections` (and THREADS) at once."""
     threads = min(connections, THREADS)
     arguments = [site.scenario.name, site.port, seconds, threads]
-    return parse(output_of([sys.executable, "-m", "bench.load.handshakes", *map(str, arguments)]))
+    user = ["--user", str(site.certificate.user)] if site.scenario.client_certificate else []
+    return parse(output_of([sys.executable, "-m", "bench.load.handshakes", *map(str, arguments), *user]))
 
 
 @dataclass
@@ -48,13 +50,13 @@ class Tally:
 class Caller:
     """One thread's connections. With `resume` each offers the session of the one before, otherwise none does."""
 
-    def __init__(self, port: int, request: bytes, resume: bool) -> None:
+    def __init__(self, port: int, request: bytes, resume: bool, user: Path | None) -> None:
         self.tally = Tally()
         self._port = port
         self._request = request
         self._resume = resume
         self._session: ssl.SSLSession | None = None
-        self._context = client_context()  # a session belongs to its context
+        self._context = client_context(user)  # a session belongs to its context
 
     def run(self, until: float) -> None:
         """Call until the monotonic second `until`."""
@@ -102,11 +104,12 @@ def _in_threads(runs: list[Callable[[], None]]) -> None:
 @click.argument("port", type=int)
 @click.argument("seconds", type=float)
 @click.argument("threads", type=int)
-def main(scenario: str, port: int, seconds: float, threads: int) -> None:
+@click.option("--user", type=click.Path(path_type=Path), help="A certificate, with its key, to present.")
+def main(scenario: str, port: int, seconds: float, threads: int, user: Path | None) -> None:
     """Print one line of figures for SCENARIO at 127.0.0.1:PORT."""
     row = TABLE[scenario]
     request = head(row.headers, row.method, row.path)
-    callers = [Caller(port, request, row.kind is Kind.RESUMED) for _ in range(threads)]
+    callers = [Caller(port, request, row.kind is Kind.RESUMED, user) for _ in range(threads)]
     start = time.monotonic()
     _in_threads([partial(caller.run, start + seconds) for caller in callers])
     load = merged([caller.tally for caller in callers], time.monotonic() - start)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.load.errors import BenchError
-from bench.load.processes import output_of
+from bench.errors import BenchError
 from bench.load.scenario import Scenario
 from bench.load.site import Site
+from bench.processes import output_of
 
 RESULT = "result "
 """Starts the line with the figures in a load generator's output."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.load.errors import BenchError
+from bench.errors import BenchError
 from bench.load.load import Load
 
 
@@ -35,12 +35,13 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One peer in one scenario: its rounds, and its memory after them (PSS)."""
+    """One peer in one scenario: its rounds, its memory after them (PSS), and the TLS version and cipher, if any."""
 
     scenario: str
     peer: str
     pss_bytes: int
     rounds: tuple[Round, ...]
+    tls: str = ""
 
     @property
     def cpu_us(self) -> float:
@@ -128,4 +129,4 @@ def machine() -> dict[str, str]:
 
 def _result(item: dict[str, Any]) -> Result:
     rounds = tuple(Round(Load(**one["load"]), one["cpu_ns"]) for one in item["rounds"])
-    return Result(item["scenario"], item["peer"], item["pss_bytes"], rounds)
+    return Result(item["scenario"], item["peer"], item["pss_bytes"], rounds, item["tls"])

@@ -39,6 +39,8 @@ def comparison(old: Outcome, new: Outcome, max_spread: float) -> Table:
 def heading(outcome: Outcome) -> str:
     """What the figures depend on and what could not be measured, one thing a line."""
     lines = [f"- {key}: {_flat(value)}" for key, value in outcome.about.items()]
+    negotiated = {result.peer: result.tls for result in outcome.results if result.tls}
+    lines += [f"- tls: {_flat(negotiated)}"] if negotiated else []
     lines += [f"- NOT MEASURED: {scenario}: {why}" for scenario, why in outcome.failures.items()]
     return "\n".join(lines)
 

@@ -7,27 +7,33 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import BenchError
 from bench.load import meter
-from bench.load.errors import BenchError
+from bench.load.certificate import Certificate
 from bench.load.handshakes import handshakes
 from bench.load.load import Load, wrk
 from bench.load.outcome import Result, Round
 from bench.load.peers import Peer
-from bench.load.processes import PROXY_CORE, Child, free_port
+from bench.load.quiet import Quiet
 from bench.load.scenario import Kind, Scenario
-from bench.load.site import Certificate, Site
+from bench.load.site import Site
 from bench.load.verify import check_log, verify
+from bench.processes import PROXY_CORE, Child, free_port
 
 _WARM_UP = 1  # seconds of load that are not counted
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured."""
+    """How much is measured; `connections` are those of the scenarios that have no number of their own."""
 
     rounds: int
     seconds: int
     connections: int
+
+    def active(self, scenario: Scenario) -> int:
+        """How many connections ask at once."""
+        return scenario.connections or self.connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,11 @@ def serving(peer: Peer, site: Site) -> Iterator[Running]:
 
 
 def site_of(
-    peer: Peer, scenario: Scenario, connections: int, backends: Sequence[int], certificate: Certificate, directory: Path
+    peer: Peer, scenario: Scenario, active: int, backends: Sequence[int], certificate: Certificate, directory: Path
 ) -> Site:
-    """A site on a free port, with a folder of its own below `directory`."""
+    """A site on a free port, with a folder of its own below `directory`, in front of as many backends as it needs."""
     folder = directory / scenario.name / peer.name
-    return Site(peer.name, folder, free_port(), tuple(backends), scenario, connections, certificate)
+    return Site(peer.name, folder, free_port(), tuple(backends[: scenario.backends]), scenario, active, certificate)
 
 
 def measure(
@@ -61,24 +67,27 @@ def measure(
     """Measure each of `peers` at its site. `step` is called before each load, with what is loaded."""
     with ExitStack() as stack:
         running = [stack.enter_context(serving(peer, site)) for peer, site in zip(peers, sites, strict=True)]
-        _verify_all(running)
+        tls = _verify_all(running)
         for one in running:
             step(f"{one.site.scenario.name}: {one.site.name} warms up")
-            _load(one.site, plan.connections, _WARM_UP)
+            if one.site.scenario.idle:
+                stack.enter_context(Quiet(one.site))
+            _load(one.site, _WARM_UP)
         rounds: dict[str, list[Round]] = {one.site.name: [] for one in running}
         for number in range(plan.rounds):
             for one in _turned(running, number):
                 step(f"{one.site.scenario.name}: {one.site.name}, round {number + 1}")
                 rounds[one.site.name].append(_round(one, plan))
         _verify_all(running)
-        return [_result(one, rounds[one.site.name]) for one in running]
+        return [_result(one, rounds[one.site.name], tls[one.site.name]) for one in running]
 
 
-def _verify_all(running: Sequence[Running]) -> None:
-    """Each one does its work, and with TLS all of them negotiate the same."""
-    ciphers = {one.site.name: verify(one.site) for one in running}
-    if len(set(ciphers.values())) > 1:
-        raise BenchError(f"the proxies do not negotiate the same TLS: {ciphers}")
+def _verify_all(running: Sequence[Running]) -> dict[str, str]:
+    """Each one does its work, and with TLS all of them speak the same version; what they negotiate, by name."""
+    tls = {one.site.name: verify(one.site) for one in running}
+    if len({negotiated.partition(" ")[0] for negotiated in tls.values()}) > 1:
+        raise BenchError(f"the proxies do not speak the same TLS: {tls}")
+    return tls
 
 
 def _turned(running: Sequence[Running], number: int) -> list[Running]:
@@ -92,7 +101,7 @@ def _round(one: Running, plan: Plan) -> Round:
     if site.scenario.access_log:
         site.log.open("w").close()  # or the disk would fill up; all of them append
     before = meter.cpu_ns(pids)
-    load = _load(site, plan.connections, plan.seconds)
+    load = _load(site, plan.seconds)
     spent = meter.cpu_ns(pids) - before
     if load.requests == 0:
         raise BenchError(f"{site.name}: {site.scenario.name}: not one request was answered")
@@ -103,9 +112,10 @@ def _round(one: Running, plan: Plan) -> Round:
     return Round(load, spent)
 
 
-def _load(site: Site, connections: int, seconds: int) -> Load:
-    return (wrk if site.scenario.kind is Kind.KEPT else handshakes)(site, connections, seconds)
+def _load(site: Site, seconds: int) -> Load:
+    return (wrk if site.scenario.kind is Kind.KEPT else handshakes)(site, site.active, seconds)
 
 
-def _result(one: Running, rounds: Sequence[Round]) -> Result:
-    return Result(one.site.scenario.name, one.site.name, meter.pss_bytes(one.child.pids()), tuple(rounds))
+def _result(one: Running, rounds: Sequence[Round], tls: str) -> Result:
+    memory = meter.pss_bytes(one.child.pids())
+    return Result(one.site.scenario.name, one.site.name, memory, tuple(rounds), tls)

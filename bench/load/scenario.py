@@ -22,7 +22,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row. `answer` is the size of the answer's body, in bytes; `path` is where the backends have it."""
+    """One row. `answer` is the size of the answer's body, in bytes; `path` is where the backends have it.
+
+    `connections` ask, as many as the plan says unless it is given, and `idle` others are open and say nothing.
+    """
 
     name: str
     about: str
@@ -33,7 +36,13 @@ class Scenario:
     body: bytes = b""
     kind: Kind = Kind.KEPT
     tls: bool = False
+    client_certificate: bool = False
+    tcp: bool = False  # connections are passed on, not requests
     access_log: bool = False
+    connections: int | None = None
+    idle: int = 0
+    backends: int = 3
+    workers: int = 1
 
     @property
     def large_head(self) -> bool:
@@ -51,9 +60,20 @@ TABLE = {
         Scenario("post-4k", "a POST of 4 KB", method="POST", body=b"p" * 4096),
         Scenario("body-64k", "answers of 64 KB", "/64k", 64 * 1024),
         Scenario("body-1m", "answers of 1 MB", "/1m", 1024 * 1024),
+        Scenario("chunked", "answers of 64 KB in chunks", "/64k-chunked", 64 * 1024),
+        Scenario("tcp-1m", "connections passed on as they are, answers of 1 MB", "/1m", 1024 * 1024, tcp=True),
         Scenario("log", "as browser, access log on", access_log=True),
         Scenario("tls", "as browser, over kept TLS connections", tls=True),
         Scenario("tls-new", "a new TLS connection each, full handshake, P-256", kind=Kind.NEW, tls=True),
         Scenario("tls-resumed", "a new TLS connection each, resumed", kind=Kind.RESUMED, tls=True),
+        Scenario(
+            "tls-client", "as tls-new, with a client certificate", kind=Kind.NEW, tls=True, client_certificate=True
+        ),
+        Scenario("connections-1", "as browser, one connection", connections=1),
+        Scenario("connections-1000", "as browser, 1,000 connections", connections=1_000),
+        Scenario("idle-10000", "as browser, 64 of 10,064 connections ask", idle=10_000),
+        Scenario("backends-100", "as browser, 100 backends", backends=100),
+        Scenario("backends-1000", "as browser, 1,000 backends", backends=1_000),
+        Scenario("workers-2", "as browser, two workers on the one core", workers=2),
     )
 }

@@ -7,13 +7,14 @@ import socket
 import ssl
 import time
 from contextlib import closing
+from pathlib import Path
 
+from bench.errors import BenchError
 from bench.heads import HOST
 from bench.load import backends
-from bench.load.errors import BenchError
 from bench.load.site import Site
 
-_REQUESTS = 12  # enough for each of three backends to be met often, and again on a kept connection
+_TURNS = 4  # enough for each backend to be met often, and again on a kept connection
 _LOG_WAIT = 2.0  # seconds that a log may take to reach its file
 _LOG_TICK = 0.1
 
@@ -21,18 +22,17 @@ _LOG_TICK = 0.1
 def verify(site: Site) -> str:
     """Check the proxy at `site`: every request of one kept client connection is answered as the scenario expects;
     the backends take turns; upstream connections are kept; what has to be passed on or set arrives; a log is written.
+    Of a proxy that passes connections on: each is answered, and the backends take turns.
 
     Returns the TLS version and cipher, "" without TLS. Raises BenchError with the first thing that is wrong.
     """
+    requests = _TURNS * len(site.backends)
     try:
-        with closing(_connect(site)) as connection:
-            tls = _cipher(connection.sock)
-            _check_seen(site, [_seen(site, connection) for _ in range(_REQUESTS)])
-            _check_answer(site, connection)
+        tls = _verify_connections(site, requests) if site.scenario.tcp else _verify_requests(site, requests)
     except (OSError, http.client.HTTPException) as error:
         raise BenchError(f"{site.name}: {site.scenario.name}: {error!r}") from error
     if site.scenario.access_log:
-        check_log(site, _REQUESTS)
+        check_log(site, requests)
     return tls
 
 
@@ -45,19 +45,48 @@ def check_log(site: Site, requests: int) -> None:
         time.sleep(_LOG_TICK)
 
 
-def client_context() -> ssl.SSLContext:
-    """For a client that believes every certificate: what is measured is the other side."""
+def client_context(user: Path | None = None) -> ssl.SSLContext:
+    """For a client that believes every certificate: what is measured is the other side. `user` is its own one."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if user:
+        context.load_cert_chain(user)
     return context
+
+
+def context_of(site: Site) -> ssl.SSLContext:
+    """For the clients of `site`."""
+    return client_context(site.certificate.user if site.scenario.client_certificate else None)
+
+
+def _verify_requests(site: Site, count: int) -> str:
+    with closing(_connect(site)) as connection:
+        tls = _cipher(connection.sock)
+        seen = [_seen(site, connection) for _ in range(count)]
+        for request in seen:
+            _check_head(site, request)
+        _check_turns(site, seen)
+        _expect(site, "upstream connections kept", any(int(request["requests"]) > 1 for request in seen), True)
+        _check_answer(site, connection)
+    return tls
+
+
+def _verify_connections(site: Site, count: int) -> str:
+    seen = []
+    for _ in range(count):
+        with closing(_connect(site)) as connection:
+            seen.append(_seen(site, connection))
+            _check_answer(site, connection)
+    _check_turns(site, seen)
+    return ""
 
 
 def _connect(site: Site) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
     connection.connect()
     if site.scenario.tls:
-        connection.sock = client_context().wrap_socket(connection.sock, server_hostname=HOST)
+        connection.sock = context_of(site).wrap_socket(connection.sock, server_hostname=HOST)
     connection.auto_open = 0  # a client connection that is not kept must not go unnoticed
     return connection
 
@@ -81,14 +110,15 @@ def _seen(site: Site, connection: http.client.HTTPConnection) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def _check_seen(site: Site, seen: list[dict[str, str]]) -> None:
-    for request in seen:
-        _expect(site, "Host", request["host"], HOST)
-        _expect(site, "X-Forwarded-For", request["forwarded_for"], "127.0.0.1")
-        _expect(site, "X-Forwarded-Proto", request["forwarded_proto"], site.scheme)
-        _expect(site, "Authorization", request["authorization"], site.scenario.headers.get("Authorization", ""))
+def _check_head(site: Site, request: dict[str, str]) -> None:
+    _expect(site, "Host", request["host"], HOST)
+    _expect(site, "X-Forwarded-For", request["forwarded_for"], "127.0.0.1")
+    _expect(site, "X-Forwarded-Proto", request["forwarded_proto"], site.scheme)
+    _expect(site, "Authorization", request["authorization"], site.scenario.headers.get("Authorization", ""))
+
+
+def _check_turns(site: Site, seen: list[dict[str, str]]) -> None:
     _expect(site, "backends met", sorted({int(request["backend"]) for request in seen}), sorted(site.backends))
-    _expect(site, "upstream connections kept", any(int(request["requests"]) > 1 for request in seen), True)
 
 
 def _check_answer(site: Site, connection: http.client.HTTPConnection) -> None:

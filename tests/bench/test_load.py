@@ -1,6 +1,6 @@
 import pytest
 
-from bench.load.errors import BenchError
+from bench.errors import BenchError
 from bench.load.load import Load, parse, script
 from bench.load.scenario import TABLE
 

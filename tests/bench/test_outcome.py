@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.errors import BenchError
+from bench.errors import BenchError
 from bench.load.load import Load
 from bench.load.outcome import Outcome, Result, Round, ratio
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.load.peers.caddy import Caddy
+from bench.load.peers.envoy import Envoy
 from bench.load.peers.haproxy import HAProxy
 from bench.load.peers.lbproxy import Lbproxy
 from bench.load.peers.nginx import Nginx
@@ -10,6 +12,6 @@ from bench.load.peers.peer import Peer
 REFERENCE = "nginx"
 """The peer that ratios are to."""
 
-PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy())}
+PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy(), Envoy(), Caddy())}
 
 __all__ = ["PEERS", "REFERENCE", "Peer"]

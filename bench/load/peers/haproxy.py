@@ -30,32 +30,40 @@ class HAProxy(Peer):
 
 def _file(site: Site) -> str:
     servers = "\n".join(f"    server b{n} 127.0.0.1:{port}" for n, port in enumerate(site.backends))
-    tls = f" ssl crt {site.certificate.both}" if site.scenario.tls else ""
     return f"""
 global
-    nbthread 1
-    maxconn {site.connections + 1000}
+    nbthread {site.scenario.workers}
+    maxconn {site.connections + 2000}
+    tune.pool-low-fd-ratio 95  # or it would keep no upstream connections beside many clients
+    tune.pool-high-fd-ratio 100
     no strict-limits
     {"tune.bufsize 32768" if site.scenario.large_head else ""}
     {"log stdout len 4096 format raw local0" if site.scenario.access_log else ""}
 defaults
-    mode http
+    mode {"tcp" if site.scenario.tcp else "http"}
     timeout connect 2s
     timeout client 600s
     timeout http-keep-alive 600s
     timeout server 60s
-    option forwardfor
+    {"" if site.scenario.tcp else "option forwardfor"}
 frontend login
-    bind 127.0.0.1:{site.port} backlog 4096{tls}
-    http-request set-header X-Forwarded-Proto {site.scheme}
+    bind 127.0.0.1:{site.port} backlog 4096{_tls(site)}
+    {"" if site.scenario.tcp else f"http-request set-header X-Forwarded-Proto {site.scheme}"}
     {_log(site)}
     default_backend backends
 backend backends
     balance roundrobin
-    option httpchk GET /64
+    {"" if site.scenario.tcp else "option httpchk GET /64"}
     default-server check inter 2s
 {servers}
 """
+
+
+def _tls(site: Site) -> str:
+    if not site.scenario.tls:
+        return ""
+    users = f" ca-file {site.certificate.users_ca} verify required" if site.scenario.client_certificate else ""
+    return f" ssl crt {site.certificate.both}{users}"
 
 
 def _log(site: Site) -> str:

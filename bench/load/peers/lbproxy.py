@@ -8,13 +8,17 @@ from pathlib import Path
 
 from bench.heads import HOST
 from bench.load.peers.peer import Peer
-from bench.load.processes import Child
+from bench.load.scenario import Scenario
 from bench.load.site import Site
+from bench.processes import Child
 from lbproxy import __version__
 
 
 class Lbproxy(Peer):
     name = "lbproxy"
+
+    def lacks(self, scenario: Scenario) -> str:
+        return "one worker only, so far" if scenario.workers > 1 else ""
 
     def version(self) -> str:
         return f"lbproxy {__version__}"
@@ -29,13 +33,15 @@ class Lbproxy(Peer):
 
 def _file(site: Site) -> str:
     backends = ", ".join(
-        f'{{ name = "b{n}", url = "http://127.0.0.1:{port}" }}' for n, port in enumerate(site.backends)
+        f'{{ name = "b{n}", url = "{_backend_scheme(site)}://127.0.0.1:{port}" }}'
+        for n, port in enumerate(site.backends)
     )
     return f"""
 server_url = "{site.scheme}://{HOST}:{site.port}"
 drain_timeout = "1s"
 [listener.login]
 bind = "127.0.0.1:{site.port}"
+mode = "{"tcp" if site.scenario.tcp else "http"}"
 pool = "connectors"
 max_connections = {site.connections + 1000}
 idle_timeout = "600s"
@@ -43,14 +49,20 @@ idle_timeout = "600s"
 [pool.connectors]
 backends = [ {backends} ]
 [pool.connectors.check]
-kind = "http"
-path = "/64"
-expect = [200]
+{_check(site)}
 [access_log]
 path = {json.dumps(str(site.log) if site.scenario.access_log else "")}
 [admin]
 bind = "unix:{site.directory}/admin.sock"
 """
+
+
+def _backend_scheme(site: Site) -> str:
+    return "tcp" if site.scenario.tcp else "http"
+
+
+def _check(site: Site) -> str:
+    return 'kind = "tcp"' if site.scenario.tcp else 'kind = "http"\npath = "/64"\nexpect = [200]'
 
 
 def _tls(site: Site) -> str:
@@ -60,4 +72,9 @@ def _tls(site: Site) -> str:
     return f"""[listener.login.tls]
 certificate = "{certificate.chain}"
 key = "{certificate.key}"
+{_users(site) if site.scenario.client_certificate else ""}
 """
+
+
+def _users(site: Site) -> str:
+    return f'client_certificate = "required"\nclient_ca = "{site.certificate.users_ca}"'

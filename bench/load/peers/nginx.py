@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from bench.load.nginx_file import nginx_command, nginx_file
+from bench.load.nginx_file import STREAM_MODULE, nginx_command, nginx_file, nginx_stream_file
 from bench.load.peers.peer import Peer
+from bench.load.scenario import Scenario
 from bench.load.site import Site
 
 # What lbproxy logs, as far as nginx has it.
@@ -20,22 +21,28 @@ _LOG_FORMAT = """log_format bench escape=json '{"time":"$time_iso8601","client":
 class Nginx(Peer):
     name = "nginx"
 
+    def lacks(self, scenario: Scenario) -> str:
+        return "no stream module" if scenario.tcp and not STREAM_MODULE.exists() else ""
+
     def version(self) -> str:
         done = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True)
         return done.stderr.strip().removeprefix("nginx version: ")
 
     def command(self, site: Site) -> list[str | Path]:
-        both_sides = 2 * site.connections + 1000
-        text = nginx_file(site.directory, self.name, both_sides, _http(site))
+        both_sides = 2 * site.connections + len(site.backends) + 1000
+        if site.scenario.tcp:
+            text = nginx_stream_file(site.directory, self.name, both_sides, _stream(site))
+        else:
+            text = nginx_file(site.directory, self.name, both_sides, _http(site), site.scenario.workers)
         return nginx_command(site.directory, site.write(text))
 
 
 def _http(site: Site) -> str:
-    servers = " ".join(f"server 127.0.0.1:{port};" for port in site.backends)
+    kept = max(128, 2 * site.active, 2 * len(site.backends))
     return f"""
     {_LOG_FORMAT}
     {"large_client_header_buffers 4 32k;" if site.scenario.large_head else ""}
-    upstream backends {{ {servers} keepalive {max(128, 2 * site.connections)}; keepalive_requests 1000000000; }}
+    upstream backends {{ {_servers(site)} keepalive {kept}; keepalive_requests 1000000000; }}
     server {{
         listen 127.0.0.1:{site.port} backlog=4096{" ssl" if site.scenario.tls else ""};
         {_tls(site)}
@@ -50,11 +57,23 @@ def _http(site: Site) -> str:
     }}"""
 
 
+def _stream(site: Site) -> str:
+    return f"""
+    access_log off;
+    upstream backends {{ {_servers(site)} }}
+    server {{ listen 127.0.0.1:{site.port} backlog=4096; proxy_pass backends; }}"""
+
+
+def _servers(site: Site) -> str:
+    return " ".join(f"server 127.0.0.1:{port};" for port in site.backends)
+
+
 def _tls(site: Site) -> str:
     if not site.scenario.tls:
         return ""
     files = f"ssl_certificate {site.certificate.chain}; ssl_certificate_key {site.certificate.key};"
-    return f"{files} ssl_protocols TLSv1.2 TLSv1.3;"
+    users = f"ssl_client_certificate {site.certificate.users_ca}; ssl_verify_client on;"
+    return f"{files} ssl_protocols TLSv1.2 TLSv1.3; {users if site.scenario.client_certificate else ''}"
 
 
 def _log(site: Site) -> str:

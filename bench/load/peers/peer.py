@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from bench.load.processes import Child, accepts
+from bench.load.scenario import Scenario
 from bench.load.site import Site
+from bench.processes import Child, accepts
 
 
 class Peer(Protocol):
@@ -18,6 +19,10 @@ class Peer(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def lacks(self, scenario: Scenario) -> str:
+        """What `scenario` needs and this proxy has not, in a few words; "" when it can serve it."""
+        return ""
 
     def version(self) -> str:
         """Name and version, as the program says them."""

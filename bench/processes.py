@@ -8,11 +8,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
-from bench.load.errors import BenchError
+from bench.errors import BenchError
 
 PROXY_CORE = 0
 LOAD_CORE = 1
@@ -86,10 +86,16 @@ def output_of(command: Sequence[str | Path], core: int = LOAD_CORE) -> str:
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """So many ports, each another one: they are all held before the first is let go."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return tuple(sock.getsockname()[1] for sock in sockets)
 
 
 def accepts(port: int) -> bool:

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from bench.load.certificate import Certificate
+from bench.load.peers import PEERS
+from bench.load.rounds import Plan, site_of
+from bench.load.run import steps
+from bench.load.scenario import TABLE
+from bench.load.verify import client_context
+from bench.processes import free_ports
+
+
+def test_ports_are_different() -> None:
+    assert len(set(free_ports(200))) == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "active", "open_"), [("browser", 64, 64), ("connections-1", 1, 1), ("idle-10000", 64, 10_064)]
+)
+def test_a_scenario_may_have_connections_of_its_own(name: str, active: int, open_: int, tmp_path: Path) -> None:
+    files = Certificate(*(tmp_path / name for name in "abcde"))
+    site = site_of(PEERS["nginx"], TABLE[name], Plan(1, 1, 64).active(TABLE[name]), range(1000), files, tmp_path)
+    assert (site.active, site.connections) == (active, open_)
+
+
+def test_a_site_has_the_scenarios_backends(tmp_path: Path) -> None:
+    files = Certificate(*(tmp_path / name for name in "abcde"))
+    for name, count in (("browser", 3), ("backends-100", 100)):
+        assert site_of(PEERS["nginx"], TABLE[name], 64, range(1000), files, tmp_path).backends == tuple(range(count))
+
+
+def test_what_a_proxy_lacks_is_not_counted_as_a_step() -> None:
+    caddy, haproxy = PEERS["caddy"], PEERS["haproxy"]
+    assert caddy.lacks(TABLE["tcp-1m"])
+    assert steps([caddy, haproxy], [TABLE["browser"], TABLE["tcp-1m"]], Plan(2, 1, 64)) == 9
+
+
+def test_the_users_certificate_is_signed_by_the_users_ca(tmp_path: Path) -> None:
+    made = Certificate.write(tmp_path)
+    user, ca = (x509.load_pem_x509_certificate(path.read_bytes()) for path in (made.user, made.users_ca))
+    user.verify_directly_issued_by(ca)
+    client_context(made.user)  # raises if the key is not the certificate's
