@@ -4,7 +4,7 @@ A file passes these steps; each is a module, and none stops at its first problem
 
     load         reads the TOML, runs the steps, raises one ConfigError with every problem
     environment  ${NAME} and ${NAME-default} in strings become values
-    models       what each table may hold and its defaults (pydantic); `units` and `addresses` are their value types
+    models       what each table may hold and its defaults (pydantic); `units` and `addresses` read single values
     unsupported  ONE table: what the file format knows and this version does not do yet
     checks       what only two keys together can get wrong
 
@@ -17,11 +17,15 @@ from lbproxy.config.models import (
     AccessLog,
     Admin,
     Backend,
+    CertificatePair,
     Check,
     Config,
+    Consistency,
+    Fact,
     KerberosCheck,
     Listener,
     ListenerTls,
+    Mint,
     Pool,
     PoolTls,
 )
@@ -31,11 +35,15 @@ __all__ = [
     "Address",
     "Admin",
     "Backend",
+    "CertificatePair",
     "Check",
     "Config",
+    "Consistency",
+    "Fact",
     "KerberosCheck",
     "Listener",
     "ListenerTls",
+    "Mint",
     "Network",
     "Pool",
     "PoolTls",

@@ -81,6 +81,18 @@ def host(value: object) -> str:
     return _check_host(_string(value)).lower()
 
 
+def server_name(value: object) -> str:
+    """A server name of TLS in lower case: a host's name, or *.NAME for every name that has one label more.
+
+    An address is none (RFC 6066 section 3), so no client could ask for it.
+    """
+    text = _string(value)
+    name = text.removeprefix("*.")
+    if not _HOST.fullmatch(name) or _is_ip(name):
+        raise ValueError(f"{text!r} is not a server name such as login.corp.example or *.corp.example")
+    return text.lower()
+
+
 def origin(value: object, schemes: tuple[str, ...]) -> str:
     """scheme://host[:port] as written, with one of `schemes`; a lone final slash is dropped."""
     text = _string(value)
@@ -123,6 +135,14 @@ def _unix_address(path: str, base: Path) -> Address:
     if len(bytes(whole)) > _UNIX_PATH_LIMIT:
         raise ValueError(f"the path is longer than the {_UNIX_PATH_LIMIT} bytes that a Unix socket may have")
     return Address(path=whole)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_host(text: str) -> str:

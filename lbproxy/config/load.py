@@ -68,7 +68,7 @@ def _validate(document: dict[str, Any], base: Base) -> tuple[Config | None, list
 
 
 def _with_hosts(document: dict[str, Any]) -> dict[str, Any]:
-    """`document` with the default of `hosts`, which is the host of server_url, in each listener that has none."""
+    """`document` with the default of `hosts`, which is the host of server_url, in each http listener without any."""
     listeners = document.get("listener")
     try:
         server_url = origin(document.get("server_url"), ("http", "https"))
@@ -77,8 +77,12 @@ def _with_hosts(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(listeners, dict):
         return document
     hosts = {"hosts": [url_host(urlsplit(server_url))]}
-    filled = {name: hosts | table if isinstance(table, dict) else table for name, table in listeners.items()}
+    filled = {name: hosts | table if _is_http(table) else table for name, table in listeners.items()}
     return document | {"listener": filled}
+
+
+def _is_http(listener: object) -> bool:
+    return isinstance(listener, dict) and listener.get("mode", "http") == "http"
 
 
 def _first_of_each_key(problems: list[Problem]) -> Iterator[Problem]:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lbproxy.config.keys import Location, full_name
-from lbproxy.config.unsupported import knows
 from lbproxy.errors import Problem
 
 _TEXTS: Mapping[str, str] = MappingProxyType(
@@ -34,16 +33,11 @@ _TEXTS: Mapping[str, str] = MappingProxyType(
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
-    """A problem for each error in `error`, which came from validating a document as `model`.
-
-    Keys of the table of unsupported features are known, though no model has them, and are left to that table.
-    """
+    """A problem for each error in `error`, which came from validating a document as `model`."""
     for details in error.errors(include_url=False, include_input=False):
         location = tuple(part for part in details["loc"] if part != "[key]")
-        if details["type"] != "extra_forbidden":
-            yield Problem(full_name(location), _text(details))
-        elif not knows(location):
-            yield Problem(full_name(location), _unknown(location, model))
+        unknown = details["type"] == "extra_forbidden"
+        yield Problem(full_name(location), _unknown(location, model) if unknown else _text(details))
 
 
 def _text(details: ErrorDetails) -> str:

@@ -1,4 +1,4 @@
-"""Durations and sizes, as people write them."""
+"""Durations, sizes and shares, as people write them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _SECONDS = {
 _BYTES = {"B": 1, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2, "GB": 1000**3, "GiB": 1024**3}
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
+_PERCENTAGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _SIZE = re.compile(r"([0-9]{1,12})(B|KB|KiB|MB|MiB|GB|GiB)")
 
 
@@ -28,6 +29,18 @@ def duration(value: object) -> float:
     if match is None:
         raise ValueError(f'{value!r} is not a duration such as "500ms", "2s", "10m" or "1h"')
     return float(Decimal(match[1]) * _SECONDS[match[2]])
+
+
+def duration_between(shortest: str, longest: str) -> Callable[[object], float]:
+    """A reader like `duration` that refuses what is below `shortest` or above `longest`, naming both."""
+
+    def read(value: object) -> float:
+        seconds = duration(value)
+        if not duration(shortest) <= seconds <= duration(longest):
+            raise ValueError(f"must be between {shortest} and {longest}")
+        return seconds
+
+    return read
 
 
 def size(value: object) -> int:
@@ -50,6 +63,18 @@ def size_between(lowest: str, highest: str) -> Callable[[object], int]:
         return number
 
     return read
+
+
+def percentage(value: object) -> float:
+    """A share from 0.0 to 1.0, from "20%" or from a whole number of percent; ValueError for anything else.
+
+    A bare fraction is refused: 0.2 might mean 20 % as well as 0.2 %.
+    """
+    text = f"{value}%" if isinstance(value, int) and not isinstance(value, bool) else value
+    match = _PERCENTAGE.fullmatch(text) if isinstance(text, str) else None
+    if match is None or (percent := float(match[1])) > 100.0:
+        raise ValueError(f'{value!r} is not a percentage from "0%" to "100%"')
+    return percent / 100.0
 
 
 Duration = Annotated[float, BeforeValidator(duration)]

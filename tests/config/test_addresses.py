@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.config.addresses import Address, absolute_url, address, host, network, origin, url_host
+from lbproxy.config.addresses import Address, absolute_url, address, host, network, origin, server_name, url_host
 
 BASE = Path("/etc/lbproxy")
 
@@ -142,3 +142,26 @@ def test_not_a_url(text: str, match: str) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("http://A.b:1/c", "a.b"), ("http://[::1]:1", "[::1]")])
 def test_url_host(text: str, expected: str) -> None:
     assert url_host(absolute_url(text, ("http",))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("login.corp.example", "login.corp.example"),
+        ("Login.Corp.Example", "login.corp.example"),
+        ("*.Corp.example", "*.corp.example"),
+        ("localhost", "localhost"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_server_name(text: str, expected: str) -> None:
+    assert server_name(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "*", "*.", "*.*.example", "a.*.example", "*corp.example", "10.0.0.1", "[::1]", "a.example.", "a.example:443"],
+)
+def test_not_a_server_name(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a server name such as login\.corp\.example or \*\.corp\.example$"):
+        server_name(text)

@@ -42,7 +42,7 @@ def test_every_problem_is_reported_at_once(problems_of: Callable[[str], list[str
         "listener.login.max_header_size: must be between 1KiB and 1MiB",
         "listener.login.pool: there is no [pool.conectors]; the file has connectors",
         "listener.login.tls.certificate: the environment variable CERTIFICATES is not set",
-        "listener.login.tls.client_ca: not supported yet",
+        "listener.login.tls.client_ca: has no meaning without client_certificate",
         "listener.login.tls.key: missing",
         "pool.connectors.backends[1].name: 'c1' is taken by pool.connectors.backends[0].name",
         "pool.connectors.backends[1].url: 'http://10.0.0.12:4000/wsfed' must end after the host and port, "

@@ -86,7 +86,3 @@ def test_an_unknown_key_is_told_what_may_be_meant(problem: Any, reported: str) -
 
 def test_an_unknown_key_that_is_like_no_other() -> None:
     assert in_listener(colour="red") == ["listener.login.colour: unknown key"]
-
-
-def test_unsupported_keys_are_left_to_their_table() -> None:
-    assert in_listener(sni={}, colour="red") == ["listener.login.colour: unknown key"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproxy.config.units import duration, size, size_between
+from lbproxy.config.units import duration, duration_between, percentage, size, size_between
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,27 @@ def test_size_between_includes_both_ends() -> None:
 def test_size_outside_names_both_ends(value: int) -> None:
     with pytest.raises(ValueError, match=r"^must be between 1KiB and 1MiB$"):
         size_between("1KiB", "1MiB")(value)
+
+
+def test_duration_between_includes_both_ends() -> None:
+    read = duration_between("1m", "24h")
+    assert (read("60s"), read("1d")) == (60.0, 86400.0)
+
+
+@pytest.mark.parametrize("value", ["59s", "24.1h", "0s"])
+def test_duration_outside_names_both_ends(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^must be between 1m and 24h$"):
+        duration_between("1m", "24h")(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "share"), [("20%", 0.2), (20, 0.2), ("0%", 0.0), (0, 0.0), ("100%", 1.0), (100, 1.0), ("12.5%", 0.125)]
+)
+def test_percentage(value: object, share: float) -> None:
+    assert percentage(value) == share
+
+
+@pytest.mark.parametrize("value", ["", "20", "%", "-1%", -1, 101, "100.1%", 0.2, True, None, [20]])
+def test_not_a_percentage(value: object) -> None:
+    with pytest.raises(ValueError, match=r'is not a percentage from "0%" to "100%"$'):
+        percentage(value)

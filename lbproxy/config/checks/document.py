@@ -1,0 +1,17 @@
+"""Every rule, over the whole document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbproxy.config.checks import client_certificates, consistency, forwarding, listeners, pools, probes, sections
+from lbproxy.config.checks.look import Document
+from lbproxy.errors import Problem
+
+SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, probes, consistency)
+
+
+def problems(document: Document) -> Iterator[Problem]:
+    """Every contradiction in `document`, which is the whole file with its ${NAME} expanded."""
+    for subject in SUBJECTS:
+        yield from subject.problems(document)

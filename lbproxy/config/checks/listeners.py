@@ -1,0 +1,45 @@
+"""The keys of a listener against its mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbproxy.config.checks.look import Document, without_meaning
+from lbproxy.config.keys import Location, full_name, subtables
+from lbproxy.errors import Problem
+
+_OF_HTTP = (
+    "trust_forwarded_from",
+    "hosts",
+    "deny_paths",
+    "strip_headers",
+    "allow_underscores",
+    "max_header_size",
+    "max_target_size",
+    "max_header_lines",
+)
+"""Keys about requests: a connection that is passed through has none that lbproxy could see."""
+
+
+def problems(document: Document) -> Iterator[Problem]:
+    """Listeners without a pool, and keys that their mode does not look at."""
+    for name, listener in subtables(document, "listener"):
+        where: Location = ("listener", name)
+        mode = listener.get("mode", "http")
+        yield from _pools(where, listener, mode)
+        if mode in ("tcp", "sni"):
+            yield from without_meaning(where, listener, _OF_HTTP, f'with mode = "{mode}"')
+            text = f'with mode = "{mode}": TLS is passed through to the backends'
+            yield from without_meaning(where, listener, ("tls",), text)
+
+
+def _pools(where: Location, listener: Document, mode: object) -> Iterator[Problem]:
+    """Mode sni has a table of pools, the others have one pool."""
+    if mode == "sni":
+        yield from without_meaning(where, listener, ("pool",), 'with mode = "sni", whose table sni names the pools')
+        if not listener.get("sni"):
+            yield Problem(full_name((*where, "sni")), 'missing; mode = "sni" needs a pool for each server name in it')
+    else:
+        yield from without_meaning(where, listener, ("sni",), 'without mode = "sni"')
+        if "pool" not in listener:
+            yield Problem(full_name((*where, "pool")), "missing")

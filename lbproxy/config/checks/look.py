@@ -1,0 +1,40 @@
+"""Reading a document that may hold any type anywhere: what is not as it should be is as if it were not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from lbproxy.config.keys import Location, full_name
+from lbproxy.errors import Problem
+
+Document = Mapping[str, object]
+"""The whole file, or a table of it, with its ${NAME} expanded."""
+
+_NOTHING: Document = MappingProxyType({})
+
+
+def table(document: Document, key: str) -> Document:
+    """The table under `key`, empty if there is none."""
+    inner = document.get(key)
+    return inner if isinstance(inner, Mapping) else _NOTHING
+
+
+def backend_values(name: str, pool: Document, key: str) -> Iterator[tuple[Location, str]]:
+    """Where, and the value of `key` in each backend of the pool `name` that has it."""
+    backends = pool.get("backends")
+    for position, backend in enumerate(backends if isinstance(backends, list) else []):
+        if isinstance(backend, Mapping) and isinstance(value := backend.get(key), str):
+            yield ("pool", name, "backends", position, key), value
+
+
+def is_url(value: str, *schemes: str) -> bool:
+    """Whether `value` begins as a URL with one of `schemes` does; only scheme://host is compared, in any case."""
+    return value.partition("://")[0].lower() in schemes
+
+
+def without_meaning(where: Location, document: Document, keys: Iterable[str], text: str) -> Iterator[Problem]:
+    """A problem for each of `keys` that the table `document`, which is at `where`, has."""
+    for key in keys:
+        if key in document:
+            yield Problem(full_name((*where, key)), f"has no meaning {text}")

@@ -1,0 +1,34 @@
+"""An entry of a pool's `backends`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
+
+from lbproxy.config import addresses
+from lbproxy.config.models.table import Table
+from lbproxy.config.models.values import Name, PageUrl
+
+
+def _backend_url(value: object) -> str:
+    url = addresses.origin(value, ("http", "https", "tcp"))
+    if urlsplit(url).scheme == "tcp" and urlsplit(url).port is None:
+        raise ValueError(f"{url!r} needs a port; tcp:// has none of its own")
+    return url
+
+
+class Backend(Table):
+    """One connector instance: `url` is scheme://host[:port] as written; `check_url` overrides the pool's check.url."""
+
+    name: Name
+    url: Annotated[str, BeforeValidator(_backend_url)]
+    check_url: PageUrl | None = None
+
+    def page(self, url: str | None, path: str) -> str:
+        """The absolute URL of a page: `url` with its {host} filled in or, when there is none, `path` at this backend.
+
+        The latter needs an http or https backend: config.checks has seen to it.
+        """
+        return (url or self.url + path).replace("{host}", addresses.url_host(urlsplit(self.url)), 1)

@@ -1,0 +1,67 @@
+"""The whole file, and the tables in it that belong to no listener and no pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+
+from lbproxy.config import addresses
+from lbproxy.config.addresses import Address
+from lbproxy.config.models.listener import Listener
+from lbproxy.config.models.pool import Pool
+from lbproxy.config.models.table import Table
+from lbproxy.config.models.values import Bind, Name, file_path
+from lbproxy.config.units import Duration
+
+
+def _server_url(value: object) -> str:
+    return addresses.origin(value, ("http", "https"))
+
+
+def _workers(value: object) -> int | str:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError('must be "auto" or a whole number of at least 1')
+
+
+def _log_path(value: object, info: ValidationInfo) -> Path | str:
+    return value if value in ("-", "") and isinstance(value, str) else file_path(value, info)
+
+
+def _local(bind: Address) -> Address:
+    if not bind.is_local:
+        raise ValueError(f"{bind} is not a Unix socket or a loopback address; the admin API has no other protection")
+    return bind
+
+
+class AccessLog(Table):
+    """[access_log]: `path` is "-" for standard output, "" for none, else a file."""
+
+    path: Annotated[Path | Literal["-", ""], PlainValidator(_log_path)] = "-"
+
+
+class Admin(Table):
+    """[admin]: where status and metrics are served; reachable from this machine only."""
+
+    bind: Annotated[Bind, AfterValidator(_local)] = Address(path=Path("/run/lbproxy/admin.sock"))
+
+
+class Config(Table):
+    """The whole file."""
+
+    server_url: Annotated[str, BeforeValidator(_server_url)]
+    workers: Annotated[int | Literal["auto"], PlainValidator(_workers)] = 1
+    drain_timeout: Duration = 30.0
+    listeners: Mapping[Name, Listener] = Field(alias="listener")
+    pools: Mapping[Name, Pool] = Field(alias="pool")
+    access_log: AccessLog = AccessLog()
+    admin: Admin = Admin()
+
+    @property
+    def server_host(self) -> str:
+        """The host of server_url in lower case, as a Host header has it, without port."""
+        return addresses.url_host(urlsplit(self.server_url))

@@ -1,0 +1,51 @@
+"""[pool.NAME]: the set of backends that a listener forwards to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt
+
+from lbproxy.config.models.backend import Backend
+from lbproxy.config.models.check import Check
+from lbproxy.config.models.consistency import Consistency
+from lbproxy.config.models.table import Table
+from lbproxy.config.models.values import Count, File, Host, not_empty
+from lbproxy.config.units import Duration, PositiveDuration, percentage, size_between
+
+
+class PoolTls(Table):
+    """[pool.NAME.tls]: TLS towards https backends; None is the system's CAs and the host of the backend's URL.
+
+    `certificate` and `key` are lbproxy's own, for backends that ask who connects; both or neither.
+    """
+
+    verify: StrictBool = True
+    ca: File | None = None
+    server_name: Host | None = None
+    certificate: File | None = None
+    key: File | None = None
+
+
+class Pool(Table):
+    """[pool.NAME]: `retry_budget` is a share of all requests (0.2 is 20 %)."""
+
+    backends: Annotated[tuple[Backend, ...], AfterValidator(not_empty)]
+    tls: PoolTls = PoolTls()
+    check: Check = Check()
+    consistency: Consistency = Consistency()
+    send_proxy_protocol: Literal["none", "v1", "v2"] = "none"
+    connect_timeout: PositiveDuration = 2.0
+    response_timeout: PositiveDuration = 60.0
+    idle_lane_timeout: PositiveDuration = 4.0
+    consecutive_errors: Count = 3
+    slow_start: Duration = 0.0
+    readmit_backoff: Duration = 60.0
+    when_all_down: Literal["try", "refuse"] = "try"
+    retry_buffer: Annotated[int, BeforeValidator(size_between("0B", "16MiB"))] = 64 * 1024
+    retry_budget: Annotated[float, BeforeValidator(percentage)] = 0.2
+    retry_statuses: tuple[Annotated[StrictInt, Field(ge=500, le=599)], ...] = ()
+
+    def probe_url(self, backend: Backend) -> str:
+        """The absolute URL that an http or kerberos probe of `backend` asks for."""
+        return backend.page(backend.check_url or self.check.url, self.check.path)
