@@ -4,7 +4,8 @@
     ├── ConfigError         the administrator's: the configuration cannot be used; carries every problem at once
     ├── StartError          the administrator's or the machine's: a valid configuration cannot be put to work
     ├── MissingExtraError   the installation's: an optional dependency is needed; names the extra to install
-    └── AdminError          the operator's: a command that the running balancer refused, or could not receive
+    ├── AdminError          the operator's: a command that the running balancer refused, or could not receive
+    └── RolloutError        the operator's: a rolling update that must not begin, or that stopped
 
 What goes wrong on the data path is not raised but ended with a row of `lbproxy.reasons`, which
 says whose fault it is, whether a retry is safe and which HTTP status the client gets.
@@ -54,3 +55,7 @@ class MissingExtraError(LbproxyError):
 
 class AdminError(LbproxyError):
     """A command that the running balancer refused, or that could not reach it."""
+
+
+class RolloutError(LbproxyError):
+    """A rolling update that must not begin, or that stopped; then it also says what that leaves, a line each."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lbproxy.errors import AdminError, ConfigError, LbproxyError, MissingExtraError, Problem, StartError
+from lbproxy.errors import AdminError, ConfigError, LbproxyError, MissingExtraError, Problem, RolloutError, StartError
 
 
 def test_every_error_of_ours_can_be_caught_as_one() -> None:
-    for kind in (ConfigError, StartError, MissingExtraError, AdminError):
+    for kind in (ConfigError, StartError, MissingExtraError, AdminError, RolloutError):
         assert issubclass(kind, LbproxyError)
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "Show what the running balancer sees.",
     "drain": "Take a backend out of rotation.",
     "ready": "Bring a drained backend back.",
+    "rollout": "Update a pool's backends one after the other.",
     "demo": "Try it all on this machine, with sample connectors.",
 }
 """Name -> the line in `lbproxy --help`."""

@@ -39,6 +39,7 @@ class BackendView(TypedDict):
     """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
 
     `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
+    `facts` are what the consistency guard read at it last, by the names that the configuration gives them.
     """
 
     name: str
@@ -62,6 +63,7 @@ class BackendView(TypedDict):
     responses: dict[str, int]  # by status class: "1xx" to "5xx"
     probe: ProbeView | None
     binds: bool | None
+    facts: dict[str, str]
     extended_protection: ProtectionView | None  # None: not an https backend behind a listener with TLS
 
 

@@ -110,6 +110,7 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
         "probe": link.prober.view(backend.name),
         "binds": link.probes.binds(backend.name),
+        "facts": dict(link.facts.get(backend.name, {})),
         "extended_protection": _protection(link, backend),
     }
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 from click.testing import CliRunner, Result
 
@@ -33,10 +34,16 @@ bind = "unix:admin.sock"
 class Busy(BareBackends):
     """c1, c2 and c3; at each look `live` may change the backend that is looked at."""
 
-    def __init__(self, live: Callable[[BackendView], None] = lambda backend: None, drain_timeout: float = 30) -> None:
+    def __init__(
+        self,
+        live: Callable[[BackendView], None] = lambda backend: None,
+        drain_timeout: float = 30,
+        state: Literal["serving", "draining"] = "serving",
+    ) -> None:
         super().__init__("c1", "c2", "c3")
         self.live = live
         self.drain_timeout = drain_timeout
+        self.state = state
 
     def show(self, name: str) -> BackendInPool:
         shown = super().show(name)
@@ -45,10 +52,8 @@ class Busy(BareBackends):
 
     def snapshot(self) -> Snapshot:
         """What /status shows."""
-        return snapshot() | {
-            "pools": [pool("connectors", *self.views.values())],
-            "drain_timeout_seconds": self.drain_timeout,
-        }
+        pools = [pool("connectors", *self.views.values())]
+        return snapshot() | {"pools": pools, "drain_timeout_seconds": self.drain_timeout, "state": self.state}
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ def backend(name: str) -> BackendView:
         "responses": {"1xx": 0, "2xx": 7, "3xx": 1, "4xx": 2, "5xx": 0},
         "probe": {"ok": True, "detail": "401", "reason": None, "took_seconds": 0.003, "age_seconds": 1.5},
         "binds": None,
+        "facts": {},
         "extended_protection": None,
     }
 

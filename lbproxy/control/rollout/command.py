@@ -1,0 +1,99 @@
+"""The operator's command: filled in for one backend, and run with its output in that backend's log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lbproxy.control.rollout.plan import Target
+from lbproxy.control.timestamp import timestamp
+from lbproxy.errors import RolloutError
+
+_PLACEHOLDER = re.compile(r"\{(name|url|host|port)\}")
+_GRACE = 5.0  # seconds from TERM to KILL for a command that is cancelled
+
+
+class Command:
+    """A command line with {name}, {url}, {host} and {port} in it. No shell reads it, so no value can break out."""
+
+    def __init__(self, line: str, logs: Path) -> None:
+        """line: words as a shell splits them; logs: the directory of the logs, made when needed.
+
+        Raises ValueError for a line that has no words or an open quote, or names a program that is not there.
+        """
+        self._words = shlex.split(line)
+        self._logs = logs
+        if not self._words:
+            raise ValueError("there is no command")
+        program = self._words[0]
+        if not _PLACEHOLDER.search(program) and shutil.which(program) is None:
+            raise ValueError(f"there is no program {program}")
+
+    def __repr__(self) -> str:
+        return f"<command {shlex.join(self._words)}>"
+
+    def filled(self, target: Target) -> list[str]:
+        """The words for `target`; each stays one argument, whatever is put into it. Other braces stay."""
+        values = {"name": target.name, "url": target.url, "host": target.host, "port": str(target.port)}
+        return [_PLACEHOLDER.sub(lambda match: values[match[1]], word) for word in self._words]
+
+    def log(self, target: Target) -> Path:
+        """Where its output for `target` is kept; a later run adds to it."""
+        return self._logs / target.pool / f"{target.name}.log"
+
+    async def run(self, target: Target) -> None:
+        """Run it to its end; raises RolloutError unless that is status 0. Cancelled, it ends whatever it started.
+
+        It has a session of its own, so that Ctrl-C reaches it only as such a cancellation, and no input.
+        """
+        log = self.log(target)
+        try:
+            status = await _run(self.filled(target), log)
+        except OSError as error:
+            raise RolloutError(f"the command cannot be run: {error}") from error
+        if status:
+            how = f"ended with status {status}" if status > 0 else f"was killed by {signal.Signals(-status).name}"
+            raise RolloutError(f"the command {how}; its output is in {log}")
+
+
+async def _run(arguments: Sequence[str], log: Path) -> int:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        output.write(f"--- {timestamp(time.time())} {shlex.join(arguments)}\n".encode())
+        output.flush()
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """TERM for it and for what it started; KILL for what is left when it has ended, or does not."""
+    _signal_all(process, signal.SIGTERM)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE):
+            await process.wait()
+    _signal_all(process, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_all(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """To every process of the session that began with `process`, unless they made groups of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

@@ -1,0 +1,188 @@
+"""The steps of a rollout, for one backend at a time, until the first failure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from lbproxy.control.draining import unfinished
+from lbproxy.control.rollout.plan import Target, check_spare
+from lbproxy.control.rollout.waiting import until_back, until_good
+from lbproxy.control.snapshot import BackendView, PoolView
+from lbproxy.errors import LbproxyError, RolloutError
+
+PAUSE = 0.5
+"""Seconds between two looks at a backend."""
+
+
+class Balancer(Protocol):
+    """The balancer in front of the backends. Every method may raise an LbproxyError, which stops the rollout."""
+
+    async def pool(self, name: str) -> PoolView:
+        """How the pool is now."""
+        ...
+
+    async def backend(self, target: Target) -> BackendView:
+        """How the backend is now."""
+        ...
+
+    async def drain(self, target: Target, force: bool) -> None:
+        """Give it no new work; `force`: even if it is the last one in rotation."""
+        ...
+
+    async def ready(self, target: Target) -> None:
+        """End its drain."""
+        ...
+
+
+class Observer(Protocol):
+    """Who watches."""
+
+    def done(self, target: Target, what: str) -> None:
+        """A step is done."""
+        ...
+
+    def waits(self, target: Target, what: str) -> None:
+        """What is waited for now; told again and again as it changes."""
+        ...
+
+
+class Step(Enum):
+    """How far a backend has come. The value is the state that a stop leaves it in."""
+
+    UNTOUCHED = "was not touched"
+    DRAINED = "stays drained; its command was not run"
+    COMMAND = "stays drained; its command did not end well"
+    UPDATED = "stays drained; its command has run"
+    READY = "was updated and made ready, but is not wholly in rotation yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """`keep` backends stay in rotation; `expected` facts are waited for; `timeout` seconds is a backend's time."""
+
+    keep: int = 1
+    expected: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 600.0
+
+
+class Rollout:
+    """Updates `targets` in their order. `updated` are those that are done; `step` is how far the next one has come."""
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        balancer: Balancer,
+        update: Callable[[Target], Awaitable[None]],
+        observer: Observer,
+        conditions: Conditions,
+        pause: float = PAUSE,
+    ) -> None:
+        """update: does it, and raises RolloutError when it could not; pause: seconds between two looks."""
+        self.targets = tuple(targets)
+        self.updated: list[Target] = []
+        self.step = Step.UNTOUCHED
+        self._balancer = balancer
+        self._update = update
+        self._observer = observer
+        self._conditions = conditions
+        self._pause = pause
+        self._awaited = ""
+
+    def __repr__(self) -> str:
+        return f"<rollout of {len(self.targets)}, {len(self.updated)} updated, the next one {self.step.name}>"
+
+    async def run(self) -> None:
+        """Update all. Raises RolloutError at the first failure; it says why, and what that leaves."""
+        for target in self.targets:
+            try:
+                async with asyncio.timeout(self._conditions.timeout):
+                    await self._one(target)
+            except TimeoutError:
+                waited = f", waiting for {self._awaited}" if self._awaited else ""
+                raise self._stopped(f"it took longer than {self._conditions.timeout:g} s{waited}") from None
+            except LbproxyError as error:
+                raise self._stopped(str(error)) from error
+            self.updated.append(target)
+            self.step = Step.UNTOUCHED
+
+    def left(self) -> str:
+        """What a stop at this moment leaves, and how to go on: a line each."""
+        done, rest = len(self.updated), self.targets[len(self.updated) + 1 :]
+        if done == len(self.targets):
+            return "every backend was updated"
+        target = self.targets[done]
+        lines = [f"{target} {self.step.value}"]
+        if self.updated:
+            lines.append(f"updated: {_names(self.updated)}")
+        if rest:
+            lines.append(f"not touched: {_names(rest)}")
+        return "\n".join([*lines, *self._how_to_go_on(target, rest)])
+
+    def _how_to_go_on(self, target: Target, rest: Sequence[Target]) -> list[str]:
+        following = f"the same command with --from {rest[0].name}" if rest else ""
+        if self.step is Step.READY:
+            return [f"to go on: {following}"] if rest else []
+        again = f"to go on: the same command with --from {target.name}"
+        if self.step is Step.UNTOUCHED:
+            return [again]
+        ready = f"lbproxy ready {target}"
+        if self.step is Step.DRAINED:
+            return [again, f"to leave it as it was: {ready}"]
+        return [
+            f"{again}, which updates it again",
+            f"or, if it is right by now: {ready}{following and ', and '}{following}",
+        ]
+
+    def _stopped(self, why: str) -> RolloutError:
+        return RolloutError(f"{self.targets[len(self.updated)]}: {why}\n{self.left()}")
+
+    # --- one backend
+
+    async def _one(self, target: Target) -> None:
+        conditions = self._conditions
+        check_spare(await self._balancer.pool(target.pool), target.name, conditions.keep)
+        self.step = Step.DRAINED
+        await self._balancer.drain(target, force=conditions.keep == 0)
+        await self._until(target, lambda backend, _: f"{left} to finish" if (left := unfinished(backend)) else "")
+        self._observer.done(target, "drained, and nothing left to finish")
+        await self._run_command(target)
+        await self._until(target, lambda backend, since: until_good(backend, since, conditions.expected))
+        facts = "".join(f", {name} is {value}" for name, value in conditions.expected.items())
+        self._observer.done(target, f"healthy{facts}")
+        self.step = Step.READY
+        await self._balancer.ready(target)
+        await self._until(target, lambda backend, _: until_back(backend))
+        self._observer.done(target, "in rotation")
+
+    async def _run_command(self, target: Target) -> None:
+        self.step = Step.COMMAND
+        self._waits(target, "its command")
+        started = time.monotonic()
+        await self._update(target)
+        self.step = Step.UPDATED
+        self._observer.done(target, f"command done in {time.monotonic() - started:.1f} s")
+
+    async def _until(self, target: Target, awaited: Callable[[BackendView, float], str]) -> None:
+        """Look at the backend until `awaited`, given how long ago this began (seconds), has nothing to say."""
+        began = time.monotonic()
+        while True:
+            since = time.monotonic() - began  # before the look, so that it is never too long
+            what = awaited(await self._balancer.backend(target), since)
+            if not what:
+                self._awaited = ""
+                return
+            self._waits(target, what)
+            await asyncio.sleep(self._pause)
+
+    def _waits(self, target: Target, what: str) -> None:
+        self._awaited = what
+        self._observer.waits(target, what)
+
+
+def _names(targets: Sequence[Target]) -> str:
+    return ", ".join(target.name for target in targets)

@@ -1,0 +1,33 @@
+"""What a backend is waited for, in words; "" when there is nothing left to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lbproxy.control.snapshot import BackendView
+
+
+def until_good(backend: BackendView, since: float, expected: Mapping[str, str]) -> str:
+    """Health, and facts as they are `expected`, both seen within the last `since` seconds.
+
+    A probe that began before that saw the backend as it was before its command had ended, and counts for nothing.
+    """
+    probe = backend["probe"]
+    if probe is None or probe["age_seconds"] + probe["took_seconds"] > since:
+        return "its next probe"
+    if not probe["ok"]:
+        return f"a good probe (the last one: {probe['detail']})"
+    if backend["state"] != "up":
+        return "another good probe"
+    return ", ".join(
+        f"{name} to be {value} (it is {backend['facts'].get(name, 'unknown')})"
+        for name, value in expected.items()
+        if backend["facts"].get(name) != value
+    )
+
+
+def until_back(backend: BackendView) -> str:
+    """Rotation, with its whole share of the new work."""
+    if not backend["in_rotation"]:
+        return "rotation"
+    return ""

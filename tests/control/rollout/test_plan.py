@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, plan
+from lbproxy.control.snapshot import BackendView, PoolView
+from lbproxy.errors import RolloutError
+from tests.control.sample import backend, dead_backend, pool, snapshot
+
+
+def drained(name: str) -> BackendView:
+    return backend(name) | {"draining": True, "in_rotation": False}
+
+
+def three(*members: BackendView) -> PoolView:
+    return pool("connectors", *(members or map(backend, ("c1", "c2", "c3"))))
+
+
+def names(targets: list[Target]) -> list[str]:
+    return [target.name for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("http://10.0.0.1:4000", "10.0.0.1", 4000),
+        ("http://c1.corp.example", "c1.corp.example", 80),
+        ("https://c1.corp.example", "c1.corp.example", 443),
+        ("https://[2001:db8::1]:4443", "2001:db8::1", 4443),
+        ("tcp://10.0.0.1:9", "10.0.0.1", 9),
+    ],
+)
+def test_a_target_knows_its_host_and_port(url: str, host: str, port: int) -> None:
+    target = Target("connectors", "c1", url)
+    assert (target.host, target.port, str(target)) == (host, port, "connectors/c1")
+
+
+def test_the_only_pool_need_not_be_named() -> None:
+    assert choose_pool(snapshot(), None)["name"] == "connectors"
+
+
+def test_one_of_several_pools_must_be_named() -> None:
+    view = snapshot() | {"pools": [pool("a"), pool("b")]}
+    assert choose_pool(view, "b")["name"] == "b"
+    with pytest.raises(RolloutError, match="there are several pools; choose one of a, b"):
+        choose_pool(view, None)
+    with pytest.raises(RolloutError, match="there is no pool c; there is a, b"):
+        choose_pool(view, "c")
+
+
+def test_all_backends_in_the_order_of_the_configuration() -> None:
+    targets = plan(three(), None, keep=1)
+    assert names(targets) == ["c1", "c2", "c3"]
+    assert targets[0] == Target("connectors", "c1", "http://10.0.0.1:4000/c1")
+
+
+def test_from_one_on() -> None:
+    assert names(plan(three(), "c2", keep=1)) == ["c2", "c3"]
+    with pytest.raises(RolloutError, match="there is no backend c9 to begin with; there is c1, c2, c3"):
+        plan(three(), "c9", keep=1)
+
+
+def test_what_a_stopped_rollout_left_drained_may_be_begun_with() -> None:
+    left = three(backend("c1"), drained("c2"), backend("c3"))
+    assert names(plan(left, "c2", keep=1)) == ["c2", "c3"]
+
+
+@pytest.mark.parametrize("start", [None, "c1", "c3"])
+def test_what_somebody_drained_is_not_brought_back(start: str | None) -> None:
+    with pytest.raises(RolloutError, match=r"^c2: drained already; end that with lbproxy ready"):
+        plan(three(backend("c1"), drained("c2"), backend("c3"), backend("c4")), start, keep=1)
+
+
+@pytest.mark.parametrize(("keep", "fits"), [(0, True), (1, True), (2, True), (3, False)])
+def test_enough_must_stay(keep: int, fits: bool) -> None:
+    if fits:
+        assert len(plan(three(), None, keep)) == 3
+    else:
+        with pytest.raises(RolloutError, match=r"without c1, pool connectors has 2 in rotation \(c2, c3\); 3 must"):
+            plan(three(), None, keep)
+
+
+def test_a_dead_backend_can_be_updated_but_does_not_count() -> None:
+    members = three(dead_backend("c1"), backend("c2"), backend("c3"))
+    check_spare(members, "c1", keep=2)
+    check_spare(members, "c2", keep=1)
+    with pytest.raises(RolloutError, match=r"without c2, .* has 1 in rotation \(c3\); 2 must stay"):
+        check_spare(members, "c2", keep=2)
+
+
+def test_a_single_backend_cannot_be_spared() -> None:
+    with pytest.raises(RolloutError, match=r"0 in rotation \(nobody\)"):
+        plan(three(backend("c1")), None, keep=1)
+    assert names(plan(three(backend("c1")), None, keep=0)) == ["c1"]
+
+
+def test_expected_facts_must_be_read_somewhere() -> None:
+    members = three(backend("c1") | {"facts": {"version": "1.7.9"}}, dead_backend("c2"), backend("c3"))
+    assert len(plan(members, None, 1, ["version"])) == 3
+    with pytest.raises(RolloutError, match="no backend of pool connectors tells its build, kvno"):
+        plan(members, None, 1, ["version", "kvno", "build"])
