@@ -28,7 +28,6 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.discovery.resolver import Resolver
 from lbproxy.control.log import event
-from lbproxy.control.probes.http import open_session
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import ConfigError
 from lbproxy.process.link import Link
@@ -102,11 +101,11 @@ class Generation:
         stack.push_async_callback(resolver.stop)
         await resolver.start()
         worker.start()
-        session = await stack.enter_async_context(open_session())
         host = config.server_url.partition("://")[2]
-        links = {name: Link(pool, config.pools[name], host, session) for name, pool in worker.pools.items()}
-        for link in links.values():
-            stack.push_async_callback(link.prober.stop)
+        links: dict[str, Link] = {}
+        for name, pool in worker.pools.items():
+            links[name] = Link(pool, config.pools[name], host)
+            stack.push_async_callback(links[name].stop)
 
         judging = tasks.start(keep_judging(config, _tell(links.values())), name="extended protection")
         stack.callback(judging.cancel)

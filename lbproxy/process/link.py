@@ -9,8 +9,6 @@ import logging
 import time
 from collections.abc import Mapping
 
-import aiohttp
-
 from lbproxy import config as settings
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Change
@@ -35,12 +33,12 @@ _EVENTS = {
 class Link:
     """Probes the backends of `pool` as its configuration says, and logs what changes."""
 
-    def __init__(self, pool: Pool, options: settings.Pool, host: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, pool: Pool, options: settings.Pool, host: str) -> None:
         """host: the Host header of probes that send one. Call it on the running loop; probes begin at once."""
         self.pool = pool
         self.check = options.check.kind
         pool.on_change.append(self._changed)
-        self.probes = make_probes(pool, options, host, session)
+        self.probes = make_probes(pool, options, host)
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
         self.facts: Mapping[str, Mapping[str, str]] = {}  # by backend's name; the consistency guard reads them
@@ -48,6 +46,11 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<link {self.pool!r} {self.prober!r}>"
+
+    async def stop(self) -> None:
+        """End the probes."""
+        await self.prober.stop()
+        await self.probes.close()
 
     def protected(self, findings: Mapping[Key, Finding]) -> None:
         """What was found out of extended protection, for all pools."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -11,12 +13,17 @@ from lbproxy import config as settings
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.pool import Pool
 from lbproxy.control.probes import Probe, ProbeResult
-from lbproxy.control.probes.http import HttpProbe
+from lbproxy.control.probes.http import HttpProbe, open_session
 from lbproxy.control.probes.kerberos.exchange import Page
 from lbproxy.control.probes.kerberos.probe import KerberosProbe
 from lbproxy.control.probes.kerberos.tickets import Tickets
 from lbproxy.control.probes.tcp import TcpProbe
+from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.control.snapshot import TicketView
+from lbproxy.errors import StartError
+from lbproxy.process import outbound
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 KDC_PART = 0.5  # of check.timeout: how long a probe waits for the KDC
 
@@ -37,10 +44,11 @@ class OnlyWhileDown:
 
 @dataclass(frozen=True, slots=True)
 class PoolProbes:
-    """The probes of a pool by the backend's name, and what kerberos ones share."""
+    """The probes of a pool by the backend's name, and what they share."""
 
     by_name: Mapping[str, Probe]
-    tickets: Tickets | None
+    sessions: Collection[aiohttp.ClientSession]
+    tickets: Tickets | None  # of kerberos ones
 
     def binds(self, name: str) -> bool | None:
         """Whether the backend `name` keeps the user on the connection, if that is known."""
@@ -51,44 +59,103 @@ class PoolProbes:
         """For the snapshot."""
         return None if self.tickets is None else self.tickets.view()
 
+    async def close(self) -> None:
+        """Call it when the last probe has ended."""
+        for session in self.sessions:
+            await session.close()
 
-def make_probes(pool: Pool, options: settings.Pool, host: str, session: aiohttp.ClientSession) -> PoolProbes:
-    """host: the Host header of http and kerberos probes. Raises MissingExtraError when a kerberos one lacks gssapi."""
+
+def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
+    """host: the Host header of http and kerberos probes. Call it on the running loop.
+
+    Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
+    """
     tickets = _tickets(pool.name, options.check)
+    tls = _context(pool.name, options)
+    sessions = {greeting: open_session(greeting) for greeting in {b"", outbound.greeting(options)}}
+    maker = _Maker(options, host, tls, tickets, sessions)
 
     def make(entry: settings.Backend) -> Probe:
         backend = pool.by_name(entry.name)
         assert backend is not None
-        if tickets is not None:
-            return KerberosProbe(session, _page(backend, entry, options, host), tickets, options.check.timeout)
-        if options.check.kind == "http":
-            return _http_probe(backend, entry, options, host, session)
-        connect = TcpProbe(backend.host, backend.port, options.check.timeout)
-        return connect if options.check.kind == "tcp" else OnlyWhileDown(backend, connect)
+        return maker.make(backend, entry)
 
-    return PoolProbes({entry.name: make(entry) for entry in options.backends}, tickets)
+    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sessions.values(), tickets)
 
 
-def _http_probe(
-    backend: Backend, entry: settings.Backend, options: settings.Pool, host: str, session: aiohttp.ClientSession
-) -> HttpProbe:
-    check = options.check
-    return HttpProbe(
-        session,
-        options.probe_url(entry),
-        host,
-        check.timeout,
-        check.method,
-        check.expect,
-        backend.lanes.options.tls,
-        options.tls.server_name,
-    )
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """What the probes of a pool have in common."""
+
+    options: settings.Pool
+    host: str
+    tls: ssl.SSLContext | None
+    tickets: Tickets | None
+    sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
+
+    def make(self, backend: Backend, entry: settings.Backend) -> Probe:
+        match self.options.check.kind:
+            case "none":
+                return OnlyWhileDown(backend, self._tcp(backend))
+            case "tcp":
+                return self._tcp(backend)
+            case "tls":
+                return self._tls(backend)
+            case "http":
+                return self._http(backend, entry)
+            case "kerberos":
+                return self._kerberos(backend, entry)
+
+    def _tcp(self, backend: Backend) -> TcpProbe:
+        return TcpProbe(backend.host, backend.port, self.options.check.timeout, outbound.greeting(self.options))
+
+    def _tls(self, backend: Backend) -> TlsProbe:
+        assert self.tls is not None
+        timeout, server_name = self.options.check.timeout, self.options.tls.server_name or backend.host
+        greeting = outbound.greeting(self.options)
+        return TlsProbe(backend.host, backend.port, timeout, self.tls, server_name, greeting)
+
+    def _http(self, backend: Backend, entry: settings.Backend) -> HttpProbe:
+        check = self.options.check
+        url = self.options.probe_url(entry)
+        return HttpProbe(
+            self.sessions[self._greeting(backend, url)],
+            url,
+            self.host,
+            check.timeout,
+            check.method,
+            check.expect,
+            self.tls,
+            self.options.tls.server_name,
+        )
+
+    def _kerberos(self, backend: Backend, entry: settings.Backend) -> KerberosProbe:
+        assert self.tickets is not None
+        # 401 is what expect has by default, for http checks; to a good ticket it is never the right answer.
+        success = self.options.check.expect - {401}
+        page = Page(self.options.probe_url(entry), self.host, success, self.tls, self.options.tls.server_name)
+        greeting = self._greeting(backend, page.url)
+        return KerberosProbe(self.sessions[greeting], page, self.tickets, self.options.check.timeout, greeting)
+
+    def _greeting(self, backend: Backend, url: str) -> bytes:
+        """Only at its own port a backend waits for one; a health page elsewhere would choke on it."""
+        parts = urlsplit(url)
+        place = parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
+        return outbound.greeting(self.options) if place == (backend.host, backend.port) else b""
 
 
-def _page(backend: Backend, entry: settings.Backend, options: settings.Pool, host: str) -> Page:
-    # 401 is what expect has by default, for http checks; to a good ticket it is never the right answer.
-    success = options.check.expect - {401}
-    return Page(options.probe_url(entry), host, success, backend.lanes.options.tls, options.tls.server_name)
+def _context(pool: str, options: settings.Pool) -> ssl.SSLContext | None:
+    """For all probes of `pool`; None when none of them speaks TLS."""
+    kind, backends = options.check.kind, options.backends
+    asks = kind in ("http", "kerberos") and any(options.probe_url(entry).startswith("https:") for entry in backends)
+    if kind != "tls" and not asks:
+        return None
+    # Behind TLS that is passed through, certificates are the connectors' own: by default there is nobody to trust.
+    shown_only = kind == "tls" and options.tls.ca is None and any(entry.url.startswith("tcp:") for entry in backends)
+    try:
+        return outbound.context(options.tls, verify=options.tls.verify and not shown_only)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"pool.{pool}.tls: its files cannot be used: {error}") from error
 
 
 def _tickets(pool: str, check: settings.Check) -> Tickets | None:

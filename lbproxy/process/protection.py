@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cryptography import x509
+
 from lbproxy import config as settings
 from lbproxy.auth.channel_bindings import compare
 from lbproxy.config import Config
-from lbproxy.control.probes.certificate import peer_certificate
-from lbproxy.process import pem
+from lbproxy.control.probes.connect import shake_hands
+from lbproxy.process import outbound, pem
 
 AGAIN = 60.0
 """Seconds between two looks of a running balancer: certificates are renewed on either side."""
@@ -47,21 +49,33 @@ async def judge(config: Config) -> dict[Key, Finding]:
 
 
 def _users_see(config: Config) -> dict[str, bytes]:
-    """{pool's name: the leaf certificate, in DER, of a listener in front of it}; of unreadable files, check tells."""
+    """{pool's name: the leaf certificate, in DER, of a listener in front of it}; of unreadable files, check tells.
+
+    Of several certificates it is the one for the host of server_url. A listener that passes TLS through has none.
+    """
     found: dict[str, bytes] = {}
     for listener in config.listeners.values():
         if listener.tls is not None:
             with suppress(ValueError):
-                found.setdefault(listener.pool, pem.der(pem.read_certificates(listener.tls.certificate)[0]))
+                found.setdefault(listener.pool, pem.der(_for_host(listener.tls, config.server_host)))
     return found
+
+
+def _for_host(tls: settings.ListenerTls, host: str) -> x509.Certificate:
+    files = [tls.certificate, *(pair.certificate for pair in tls.additional)]
+    leaves = [pem.read_certificates(file)[0] for file in files]
+    return next((leaf for leaf in leaves if pem.covers(leaf, host)), leaves[0])
 
 
 async def _judge(pool: settings.Pool, backend: settings.Backend, users_see: bytes) -> Finding:
     parts = urlsplit(backend.url)
     host = parts.hostname or ""
+    name = pool.tls.server_name or host
     try:
-        presented = await peer_certificate(host, parts.port or 443, pool.tls.server_name or host, pool.connect_timeout)
-        verdict = compare(users_see, presented)
+        tls = outbound.context(pool.tls, verify=False)
+        async with asyncio.timeout(pool.connect_timeout):
+            shown = await shake_hands(host, parts.port or 443, tls, name, outbound.greeting(pool))
+        verdict = compare(users_see, shown.certificate)
     except TimeoutError:
         return Finding("unknown", f"the backend showed no certificate within {pool.connect_timeout:g} s")
     except (OSError, ValueError) as error:

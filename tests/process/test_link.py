@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +14,6 @@ from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.config import load
-from lbproxy.control.probes.http import open_session
 from lbproxy.process.link import Link
 from tests.control.probes.backends import hanging, listening
 from tests.net.peers import until
@@ -28,24 +26,23 @@ pool = "connectors"
 [pool.connectors]
 backends = [{ name = "c1", url = "http://127.0.0.1:%d" }]
 [pool.connectors.check]
-kind = "tcp"
+kind = "%s"
 interval = "1h"
+timeout = "%s"
 """
 
 
 @asynccontextmanager
-async def linked(directory: Path, port: int) -> AsyncIterator[Link]:
+async def linked(directory: Path, port: int, kind: str = "tcp", within: str = "10s") -> AsyncIterator[Link]:
     """A pool of one backend on `port`, probed once and then every hour."""
-    (directory / "lbproxy.toml").write_text(FILE % port)
+    (directory / "lbproxy.toml").write_text(FILE % (port, kind, within))
     options = load(directory / "lbproxy.toml", {}).pools["connectors"]
     backend = Backend("c1", options.backends[0].url)
-    backend.lanes = SimpleNamespace(options=SimpleNamespace(tls=None))  # all that probes look at
-    async with open_session() as session:
-        link = Link(Pool("connectors", [backend], Rules()), options, "login.corp.example", session)
-        try:
-            yield link
-        finally:
-            await link.prober.stop()
+    link = Link(Pool("connectors", [backend], Rules()), options, "login.corp.example")
+    try:
+        yield link
+    finally:
+        await link.stop()
 
 
 async def changed(link: Link) -> tuple[Backend, Change, object, str]:
@@ -103,3 +100,50 @@ async def test_a_suspicion_is_probed_at_once(tmp_path: Path, caplog: pytest.LogC
         await until(lambda: link.prober.last("c1") is not before)
         assert backend.state is State.UP
     assert logged(caplog)[1:] == [(logging.INFO, "backend_suspected", fields("response_timeout", None))]
+
+
+class Told:
+    """A backend whose answers the test gives; `asked` has an entry for each request that waits for one."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[None] = asyncio.Queue()
+        self.answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.put_nowait(None)
+        writer.write(await self.answers.get())
+
+    async def answer(self, status: int) -> None:
+        """Answer the next request, as soon as it is there."""
+        await self.asked.get()
+        self.answers.put_nowait(b"HTTP/1.1 %d -\r\nContent-Length: 0\r\n\r\n" % status)
+
+
+async def test_suspicions_while_a_probe_is_under_way_ask_for_one_more(tmp_path: Path) -> None:
+    """What that probe has seen may be older than they are. It is the one after it that decides."""
+    told = Told()
+    async with listening(told) as port, linked(tmp_path, port, "http") as link:
+        [backend] = link.pool.backends
+        await told.answer(200)
+        await until(lambda: backend.state is State.UP)
+        link.prober.probe_now("c1")
+        await until(lambda: not told.asked.empty())
+        for _ in range(3):
+            link.pool.evidence(backend, reasons.RESPONSE_TIMEOUT, 0.0)
+        await told.answer(200)
+        await until(lambda: not told.asked.empty())
+        assert backend.state is State.UP
+        await told.answer(500)
+        await until(lambda: backend.state is State.DOWN)
+
+
+async def test_a_suspect_that_hangs_has_the_time_of_a_probe(tmp_path: Path) -> None:
+    told = Told()
+    async with listening(told) as port, linked(tmp_path, port, "http", "200ms") as link:
+        [backend] = link.pool.backends
+        await told.answer(200)
+        await until(lambda: backend.state is State.UP)
+        link.pool.evidence(backend, reasons.RESPONSE_TIMEOUT, 0.0)
+        await until(lambda: backend.state is State.DOWN)
+        assert backend.detail == "timed out after 0.2 s"

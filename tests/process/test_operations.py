@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import load
-from lbproxy.control.probes.http import open_session
 from lbproxy.errors import AdminError
 from lbproxy.process.link import Link
 from lbproxy.process.operations import Operations
@@ -35,13 +34,12 @@ async def links(tmp_path: Path) -> AsyncIterator[dict[str, Link]]:
     config = load(tmp_path / "lbproxy.toml", {})
     sockets = listen_all(config)
     worker = Worker(config, sockets, lambda record: None, False)
-    async with open_session() as session:
-        links = {name: Link(pool, config.pools[name], "login", session) for name, pool in worker.pools.items()}
-        for link in links.values():
-            await link.prober.first_round.wait()
-        yield links
-        for link in links.values():
-            await link.prober.stop()
+    links = {name: Link(pool, config.pools[name], "login") for name, pool in worker.pools.items()}
+    for link in links.values():
+        await link.prober.first_round.wait()
+    yield links
+    for link in links.values():
+        await link.stop()
     worker.stop()
     for sock in sockets.values():
         sock.close()

@@ -15,7 +15,6 @@ from lbproxy import __version__, reasons
 from lbproxy.config import Config, load
 from lbproxy.control import snapshot as views
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.probes.http import open_session
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.link import Link
 from lbproxy.process.sockets import listen_all
@@ -72,7 +71,7 @@ class Running:
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     """A data path in front of one connector, which was probed once."""
-    async with listening(serve) as port, open_session() as session:
+    async with listening(serve) as port:
         (tmp_path / "lbproxy.toml").write_text(FILE % port)
         config = load(tmp_path / "lbproxy.toml", {})
         sockets = listen_all(config)
@@ -82,10 +81,10 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         backend.lanes.address = socket.AF_INET, ("127.0.0.1", port)
         worker.start()
         [pool] = worker.pools.values()
-        link = Link(pool, config.pools["connectors"], "login.corp.example", session)
+        link = Link(pool, config.pools["connectors"], "login.corp.example")
         await link.prober.first_round.wait()
         yield Running(config, worker, {"connectors": link}, access_log)
-        await link.prober.stop()
+        await link.stop()
         worker.stop()
         access_log.close()
         for sock in sockets.values():

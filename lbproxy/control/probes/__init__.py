@@ -1,7 +1,8 @@
 """Active health checks.
 
 ProbeResult, Probe   what a check says, and what a check is
-tcp, http, kerberos  the kinds of check
+connect              the connections that they open
+tcp, tls, http, kerberos  the kinds of check
 schedule             when each backend is checked
 """
 

@@ -16,17 +16,21 @@ from yarl import URL
 from lbproxy import __version__
 from lbproxy.control.probes import ProbeResult
 from lbproxy.control.probes.attempt import attempt
+from lbproxy.control.probes.connector import GreetingConnector
 
 _MAX_FIELD = 128 * 1024  # bytes; a backend that speaks Kerberos may answer with a large header
 
 
-def open_session(force_close: bool = True, trace: aiohttp.TraceConfig | None = None) -> aiohttp.ClientSession:
-    """The session that all probes of a process may share. Call it on the event loop and close it at the end.
+def open_session(
+    greeting: bytes = b"", force_close: bool = True, trace: aiohttp.TraceConfig | None = None
+) -> aiohttp.ClientSession:
+    """The session that all probes of a pool may share. Call it on the event loop and close it at the end.
 
-    One without `force_close` keeps connections for its next requests; it is not for sharing.
+    `greeting` is sent first on each connection; see `connect`. A session without `force_close` keeps connections for
+    its next requests; it is not for sharing.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=force_close, limit=0),
+        connector=GreetingConnector(greeting, force_close=force_close, limit=0),
         trace_configs=[trace] if trace else None,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),  # none: each probe has its own

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from lbproxy.wire.proxyproto import MalformedProxyHeader, parse
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -44,6 +46,39 @@ def answering(answer: bytes) -> Serve:
         await writer.drain()
 
     return serve
+
+
+@asynccontextmanager
+async def behind_proxy_protocol(port: int) -> AsyncIterator[int]:
+    """A way to `port` that opens to a PROXY header without addresses only; it yields a port of its own.
+
+    Whoever sends anything else first is left without a word, as HAProxy and nginx do it.
+    """
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = b""
+        try:
+            while (header := parse(data)) is None:
+                data += await reader.readexactly(1)
+        except MalformedProxyHeader:
+            return
+        if header.source is not None:
+            return
+        backend, to_backend = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.gather(_pump(reader, to_backend), _pump(backend, writer))
+        finally:
+            to_backend.close()
+
+    async with listening(relay) as own:
+        yield own
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
+    sink.close()
 
 
 async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

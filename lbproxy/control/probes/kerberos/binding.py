@@ -18,13 +18,16 @@ _LONGEST_BODY = 1 << 20  # bytes that are read so that the connection can be use
 
 
 class KeptConnection:
-    """A session of its own that keeps its connection, and counts how many it had to open: more than one is another."""
+    """A session of its own that keeps its connection, and counts how many it had to open: more than one is another.
 
-    def __init__(self) -> None:
+    `greeting` is sent first on each; see `connect`.
+    """
+
+    def __init__(self, greeting: bytes = b"") -> None:
         self.opened = 0
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_start.append(self._count)
-        self.session = open_session(force_close=False, trace=trace)
+        self.session = open_session(greeting, force_close=False, trace=trace)
 
     async def __aenter__(self) -> Self:
         return self

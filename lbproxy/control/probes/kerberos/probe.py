@@ -32,15 +32,18 @@ class KerberosProbe:
     """Signs in at `page` with one of the pool's `tickets`; the connector has `timeout` seconds in all to answer.
 
     What the KDC takes is not counted against the connector; `Tickets` limits that. `binds` is whether the connector
-    keeps the user on the connection, None while that is not known.
+    keeps the user on the connection, None while that is not known. `greeting` is that of `session`.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, page: Page, tickets: Tickets, timeout: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, page: Page, tickets: Tickets, timeout: float, greeting: bytes = b""
+    ) -> None:
         self.binds: bool | None = None
         self._session = session
         self._page = page
         self._tickets = tickets
         self._timeout = timeout
+        self._greeting = greeting
         self._verdict: KerberosFailure | None = None  # what the last sign-in found wrong with the connector
         self._look_at_binding = time.monotonic()
 
@@ -98,7 +101,7 @@ class KerberosProbe:
             response = await sign_in(self._session, self._page, handshake, ticket)
             response.close()
         else:
-            async with KeptConnection() as connection:
+            async with KeptConnection(self._greeting) as connection:
                 response = await sign_in(connection.session, self._page, handshake, ticket)
                 await self._look(connection, response, limit)
         return f"{response.status}, signed in"

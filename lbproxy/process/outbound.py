@@ -1,0 +1,33 @@
+"""lbproxy's own connections to a pool's backends, which carry no user's request: what comes first, and their TLS."""
+
+from __future__ import annotations
+
+import ssl
+
+from lbproxy import config as settings
+from lbproxy.wire.proxyproto import encode
+
+
+def greeting(pool: settings.Pool) -> bytes:
+    """Where backends want a PROXY header, one that tells of no user (doc/proxy-protocol.txt section 2); else b""."""
+    version = pool.send_proxy_protocol
+    return b"" if version == "none" else encode(version, None, None)
+
+
+def context(tls: settings.PoolTls, verify: bool) -> ssl.SSLContext:
+    """With lbproxy's own certificate, if there is one; with `verify`, a backend needs one that `tls.ca` vouches for.
+
+    Raises OSError or ssl.SSLError when a file cannot be used.
+    """
+    made = ssl.create_default_context(cafile=tls.ca) if verify else _believing()
+    if tls.certificate is not None:
+        made.load_cert_chain(tls.certificate, tls.key, password="")  # or OpenSSL would ask on the terminal
+    return made
+
+
+def _believing() -> ssl.SSLContext:
+    """Takes every certificate. Made bare: to load the system's authorities takes too long for a running loop."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made

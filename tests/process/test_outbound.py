@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from lbproxy.config import Backend, Pool, PoolTls
+from lbproxy.process import outbound
+from lbproxy.wire.proxyproto import ProxyHeader, parse
+from tests.pki import Authority
+
+BACKENDS = (Backend.model_construct(name="c1", url="http://127.0.0.1:1"),)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_header_that_tells_of_nobody(version: str) -> None:
+    greeting = outbound.greeting(Pool.model_construct(backends=BACKENDS, send_proxy_protocol=version))
+    assert parse(greeting) == ProxyHeader(len(greeting), None, None)
+
+
+def test_backends_that_want_no_header_get_none() -> None:
+    assert outbound.greeting(Pool.model_construct(backends=BACKENDS)) == b""
+
+
+def test_the_authorities_that_are_named_and_no_others(tmp_path: Path) -> None:
+    ca = Authority.root("ours").write_certificate(tmp_path / "ca.pem")
+    context = outbound.context(PoolTls.model_construct(ca=ca), verify=True)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    [trusted] = context.get_ca_certs()
+    assert trusted["subject"] == ((("commonName", "ours"),),)
+
+
+def test_without_verification() -> None:
+    context = outbound.context(PoolTls(), verify=False)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_our_own_certificate_is_one_that_can_be_used(tmp_path: Path, verify: bool) -> None:
+    files = Authority.root().issue("lbproxy").write(tmp_path)
+    other = Authority.root().issue("other").write(tmp_path, "other")
+    outbound.context(PoolTls.model_construct(certificate=files.chain, key=files.key), verify)
+    with pytest.raises(ssl.SSLError):
+        outbound.context(PoolTls.model_construct(certificate=files.chain, key=other.key), verify)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OSError):  # noqa: PT011  # its text is the system's
+        outbound.context(PoolTls.model_construct(ca=tmp_path / "none.pem"), verify=True)
