@@ -24,19 +24,46 @@ IDENTITY = (
     "x-auth-request-user",
     "x-authenticated-user",
     "auth-user",
-    "client-cert",
-    "client-cert-chain",
-    "x-forwarded-client-cert",
-    "x-forwarded-tls-client-cert",
-    "x-forwarded-tls-client-cert-info",
-    "x-arr-clientcert",
+    "x-arr-clientcert",  # IIS ARR, Azure App Service
     "x-arr-ssl",
-    "x-client-cert",
-    "x-client-certificate",
+    "x-ssl",
+    # The fields of a certificate as the authors of configurations name them; X-Client-Version and its like are honest.
     "x-client-verify",
+    "x-client-verified",
     "x-client-dn",
+    "x-client-s-dn",
+    "x-client-i-dn",
+    "x-client-cn",
+    "x-client-subject",
+    "x-client-subject-dn",
+    "x-client-issuer",
+    "x-client-issuer-dn",
+    "x-client-serial",
+    "x-client-fingerprint",
+    "x-client-thumbprint",
 )
-IDENTITY_PREFIXES = ("x-iisnode-", "x-ssl-", "ssl-client-")
+IDENTITY_PREFIXES = (
+    "x-iisnode-",
+    "client-cert",  # RFC 9440
+    "x-client-cert",  # Google Cloud, Caddy, F5 and many more
+    "x-clientcert",
+    "cert-chain",  # Keycloak behind Apache or HAProxy
+    "ssl-",  # the variables of Apache and nginx: SSL_CLIENT_S_DN, ssl-client-verify
+    "sslclient",  # F5: SSLClientCertSubject
+    "x-ssl-",  # HAProxy, nginx
+    "x-tls-client-",
+    "x-mtls-",
+    "x-forwarded-client-cert",  # Envoy, Istio
+    "x-forwarded-ssl-",  # Traefik 1, Apache
+    "x-forwarded-tls-client-",  # Traefik
+    "x-amzn-mtls-",  # AWS
+    "cloudfront-viewer-cert-",
+    "cf-cert-",  # Cloudflare
+    "cf-client-cert-",
+    "wl-proxy-",  # WebLogic: WL-Proxy-Client-Cert
+    "$ws",  # WebSphere: $WSCC
+)
+"""Whole families, each a proxy's to say, because no list of the fields of a certificate would be complete."""
 
 FORWARDED_PREFIX = "x-forwarded-"
 """The rest of the family (-Server, -Prefix, -Scheme, ...): what a proxy says, so kept from trusted peers only."""

@@ -70,7 +70,7 @@ cdef class FieldTable:
         readonly bint allow_underscores
         list _names                 # keeps the bytes alive that the lines below point into
         Line _slots[256]            # open addressing; name and field are used, here and in the prefixes
-        Line _prefixes[8]
+        Line _prefixes[24]
         int _prefix_count
         uint8_t classify(self, Slice name, bint underscore) noexcept
 

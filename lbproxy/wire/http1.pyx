@@ -195,7 +195,7 @@ cdef class FieldTable:
         """
         cdef uint32_t at
         prefixes = dict(prefixes)
-        if len(names) > 160 or len(prefixes) > 8:
+        if len(names) > 160 or len(prefixes) > 24:
             raise ValueError("too many header names to strip: at most about 100 in strip_headers")
         self.allow_underscores = allow_underscores
         self._names = [*names, *prefixes]

@@ -6,9 +6,87 @@ import pytest
 
 from lbproxy.wire import headers
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
-from lbproxy.wire.http1 import Body, Field, FieldTable, Framing, Limits, RequestHead, ResponseHead
+from lbproxy.wire.http1 import Body, Field, FieldTable, Forwarding, Framing, Limits, RequestHead, ResponseHead
 
-PREFIXED = ("X-IISNode-LOGON_USER", "X-SSL-Any", "SSL-Client-S-DN")
+CERTIFICATES = [
+    "Client-Cert",
+    "Client-Cert-Chain",
+    "Client-Certificate",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Client-Cert-Chain",
+    "SSL-Client-Cert",
+    "SSL_CLIENT_CERT",
+    "SSL_CLIENT_S_DN",
+    "SSL_CLIENT_VERIFY",
+    "SSL_CLIENT_CERT_CHAIN_0",
+    "CERT_CHAIN_0",
+    "ssl-client-subject-dn",
+    "ssl-client-verify",
+    "X-SSL",
+    "X-SSL-Cert",
+    "X-SSL-Client-Cert",
+    "X-SSL-Client-S-DN",
+    "X-SSL-Client-Verify",
+    "X-SSL-Client-SHA1",
+    "X-SSL-Issuer",
+    "X-Client-Cert",
+    "X-Client-Cert-DN",
+    "X-Client-Cert-Chain-Verified",
+    "X-Client-Certificate",
+    "X-ClientCert-DN",
+    "X-Client-DN",
+    "X-Client-S-DN",
+    "X-Client-Verify",
+    "X-Client-Verified",
+    "X-Client-Subject",
+    "X-Client-Fingerprint",
+    "X-Forwarded-Ssl-Client-Cert",
+    "X-Forwarded-Ssl-Client-Cert-Infos",
+    "X-Forwarded-SSL-Certificate",
+    "X-Forwarded-Tls-Client-Cert",
+    "X-Forwarded-Tls-Client-Cert-Info",
+    "X-TLS-Client-Cert",
+    "X-MTLS-Client-Cert",
+    "X-Amzn-Mtls-Clientcert",
+    "X-Amzn-Mtls-Clientcert-Leaf",
+    "X-Amzn-Mtls-Clientcert-Subject",
+    "CloudFront-Viewer-Cert-Pem",
+    "Cf-Cert-Subject-DN",
+    "Cf-Cert-Verified",
+    "Cf-Client-Cert-Der-Base64",
+    "Cf-Client-Cert-Sha256",
+    "X-ARR-ClientCert",
+    "X-ARR-SSL",
+    "SSLClientCertSubject",
+    "SSLClientCertStatus",
+    "WL-Proxy-Client-Cert",
+    "$WSCC",
+]
+"""How the documents of proxies, clouds and servers, and those who use them, name what a client certificate says."""
+
+HONEST = [
+    "X-Client-Version",
+    "X-Client-Name",
+    "X-Client-Id",
+    "X-Client-Data",
+    "Client-Version",
+    "Client-Id",
+    "Client",
+    "X-Certificate-Request",
+    "Certificate",
+    "X-TLS-Version",
+    "X-Amzn-Trace-Id",
+    "CF-Ray",
+    "CloudFront-Viewer-Country",
+    "X-WS-Id",
+    "WS-Id",
+    "Sec-WebSocket-Key",
+    "Sec-Fetch-Site",
+    "X-Requested-With",
+    "X-Correlation-Id",
+]
+
+PREFIXED = ("X-IISNode-LOGON_USER", *CERTIFICATES)
 STRIPPED = [*headers.HOP_BY_HOP, *headers.IDENTITY, *headers.OVERRIDES, *PREFIXED]
 
 
@@ -62,7 +140,7 @@ def test_stripped_in_every_spelling(name: str) -> None:
         ("X-IISNode", Field.OTHER),
         ("X-IISNode-", Field.STRIP),
         ("X-IISNode-1", Field.STRIP),
-        ("Client-Certificate", Field.OTHER),
+        ("X-Forwarded-Ssl", Field.FORWARDED),
         ("Cookie", Field.OTHER),
         ("Location", Field.OTHER),
         ("Trailer", Field.OTHER),
@@ -70,6 +148,23 @@ def test_stripped_in_every_spelling(name: str) -> None:
 )
 def test_requests(name: str, field: Field) -> None:
     assert in_request(name, request_fields()) == field
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_a_forged_certificate_never_passes(name: str) -> None:
+    """Not from a trusted proxy either, whatever the spelling, and not as a trailer."""
+    head = RequestHead(Limits(), request_fields(allow_underscores=True))
+    for spelling in {name, name.lower(), name.upper(), name.replace("-", "_"), name.replace("_", "-")}:
+        raw = f"GET / HTTP/1.1\r\nHost: login.test\r\n{spelling}: forged\r\n\r\n".encode()
+        assert head.read(raw) == len(raw)
+        assert b"forged" not in head.rewritten(Forwarding(b"https", b"443", b"login.test"), b"192.0.2.1", True)
+        assert not late(spelling, request_trailers())
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_what_only_looks_like_an_identity_passes(name: str) -> None:
+    assert in_request(name, request_fields()) == Field.OTHER
+    assert late(name, request_trailers())
 
 
 @pytest.mark.parametrize("name", ["X_A", "x_forwarded_for", "X-Forwarded_Any", "user_agent", "Content_Length", "_"])
