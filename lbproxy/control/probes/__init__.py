@@ -1,9 +1,10 @@
 """Active health checks.
 
-ProbeResult, Probe   what a check says, and what a check is
-connect              the connections that they open
+ProbeResult, Probe        what a check says, and what a check is
 tcp, tls, http, kerberos  the kinds of check
-schedule             when each backend is checked
+connect, connector        the connections that they open: sockets, and aiohttp's
+attempt                   one run of a check: its time limit, and its failures in words
+schedule                  when each backend is checked
 """
 
 from __future__ import annotations
