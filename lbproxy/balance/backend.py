@@ -13,7 +13,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "tcp": None}
 
 
 class State(Enum):
-    """What is known of a backend's health. Draining is apart from it: an operator's wish, not health."""
+    """What is known of a backend's health. Draining and being inconsistent are apart from it."""
 
     NEW = "new"  # no verdict yet: not in rotation, and its first good probe puts it there at once
     UP = "up"
@@ -25,9 +25,11 @@ class Backend:
 
     `url` is `http://`, `https://` or `tcp://` with a host and, except for the first two, a port; ValueError if not.
     `origin` is the scheme and authority of `url` as written, with no port added or removed.
-    `since` is the monotonic second of the last change of `state`; `reason` and `detail` say why it is down (`reason`
-    is None when a probe decided). Both are written by `health` and `Pool` only, as are `errors`, `ejections`,
-    `rise_count` and `fall_count`.
+    Its health is written by `health` and `Pool` only. `since` is the monotonic second of the last change of `state`;
+    `reason` and `detail` say why it is down (`reason` is None when a probe decided). One that flaps is not readmitted
+    before `held_until` (monotonic seconds, 0 while it is not held); `readmit_wait` is how long its last wait was.
+    `draining` is an operator's wish, `inconsistent` what it differs in from the others if it is kept out for that,
+    else empty. `weight` is the part of a full turn that it gets: below 1 only while its slow start lasts.
     The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
     `lanes_opened`, `connect_failures`, `retried_from`, `responses[status // 100]`, and `errors_in_row`, which it
     sets to 0 on an answer that is no error (health adds to it).
@@ -43,12 +45,15 @@ class Backend:
         "errors",
         "errors_in_row",
         "fall_count",
+        "held_until",
         "host",
+        "inconsistent",
         "lanes",
         "lanes_opened",
         "name",
         "origin",
         "port",
+        "readmit_wait",
         "reason",
         "requests",
         "responses",
@@ -58,6 +63,7 @@ class Backend:
         "since",
         "state",
         "url",
+        "weight",
     )
 
     def __init__(self, name: str, url: str) -> None:
@@ -66,9 +72,12 @@ class Backend:
         self.scheme, self.host, self.port, self.origin = _parse(url)
         self.state = State.NEW
         self.draining = False
+        self.inconsistent = ""
+        self.weight = 1.0
         self.since = 0.0
         self.reason: Reason | None = None
         self.detail = ""
+        self.held_until = self.readmit_wait = 0.0
         self.rise_count = self.fall_count = self.errors_in_row = 0
         self.requests = self.active = self.errors = self.ejections = 0
         self.lanes_opened = self.connect_failures = self.retried_from = 0
@@ -77,11 +86,12 @@ class Backend:
 
     @property
     def in_rotation(self) -> bool:
-        """Whether it may be picked: up, and nobody wants it drained."""
-        return self.state is State.UP and not self.draining
+        """Whether it may be picked: up, not drained, and not kept out for being unlike the others."""
+        return self.state is State.UP and not self.draining and not self.inconsistent
 
     def __repr__(self) -> str:
-        return f"<backend {self.name} {self.url} {self.state.value}{' draining' if self.draining else ''}>"
+        words = [self.state.value, "draining" if self.draining else "", "inconsistent" if self.inconsistent else ""]
+        return f"<backend {self.name} {self.url} {' '.join(filter(None, words))}>"
 
 
 def _parse(url: str) -> tuple[str, str, int, bytes]:

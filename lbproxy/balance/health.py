@@ -4,12 +4,19 @@
 | --- | --- | --- | --- | --- | --- |
 | new | up at once | down after `fall` in a row | - | - | - |
 | up | - | down after `fall` in a row | down at once | down after `consecutive_errors` in a row | probe at once |
-| down | up after `rise` in a row | - | - | - | - |
+| down | up after `rise` in a row, not before `held_until` | - | - | - | - |
 
 The last three are failures that user traffic saw (`reasons.Counts`); they judge a backend only while it is in use.
-
 In a row, for errors, means that the data path saw no good answer in between: it sets `Backend.errors_in_row` to 0.
 A good probe does not: a health page that works says nothing of the pages that users get.
+
+Two exceptions keep the last backend. While one is alone in rotation, what became of a request that it was sent only
+makes it a suspect: the same request may break every backend, and one user could repeat it until none is left. While
+nobody is in rotation, one good probe is enough, and no wait holds: there is nobody to protect.
+
+A backend that is ejected again soon after it was readmitted flaps, and is held: it may come back after twice the time
+that `rise` probes take, then four times, and so on up to `readmit_backoff`. Once it has been up for `readmit_backoff`
+seconds that is forgotten. Probes are counted meanwhile, so it is back with the first good one after its wait.
 """
 
 from __future__ import annotations
@@ -17,17 +24,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from lbproxy import reasons
 from lbproxy.balance.backend import Backend, State
 from lbproxy.reasons import Counts, Reason
+
+_NO_CONNECTION = frozenset({reasons.CONNECT_REFUSED, reasons.CONNECT_TIMEOUT, reasons.CONNECT_FAILED})
+# What no request can bring about. A failed TLS handshake is not among them: it may be one user's minted certificate.
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How many results in a row decide; each is at least 1."""
+    """How many results in a row decide, each at least 1; and the waits of a backend that flaps, in seconds.
+
+    `interval` is the time from a probe to the next; `readmit_backoff` the longest wait, with 0 there is none.
+    """
 
     rise: int = 2
     fall: int = 1
     consecutive_errors: int = 3
+    interval: float = 0.0
+    readmit_backoff: float = 0.0
 
 
 class Change(Enum):
@@ -38,13 +54,13 @@ class Change(Enum):
     SUSPECT = "suspect"  # nothing is decided: send a probe at once
 
 
-def probe(backend: Backend, rules: Rules, ok: bool, now: float) -> Change | None:
-    """Count one probe's result and move `backend` to the state that follows."""
-    return _good_probe(backend, rules, now) if ok else _bad_probe(backend, rules, now)
+def probe(backend: Backend, rules: Rules, ok: bool, now: float, nobody: bool = False) -> Change | None:
+    """Count one probe's result and move `backend` to the state that follows; `nobody`: is in rotation."""
+    return _good_probe(backend, rules, now, nobody) if ok else _bad_probe(backend, rules, now)
 
 
-def evidence(backend: Backend, rules: Rules, reason: Reason, now: float) -> Change | None:
-    """Count one end of a request or lane and move `backend` to the state that follows."""
+def evidence(backend: Backend, rules: Rules, reason: Reason, now: float, alone: bool = False) -> Change | None:
+    """Count one end of a request or lane and move `backend` to the state that follows; `alone`: is it in rotation."""
     counts = reason.counts
     if counts in (Counts.ERROR, Counts.EJECT):
         backend.errors += 1
@@ -54,19 +70,22 @@ def evidence(backend: Backend, rules: Rules, reason: Reason, now: float) -> Chan
     if counts is Counts.SUSPECT:
         return Change.SUSPECT
     if counts is Counts.EJECT or (counts is Counts.ERROR and backend.errors_in_row >= rules.consecutive_errors):
-        return _eject(backend, now)
+        return Change.SUSPECT if alone and reason not in _NO_CONNECTION else _eject(backend, rules, now)
     return None
 
 
-def _good_probe(backend: Backend, rules: Rules, now: float) -> Change | None:
+def recall(backend: Backend, now: float) -> Change | None:
+    """Nobody is in rotation any more: `backend` is up at once if it was waiting for more than its good probes."""
+    return _readmit(backend, now) if backend.state is State.DOWN and backend.rise_count else None
+
+
+def _good_probe(backend: Backend, rules: Rules, now: float, nobody: bool) -> Change | None:
     backend.fall_count = 0
     if backend.state is State.UP:
         return None
     backend.rise_count += 1
-    if backend.state is State.DOWN and backend.rise_count < rules.rise:
-        return None
-    _move(backend, State.UP, now)
-    return Change.READMIT
+    proven = backend.rise_count >= rules.rise and now >= backend.held_until
+    return _readmit(backend, now) if backend.state is State.NEW or proven or nobody else None
 
 
 def _bad_probe(backend: Backend, rules: Rules, now: float) -> Change | None:
@@ -74,14 +93,29 @@ def _bad_probe(backend: Backend, rules: Rules, now: float) -> Change | None:
     if backend.state is State.DOWN:
         return None
     backend.fall_count += 1
-    return _eject(backend, now) if backend.fall_count >= rules.fall else None
+    return _eject(backend, rules, now) if backend.fall_count >= rules.fall else None
 
 
-def _eject(backend: Backend, now: float) -> Change:
-    if backend.state is State.UP:  # a new one was never in rotation
+def _readmit(backend: Backend, now: float) -> Change:
+    backend.held_until = 0.0
+    _move(backend, State.UP, now)
+    return Change.READMIT
+
+
+def _eject(backend: Backend, rules: Rules, now: float) -> Change:
+    if backend.in_rotation:  # or it is new, or restarted by whoever drained it
+        _hold(backend, rules, now)
         backend.ejections += 1
     _move(backend, State.DOWN, now)
     return Change.EJECT
+
+
+def _hold(backend: Backend, rules: Rules, now: float) -> None:
+    """Say how long a backend that is ejected now has to wait."""
+    flaps = backend.ejections > 0 and now - backend.since < rules.readmit_backoff
+    usual = rules.rise * rules.interval
+    backend.readmit_wait = min(2 * (backend.readmit_wait or usual), rules.readmit_backoff) if flaps else 0.0
+    backend.held_until = now + backend.readmit_wait if flaps else 0.0
 
 
 def _move(backend: Backend, state: State, now: float) -> None:

@@ -1,9 +1,10 @@
-"""The backends that may be picked now, taken in turn: uniform round robin."""
+"""The backends that may be picked now, taken in turn: round robin, uniform but for those in their slow start."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
+from itertools import cycle
 
 from lbproxy.balance.backend import Backend
 
@@ -13,13 +14,20 @@ class Rotation:
 
     So nobody is skipped or doubled when members come and go, and a member that comes and goes all the time cannot
     starve the others: each member is picked within `len(rotation)` picks, counted from any moment.
-    pick is O(1) and needs no cursor to be mended; add is O(1), remove and `in` are O(n) (they run once a change).
+
+    A member whose weight is below 1 saves that part of each of its turns, and passes until it has saved a whole one:
+    with 0.25 it is picked in every fourth round, however requests and other members come. Weights are relative: if
+    all are below 1, rounds pass until somebody has saved enough.
+
+    pick is O(1), but for those that pass, and needs no cursor to be mended; add is O(1), remove and `in` are O(n) (they
+    run once a change), and so is the pick for a request that has failed already.
     """
 
-    __slots__ = ("_queue",)
+    __slots__ = ("_queue", "_saved")
 
     def __init__(self) -> None:
         self._queue: deque[Backend] = deque()
+        self._saved: dict[Backend, float] = {}  # by the members whose weight is below 1
 
     def add(self, backend: Backend) -> None:
         """Let `backend` be picked, after everybody who is waiting already."""
@@ -29,25 +37,44 @@ class Rotation:
     def remove(self, backend: Backend) -> None:
         """Never pick `backend` again; ValueError if it is no member."""
         self._queue.remove(backend)
+        self._saved.pop(backend, None)
+
+    def weigh(self, backend: Backend, weight: float) -> None:
+        """Give a member `weight` (above 0, at most 1) of a turn from now on; what it has saved stays."""
+        assert 0.0 < weight <= 1.0, weight
+        backend.weight = weight
+        if weight < 1.0:
+            self._saved.setdefault(backend, 0.0)
+        else:
+            self._saved.pop(backend, None)
 
     def pick(self, tried: Collection[Backend] = ()) -> Backend | None:
         """The next member that is not in `tried`, or None. Those that are skipped keep their place."""
         queue = self._queue
-        if not queue:
-            return None
-        backend = queue[0]
-        if not tried or backend not in tried:
+        if tried or not queue:
+            return self._pick_further(tried)
+        while True:
+            backend = queue[0]
             queue.rotate(-1)
-            return backend
-        return self._pick_further(tried)
+            if not self._saved or self._takes_turn(backend):
+                return backend
 
     def _pick_further(self, tried: Collection[Backend]) -> Backend | None:
-        for backend in self._queue:
-            if backend not in tried:
-                self._queue.remove(backend)
-                self._queue.append(backend)
+        for backend in cycle([member for member in self._queue if member not in tried]):
+            self._queue.remove(backend)
+            self._queue.append(backend)
+            if self._takes_turn(backend):
                 return backend
         return None
+
+    def _takes_turn(self, backend: Backend) -> bool:
+        """Whether a member whose turn it is takes it."""
+        saved = self._saved.get(backend)
+        if saved is None:
+            return True
+        saved += backend.weight
+        self._saved[backend] = saved - 1.0 if saved >= 1.0 else saved
+        return saved >= 1.0
 
     @property
     def members(self) -> tuple[Backend, ...]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from lbproxy.balance.backend import Backend, State
@@ -46,15 +48,13 @@ def test_a_url_that_names_no_one_address_is_refused(url: str) -> None:
         Backend("c1", url)
 
 
-def test_a_backend_is_in_rotation_when_it_is_up_and_not_draining() -> None:
+def test_a_backend_is_in_rotation_when_it_is_up_and_nothing_keeps_it_out() -> None:
     backend = Backend("c1", "http://c1:80")
     seen = []
-    for state in State:
-        for backend.draining in (False, True):
-            backend.state = state
-            if backend.in_rotation:
-                seen.append((state, backend.draining))
-    assert seen == [(State.UP, False)]
+    for backend.state, backend.draining, backend.inconsistent in product(State, (False, True), ("", "version is 1")):
+        if backend.in_rotation:
+            seen.append((backend.state, backend.draining, backend.inconsistent))
+    assert seen == [(State.UP, False, "")]
 
 
 def test_its_repr_is_fit_for_a_log_line() -> None:
@@ -62,6 +62,8 @@ def test_its_repr_is_fit_for_a_log_line() -> None:
     assert repr(backend) == "<backend c1 http://c1:80 new>"
     backend.state, backend.draining = State.DOWN, True
     assert repr(backend) == "<backend c1 http://c1:80 down draining>"
+    backend.draining, backend.inconsistent = False, "version is 1"
+    assert repr(backend) == "<backend c1 http://c1:80 down inconsistent>"
 
 
 def test_a_misspelt_counter_is_an_error() -> None:

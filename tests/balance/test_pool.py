@@ -2,21 +2,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.reasons import Counts, Reason
+from lbproxy.reasons import Reason
+from tests.balance.history import TestHistory
+
+__all__ = ["TestHistory"]
 
 RULES = Rules(rise=2, fall=1, consecutive_errors=3)
 
 
-def pool_of(names: str, *, up: str = "", when_all_down: Literal["try", "refuse"] = "try") -> Pool:
-    pool = Pool("connectors", [Backend(name, f"http://{name}:80") for name in names], RULES, when_all_down)
+def pool_of(
+    names: str,
+    *,
+    up: str = "",
+    when_all_down: Literal["try", "refuse"] = "try",
+    rules: Rules = RULES,
+    slow_start: float = 0.0,
+) -> Pool:
+    backends = [Backend(name, f"http://{name}:80") for name in names]
+    pool = Pool("connectors", backends, rules, when_all_down, slow_start)
     for name in up:
         pool.probed(named(pool, name), True, "", 0.0)
     return pool
@@ -117,7 +124,7 @@ def test_when_all_in_rotation_were_tried_the_others_are() -> None:
 
 
 def test_listeners_hear_of_a_change_after_it_took_effect() -> None:
-    pool = pool_of("ab")
+    pool = pool_of("ab", up="b")
     a = named(pool, "a")
     heard: list[tuple[str, Change, Reason | None, str, bool]] = []
     pool.on_change.append(lambda b, change, why, text: heard.append((b.name, change, why, text, b in pool.rotation)))
@@ -134,73 +141,144 @@ def test_listeners_hear_of_a_change_after_it_took_effect() -> None:
     ]
 
 
+def test_a_request_that_every_backend_breaks_off_leaves_one() -> None:
+    """It is a suspect, so that a probe decides at once; a connect that fails is nobody's request."""
+    pool = pool_of("abc", up="abc", when_all_down="refuse")
+    changes: list[Change] = []
+    pool.on_change.append(lambda backend, change, reason, detail: changes.append(change))
+    assert offers(pool) == "abc"
+    for backend in pool.backends:
+        pool.evidence(backend, reasons.LANE_LOST, 1.0)
+    assert changes == [Change.EJECT, Change.EJECT, Change.SUSPECT]
+    assert picks(pool, 2) == "cc"
+    pool.evidence(named(pool, "c"), reasons.CONNECT_REFUSED, 1.0)
+    assert picks(pool, 1) == "-"
+
+
+def test_with_all_down_the_first_good_probe_is_full_service() -> None:
+    pool = pool_of("ab", up="ab", when_all_down="refuse", slow_start=10.0)
+    for backend in pool.backends:
+        pool.probed(backend, False, "refused", 1.0)
+    assert picks(pool, 1) == "-"
+    pool.probed(named(pool, "b"), True, "200", 2.0)
+    assert picks(pool, 3) == "bbb"
+    pool.probed(named(pool, "a"), True, "200", 2.5)
+    assert picks(pool, 3) == "bbb"
+
+
+def test_the_end_of_the_last_one_recalls_who_only_waits() -> None:
+    """Before the listeners hear of the end, so that the requests on it have somewhere to go."""
+    pool = pool_of("abc", up="abc", when_all_down="refuse")
+    a, b, c = pool.backends
+    for backend in (b, c):
+        pool.probed(backend, False, "refused", 1.0)
+    pool.probed(c, True, "200", 2.0)
+    heard: list[tuple[str, Change, str]] = []
+    pool.on_change.append(lambda backend, change, reason, detail: heard.append((backend.name, change, picks(pool, 1))))
+    pool.probed(a, False, "refused", 3.0)
+    assert heard == [("c", Change.READMIT, "c"), ("a", Change.EJECT, "c")]
+    assert (c.reason, c.since, b.state) == (None, 3.0, State.DOWN)
+
+
+def test_a_drain_of_the_last_one_recalls_too() -> None:
+    pool = pool_of("ab", up="ab", rules=Rules(rise=3), when_all_down="refuse")
+    a, b = pool.backends
+    pool.probed(b, False, "refused", 1.0)
+    pool.probed(b, True, "200", 2.0)
+    pool.drain(a)
+    assert picks(pool, 2) == "bb"
+
+
+def test_one_that_flaps_is_held_unless_it_is_all_there_is() -> None:
+    rules = Rules(rise=1, interval=2.0, readmit_backoff=60.0)
+    pool = pool_of("ab", up="ab", rules=rules, when_all_down="refuse")
+    a, b = pool.backends
+    pool.evidence(b, reasons.LANE_LOST, 1.0)
+    pool.probed(b, True, "200", 2.0)
+    pool.evidence(b, reasons.LANE_LOST, 3.0)
+    pool.probed(b, True, "200", 4.0)
+    assert (b.held_until, b.state) == (7.0, State.DOWN)
+    pool.evidence(a, reasons.CONNECT_REFUSED, 5.0)
+    assert (b.held_until, picks(pool, 1)) == (0.0, "b")
+
+
+def test_one_that_comes_back_starts_slowly_and_so_does_one_after_its_drain() -> None:
+    pool = pool_of("abc", up="abc", slow_start=10.0)
+    a, b, c = pool.backends
+    assert picks(pool, 6) == "abcabc", "at the start nobody does"
+    pool.probed(c, False, "refused", 1.0)
+    for now in (2.0, 3.0):
+        pool.probed(c, True, "200", now)
+    pool.tick(8.0)
+    assert (a.weight, c.weight) == (1.0, 0.55)
+    pool.drain(b)
+    pool.tick(13.0)
+    pool.ready(b)
+    assert (b.weight, c.weight) == (0.1, 1.0)
+    pool.probed(a, False, "refused", 13.0)
+    pool.probed(c, False, "refused", 13.0)
+    assert (picks(pool, 1), b.weight, a.weight) == ("b", 1.0, 1.0)
+
+
+def test_one_that_was_up_when_the_pool_was_made_has_all_its_turns() -> None:
+    backends = [Backend(name, f"http://{name}:80") for name in "abc"]
+    backends[0].state, backends[1].state = State.UP, State.DOWN
+    pool = Pool("connectors", backends, Rules(rise=1), slow_start=10.0)
+    pool.probed(backends[1], True, "200", 5.0)
+    pool.probed(backends[2], True, "200", 10.0)
+    assert [backend.weight for backend in backends] == [1.0, 0.55, 0.1], "a new one beside it starts slowly"
+
+
+def test_one_that_is_unlike_the_others_is_kept_out_until_it_is_like_them() -> None:
+    pool = pool_of("abc", up="abc", slow_start=10.0)
+    c = named(pool, "c")
+    verdict = pool.compare({"version": {"a": "2", "b": "2", "c": "1"}}, {}, "eject-minority")
+    assert c.inconsistent == verdict.text("c") == "version is 1, most have 2"
+    assert (picks(pool, 4), c.state) == ("abab", State.UP)
+    assert pool.compare({"version": {"a": "2", "b": "2", "c": "2"}}, {}, "eject-minority").differences == ()
+    assert (c.inconsistent, c.in_rotation, c.weight) == ("", True, 0.1)
+
+
+def test_one_that_is_unlike_the_others_serves_when_they_are_gone() -> None:
+    pool = pool_of("abc", up="abc", when_all_down="refuse")
+    a, b, c = pool.backends
+    facts = {"version": {"a": "2", "b": "2", "c": "1"}}
+    pool.compare(facts, {}, "eject-minority")
+    pool.probed(a, False, "refused", 1.0)
+    pool.drain(b)
+    assert (picks(pool, 2), c.inconsistent) == ("cc", "")
+    pool.compare(facts, {}, "eject-minority")
+    assert picks(pool, 2) == "cc", "it is the only one with a say now"
+    pool.ready(b)
+    assert sorted(picks(pool, 2)) == ["b", "c"]
+
+
+def test_one_that_is_unlike_the_others_and_down_is_still_unlike_them() -> None:
+    pool = pool_of("abc", up="abc", when_all_down="refuse")
+    pool.compare({"version": {"a": "2", "b": "2", "c": "1"}}, {}, "eject-minority")
+    for backend in reversed(pool.backends):
+        pool.probed(backend, False, "refused", 1.0)
+    c = named(pool, "c")
+    assert c.inconsistent
+    pool.probed(c, True, "200", 2.0)
+    assert (picks(pool, 1), c.inconsistent) == ("c", "")
+
+
+def test_inconsistent_ones_are_tried_with_those_that_are_down() -> None:
+    pool = pool_of("abc", up="abc")
+    pool.compare({"version": {"a": "2", "b": "2", "c": "1"}}, {}, "eject-minority")
+    assert offers(pool) == "abc"
+
+
+def test_its_requests_make_the_retry_budget() -> None:
+    pool = Pool("connectors", [Backend("a", "http://a:80"), Backend("b", "http://b:80")], RULES, retry_budget=0.5)
+    for backend in pool.backends:
+        backend.requests += 10
+    pool.tick(1.0)
+    assert pool.retry_budget.limit == 10
+
+
 def test_it_can_be_looked_at() -> None:
     pool = pool_of("abc", up="ab")
     assert repr(pool) == "<pool connectors 2 of 3 in rotation>"
     assert pool.by_name("z") is None
-
-
-class PoolHistory(RuleBasedStateMachine):
-    """Any history of probes, evidence, drains and picks, against what its docstring promises."""
-
-    backend = st.integers(0, 4)
-
-    @initialize(policy=st.sampled_from(["try", "refuse"]), rise=st.integers(1, 3), fall=st.integers(1, 3))
-    def start(self, policy: Literal["try", "refuse"], rise: int, fall: int) -> None:
-        self.now = 0.0
-        backends = [Backend(f"b{n}", f"http://10.0.0.{n}:80") for n in range(5)]
-        self.pool = Pool("connectors", backends, Rules(rise, fall, 2), policy)
-
-    @rule(which=backend, ok=st.booleans())
-    def probe(self, which: int, ok: bool) -> None:
-        self.now += 1.0
-        self.pool.probed(self.pool.backends[which], ok, "", self.now)
-
-    @rule(which=backend, reason=st.sampled_from(list(reasons.TABLE.values())))
-    def evidence(self, which: int, reason: Reason) -> None:
-        backend = self.pool.backends[which]
-        before = backend.state
-        self.pool.evidence(backend, reason, self.now)
-        if reason.counts in (Counts.NOTHING, Counts.SUSPECT):
-            assert backend.state is before
-        if reason.counts is Counts.EJECT:
-            assert backend.state is not State.UP
-
-    @rule(which=backend)
-    def drain(self, which: int) -> None:
-        self.pool.drain(self.pool.backends[which])
-
-    @rule(which=backend)
-    def ready(self, which: int) -> None:
-        self.pool.ready(self.pool.backends[which])
-
-    @rule(tried=st.sets(backend))
-    def pick(self, tried: set[int]) -> None:
-        backends = self.pool.backends
-        picked = self.pool.pick({backends[n] for n in tried})
-        allowed = [backend for n, backend in enumerate(backends) if n not in tried and not backend.draining]
-        up = [backend for backend in allowed if backend.in_rotation]
-        if up or self.pool.when_all_down == "refuse":
-            allowed = up
-        assert picked in allowed if allowed else picked is None
-
-    @rule()
-    def one_request_is_offered_everybody_once(self) -> None:
-        undrained = [backend for backend in self.pool.backends if not backend.draining]
-        up = [backend for backend in undrained if backend.in_rotation]
-        expected = undrained if self.pool.when_all_down == "try" else up
-        assert sorted(offers(self.pool)) == sorted("".join(backend.name for backend in expected))
-
-    @rule()
-    def a_round_has_each_member_once(self) -> None:
-        members = self.pool.rotation.members
-        assert tuple(self.pool.pick() for _ in members) == members
-
-    @invariant()
-    def the_rotation_is_who_is_up_and_not_draining(self) -> None:
-        assert set(self.pool.rotation.members) == {backend for backend in self.pool.backends if backend.in_rotation}
-        assert len(set(self.pool.rotation.members)) == len(self.pool.rotation)
-
-
-TestPoolHistory = PoolHistory.TestCase
-TestPoolHistory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -75,6 +75,60 @@ def test_tried_members_are_skipped_and_keep_their_place() -> None:
     assert picks(rotation, 3) == "abc"
 
 
+@pytest.mark.parametrize(
+    ("weight", "turns"), [(0.5, "abc ab abc ab abc ab"), (0.25, "ab ab ab abc ab ab ab abc"), (1.0, "abc abc")]
+)
+def test_a_member_with_part_of_a_turn_passes_the_others_on(weight: float, turns: str) -> None:
+    """Every other round, or every fourth: evenly, and the others go on taking turns."""
+    rotation = rotation_of(backends("abc"))
+    rotation.weigh(rotation.members[2], weight)
+    if weight == 0.5:
+        assert picks(rotation, 2) == "ab"
+    expected = turns.replace(" ", "")
+    assert picks(rotation, len(expected)) == expected
+
+
+@given(st.lists(st.floats(0.1, 1.0), max_size=5))
+def test_turns_are_in_proportion_to_the_weights(weights: list[float]) -> None:
+    """With one that has a full turn, each has its weight's part of as many turns, to within one."""
+    rotation = rotation_of(backends("abcdef"[: len(weights) + 1]))
+    full, *others = rotation.members
+    for backend, weight in zip(others, weights, strict=True):
+        rotation.weigh(backend, weight)
+    count = Counter(rotation.pick() for _ in range(200))
+    for backend, weight in zip(others, weights, strict=True):
+        assert abs(count[backend] - weight * count[full]) <= 1.0 + weight + 1e-9
+
+
+def test_with_nobody_at_full_weight_the_weights_are_relative() -> None:
+    a, b = backends("ab")
+    rotation = rotation_of([a, b])
+    rotation.weigh(a, 0.125)
+    rotation.weigh(b, 0.25)
+    assert Counter(picks(rotation, 300)) == {"a": 100, "b": 200}
+    rotation.remove(b)
+    assert picks(rotation, 3) == "aaa"
+
+
+def test_a_request_that_failed_elsewhere_is_taken_whatever_the_weight() -> None:
+    a, b, c = backends("abc")
+    rotation = rotation_of([a, b, c])
+    rotation.weigh(c, 0.1)
+    assert rotation.pick((a, b)) is c
+    assert rotation.pick((a, b, c)) is None
+    assert rotation.pick((a,)) is b
+
+
+def test_what_a_member_has_saved_goes_with_it() -> None:
+    a, b = backends("ab")
+    rotation = rotation_of([a, b])
+    rotation.weigh(b, 0.5)
+    assert picks(rotation, 2) == "aa"
+    rotation.remove(b)
+    rotation.add(b)
+    assert picks(rotation, 4) == "abab", "it comes with its full weight"
+
+
 def test_removing_a_stranger_is_an_error() -> None:
     (stranger,) = backends("x")
     with pytest.raises(ValueError, match=r"."):

@@ -362,12 +362,14 @@ async def test_no_backend_is_left(house: Build) -> None:
 
 
 async def test_errors_in_a_row_eject(house: Build) -> None:
-    home = house()
+    """Where another backend is left; the last one would be a suspect."""
+    home = house(2)
     client = await home.connect()
-    lane = await first(home, client, 0)
+    lane, other = [await first(home, client, number) for number in (0, 1)]
     bad, good = answer(b"", status=b"503 Service Unavailable"), answer(b"ok")
     for reply in (bad, bad, good, bad, bad):
         await ask(client, lane, reply=reply)
+        await ask(client, other)
     assert home.backends[0].in_rotation
     await ask(client, lane, reply=bad)
     assert not home.backends[0].in_rotation

@@ -153,10 +153,11 @@ async def test_requests_are_counted_everywhere(running: Running) -> None:
 async def test_a_backend_that_is_down_says_why(running: Running) -> None:
     [pool] = running.worker.pools.values()
     [backend] = pool.backends
-    pool.evidence(backend, reasons.LANE_LOST, 0.0, "a detail")
+    pool.evidence(backend, reasons.CONNECT_REFUSED, 0.0, "a detail")
     [seen] = running.view()["pools"][0]["backends"]
     assert (seen["state"], seen["in_rotation"]) == ("down", False)
-    assert (seen["reason"], seen["reason_text"], seen["detail"]) == ("lane_lost", reasons.LANE_LOST.text, "a detail")
+    why = reasons.CONNECT_REFUSED
+    assert (seen["reason"], seen["reason_text"], seen["detail"]) == (why.label, why.text, "a detail")
     assert (seen["errors"], seen["ejections"]) == (1, 1)
 
 
