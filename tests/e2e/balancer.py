@@ -98,11 +98,11 @@ class Balancer:
         await self._progress.until(lambda: len(find()) >= count)
         return find()
 
-    async def admin(self, target: str) -> Response:
-        """GET `target` from the admin socket."""
+    async def admin(self, target: str, method: str = "GET") -> Response:
+        """What the admin socket answers to `method` `target`."""
         path = self.config["admin"]["bind"].removeprefix("unix:")
         async with Client(*await asyncio.open_unix_connection(path)) as client:
-            await client.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            await client.send(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             return await client.response()
 
     async def status(self) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""`lbproxy rollout` updates connectors that users are served by, without one of them noticing."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from .backend import Lane, ScriptedBackend, answer
+from .balancer import Balancer, command
+from .conftest import Backends, Balance
+
+CHECK = {"kind": "http", "path": "/healthz", "interval": "100ms", "rise": 1}
+
+
+class Connector:
+    """A script that answers with its version; probes too."""
+
+    def __init__(self) -> None:
+        self.version = b"1.7.9"
+
+    async def __call__(self, lane: Lane) -> None:
+        while await lane.request():
+            await lane.send(answer(self.version))
+
+
+class Operator:
+    """What the command of a rollout talks to: it restarts the backend that is named, as a newer version."""
+
+    def __init__(self, members: list[ScriptedBackend], scripts: list[Connector], broken: str = "") -> None:
+        self.members = {member.name: member for member in members}
+        self.scripts = dict(zip(self.members, scripts, strict=True))
+        self.broken = broken
+        self.updated: list[str] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name = (await reader.readline()).decode().strip()
+        self.updated.append(name)
+        await self.members[name].stop()
+        if name != self.broken:
+            self.scripts[name].version = b"1.8.0"
+            await self.members[name].start()
+            writer.write(b"done")
+        writer.close()
+
+
+@asynccontextmanager
+async def commanded(operator: Operator) -> AsyncIterator[str]:
+    """The command line that reaches `operator`; its exit status is 0 if that said "done"."""
+    async with await asyncio.start_server(operator, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        code = f"""
+import socket, sys
+sock = socket.create_connection(("127.0.0.1", {port}))
+sock.sendall(sys.argv[1].encode() + b"\\n")
+sys.exit(sock.makefile("rb").read() != b"done")
+"""
+        yield shlex.join([sys.executable, "-c", code, "{name}"])
+
+
+class Users:
+    """Client connections that ask without a pause until they are told to stop; `seen` counts what they got."""
+
+    def __init__(self, balancer: Balancer, count: int = 4) -> None:
+        self._balancer = balancer
+        self._stop = False
+        self._tasks = [asyncio.ensure_future(self._ask()) for _ in range(count)]
+        self.seen: Counter[tuple[int, bytes]] = Counter()
+
+    async def _ask(self) -> None:
+        while not self._stop:
+            async with await self._balancer.connect() as client:
+                for method in ("GET", "POST", "GET"):
+                    response = await client.ask("/", method, body=b"x" if method == "POST" else None)
+                    self.seen[response.status, response.body] += 1
+                    await asyncio.sleep(0.005)  # the rollout's processes need the machine too
+
+    async def stop(self) -> None:
+        self._stop = True
+        await asyncio.gather(*self._tasks)
+
+
+async def roll_out(balancer: Balancer, line: str, *arguments: str) -> tuple[int, str, str]:
+    logs = str(balancer.path.parent / "logs")
+    return await command("rollout", "-c", str(balancer.path), "--run", line, "--logs", logs, *arguments)
+
+
+async def test_users_lose_nothing(backends: Backends, balance: Balance) -> None:
+    scripts = [Connector() for _ in range(3)]
+    members = await backends(*scripts)
+    balancer = await balance(*members, pool={"check": CHECK})
+    operator = Operator(members, scripts)
+    async with commanded(operator) as line:
+        users = Users(balancer)
+        code, out, err = await roll_out(balancer, line)
+        await users.stop()
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "updated: c1, c2, c3"
+    assert operator.updated == ["c1", "c2", "c3"]
+    assert set(users.seen) == {(200, b"1.7.9"), (200, b"1.8.0")}
+    assert (await balancer.ask()).body == b"1.8.0"
+    assert all(one["in_rotation"] and not one["errors"] for one in (await balancer.backends()).values())
+
+
+async def test_a_failure_leaves_the_others_serving_and_can_be_continued(backends: Backends, balance: Balance) -> None:
+    scripts = [Connector() for _ in range(3)]
+    members = await backends(*scripts)
+    balancer = await balance(*members, pool={"check": CHECK})
+    operator = Operator(members, scripts, broken="c2")
+    async with commanded(operator) as line:
+        users = Users(balancer)
+        code, _, err = await roll_out(balancer, line)
+        await users.stop()
+        assert code == 1
+        log = Path(balancer.path.parent / "logs" / "connectors" / "c2.log")
+        assert f"connectors/c2: the command ended with status 1; its output is in {log}" in err
+        assert log.exists()
+        assert {status for status, _ in users.seen} == {200}
+        status = await balancer.backends()
+        assert [status[name]["in_rotation"] for name in ("c1", "c2", "c3")] == [True, False, True]
+        operator.broken = ""
+        code, out, err = await roll_out(balancer, line, "--from", "c2")
+    assert (code, err, out.splitlines()[-1]) == (0, "", "updated: c2, c3")
+    assert operator.updated == ["c1", "c2", "c2", "c3"]
+    assert {(await balancer.ask()).body for _ in range(3)} == {b"1.8.0"}
+
+
+async def test_it_does_not_begin_with_too_few(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(Connector()))
+    code, out, err = await roll_out(balancer, "true")
+    assert (code, out) == (1, "")
+    assert "without c1, pool connectors has 0 in rotation (nobody); 1 must stay" in err
+    assert (await balancer.ask()).status == 200
