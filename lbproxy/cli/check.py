@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lbproxy.cli import config_option
-from lbproxy.config import Config, load
+from lbproxy.config import Config, ListenerTls, load
 from lbproxy.errors import ConfigError
-from lbproxy.process.preflight import Certificate, Report, inspect
+from lbproxy.process.preflight import Expiry, Report, inspect
 from lbproxy.process.protection import Finding, Key, judge
 
 
@@ -25,7 +25,7 @@ from lbproxy.process.protection import Finding, Key, judge
     "--connect", is_flag=True, help="Also ask https backends for their certificate: can extended protection work?"
 )
 def command(path: Path, connect: bool) -> None:
-    """Validate a configuration and open every certificate, key and directory it names.
+    """Validate a configuration and open every certificate, key, revocation list and directory it names.
 
     Every problem is printed as FILE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed in the
     same way and leave it 0. Nothing is started, nothing is changed, and without --connect nobody is asked anything.
@@ -57,16 +57,24 @@ def _print_summary(path: Path, config: Config, report: Report) -> None:
     console.print(f"{path} is fit to run; it serves {config.server_url}")
     console.print(_listeners(config))
     console.print(_pools(config))
-    if report.certificates:
-        console.print(_certificates(report.certificates))
+    if report.expiries:
+        console.print(_expiries(report.expiries))
 
 
 def _listeners(config: Config) -> Table:
-    table = Table("listener", "bind", "mode", "tls", "pool", "hosts")
+    table = Table("listener", "bind", "mode", "tls", "users' certificates", "pool", "hosts")
     for name, listener in config.listeners.items():
         tls = f"{listener.tls.minimum_version}+" if listener.tls else "no"
-        table.add_row(name, str(listener.bind), listener.mode, tls, listener.pool, " ".join(listener.hosts))
+        pools, hosts = " ".join(listener.pools), " ".join(listener.sni or listener.hosts)
+        table.add_row(name, str(listener.bind), listener.mode, tls, _users(listener.tls), pools, hosts)
     return table
+
+
+def _users(tls: ListenerTls | None) -> str:
+    """Whether users are asked for a certificate, and how backends are told of it."""
+    if tls is None or tls.client_certificate == "none":
+        return "no"
+    return f"{tls.client_certificate}, {tls.client_identity}"
 
 
 def _pools(config: Config) -> Table:
@@ -78,10 +86,11 @@ def _pools(config: Config) -> Table:
     return table
 
 
-def _certificates(certificates: Iterable[Certificate]) -> Table:
-    table = Table("certificate", "subject", "expires", "days left")
-    for found in certificates:
-        table.add_row(found.where, found.subject, f"{found.expires:%Y-%m-%d}", str(found.left.days))
+def _expiries(expiries: Iterable[Expiry]) -> Table:
+    table = Table("key", "what", "expires", "days left")
+    for found in expiries:
+        expires = f"{found.expires:%Y-%m-%d}" if found.expires else "never"
+        table.add_row(found.where, found.what, expires, str(found.left.days) if found.left else "")
     return table
 
 

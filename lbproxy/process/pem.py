@@ -1,13 +1,15 @@
-"""Certificates and keys in PEM files: read, compared, and asked which hosts they are for.
+"""Certificates, keys and revocation lists in files: read, compared, and asked whom they are for.
 
 Every function that reads raises ValueError with a sentence for people.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,14 +17,24 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+_UNREADABLE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What cryptography raises for a certificate that it does not understand."""
+
+_REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """Every certificate in the file at `path`, in its order; at least one."""
     data = _read(path)
     try:
-        return x509.load_pem_x509_certificates(data)
-    except ValueError as error:
+        certificates = x509.load_pem_x509_certificates(data)
+        for each in certificates:
+            _ = each.subject, each.issuer, each.extensions  # they are parsed only when somebody looks
+    except _UNREADABLE as error:
         raise ValueError(f"{path} holds no usable PEM certificate") from error
+    return certificates
 
 
 def read_key(path: Path) -> PrivateKeyTypes:
@@ -36,14 +48,60 @@ def read_key(path: Path) -> PrivateKeyTypes:
         raise ValueError(f"{path} holds no usable PEM private key") from error
 
 
+def read_revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
+    """Every revocation list in the file at `path`, which is in PEM or a single one in DER; at least one."""
+    data = _read(path)
+    try:
+        blocks = _REVOCATION_LIST.findall(data)
+        lists = [x509.load_pem_x509_crl(block) for block in blocks] or [x509.load_der_x509_crl(data)]
+        for each in lists:
+            _ = each.issuer
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} holds no usable revocation list, in PEM or in DER") from error
+    return lists
+
+
+def check_key(certificate: x509.Certificate, certificate_path: Path, key: PrivateKeyTypes, key_path: Path) -> None:
+    """Raises ValueError, which names the files they came from, unless `key` is that of `certificate`."""
+    if certificate.public_key() != key.public_key():
+        raise ValueError(f"{key_path} is not the key of the first certificate in {certificate_path}")
+
+
 def check_pair(certificate: Path, key: Path) -> None:
     """Raises ValueError unless TLS accepts the chain in `certificate` with the private `key`; both can be read."""
-    if read_certificates(certificate)[0].public_key() != read_key(key).public_key():
-        raise ValueError(f"{key} is not the key of the first certificate in {certificate}")
+    check_key(read_certificates(certificate)[0], certificate, read_key(key), key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         raise ValueError(f"OpenSSL refuses {certificate} with {key}: {error.reason}") from None
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may issue others: basicConstraints says so, or it is too old for that and signs itself."""
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return certificate.subject == certificate.issuer if constraints is None else constraints.ca
+
+
+def path_length(certificate: x509.Certificate) -> int | None:
+    """How many authorities may be below it in a chain (RFC 5280 section 4.2.1.9); None: any number."""
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return None if constraints is None else constraints.path_length
+
+
+def has_issued(authority: x509.Certificate, found: x509.CertificateRevocationList) -> bool:
+    """Whether the revocation list has the authority's name and was signed with its key."""
+    if found.issuer != authority.subject:
+        return False
+    try:
+        return found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False  # a key of a kind that signs nothing
+
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """The DNS names among its subject alternative names, as written."""
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    return [] if names is None else names.get_values_for_type(x509.DNSName)
 
 
 def covers(certificate: x509.Certificate, host: str) -> bool:
@@ -52,25 +110,39 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
     Only subjectAltName counts, and a wildcard stands for exactly one first label (RFC 9525 section 6).
     """
     try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return False
-    try:
-        return ip_address(host.strip("[]")) in names.get_values_for_type(x509.IPAddress)
+        address = ip_address(host.strip("[]"))
     except ValueError:
         wanted = {host.lower(), f"*.{host.partition('.')[2]}".lower()}
-        return any(name.lower() in wanted for name in names.get_values_for_type(x509.DNSName))
+        return any(name.lower() in wanted for name in dns_names(certificate))
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    return names is not None and address in names.get_values_for_type(x509.IPAddress)
 
 
 def subject(certificate: x509.Certificate) -> str:
     """Whose certificate it is, for people: its common name, else its whole subject."""
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+    return _name(certificate.subject)
+
+
+def issuer(found: x509.CertificateRevocationList) -> str:
+    """Whose revocation list it is, in the same words."""
+    return _name(found.issuer)
 
 
 def der(certificate: x509.Certificate) -> bytes:
     """The certificate's own bytes."""
     return certificate.public_bytes(Encoding.DER)
+
+
+def _name(name: x509.Name) -> str:
+    common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common[0].value) if common else name.rfc4514_string()
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _read(path: Path) -> bytes:

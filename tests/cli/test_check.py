@@ -8,8 +8,25 @@ import trustme
 from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
+from tests.pki import DAY, HOUR, Authority, write_crls
 
 REFERENCE = Path(__file__).parents[2] / "config" / "lbproxy.toml"
+
+PASSTHROUGH = """
+server_url = "https://a.example"
+[listener.raw]
+bind = "127.0.0.1:8443"
+mode = "sni"
+sni = { "a.example" = "one", "*.b.example" = "two" }
+[pool.one]
+backends = [{ name = "c1", url = "tcp://10.0.0.11:4000" }]
+check.kind = "tls"
+[pool.two]
+backends = [{ name = "c1", url = "tcp://10.0.0.11:4000" }]
+check.kind = "tcp"
+[admin]
+bind = "unix:admin.sock"
+"""
 
 
 @pytest.fixture
@@ -38,11 +55,34 @@ def test_a_sound_file_has_a_summary(file: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"{file} is fit to run; it serves https://login.corp.example\n")
     found = rows(result.stdout)
-    assert ["login", "0.0.0.0:443", "http", "1.2+", "connectors", "login.corp.example"] in found
+    assert ["login", "0.0.0.0:443", "http", "1.2+", "no", "connectors", "login.corp.example"] in found
     assert ["connectors", "c1", "http://10.0.0.11:4000", "GET http://10.0.0.11:4000/"] in found
-    where, subject, _, days = found[-1]
-    assert (where, subject) == ("listener.login.tls.certificate", "login")
+    where, what, _, days = found[-1]
+    assert (where, what) == ("listener.login.tls.certificate", "certificate of login")
     assert int(days) > 14
+
+
+def test_the_days_left_of_what_judges_users(file: Path) -> None:
+    users = Authority.root("users", ends=100 * DAY + HOUR)
+    users.write_certificate(file.parent / "users.pem")
+    write_crls(file.parent / "users.crl", users.crl(next_update=20 * DAY + HOUR))
+    asked = 'client_certificate = "optional"\nclient_ca = "users.pem"\nclient_crl = ["users.crl"]'
+    text = file.read_text().replace('#client_certificate = "none"', asked)
+    file.write_text(text.replace('#client_identity = "none"', 'client_identity = "rfc9440"'))
+    found = rows(check(file).stdout)
+    assert ["login", "0.0.0.0:443", "http", "1.2+", "optional, rfc9440", "connectors", "login.corp.example"] in found
+    assert [(where, what, days) for where, what, _, days in found[-2:]] == [
+        ("listener.login.tls.client_ca", "certificate of users", "100"),
+        ("listener.login.tls.client_crl[0]", "revocation list of users", "20"),
+    ]
+
+
+def test_a_listener_by_server_name(tmp_path: Path) -> None:
+    path = tmp_path / "lbproxy.toml"
+    path.write_text(PASSTHROUGH)
+    result = check(path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert ["raw", "127.0.0.1:8443", "sni", "no", "no", "one two", "a.example *.b.example"] in rows(result.stdout)
 
 
 def test_an_address_in_brackets_is_no_markup(file: Path) -> None:

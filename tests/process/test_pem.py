@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lbproxy.process import pem
+from tests.pki import Authority, Holder, self_signed, write_crls
 
 CA = trustme.CA()
 
@@ -127,3 +128,48 @@ def test_a_common_name_covers_nothing() -> None:
 
 def test_the_subject_without_a_common_name() -> None:
     assert pem.subject(issued("a.example")).startswith("OU=Testing cert")
+
+
+ROOT = Authority.root("root", path_length=1)
+
+
+def test_reads_revocation_lists(tmp_path: Path) -> None:
+    users = ROOT.intermediate("users")
+    path = write_crls(tmp_path / "all.crl", ROOT.crl(), users.crl())
+    assert [pem.issuer(found) for found in pem.read_revocation_lists(path)] == ["root", "users"]
+
+
+def test_reads_a_revocation_list_in_der(tmp_path: Path) -> None:
+    (tmp_path / "a.crl").write_bytes(ROOT.crl().public_bytes(Encoding.DER))
+    assert [pem.issuer(found) for found in pem.read_revocation_lists(tmp_path / "a.crl")] == ["root"]
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n"])
+def test_a_file_without_revocation_lists(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "junk.crl").write_bytes(content)
+    with pytest.raises(ValueError, match=r"junk\.crl holds no usable revocation list, in PEM or in DER"):
+        pem.read_revocation_lists(tmp_path / "junk.crl")
+
+
+@pytest.mark.parametrize(
+    ("holder", "may_issue", "length"),
+    [(ROOT, True, 1), (ROOT.intermediate("users"), True, None), (ROOT.issue("alice"), False, None)],
+)
+def test_authorities(holder: Holder, may_issue: bool, length: int | None) -> None:
+    assert pem.is_authority(holder.certificate) is may_issue
+    assert pem.path_length(holder.certificate) == length
+
+
+def test_an_authority_from_before_basic_constraints_signs_itself() -> None:
+    assert pem.is_authority(self_signed("old root").certificate)
+
+
+def test_a_revocation_list_is_of_whoever_signed_it() -> None:
+    assert pem.has_issued(ROOT.certificate, ROOT.crl())
+    assert not pem.has_issued(ROOT.certificate, ROOT.intermediate("users").crl())
+    assert not pem.has_issued(ROOT.certificate, Authority.root("root").crl()), "another key of the same name"
+
+
+def test_dns_names() -> None:
+    assert pem.dns_names(issued("A.example", "10.0.0.1", "*.b.example")) == ["a.example", "*.b.example"]
+    assert pem.dns_names(ROOT.certificate) == []
