@@ -46,7 +46,12 @@ class RetryBudget:
         self._counted = 0  # the total that was told last
 
     def __repr__(self) -> str:
-        return f"<retry budget {sum(self._retries)} of {self.limit} used>"
+        return f"<retry budget {self.used} of {self.limit} used>"
+
+    @property
+    def used(self) -> int:
+        """Retries in the last 10 s."""
+        return sum(self._retries)
 
     @property
     def limit(self) -> int:
@@ -64,7 +69,7 @@ class RetryBudget:
 
     def allow(self) -> bool:
         """Whether one more request may be sent again; if so, it is counted."""
-        if sum(self._retries) >= self.limit:
+        if self.used >= self.limit:
             return False
         self._retries[self._bucket % WINDOW] += 1
         return True
