@@ -5,7 +5,7 @@ the wrong type is passed over here: the models have a problem for it already. Ea
 
     sections             something to listen on, something to forward to, and no name or address twice
     forwarding           which listener forwards to which pool, and whether the two go together
-    listeners            the keys of a listener against its mode
+    listeners            the keys of a listener against its mode and its kind of socket
     client_certificates  the keys about users' certificates
     pools                the keys of a pool against its backends
     probes               the keys of a check against its kind

@@ -1,4 +1,4 @@
-"""The keys of a listener against its mode."""
+"""The keys of a listener against its mode and its kind of socket."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ _OF_HTTP = (
 )
 """Keys about requests: a connection that is passed through has none that lbproxy could see."""
 
+_BY_ADDRESS = ("accept_proxy_protocol_from", "trust_forwarded_from", "allow", "max_connections_per_address")
+"""Keys about peers' addresses: those of a Unix socket have none."""
+
 
 def problems(document: Document) -> Iterator[Problem]:
-    """Listeners without a pool, and keys that their mode does not look at."""
+    """Listeners without a pool, and keys that nothing looks at in their mode or at their socket."""
     for name, listener in subtables(document, "listener"):
         where: Location = ("listener", name)
         mode = listener.get("mode", "http")
         yield from _pools(where, listener, mode)
+        if str(listener.get("bind")).startswith("unix:"):
+            yield from without_meaning(where, listener, _BY_ADDRESS, "with a unix: bind, whose peers have no address")
         if mode in ("tcp", "sni"):
             yield from without_meaning(where, listener, _OF_HTTP, f'with mode = "{mode}"')
             text = f'with mode = "{mode}": TLS is passed through to the backends'

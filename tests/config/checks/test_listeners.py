@@ -63,3 +63,13 @@ def test_what_is_passed_through_has_no_tls_here(listener: Any) -> None:
 def test_what_is_passed_through_has_no_requests(listener: Any, key: str) -> None:
     assert found(listener, **{key: []}) == [f'listener.a.{key}: has no meaning with mode = "{listener["mode"]}"']
     assert found(LISTENER, **{key: []}) == []
+
+
+@pytest.mark.parametrize(
+    "key", ["accept_proxy_protocol_from", "trust_forwarded_from", "allow", "max_connections_per_address"]
+)
+def test_peers_of_a_unix_socket_have_no_address(key: str) -> None:
+    assert found(LISTENER | {"bind": "unix:a.sock"}, **{key: 1}) == [
+        f"listener.a.{key}: has no meaning with a unix: bind, whose peers have no address"
+    ]
+    assert found(LISTENER, **{key: 1}) == []
