@@ -165,6 +165,13 @@ RESPONSE_TIMEOUT = _row("response_timeout", "no response within response_timeout
 RESPONSE_STALLED = _row(
     "response_stalled", "the response body stood still for response_timeout", _BACKEND, 0, Counts.SUSPECT
 )
+RESPONSE_SLOW = _row("response_slow", "no response yet; a probe finds out why", _BACKEND, 0, Counts.SUSPECT)
+BACKEND_EJECTED = _row(
+    "backend_ejected", "the backend was ejected before its answer began", _BACKEND, 502, Counts.NOTHING, True
+)
+STATUS_RETRIED = _row(
+    "status_retried", "the backend answered with one of retry_statuses", _BACKEND, 502, Counts.ERROR, True
+)
 RESPONSE_MALFORMED = _row("response_malformed", "the response head is malformed", _BACKEND, 502, Counts.ERROR)
 RESPONSE_TOO_LARGE = _row(
     "response_too_large", "the response head is larger than max_header_size", _BACKEND, 502, Counts.ERROR

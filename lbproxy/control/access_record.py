@@ -13,6 +13,7 @@ from lbproxy.control.timestamp import timestamp
 
 MAX_TARGET = 2048  # characters; what is longer is cut and ends in a marker with its whole length
 MAX_USER_AGENT = 512
+MAX_USER = 256
 MAX_HOST = 256
 MAX_METHOD = 32
 
@@ -48,6 +49,8 @@ class Record(Protocol):
     @property
     def user_agent(self) -> str: ...
     @property
+    def user(self) -> str: ...
+    @property
     def backend(self) -> str: ...
     @property
     def lane(self) -> str: ...
@@ -79,6 +82,7 @@ def line(record: Record) -> str:
         f',"bytes_in":{record.bytes_in}'
         f',"bytes_out":{record.bytes_out}'
         f',"user_agent":{quote(_capped(record.user_agent, MAX_USER_AGENT))}'
+        f',"user":{quote(_capped(record.user, MAX_USER))}'
         f',"backend":{quote(record.backend)}'
         f',"lane":{quote(record.lane)}'
         f',"reused":{"true" if record.reused else "false"}'

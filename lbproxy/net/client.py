@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lbproxy import reasons
 from lbproxy.auth.binding import Binding, Effect, Route
+from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.mint import MintError
 from lbproxy.auth.spnego import Credential, challenge, classify
 from lbproxy.balance.backend import Backend
-from lbproxy.balance.retry import replayable
 from lbproxy.net.answers import answer
+from lbproxy.net.attempts import Attempts
 from lbproxy.net.exchange import Exchange
 from lbproxy.net.farewell import Farewell
-from lbproxy.net.lane import Lane
+from lbproxy.net.lane import ANYBODY, Lane
+from lbproxy.net.peer import Peer
+from lbproxy.net.private import PrivateLanes
 from lbproxy.net.record import record
-from lbproxy.net.stream import Handler, Stream
+from lbproxy.net.stream import Stream
 from lbproxy.net.tunnel import Tunnel
 from lbproxy.reasons import Reason
 from lbproxy.wire.http1 import Field, ResponseHead
 
 if TYPE_CHECKING:
     from lbproxy.net.listener import Listener
+    from lbproxy.net.web import WebService
+
+_log = logging.getLogger(__name__)
 
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
 _HEAD_REFUSED = frozenset({400, 431})
@@ -32,75 +40,76 @@ _SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
 _NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 
 
-class ClientConnection(Handler):
+class ClientConnection:
     """The policy of one `Exchange`, for as long as the client stays.
 
-    `lane` is the one that the current request has, or waits for. `private` are the lanes that this client owns, one a
-    backend at most (rules 2 to 4 of docs/lanes.md); `followed` is the one of them that was authenticated last. All of
-    them close with this connection. A client that never authenticates on its connection needs neither, nor a binding.
+    A request's lane is one that anybody may use, or one that this client owns (`net.private`): because of what it or a
+    backend said (the binding knows), or because all lanes of this client are its own from their beginning. What it
+    owns closes with this connection. A client that never authenticates on its connection needs no binding.
     """
 
     __slots__ = (
+        "_attempts",
         "_binding",
         "_credential",
-        "_followed",
         "_forgets",
         "_lane",
+        "_own",
+        "_owns_all",
         "_pending",
-        "_private",
         "_route",
         "_served_by",
-        "_tried",
-        "_tries",
+        "certificate",
         "exchange",
         "listener",
         "peer",
+        "service",
         "stream",
         "tunnel",
     )
 
-    def __init__(self, listener: Listener, stream: Stream, peer: str, address: bytes, trusted: bool) -> None:
-        """peer: address and port for the log; address: for X-Forwarded-For; trusted: what it forwards is kept."""
+    def __init__(
+        self,
+        listener: Listener,
+        service: WebService,
+        stream: Stream,
+        peer: Peer,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
+        """certificate: that the client has shown; it was verified."""
         self.listener = listener
+        self.service = service
         self.stream = stream
         self.peer = peer
-        self.exchange = Exchange(listener.site, stream, self, address, trusted)
+        self.certificate = certificate
+        self.exchange = Exchange(
+            service.site, stream, self, (peer.host or "unknown").encode(), peer.within(service.options.trust)
+        )
         self.tunnel: Tunnel | None = None
         self._binding: Binding | None = None
         self._credential = _NONE
         self._route = _SHARED
         self._pending = False  # the binding has not been told how the routed request ended
         self._forgets = False  # the private lanes close with the current answer
-        self._lane: Lane | None = None
+        self._lane: Lane | None = None  # that the current request has, or waits for
         self._served_by: Lane | None = None
-        self._private: dict[Backend, Lane] = {}
-        self._followed: Lane | None = None
-        self._tried: tuple[Backend, ...] = ()  # those that failed, and are not asked again
-        self._tries = 0
+        self._own = PrivateLanes()
+        self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
+        self._attempts = Attempts(service.pool)
 
     def __repr__(self) -> str:
-        return f"<client {self.peer} on {self.listener.name}>"
-
-    # --- the TLS handshake, before the first request
-
-    def secured(self, stream: Stream) -> None:
-        self.exchange.serve()
-
-    def lost(self, stream: Stream, error: object) -> None:
-        self._closed(reasons.TLS_FAILED)
-
-    def expired(self, stream: Stream) -> None:
-        self._closed(reasons.TLS_TIMEOUT)
+        return f"<client {self.peer.name} on {self.listener.name}>"
 
     # --- a request needs a lane
 
     def route(self, exchange: Exchange) -> None:
         """A request head is complete: find it a lane."""
-        self._tried = ()
-        self._tries = 0
         self._served_by = None
         credential = _NONE if exchange.authorization is None else classify(exchange.authorization)
         self._credential = credential
+        self._attempts.begin(credential.is_connection_token)
+        if exchange.has_body and self._attempts.repeatable(exchange):
+            exchange.keep_body(self.service.options.retry_buffer)
         if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
             self._next()  # by far the most requests: nothing was ever bound here, so the route is SHARED
         else:
@@ -118,16 +127,16 @@ class ClientConnection(Handler):
             self._follow()
             return
         if route is _SPREAD:
-            self._followed = None
+            self._own.followed = None
         self._next()
 
     def _follow(self) -> None:
-        lane = self._followed
+        lane = self._own.followed
         assert lane is not None, "a binding follows a lane that is there"
         if lane.stream.is_quiet():
             self._run(lane)
             return
-        self._drop(lane, reasons.LANE_CLOSED)
+        self._own.drop(lane, reasons.LANE_CLOSED)
         if self._lost():
             self.exchange.stop(reasons.AUTH_LANE_LOST)
         else:
@@ -135,27 +144,39 @@ class ClientConnection(Handler):
 
     def _next(self) -> None:
         """The next backend in rotation that takes the request, or an answer that there is none."""
-        spread = self._route is _SPREAD
-        pool = self.listener.pool
+        owned = self._route is _SPREAD or self._owns_all
+        attempts = self._attempts
         while True:
-            backend = pool.pick(self._tried)
+            backend = attempts.pick()
             if backend is None:
                 self.exchange.refuse(reasons.NO_BACKEND)
                 return
-            lane = self._private.get(backend) if spread else backend.lanes.take()
+            lane = self._own.get(backend) if owned else attempts.idle_lane(backend)
             if lane is None:
-                opened = backend.lanes.open(self)
-                if isinstance(opened, Lane):
-                    self._lane = opened
-                    backend.active += 1
-                    return
-                if not self._passed_over(backend, *opened):
+                if not self._open(backend):
                     return
             elif lane.stream.is_quiet():  # one more look: it has not ended, and holds nothing nobody asked for
                 self._run(lane)
                 return
             else:
-                self._drop(lane, reasons.LANE_CLOSED)
+                self._own.drop(lane, reasons.LANE_CLOSED)
+
+    def _open(self, backend: Backend) -> bool:
+        """Begin to connect; True if that failed at once, and the next backend may be tried."""
+        personal = ANYBODY
+        if self._owns_all:
+            try:
+                personal = self.service.personal(self.peer, self.certificate)
+            except MintError as error:
+                _log.error("mint_failed", extra={"fields": {"client": self, "error": error}})
+                self.exchange.refuse(reasons.MINT_FAILED)
+                return False
+        opened = backend.lanes.open(self, personal)
+        if not isinstance(opened, Lane):
+            return self._passed_over(backend, *opened)
+        self._lane = opened
+        backend.active += 1
+        return False
 
     def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
         """A connect failed, no byte was sent: True if the next backend may be tried, whatever the request is."""
@@ -163,20 +184,19 @@ class ClientConnection(Handler):
             self.exchange.refuse(reason)
             return False
         backend.connect_failures += 1
-        backend.retried_from += 1
-        self._tried += (backend,)
-        self._tries += 1
-        self.listener.evidence(backend, reason, detail)
+        self._attempts.failed(backend)
+        self._attempts.count += 1
+        self.service.evidence(backend, reason, detail)
         return True
 
     def _run(self, lane: Lane) -> None:
         if self._lane is None:
             self._lane = lane
             lane.backend.active += 1
-        if self._route is _SPREAD:
-            self._claim(lane)
+        if self._route is _SPREAD or self._owns_all:
+            self._own.claim(lane, self)
         self._served_by = lane
-        self._tries += 1
+        self._attempts.count += 1
         lane.served += 1
         self.exchange.run(lane.stream, lane.served == 1)
 
@@ -195,8 +215,8 @@ class ClientConnection(Handler):
     def lane_gone(self, lane: Lane) -> None:
         """A private lane ended while no request was on it."""
         with self._contained():
-            self._drop(lane, reasons.LANE_CLOSED)
-            if lane is self._followed and self._lost():
+            self._own.drop(lane, reasons.LANE_CLOSED)
+            if lane is self._own.followed and self._lost():
                 self.exchange.stop(reasons.AUTH_LANE_LOST)
 
     @contextmanager
@@ -209,6 +229,16 @@ class ClientConnection(Handler):
 
     # --- what the exchange tells
 
+    def slow(self, exchange: Exchange) -> None:
+        """The answer takes long: a probe finds out whether the request does, or the backend is frozen."""
+        if self._lane is not None:
+            self.service.evidence(self._lane.backend, reasons.RESPONSE_SLOW)
+
+    def asks_again(self, exchange: Exchange, status: int) -> bool:
+        """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
+        assert self._lane is not None
+        return not self._pending and self._attempts.may_leave(exchange, self._lane.backend)
+
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""
         lane = self._lane
@@ -216,27 +246,24 @@ class ClientConnection(Handler):
         values = [value for _, value, field in head.fields() if field == Field.WWW_AUTHENTICATE]
         self._pending = False
         effect = self._bound().response(exchange.status, challenge(values))
-        self._claim(lane)
+        self._own.claim(lane, self)
         if effect is Effect.FOLLOW:
-            former = self._private.get(lane.backend)
-            self._followed = self._private[lane.backend] = lane
-            if former is not None and former is not lane:
-                former.close(reasons.LANE_OWNER_GONE)
+            self._own.follow(lane)
         self._forgets = effect is Effect.FORGET
+        if lane.backend.draining and exchange.status != 401:  # an exchange of several legs may finish
+            exchange.closes = True
 
     def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None:
         """The lane ended before the answer began: another backend, or an error."""
         lane = self._leave()
         assert lane is not None
-        goes_on = reason.retry and self._replayable()
-        self._drop(lane, reason if goes_on else None)
-        self.listener.evidence(lane.backend, reason)
+        goes_on = self._attempts.may_follow(exchange, reason)
+        self._own.drop(lane, reason if goes_on else None)
+        self.service.evidence(lane.backend, reason)
         if self._pending and self._lost():
             exchange.stop(reasons.AUTH_LANE_LOST)
         elif goes_on:
-            if reason is not reasons.LANE_STALE:  # that says nothing of the backend, which may be the only one
-                self._tried += (lane.backend,)
-            lane.backend.retried_from += 1
+            self._attempts.failed(lane.backend, stale=reason is reasons.LANE_STALE)
             self._again()
         else:
             exchange.refuse(reason)
@@ -244,15 +271,6 @@ class ClientConnection(Handler):
     def _again(self) -> None:
         """Route the request once more, after what it was routed to has gone."""
         self._dispatch(_SHARED if self._binding is None else self._binding.request(self._credential))
-
-    def _replayable(self) -> bool:
-        exchange = self.exchange
-        return replayable(
-            exchange.method,
-            body_kept=not exchange.has_body,
-            has_idempotency_key=False,
-            has_connection_token=self._credential.is_connection_token,
-        )
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
         """The exchange is over: its lane rests or closes, and everybody who counts is told."""
@@ -263,10 +281,10 @@ class ClientConnection(Handler):
             self._part(lane, reusable, reason)
         if self._forgets:
             self._forget()
-        listener = self.listener
+        listener, service = self.listener, self.service
         listener.ends[reason.label] += 1
-        if listener.site.logs:
-            listener.log(record(exchange, listener.name, self.peer, self._served_by, self._tries, reason))
+        if service.site.logs:
+            service.log(record(exchange, self, self._served_by, self._attempts.count, reason))
 
     def _part(self, lane: Lane, reusable: bool, reason: Reason) -> None:
         """The current request leaves its lane."""
@@ -276,31 +294,34 @@ class ClientConnection(Handler):
         if reason is reasons.DONE or reason is reasons.TUNNEL_DONE:
             backend.responses[status // 100] += 1
             if status in _GATEWAY_ERRORS:
-                self.listener.evidence(backend, reasons.BACKEND_ERROR, str(status))
+                self.service.evidence(backend, reasons.BACKEND_ERROR, str(status))
             else:
                 backend.errors_in_row = 0
                 if status in _HEAD_REFUSED and self.exchange.head_size > LARGE_HEAD:
-                    self.listener.head_refused(backend, status, self.exchange.head_size)
+                    self.service.head_refused(self.listener, backend, status, self.exchange.head_size)
         else:
-            self.listener.evidence(backend, reason)
-        if reusable and (self._private.get(backend) is lane if lane.private else backend.in_rotation):
+            self.service.evidence(backend, reason)
+        if reusable and (self._may_rest(lane) if lane.private else backend.in_rotation):
             lane.rest()
             return
-        self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
-        if lane is self._followed and self._lost():
+        self._own.drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
+        if lane is self._own.followed and self._lost():
             self.exchange.closes = True
+
+    def _may_rest(self, lane: Lane) -> bool:
+        return self._own.keeps(lane) and (lane is self._own.followed or not lane.backend.draining)
 
     def rewrite_location(self, value: bytes) -> bytes:
         """A URL that names a backend's own address names SERVER_URL instead."""
-        return self.listener.public_location(value)
+        return self.service.public_location(value)
 
     def refusal(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes:
         """lbproxy's own answer."""
-        return answer(reason, keep, exchange.method == b"HEAD", self.listener.retry_after)
+        return answer(reason, keep, exchange.method == b"HEAD", self.service.retry_after)
 
     def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None:
         """The backend switched protocols: from here on bytes only pass."""
-        self.tunnel = Tunnel(self.stream, link, self.listener.site.idle_timeout, self._tunnel_closed, early)
+        self.tunnel = Tunnel(self.stream, link, self.service.site.idle_timeout, self._tunnel_closed, early)
 
     def _tunnel_closed(self, reason: Reason) -> None:
         try:
@@ -328,24 +349,35 @@ class ClientConnection(Handler):
             self.exchange.stop(reason)
             self._closed(reason)
 
-    # --- private lanes
+    # --- a backend leaves
 
-    def _claim(self, lane: Lane) -> None:
-        if not lane.private:
-            lane.claim(self)
-            # An offer on a shared lane may bring a second one to the same backend: it closes with its answer.
-            self._private.setdefault(lane.backend, lane)
+    def ejected(self, backend: Backend) -> None:
+        """A backend was ejected: a request that waits on it goes elsewhere, if it may and there is an elsewhere."""
+        lane = self._lane
+        if lane is None or lane.backend is not backend or not self._attempts.has_other(backend):
+            return
+        if lane.waiter is self:
+            with self._contained():
+                self._leave()
+                lane.close(reasons.LANE_EJECTED)
+                self._attempts.failed(backend)
+                self._next()
+        elif self.exchange.untouched() and self._attempts.may_leave(self.exchange, backend):
+            self.exchange.move(reasons.BACKEND_EJECTED)
+
+    def draining(self, backend: Backend) -> None:
+        """A backend drains: the lane to it closes, unless requests follow it or it is answering."""
+        lane = self._own.get(backend)
+        if lane is not None and lane is not self._lane and lane is not self._own.followed:
+            self._own.drop(lane, reasons.LANE_DRAINED)
+
+    # --- endings
 
     def _leave(self) -> Lane | None:
         lane, self._lane = self._lane, None
         if lane is not None:
             lane.backend.active -= 1
         return lane
-
-    def _drop(self, lane: Lane, reason: Reason | None) -> None:
-        if self._private.get(lane.backend) is lane:
-            del self._private[lane.backend]
-        lane.close(reason)
 
     def _lost(self) -> bool:
         """Tell the binding that what it waits for, or follows, is gone: True if this client has to start again."""
@@ -356,17 +388,13 @@ class ClientConnection(Handler):
 
     def _forget(self) -> None:
         self._forgets = False
-        self._followed = None
-        lanes, self._private = self._private, {}
-        for lane in lanes.values():
-            if lane is not self._lane:  # that one closes with its answer, as it is not known any more
-                lane.close(reasons.LANE_OWNER_GONE)
+        self._own.forget(self._lane)
 
     def _closed(self, reason: Reason | None) -> None:
         """The end of the client connection, however it came; the first reason counts."""
         self.stream.close()
         lane = self._leave()
         if lane is not None:  # only after a fault: each request leaves its lane
-            self._drop(lane, reasons.INTERNAL)
+            self._own.drop(lane, reasons.INTERNAL)
         self._forget()
         self.listener.forget(self, reason)

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from lbproxy.net.stream cimport Handler, Poller, Stream
-from lbproxy.wire.http1 cimport Body, FieldTable, Forwarding, RequestHead, ResponseHead
+from lbproxy.wire.http1 cimport Body, FieldTable, Forwarding, RequestHead, ResponseHead, Slice
 
 
 cpdef enum Phase:
@@ -38,6 +38,9 @@ cdef class Site:
         readonly double idle_timeout
         readonly double response_timeout
         readonly bint logs
+        double _suspicion           # seconds without an answer until the policy is told; 0: never
+        bint _retries
+        frozenset _retry_statuses
         public bint draining        # every answer is a client connection's last
         readonly uint64_t requests
         readonly double seconds
@@ -71,6 +74,7 @@ cdef class Exchange(Handler):
         bint _fresh
         bint _minor
         bint _reusable
+        bint _suspected
         public bint watch           # tell the policy of each response head, not only of challenges
         public bint closes          # the client connection ends with this answer
         readonly bytes method
@@ -88,17 +92,23 @@ cdef class Exchange(Handler):
         readonly double first_byte
         readonly double ended
         readonly bint has_body
+        readonly bint idempotent    # it has an Idempotency-Key
+        size_t _keeps               # how many bytes of the body may be kept
+        bytearray _sent_body        # what was sent of it; None: not kept, or too much
         int _from_client(self) except -1
         int _begin_kept(self) except -1
         int _begin(self, const char *data, size_t size, bint kept) except -1
         bint _is_directed(self)
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
+        int _keep_sent(self, Slice span) except -1
         Py_ssize_t _forward(self, const char *data, size_t size) except -2
         int _upload_kept(self) except -1
         int _upload_moved(self) except -1
+        int _await_answer(self) except -1
         int _await_body(self, double deadline) except -1
         int _from_lane(self) except -1
         int _answer(self, const char *data, size_t size) except -1
+        bint _again(self, int status)
         Py_ssize_t _informed(self, const char *data, size_t size) except -2
         Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2
         bytes _connection_line(self)

@@ -3,6 +3,8 @@
 
 Bytes move here. What is decided is asked of the policy, a plain-Python object (`net.client.ClientConnection`):
 
+    slow(exchange)                          a request waits for its answer for `suspicion` seconds; told once
+    asks_again(exchange, status)            a response of `retry_statuses`: True if another backend is asked instead
     route(exchange)                         a request is complete enough to be sent: call run() now or later, or refuse()
     answering(exchange, head)               a response head that has a challenge, or any when `watch` is set
     lane_failed(exchange, link, reason)     the lane ended before the answer began: call run() or refuse()
@@ -79,6 +81,8 @@ cdef class Site:
         double idle_timeout,
         double response_timeout,
         bint logs,
+        double suspicion=0.0,
+        frozenset retry_statuses not None=frozenset(),
     ):
         """host_served(bytes) and path_denied(bytes) decide rare spellings; common ones are decided here.
 
@@ -96,7 +100,10 @@ cdef class Site:
         self.header_timeout = header_timeout
         self.idle_timeout = idle_timeout
         self.response_timeout = response_timeout
+        self._suspicion = suspicion if suspicion < response_timeout else 0.0
         self.logs = logs
+        self._retry_statuses = retry_statuses
+        self._retries = bool(retry_statuses)
 
     cdef bint serves_host(self, bytes host):
         if host in self._hosts:
@@ -208,6 +215,10 @@ cdef class Exchange(Handler):
         if stream is not self.client:
             if stream is not self.link:
                 stream.abort()
+            elif self.phase == SENT and not self._suspected and self.site._suspicion:
+                self._suspected = True
+                stream.deadline = self.poller.now + self.site.response_timeout - self.site._suspicion
+                self.policy.slow(self)
             elif self.phase == SENT:
                 self._lane_failed(reasons.RESPONSE_TIMEOUT)
             elif self.phase == ANSWERING:
@@ -319,7 +330,9 @@ cdef class Exchange(Handler):
         self.status = self._informational = 0
         self.bytes_in = self.bytes_out = self.body_sent = 0
         self.sent = self.first_byte = self.ended = 0
-        self.has_body = False
+        self.has_body = self.idempotent = False
+        self._keeps = 0
+        self._sent_body = None
         self.started = monotonic()
         self.closes = True
 
@@ -354,6 +367,7 @@ cdef class Exchange(Handler):
         self._minor = request.minor
         self._is_head = self.method == b"HEAD"
         self._expects = request.flags.expects
+        self.idempotent = request.flags.idempotent
         self._upgrade = request.flags.upgrade == 3 and request.minor == 1 and request.framing == Framing.NO_BODY
         self.closes = site.draining or not request.keeps_alive()
         self.request_body.start(request.framing, request.length, False, site.request_trailers)
@@ -378,17 +392,50 @@ cdef class Exchange(Handler):
     def run(self, Stream link not None, bint fresh):
         """Send the request on a lane. fresh: no request was sent on it before."""
         cdef const char *head = self._head
+        cdef const char *body
         self.link = link
         link.handler = self
         link.patience = 0
-        link.deadline = self.poller.now + self.site.response_timeout
+        self._suspected = False
+        self._await_answer()
         self._fresh = fresh
         self._scanned = 0
         self.phase = SENT
         self.sent = monotonic()
         link.send(head, len(self._head))     # a loss shows when the lane is read
+        if self._sent_body:
+            body = self._sent_body
+            link.send(body, len(self._sent_body))
         if not self.request_body.done:
             self._upload_kept()
+
+    def keep_body(self, size_t limit):
+        """Keep what is sent of the body, up to `limit` bytes, so that it can be sent again."""
+        self._keeps = limit
+        self._sent_body = bytearray()
+
+    @property
+    def body_kept(self):
+        """Whether all of the body that was sent can be sent again."""
+        return not self.has_body or self._sent_body is not None
+
+    cdef int _keep_sent(self, Slice span) except -1:
+        if len(self._sent_body) + span.size > self._keeps:
+            self._sent_body = None
+        else:
+            self._sent_body += span.at[:span.size]
+        return 0
+
+    def untouched(self):
+        """Whether a request waits for its answer on a lane, and no byte of that has come."""
+        return self.phase == SENT and self.link.rx_size == 0
+
+    def move(self, object reason not None):
+        """Give the lane of an untouched request up: the policy asks another backend."""
+        try:
+            self._lane_failed(reason)
+        except Exception as error:
+            self.crashed(self.client, error)
 
     cdef Py_ssize_t _forward(self, const char *data, size_t size) except -2:
         """Pass request body on to the lane; how many bytes were used, or -1 when the exchange ended over it."""
@@ -410,6 +457,8 @@ cdef class Exchange(Handler):
                 return -1
             if span.size:
                 self.body_sent += span.size
+                if self._sent_body is not None:
+                    self._keep_sent(span)
                 self.link.send(span.at, span.size)
             at += used
             left -= used
@@ -433,7 +482,7 @@ cdef class Exchange(Handler):
             self._await_body(0)
             self.client.resume()
             if self.phase == SENT:
-                self.link.deadline = now + self.site.response_timeout
+                self._await_answer()
             return self._settle()
         if self.link.has_queue():
             self._await_body(0)
@@ -448,6 +497,12 @@ cdef class Exchange(Handler):
                 if self.phase == SENT:
                     self.link.deadline = 0
             self.client.resume()
+        return 0
+
+    cdef int _await_answer(self) except -1:
+        """The backend's turn, from now on; when it takes long, that is told before it is too long."""
+        cdef double suspicion = 0 if self._suspected else self.site._suspicion
+        self.link.deadline = self.poller.now + (suspicion if suspicion else self.site.response_timeout)
         return 0
 
     cdef int _await_body(self, double deadline) except -1:
@@ -507,6 +562,8 @@ cdef class Exchange(Handler):
                 return 0
             if response.status == 101:
                 return self._switch(data, size, head)
+            if response.status >= 500 and self._again(response.status):
+                return self._lane_failed(reasons.STATUS_RETRIED)
             if response.status >= 200:
                 self._final_head(data, size, head)
                 return 0
@@ -518,6 +575,10 @@ cdef class Exchange(Handler):
                 if kept:
                     self.link.consume(self.link.rx_size)
                 return 0
+
+    cdef bint _again(self, int status):
+        """Whether another backend is asked in place of this answer."""
+        return self.site._retries and status in self.site._retry_statuses and self.policy.asks_again(self, status)
 
     cdef Py_ssize_t _informed(self, const char *data, size_t head) except -2:
         """Pass a 1xx on (not to HTTP/1.0: RFC 9110 section 15.2); -1 when the exchange ended over it."""
@@ -548,6 +609,7 @@ cdef class Exchange(Handler):
         cdef char *out
         cdef Sent sent
         self.first_byte = monotonic()
+        self._sent_body = None
         self.status = response.status
         self._reusable = response.keeps_alive()
         if self.watch or response.asks_connection_auth:

@@ -8,17 +8,21 @@ import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.stream import Handler, Poller, Stream
+from lbproxy.net.tls import BackendTls
 from lbproxy.reasons import Reason
 
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 """Errors of this machine: no evidence against a backend."""
 
 _CONNECT_ROWS = {errno.ECONNREFUSED: reasons.CONNECT_REFUSED, errno.ETIMEDOUT: reasons.CONNECT_TIMEOUT}
+
+
+ProxyVersion = Literal["none", "v1", "v2"]
 
 
 class Waiter(Protocol):
@@ -40,8 +44,19 @@ class LaneOptions:
 
     connect_timeout: float
     idle_timeout: float
-    tls: ssl.SSLContext | None = None
-    server_name: str | None = None  # None: the host of the backend's URL
+    tls: BackendTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What makes a lane one client's from its beginning: a PROXY header, and the user's minted certificate."""
+
+    header: bytes = b""
+    tls: BackendTls | None = None  # None: the pool's
+
+
+ANYBODY = Personal()
+"""A lane that may be shared."""
 
 
 class Lane(Handler):
@@ -51,10 +66,17 @@ class Lane(Handler):
     it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
     """
 
-    __slots__ = ("backend", "closed", "lanes", "owner", "served", "stream", "waiter")
+    __slots__ = ("_header", "_tls", "backend", "closed", "lanes", "owner", "served", "stream", "waiter")
 
-    def __init__(self, lanes: Lanes, waiter: Waiter, sock: socket.socket) -> None:
-        """sock: connecting; an SSLSocket where the backend speaks TLS. The lane owns it from now on."""
+    def __init__(
+        self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendTls | None
+    ) -> None:
+        """sock: connecting; one of `tls` where the backend speaks TLS. The lane owns it from now on.
+
+        header: what is sent first, before TLS begins.
+        """
+        self._header = header
+        self._tls = tls
         self.lanes = lanes
         self.backend = lanes.backend
         self.waiter: Waiter | None = waiter  # while it is being opened
@@ -96,18 +118,31 @@ class Lane(Handler):
             return
         self.closed = True
         self.waiter = None
+        self._remember_session()
         self.stream.close()
         self.lanes.ended(self, reason)
 
     # --- events: only while no request is on it
 
     def connected(self, stream: Stream) -> None:
+        if self._header:
+            stream.write(self._header)  # a new connection's buffer has room for it
         stream.start()
         if stream.tls is None:
             self._ready()
 
     def secured(self, stream: Stream) -> None:
+        assert stream.tls is not None
+        self.lanes.handshakes += 1
+        if stream.tls.session_reused:
+            self.lanes.resumed += 1
         self._ready()
+
+    def _remember_session(self) -> None:
+        """So that the next handshake with the backend is a short one; TLS 1.3's tickets came with the first answer."""
+        if self._tls is not None and self.served:
+            assert self.stream.tls is not None
+            self._tls.remember(self.stream.tls, self.backend.host)
 
     def _ready(self) -> None:
         waiter, self.waiter = self.waiter, None
@@ -156,7 +191,7 @@ class Lane(Handler):
 class Lanes:
     """The lanes of one backend: `backend.lanes`. `address` is where it is: set once its name is resolved."""
 
-    __slots__ = ("address", "backend", "ends", "idle", "options", "poller", "private")
+    __slots__ = ("address", "backend", "ends", "handshakes", "idle", "options", "poller", "private", "resumed")
 
     def __init__(self, backend: Backend, poller: Poller, options: LaneOptions, ends: dict[str, int]) -> None:
         self.backend = backend
@@ -165,6 +200,8 @@ class Lanes:
         self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
         self.idle: deque[Lane] = deque()  # shared ones; the last used is the next taken, so the rest can retire
         self.private = 0
+        self.handshakes = 0  # with TLS, whole and resumed
+        self.resumed = 0
         self.address: tuple[socket.AddressFamily, tuple[object, ...]] | None = None
 
     def __repr__(self) -> str:
@@ -179,38 +216,31 @@ class Lanes:
                 return lane
         return None
 
-    def open(self, waiter: Waiter) -> Lane | tuple[Reason, str]:
+    def open(self, waiter: Waiter, personal: Personal = ANYBODY) -> Lane | tuple[Reason, str]:
         """Begin to connect; the waiter is told later. A connect that fails at once gives the reason and a detail."""
         if self.address is None:
             return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
         family, address = self.address
+        tls = personal.tls or self.options.tls
         try:
-            sock = self._socket(family)
+            sock = self._socket(family, tls)
         except OSError as error:
             return reasons.LOCAL_RESOURCES, os.strerror(error.errno or 0)
         code = sock.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
             sock.close()
             return connect_reason(code), os.strerror(code)
-        lane = Lane(self, waiter, sock)
+        lane = Lane(self, waiter, sock, personal.header, tls)
         self.backend.lanes_opened += 1
         lane.stream.deadline = self.poller.now + self.options.connect_timeout
         lane.stream.await_connect()
         return lane
 
-    def _socket(self, family: socket.AddressFamily) -> socket.socket:
+    def _socket(self, family: socket.AddressFamily, tls: BackendTls | None) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        options = self.options
-        if options.tls is None:
-            return sock
         # Before it is connected: later, wrapping would fail half-way when the backend had gone in between.
-        return options.tls.wrap_socket(
-            sock,
-            server_hostname=options.server_name or self.backend.host,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,
-        )
+        return sock if tls is None else tls.wrap(sock, self.backend.host)
 
     def close_idle(self, reason: Reason) -> None:
         """Close every idle shared lane: the backend was ejected, or lbproxy is stopping."""

@@ -1,23 +1,20 @@
-"""A listener: it accepts client connections, and holds what all of them share."""
+"""A listener: it accepts client connections, and decides by address and number whom it lets in."""
 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import logging
 import socket
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lbproxy import reasons
-from lbproxy.balance.backend import Backend
-from lbproxy.balance.pool import Pool
-from lbproxy.net.client import ClientConnection
-from lbproxy.net.exchange import Site
-from lbproxy.net.record import Record
+from lbproxy.net.farewell import Farewell
+from lbproxy.net.peer import Network, Peer
+from lbproxy.net.preface import Preface
 from lbproxy.net.stream import Handler, Poller, Stream
-from lbproxy.net.tls import ServerTls
 from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -25,62 +22,81 @@ _log = logging.getLogger(__name__)
 ACCEPT_AT_ONCE = 64
 """Connections accepted for one event: more would keep those that are open waiting."""
 
-HINT_EVERY = 60.0
-"""Seconds between two hints of one kind."""
+MAX_LEAVING = 64
+"""Clients that are turned away with a word of why, at a time; more are closed without one."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+class Connection(Protocol):
+    """A client connection that is open."""
+
+    @property
+    def peer(self) -> Peer: ...
+
+    def drain(self) -> None:
+        """Serve no further request."""
+
+    def stop(self, reason: Reason) -> None:
+        """End now."""
+
+
+class Service(Protocol):
+    """What a listener does with the connections that it lets in: `net.web` or `net.passage`."""
+
+    @property
+    def needs_destination(self) -> bool:
+        """Whether the address that a client connected to is wanted."""
+
+    @property
+    def requests(self) -> int:
+        """How many were begun."""
+
+    def serve(self, listener: Listener, sock: socket.socket, peer: Peer) -> None:
+        """Take `sock` over; it goes into `listener.connections` until `listener.forget`."""
+
+    def refusal(self, reason: Reason) -> bytes:
+        """What a client that is turned away is sent."""
+
+    def drain(self) -> None:
+        """Each request that is answered from now on is its connection's last."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerOptions:
-    """What a listener does besides its `Site`. allow and trust are networks of clients; allow None: everybody."""
+    """Whom a listener lets in. allow None: everybody; max_per_address 0: no limit; header_timeout in seconds."""
 
     name: str
-    server_url: str
     max_connections: int
-    retry_after: int
-    trust: Sequence[Network] = ()
+    max_per_address: int = 0
     allow: Sequence[Network] | None = None
+    proxy_from: Sequence[Network] = ()  # peers whose PROXY header is required
+    header_timeout: float = 10.0
     on_empty: Callable[[], None] = lambda: None  # the last client connection has ended
 
 
 class Listener:
-    """Accepts on `sock` and makes a `ClientConnection` of each client.
+    """Accepts on `sock`.
 
     `connections` are those that are open. `ends` counts how requests and connections ended, by the reason's label;
     `refused` those that were turned away before they could ask anything.
     """
 
-    def __init__(
-        self,
-        options: ListenerOptions,
-        sock: socket.socket,
-        poller: Poller,
-        site: Site,
-        pool: Pool,
-        tls: ServerTls | None,
-        log: Callable[[Record], None],
-    ) -> None:
-        """sock: bound, listening and non-blocking. log is called with each request's record if `site.logs`."""
+    def __init__(self, options: ListenerOptions, sock: socket.socket, poller: Poller, service: Service) -> None:
+        """sock: bound, listening and non-blocking."""
         self.options = options
         self.name = options.name
-        self.retry_after = options.retry_after
         self.socket = sock
         self.poller = poller
-        self.site = site
-        self.pool = pool
-        self.tls = tls
-        self.log = log
-        self.connections: set[ClientConnection] = set()
+        self.service = service
+        self.connections: set[Connection] = set()
         self.accepted = 0
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.ends: defaultdict[str, int] = defaultdict(int)
-        self._origins = {origin for backend in pool.backends for origin in _origins(backend)}
-        self._public = options.server_url.encode()
+        self._addresses: Counter[str] = Counter()
+        self._leaving: set[Stream] = set()
         self._accepting = False
-        self._next_hint = 0.0
+        self._draining = False
         self._no_delay = sock.family != socket.AF_UNIX
 
     def __repr__(self) -> str:
@@ -90,7 +106,7 @@ class Listener:
 
     def start(self) -> None:
         """Accept from now on."""
-        if not self._accepting and not self.site.draining:
+        if not self._accepting and not self._draining:
             self._accepting = True
             self.poller.loop.add_reader(self.socket.fileno(), self._accept)
 
@@ -112,7 +128,7 @@ class Listener:
                     raise
                 self._exhausted(error)
                 return False
-            self._greet(sock, address)
+            self._greet(sock, Peer.accepted(address))
         return True
 
     def _exhausted(self, error: OSError) -> None:
@@ -121,98 +137,78 @@ class Listener:
         self.pause()
         self.poller.loop.call_later(1.0, self.start)
 
-    def _greet(self, sock: socket.socket, address: tuple[str, int] | str) -> None:
-        host, peer = _names(address)
-        parsed = ipaddress.ip_address(host) if host and (self.options.trust or self.options.allow is not None) else None
-        reason = self._why_not(parsed)
-        if reason is not None:
-            self.refused[reason.label] += 1
-            sock.close()
-            return
-        self.accepted += 1
+    def _greet(self, sock: socket.socket, peer: Peer) -> None:
         sock.setblocking(False)
+        options = self.options
+        if len(self.connections) >= options.max_connections:
+            self._turn_away(sock, reasons.TOO_MANY_CONNECTIONS)
+        elif options.proxy_from and peer.within(options.proxy_from):
+            preface = Preface(sock, peer, self.poller, options.header_timeout, self._introduced, self.forget)
+            self.connections.add(preface)
+        else:
+            self._admit(sock, peer)
+
+    def _introduced(self, preface: Preface, sock: socket.socket, peer: Peer) -> None:
+        """A PROXY header has said who it is."""
+        self.connections.discard(preface)
+        self._admit(sock, peer)
+
+    def _admit(self, sock: socket.socket, peer: Peer) -> None:
+        options = self.options
+        if options.allow is not None and peer.host and not peer.within(options.allow):
+            self._turn_away(sock, reasons.NOT_ALLOWED)
+            return
+        if options.max_per_address and peer.host:
+            if self._addresses[peer.host] >= options.max_per_address:
+                self._turn_away(sock, reasons.TOO_MANY_FROM_ADDRESS)
+                return
+            self._addresses[peer.host] += 1
+        self.accepted += 1
         if self._no_delay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        trusted = parsed is not None and any(parsed in network for network in self.options.trust)
-        self._serve(sock, peer, (host or "unknown").encode(), trusted)
+        if self.service.needs_destination:
+            peer.connected_to(sock)
+        self.service.serve(self, sock, peer)
 
-    def _serve(self, sock: socket.socket, peer: str, address: bytes, trusted: bool) -> None:
-        waiting = Handler()
-        if self.tls is None:
-            stream = Stream(self.poller, sock.detach(), waiting)
-        else:
-            try:
-                tls = self.tls.context.wrap_socket(
-                    sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
-                )
-            except OSError:  # the client has gone already
-                self.count(reasons.TLS_FAILED)
-                sock.close()
-                return
-            stream = Stream(self.poller, tls.fileno(), waiting, tls)
-        client = ClientConnection(self, stream, peer, address, trusted)
-        self.connections.add(client)
-        if self.tls is None:
-            client.exchange.serve()
-        else:
-            stream.handler = client
-            stream.deadline = self.poller.now + self.site.header_timeout
-            stream.start()
-
-    def _why_not(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> Reason | None:
-        if len(self.connections) >= self.options.max_connections:
-            return reasons.TOO_MANY_CONNECTIONS
-        allow = self.options.allow
-        if allow is not None and address is not None and not any(address in network for network in allow):
-            return reasons.NOT_ALLOWED
-        return None
-
-    # --- what its clients tell
-
-    def evidence(self, backend: Backend, reason: Reason, detail: str = "") -> None:
-        """User traffic met `reason` on a backend."""
-        if reason.counts is not reasons.Counts.NOTHING:
-            self.pool.evidence(backend, reason, self.poller.now, detail)
-
-    def head_refused(self, backend: Backend, status: int, size: int) -> None:
-        """A backend refused a large head: most likely its own limit, and a ticket. Said once a minute."""
-        if self.poller.now < self._next_hint:
+    def _turn_away(self, sock: socket.socket, reason: Reason) -> None:
+        """Say why, where that can be said, and close."""
+        self.refused[reason.label] += 1
+        words = self.service.refusal(reason) if reason.status else b""
+        if not words or len(self._leaving) >= MAX_LEAVING:
+            sock.close()
             return
-        self._next_hint = self.poller.now + HINT_EVERY
-        fields = {
-            "listener": self.name,
-            "backend": backend.name,
-            "status": status,
-            "head_bytes": size,
-            "hint": "the ticket is probably too large for this backend: raise its limit on header size",
-        }
-        _log.warning("large_head_refused", extra={"fields": fields})
+        stream = Stream(self.poller, sock.detach(), Handler())
+        self._leaving.add(stream)
+        stream.write(words)
+        Farewell(stream, True, lambda: self._leaving.discard(stream))
+
+    # --- what its connections tell
 
     def count(self, reason: Reason) -> None:
         """A request, or a connection, ended."""
         self.ends[reason.label] += 1
 
-    def forget(self, client: ClientConnection, reason: Reason | None) -> None:
+    def forget(self, connection: Connection, reason: Reason | None) -> None:
         """A client connection is closed; without a reason, its last request told it."""
-        if client in self.connections:
-            self.connections.remove(client)
-            if reason is not None:
-                self.count(reason)
-            if not self.connections:
-                self.options.on_empty()
-
-    def public_location(self, value: bytes) -> bytes:
-        """`value` with SERVER_URL in place of a backend's own scheme and authority."""
-        scheme, separator, rest = value.partition(b"://")
-        end = min((at for at in map(rest.find, (b"/", b"?", b"#")) if at >= 0), default=len(rest))
-        origin = scheme + separator + rest[:end]
-        return self._public + rest[end:] if origin.lower() in self._origins else value
+        if connection not in self.connections:
+            return
+        self.connections.remove(connection)
+        if reason is not None:
+            self.count(reason)
+        if self.options.max_per_address and not isinstance(connection, Preface):
+            host = connection.peer.host
+            self._addresses[host] -= 1
+            if self._addresses[host] <= 0:
+                del self._addresses[host]
+        if not self.connections:
+            self.options.on_empty()
 
     # --- stopping
 
     def drain(self) -> None:
         """Accept what waits and then no more; end idle connections now, and the busy ones with their answer."""
-        self.site.draining = True
+        self._draining = True
+        self.service.drain()
         while self._accepting and self._accept():
             pass
         self.pause()
@@ -224,20 +220,5 @@ class Listener:
         self.pause()
         for client in tuple(self.connections):
             client.stop(reason)
-
-
-def _names(address: tuple[str, int] | str) -> tuple[str, str]:
-    """(host, what the log calls the peer) of what accept() gives; a Unix socket's peer has no host."""
-    if not isinstance(address, tuple):
-        return "", "unix"
-    host = address[0].removeprefix("::ffff:") if "." in address[0] else address[0].partition("%")[0]
-    return host, f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
-
-
-def _origins(backend: Backend) -> set[bytes]:
-    """How a backend may name itself in a URL, in lower case: with and without the scheme's own port."""
-    origin = backend.origin.lower()
-    port = {"http": b":80", "https": b":443"}.get(backend.scheme, b"")
-    if backend.port != int(port[1:] or 0):
-        return {origin}
-    return {origin.removesuffix(port), origin.removesuffix(port) + port}
+        while self._leaving:
+            self._leaving.pop().close()

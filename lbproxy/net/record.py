@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lbproxy.net.exchange import Exchange
 from lbproxy.net.lane import Lane
+from lbproxy.net.stream import monotonic
 from lbproxy.reasons import Reason
+
+if TYPE_CHECKING:
+    from lbproxy.net.client import ClientConnection
+    from lbproxy.net.passage import Passage
 
 
 class Record(NamedTuple):
@@ -28,6 +33,7 @@ class Record(NamedTuple):
     bytes_in: int
     bytes_out: int
     user_agent: str
+    user: str  # whose client certificate it was: its common name; "" without one
     backend: str
     lane: str
     reused: bool
@@ -38,13 +44,13 @@ class Record(NamedTuple):
     reason: str
 
 
-def record(exchange: Exchange, listener: str, client: str, lane: Lane | None, tries: int, reason: Reason) -> Record:
+def record(exchange: Exchange, client: ClientConnection, lane: Lane | None, tries: int, reason: Reason) -> Record:
     """Of the request that `exchange` has just ended with `reason`. lane: the last that it was sent on, if any."""
     started = exchange.started
     return Record(
         time=time.time(),
-        listener=listener,
-        client=client,
+        listener=client.listener.name,
+        client=client.peer.name,
         method=exchange.method.decode("latin-1"),
         target=exchange.target.decode("latin-1"),
         host=exchange.host.decode("latin-1"),
@@ -53,6 +59,7 @@ def record(exchange: Exchange, listener: str, client: str, lane: Lane | None, tr
         bytes_in=exchange.bytes_in,
         bytes_out=exchange.bytes_out,
         user_agent=exchange.user_agent.decode("latin-1"),
+        user="" if client.certificate is None else client.certificate.name,
         backend="" if lane is None else lane.backend.name,
         lane="" if lane is None else ("private" if lane.private else "shared"),
         reused=lane is not None and lane.served > 1,
@@ -60,6 +67,32 @@ def record(exchange: Exchange, listener: str, client: str, lane: Lane | None, tr
         connect_ms=_since(started, exchange.sent),
         first_byte_ms=_since(started, exchange.first_byte),
         total_ms=_since(started, exchange.ended),
+        reason=reason.label,
+    )
+
+
+def passage_record(passage: Passage, lane: Lane | None, tries: int, reason: Reason) -> Record:
+    """Of a connection that was passed through and has just ended; what HTTP would tell is empty. lane: that it had."""
+    return Record(
+        time=time.time(),
+        listener=passage.listener.name,
+        client=passage.peer.name,
+        method="",
+        target="",
+        host=passage.server_name,
+        protocol="TCP",
+        status=0,
+        bytes_in=passage.stream.received,
+        bytes_out=passage.stream.sent,
+        user_agent="",
+        user="",
+        backend="" if lane is None else lane.backend.name,
+        lane="" if lane is None else "private",
+        reused=False,
+        tries=tries,
+        connect_ms=_since(passage.started, passage.connected_at),
+        first_byte_ms=-1,
+        total_ms=_since(passage.started, monotonic()),
         reason=reason.label,
     )
 

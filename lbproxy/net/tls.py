@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from lbproxy import reasons
+from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.mint import Minted
+from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
 
@@ -14,6 +22,50 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and AEAD only (RFC 9325 section 4.2). TLS 1.3 has no others."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClientPolicy:
+    required: bool
+    ca: Path
+    crl: tuple[Path, ...] = ()
+
+
+class ClientRefused(Exception):
+    reason: Reason
+    detail: str
+
+
+def refusal(error: Exception) -> tuple[Reason, str]:
+    return reasons.TLS_FAILED, str(error)
+
+
+def requested_name(tls: ssl.SSLSocket) -> str | None:
+    return None
+
+
+class BackendTls:
+    def __init__(
+        self, ca: Path | None, *, verify: bool, server_name: str | None, own: tuple[Path, Path] | None = None
+    ) -> None:
+        self.context = client_context(ca, verify)
+        self.server_name = server_name
+
+    def wrap(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
+        return self.context.wrap_socket(
+            sock,
+            server_hostname=self.server_name or host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        )
+
+    def remember(self, tls: ssl.SSLSocket, host: str) -> None: ...
+
+    def minted(self, minted: Minted) -> BackendTls:
+        raise NotImplementedError
+
+    def refresh(self) -> bool:
+        return False
+
+
 class ServerTls:
     """A listener's certificate and key; `context` is made anew when a file changes.
 
@@ -21,15 +73,26 @@ class ServerTls:
     the service before the certificate that is there expires.
     """
 
-    def __init__(self, certificate: Path, key: Path, minimum_version: str) -> None:
+    uri: str | None = None
+
+    def __init__(
+        self, pairs: Sequence[tuple[Path, Path]], minimum_version: str, client: ClientPolicy | None = None
+    ) -> None:
         """Raises OSError or ssl.SSLError when the files cannot be used."""
-        self._files = (certificate, key)
+        assert client is None
+        self._files = pairs[0]
         self._minimum = _VERSIONS[minimum_version]
         self._seen = self._stamp()
         self.context = self._load()
 
     def __repr__(self) -> str:
         return f"<server TLS {self._files[0]}>"
+
+    def verify(self, tls: ssl.SSLSocket) -> ClientCertificate | None:
+        return None
+
+    def still_good(self, certificate: ClientCertificate, now: float) -> Reason | None:
+        return None
 
     def refresh(self) -> bool:
         """Look at the files; True when a new certificate is used from now on."""

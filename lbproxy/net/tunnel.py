@@ -1,4 +1,4 @@
-"""Two streams joined: bytes go both ways until both ends are done (upgrades; later TCP and SNI)."""
+"""Two streams joined: bytes go both ways until both ends are done (modes tcp and sni, and upgraded connections)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ class Tunnel(Handler):
     __slots__ = ("_backend", "_client", "_done", "_ended", "_patience")
 
     def __init__(
-        self, client: Stream, backend: Stream, patience: float, done: Callable[[Reason], None], early: bytes = b""
+        self,
+        client: Stream,
+        backend: Stream,
+        patience: float,
+        done: Callable[[Reason], None],
+        early: bytes = b"",
+        ahead: bytes = b"",
     ) -> None:
-        """patience: seconds without a byte in either direction; early: first bytes from the backend.
+        """patience: seconds without a byte in either direction; early, ahead: first bytes from backend and client.
 
         `done` is called once, after both streams were closed, with the row of why.
         """
@@ -29,7 +35,7 @@ class Tunnel(Handler):
         self._patience = patience
         self._done = done
         self._ended: set[Stream] = set()  # those that will send no more
-        ahead = client.take_kept()
+        ahead += client.take_kept()
         for stream in (client, backend):
             stream.handler = self
             stream.patience = patience

@@ -22,6 +22,7 @@ from lbproxy.control.snapshot import (
     Snapshot,
 )
 from lbproxy.net.listener import Listener
+from lbproxy.net.web import WebService
 from lbproxy.process.link import Link
 from lbproxy.process.worker import Worker
 
@@ -66,20 +67,22 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
         "name": listener.name,
         "bind": str(options.bind),
         "mode": options.mode,
-        "tls": listener.tls is not None,
+        "tls": options.tls is not None,
         "pool": options.pool,
         "connections": len(listener.connections),
         "accepted": listener.accepted,
-        "requests": listener.site.requests,
+        "requests": listener.service.requests,
         "refused": dict(listener.refused),
     }
 
 
 def _pool(link: Link) -> PoolView:
     now = time.monotonic()
+    budget = link.pool.retry_budget
     return {
         "name": link.pool.name,
         "check": link.check,
+        "retry_budget": {"used": budget.used, "limit": budget.limit},
         "when_all_down": link.pool.when_all_down,
         "tickets": link.probes.tickets_view(),
         "backends": [_backend(backend, link, now) for backend in link.pool.backends],
@@ -94,6 +97,9 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "state": backend.state.value,
         "draining": backend.draining,
         "in_rotation": backend.in_rotation,
+        "weight": backend.weight,
+        "held_seconds": max(0.0, backend.held_until - now),
+        "inconsistent": backend.inconsistent,
         "since_seconds": now - backend.since,
         "reason": None if reason is None else reason.label,
         "reason_text": None if reason is None else reason.text,
@@ -122,7 +128,7 @@ def _protection(link: Link, backend: Backend) -> ProtectionView | None:
 
 def _durations(listeners: Iterable[Listener]) -> Durations:
     """The listeners' histograms, added up; they have the same buckets."""
-    sites = [listener.site for listener in listeners]
+    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
     columns = zip(*(site.histogram() for site in sites), strict=True)
     return {
         "buckets": [(column[0][0], sum(count for _, count in column)) for column in columns],

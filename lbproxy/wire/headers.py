@@ -80,6 +80,7 @@ _REQUEST = {
     "expect": Field.EXPECT,
     "authorization": Field.AUTHORIZATION,
     "user-agent": Field.USER_AGENT,
+    "idempotency-key": Field.IDEMPOTENCY_KEY,
     "x-forwarded-for": Field.FORWARDED_FOR,
     "x-forwarded-proto": Field.FORWARDED_PROTO,
     "x-forwarded-host": Field.FORWARDED_HOST,

@@ -26,6 +26,7 @@ cpdef enum Field:
     FORWARDED = 14       # RFC 7239, kept only from trusted peers
     WWW_AUTHENTICATE = 15
     LOCATION = 16        # and Content-Location
+    IDEMPOTENCY_KEY = 17 # draft-ietf-httpapi-idempotency-key-header: a request that may be sent again
 
 
 cpdef enum Framing:
@@ -60,6 +61,7 @@ cdef struct Flags:       # what the Connection, Upgrade and Expect lines of one 
     bint keep_alive
     int upgrade          # 1: Connection: upgrade, 2: Upgrade: websocket, 3: both
     bint expects
+    bint idempotent      # an Idempotency-Key
     int options          # in Connection lines
     bint nominated       # some of them name header lines
 

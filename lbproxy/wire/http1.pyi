@@ -21,6 +21,7 @@ class Field(IntEnum):
     FORWARDED = 14
     WWW_AUTHENTICATE = 15
     LOCATION = 16
+    IDEMPOTENCY_KEY = 17
 
 class Framing(IntEnum):
     NO_BODY = 0

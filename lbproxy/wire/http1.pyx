@@ -360,7 +360,7 @@ cdef class Head:
     cdef size_t _forget(self, size_t size) noexcept:
         """Forget the head before, whose buffer may be gone; how many of `size` bytes may be looked at for this one."""
         self.size = self.count = self.minor = 0
-        self.flags = Flags(False, False, 0, False, 0, False)
+        self.flags = Flags(False, False, 0, False, False, 0, False)
         self.framing = NO_BODY
         self.length = 0
         self.has_length = False
@@ -472,7 +472,8 @@ cdef class Forwarding:
 
 
 cdef enum:                   # a bit for each Field whose lines are passed on in their place; others are written anew
-    TO_BACKEND = 1 << OTHER | 1 << HOST | 1 << CONTENT_LENGTH | 1 << AUTHORIZATION | 1 << USER_AGENT
+    TO_BACKEND = 1 << OTHER | 1 << HOST | 1 << CONTENT_LENGTH | 1 << AUTHORIZATION | 1 << USER_AGENT \
+        | 1 << IDEMPOTENCY_KEY
 
 
 cdef class RequestHead(Head):
@@ -582,6 +583,8 @@ cdef class RequestHead(Head):
             if not _is(line.value, b"100-continue"):
                 return E_EXPECT
             self.flags.expects = self.minor == 1
+        elif field == IDEMPOTENCY_KEY:
+            self.flags.idempotent = True
         elif FORWARDED_FOR <= field <= FORWARDED:
             self._seen |= <uint32_t>1 << field
         else:

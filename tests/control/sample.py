@@ -15,6 +15,9 @@ def backend(name: str) -> BackendView:
         "state": "up",
         "draining": False,
         "in_rotation": True,
+        "weight": 1.0,
+        "held_seconds": 0.0,
+        "inconsistent": "",
         "since_seconds": 200.0,
         "reason": None,
         "reason_text": None,
@@ -75,7 +78,14 @@ def refusing_backend(name: str) -> BackendView:
 
 
 def pool(name: str, *backends: BackendView) -> PoolView:
-    return {"name": name, "check": "http", "when_all_down": "try", "tickets": None, "backends": list(backends)}
+    return {
+        "name": name,
+        "check": "http",
+        "retry_budget": {"used": 2, "limit": 135},
+        "when_all_down": "try",
+        "tickets": None,
+        "backends": list(backends),
+    }
 
 
 def kerberos_pool(name: str) -> PoolView:
@@ -133,6 +143,7 @@ class Made(NamedTuple):
     bytes_in: int = 912
     bytes_out: int = 4096
     user_agent: str = "Mozilla/5.0 (X11)"
+    user: str = "alice"
     backend: str = "c1"
     lane: str = "private"
     reused: bool = True

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproxy.control.access_record import MAX_HOST, MAX_METHOD, MAX_TARGET, MAX_USER_AGENT, line
+from lbproxy.control.access_record import MAX_HOST, MAX_METHOD, MAX_TARGET, MAX_USER, MAX_USER_AGENT, line
 from tests.control.sample import Made
 
 
@@ -16,8 +16,8 @@ def test_reads_as_documented() -> None:
     assert line(Made()) == (
         '{"time":"2026-11-21T07:40:00.123Z","listener":"login","client":"10.1.2.3:51234","method":"GET",'
         '"target":"/wsfed?wa=wsignin1.0","host":"login.corp.example","protocol":"HTTP/1.1","status":200,"bytes_in":912,'
-        '"bytes_out":4096,"user_agent":"Mozilla/5.0 (X11)","backend":"c1","lane":"private","reused":true,"tries":2,'
-        '"connect_ms":null,"first_byte_ms":2.134,"total_ms":2.500,"reason":"done"}\n'
+        '"bytes_out":4096,"user_agent":"Mozilla/5.0 (X11)","user":"alice","backend":"c1","lane":"private","reused":true,'
+        '"tries":2,"connect_ms":null,"first_byte_ms":2.134,"total_ms":2.500,"reason":"done"}\n'
     )
 
 
@@ -38,6 +38,7 @@ records = st.builds(
     host=anything,
     protocol=anything,
     user_agent=anything,
+    user=anything,
     backend=anything,
     lane=anything,
     reused=st.booleans(),
@@ -62,7 +63,13 @@ def test_whatever_a_client_sent_is_one_line_of_printable_ascii_that_reads_back(r
 
 @pytest.mark.parametrize(
     ("name", "limit"),
-    [("target", MAX_TARGET), ("user_agent", MAX_USER_AGENT), ("host", MAX_HOST), ("method", MAX_METHOD)],
+    [
+        ("target", MAX_TARGET),
+        ("user_agent", MAX_USER_AGENT),
+        ("user", MAX_USER),
+        ("host", MAX_HOST),
+        ("method", MAX_METHOD),
+    ],
 )
 def test_long_strings_are_cut_and_say_so(name: str, limit: int) -> None:
     def logged(value: str) -> str:

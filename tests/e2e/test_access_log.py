@@ -24,6 +24,7 @@ KEYS = [
     "bytes_in",
     "bytes_out",
     "user_agent",
+    "user",
     "backend",
     "lane",
     "reused",

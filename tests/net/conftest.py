@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from lbproxy.net.stream import Handler, Poller, Stream
+from tests.net.house import House
 from tests.net.peers import Peer, tcp_pair
 
 
@@ -51,3 +52,20 @@ async def open_stream(poller: Poller) -> AsyncIterator[Open]:
     for stream, peer in made:
         stream.close()
         peer.close()
+
+
+Build = Callable[..., House]
+
+
+@pytest.fixture
+async def house(poller: Poller) -> AsyncIterator[Build]:
+    """`house(backends=1, **options)` builds one, whose counters are looked at in the end."""
+    built: list[House] = []
+
+    def build(*arguments: Any, **options: Any) -> House:
+        built.append(House(poller, *arguments, **options))
+        return built[-1]
+
+    yield build
+    for each in built:
+        await each.close()

@@ -116,6 +116,13 @@ class Decisions:
         else:
             exchange.refuse(otherwise)
 
+    def slow(self, exchange: Exchange) -> None:
+        self.note("slow")
+
+    def asks_again(self, exchange: Exchange, status: int) -> bool:
+        self.note("asks_again", status)
+        return self.retries
+
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         self.note("answering", exchange.status)
 

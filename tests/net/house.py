@@ -18,7 +18,8 @@ from lbproxy.net.listener import Listener, ListenerOptions
 from lbproxy.net.record import Record
 from lbproxy.net.stream import Poller
 from lbproxy.net.tls import ServerTls
-from tests.net.dialogue import make_site
+from lbproxy.net.web import WebOptions, WebService
+from tests.net.dialogue import HEADER_TIMEOUT, answer, make_site, request
 from tests.net.peers import PATIENCE, Peer, until
 
 
@@ -73,7 +74,7 @@ class House:
         sock: socket.socket | None = None,
         **options: Any,
     ) -> None:
-        """sock: listening, if not on 127.0.0.1; options: of the listener."""
+        """sock: listening, if not on 127.0.0.1; options: of the listener, and of what it serves."""
         self.poller = poller
         self.lane_ends: dict[str, int] = {}
         self.places = [Place(f"c{number + 1}", poller, self.lane_ends) for number in range(backends)]
@@ -83,12 +84,15 @@ class House:
             self.pool.probed(backend, True, "", poller.now)
         self.records: list[Record] = []
         self.emptied = 0
-        defaults: dict[str, Any] = {"name": "login", "server_url": "https://a.test", "max_connections": 100}
-        made = ListenerOptions(**{**defaults, "retry_after": 2, "on_empty": self._emptied, **options})
         self.site = make_site(max_head=65536)
+        ours = {key: options.pop(key) for key in set(options) & set(WebOptions.__slots__)}
+        web_options = WebOptions(**{"server_url": "https://a.test", "retry_after": 2, **ours})
+        self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append)
+        defaults: dict[str, Any] = {"name": "login", "max_connections": 100, "header_timeout": HEADER_TIMEOUT}
+        made = ListenerOptions(**{**defaults, "on_empty": self._emptied, **options})
         self.socket = sock or socket.create_server(("127.0.0.1", 0))
         self.socket.setblocking(False)
-        self.listener = Listener(made, self.socket, poller, self.site, self.pool, tls, self.records.append)
+        self.listener = Listener(made, self.socket, poller, self.web)
         self.listener.start()
         self.clients: list[Peer] = []
 
@@ -136,6 +140,16 @@ class House:
         assert {backend.name: backend.lanes.private for backend in self.backends if backend.lanes.private} == {}
         idle = [lane for backend in self.backends for lane in backend.lanes.idle if not lane.closed]
         assert self.poller.streams == len(idle)
+
+
+async def answered(home: House, client: Peer) -> bytes:
+    """A request is served over a new lane; the head that the backend got."""
+    await client.send(request())
+    lane = await home.places[0].lane()
+    seen = await lane.head()
+    await lane.send(answer(b"ok"))
+    await client.sees(answer(b"ok"))
+    return seen
 
 
 # --- credentials, as RFC 4559 and [MS-NLMP] frame them

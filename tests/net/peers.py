@@ -121,6 +121,7 @@ class TlsPeer(Peer):
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, server_name: str | None = None) -> None:
         """server_name: this is the client, and expects a certificate for it."""
         super().__init__(sock)
+        self.pieces = 0  # how many bytes go into one segment; 0: all
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -142,7 +143,9 @@ class TlsPeer(Peer):
         await self.flush()
 
     async def flush(self) -> None:
-        await Peer.send(self, self._outgoing.read())
+        data = self._outgoing.read()
+        for at in range(0, len(data), self.pieces or len(data) or 1):
+            await Peer.send(self, data[at : at + (self.pieces or len(data))])
 
     async def _fill(self) -> None:
         data = await Peer.receive(self)

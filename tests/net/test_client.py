@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -11,31 +10,16 @@ from lbproxy import reasons
 from lbproxy.auth import binding
 from lbproxy.balance.backend import State
 from lbproxy.net.client import ClientConnection
-from lbproxy.net.lane import Lane, Lanes, Waiter
+from lbproxy.net.lane import ANYBODY, Lane, Lanes, Personal, Waiter
 from lbproxy.net.stream import Poller
 from lbproxy.reasons import Reason
+from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.house import BEARER, LEG, OFFER, House, kerberos, ntlm
 from tests.net.peers import Peer, let_expire, until
 
 UNAUTHORIZED = b"401 Unauthorized"
 UPGRADE = (b"Connection: upgrade", b"Upgrade: websocket")
-
-Build = Callable[..., House]
-
-
-@pytest.fixture
-async def house(poller: Poller) -> AsyncIterator[Build]:
-    """`house(backends)` builds one, whose counters are looked at in the end."""
-    built: list[House] = []
-
-    def build(backends: int = 1) -> House:
-        built.append(House(poller, backends))
-        return built[-1]
-
-    yield build
-    for each in built:
-        await each.close()
 
 
 async def ask(client: Peer, lane: Peer, *lines: bytes, reply: bytes = b"", line: bytes = b"GET /x") -> bytes:
@@ -281,8 +265,9 @@ async def test_a_token_is_not_put_on_a_lane_that_has_ended(house: Build, poller:
     client = await home.connect()
     lane = await authenticated(home, client, 0)
     await authenticated(home, client, 1)
-    [connection] = home.listener.connections
-    private = connection._private[home.backends[0]]
+    [connection] = await connections(home)
+    private = connection._own.get(home.backends[0])
+    assert private is not None
     private.stream.pause()
     lane.finish()
     await until(lambda: not private.stream.is_quiet())
@@ -385,7 +370,7 @@ async def test_a_timeout_is_no_verdict(house: Build, poller: Poller) -> None:
     await client.send(request())
     lane = await home.places[0].lane()
     await lane.head()
-    [connection] = home.listener.connections
+    [connection] = await connections(home)
     assert connection.exchange.link is not None
     let_expire(poller, connection.exchange.link)
     await client.sees(b"HTTP/1.1 504 ")
@@ -410,7 +395,7 @@ async def test_a_lane_that_cannot_be_had_in_time(house: Build, poller: Poller) -
 
 async def connections(home: House) -> list[ClientConnection]:
     await until(lambda: home.listener.connections)
-    return list(home.listener.connections)
+    return [each for each in home.listener.connections if isinstance(each, ClientConnection)]
 
 
 async def test_a_large_head_that_a_backend_refuses_is_hinted_at(house: Build, caplog: pytest.LogCaptureFixture) -> None:
@@ -429,8 +414,8 @@ async def test_a_large_head_that_a_backend_refuses_is_hinted_at(house: Build, ca
 class FaultyLanes(Lanes):
     """Its lanes cannot be used."""
 
-    def open(self, waiter: Waiter) -> Lane | tuple[Reason, str]:
-        lane = super().open(waiter)
+    def open(self, waiter: Waiter, personal: Personal = ANYBODY) -> Lane | tuple[Reason, str]:
+        lane = super().open(waiter, personal)
         assert isinstance(lane, Lane)
         lane.served = None  # type: ignore[assignment]
         return lane
@@ -461,12 +446,12 @@ async def test_a_fault_of_ours_ends_its_client_only(
         connection._binding.state = binding.State.CLOSED  # nothing may happen in it
         lane.finish()
     elif fault == "log":
-        home.listener.log = faulty
+        home.web.log = faulty
         await client.send(request())
         await lane.head()
         await lane.send(answer(b"ok"))
     else:
-        home.listener.log = faulty
+        home.web.log = faulty
         await client.send(request(b"GET /x", *UPGRADE))
         await lane.head()
         await lane.send(head(*UPGRADE, status=b"101 Switching Protocols"))
@@ -474,7 +459,7 @@ async def test_a_fault_of_ours_ends_its_client_only(
         lane.reset()
     await client.is_reset()
     assert {record.message for record in caplog.records} >= {"fault"}
-    home.listener.log = home.records.append
+    home.web.log = home.records.append
     home.backends[1].lanes = lanes
     other = await home.connect()
     await first(home, other, 0 if fault in ("connect refused", "lane ready") else 1)
@@ -563,9 +548,9 @@ async def test_the_record_of_a_request(house: Build) -> None:
     await client.sees(answer(b"ok"))
     await ask(client, lane)
     one, two = home.records
-    assert one[1:16] == (
+    assert one[1:17] == (
         "login", f"{host}:{port}", "POST", "/a?b", "a.test", "HTTP/1.1", 200, len(sent), len(answer(b"ok")),
-        "UA", "c1", "shared", False, 1, one.connect_ms,
+        "UA", "", "c1", "shared", False, 1, one.connect_ms,
     )  # fmt: skip
     assert 0 <= one.connect_ms <= one.first_byte_ms <= one.total_ms
     assert (one.reason, two.reason, two.reused) == ("done", "done", True)

@@ -6,6 +6,7 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import trustme
@@ -14,6 +15,7 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.lane import Lane, LaneOptions, Lanes, connect_reason
 from lbproxy.net.stream import Poller
+from lbproxy.net.tls import BackendTls
 from lbproxy.reasons import Reason
 from tests.net.peers import Peer, TlsPeer, let_expire, until
 
@@ -41,11 +43,11 @@ class Waiting:
 class Place:
     """A backend's lanes, and the socket that it listens on."""
 
-    def __init__(self, poller: Poller, tls: ssl.SSLContext | None, server_name: str | None) -> None:
+    def __init__(self, poller: Poller, tls: BackendTls | None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         backend = Backend("c1", f"http://127.0.0.1:{self.listener.getsockname()[1]}")
         self.ends: dict[str, int] = {}
-        options = LaneOptions(CONNECT_TIMEOUT, IDLE_TIMEOUT, tls, server_name)
+        options = LaneOptions(CONNECT_TIMEOUT, IDLE_TIMEOUT, tls)
         self.lanes = Lanes(backend, poller, options, self.ends)
         self.lanes.address = socket.AF_INET, self.listener.getsockname()
         self.waiter = Waiting()
@@ -85,8 +87,8 @@ Make = Callable[..., Place]
 async def place(poller: Poller) -> AsyncIterator[Make]:
     made: list[Place] = []
 
-    def make(tls: ssl.SSLContext | None = None, server_name: str | None = None) -> Place:
-        made.append(Place(poller, tls, server_name))
+    def make(tls: BackendTls | None = None) -> Place:
+        made.append(Place(poller, tls))
         return made[-1]
 
     yield make
@@ -94,11 +96,9 @@ async def place(poller: Poller) -> AsyncIterator[Make]:
         each.close()
 
 
-def towards_backends() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    CA.configure_trust(context)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def towards_backends(server_name: str | None = None) -> BackendTls:
+    with CA.cert_pem.tempfile() as ca:
+        return BackendTls(Path(ca), verify=True, server_name=server_name)
 
 
 def of_a_backend(*names: str) -> ssl.SSLContext:
@@ -203,7 +203,7 @@ def test_reasons_of_failed_connects(code: int | None, reason: Reason) -> None:
 
 
 async def test_a_tls_lane_is_ready_after_its_handshake(place: Make, poller: Poller) -> None:
-    here = place(towards_backends(), "login.corp.example")
+    here = place(towards_backends("login.corp.example"))
     lane = here.open()
     peer = TlsPeer(here.accept(), of_a_backend("login.corp.example"))
     here.peers.append(peer)
@@ -229,7 +229,7 @@ async def test_tls_expects_the_name_of_the_url_by_default(place: Make) -> None:
 
 
 async def test_tls_refuses_another_name(place: Make) -> None:
-    here = place(towards_backends(), "login.corp.example")
+    here = place(towards_backends("login.corp.example"))
     lane = here.open()
     peer = TlsPeer(here.accept(), of_a_backend("another.corp.example"))
     here.peers.append(peer)

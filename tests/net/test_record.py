@@ -16,6 +16,7 @@ RECORD = Record(
     status=200,
     bytes_in=912,
     bytes_out=4096,
+    user="",
     user_agent="Mozilla/5.0",
     backend="c1",
     lane="private",

@@ -1,0 +1,78 @@
+"""Which backends one request was tried on, and whether it may be tried on another one."""
+
+from __future__ import annotations
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+from lbproxy.balance.retry import replayable
+from lbproxy.net.exchange import Exchange
+from lbproxy.net.lane import Lane
+from lbproxy.reasons import Reason
+
+_UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
+"""Retries for which the budget is not asked: no backend has failed, or `may_leave` has asked already."""
+
+
+class Attempts:
+    """`count` is how many backends were asked, or could not be."""
+
+    __slots__ = ("_has_token", "_met_stale_lane", "_pool", "_tried", "count")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._tried: tuple[Backend, ...] = ()  # those that failed, and are not asked again
+        self._has_token = False
+        self.count = 0
+        self._met_stale_lane = False
+
+    def __repr__(self) -> str:
+        return f"<{self.count} attempts on {self._pool.name}>"
+
+    def begin(self, has_token: bool) -> None:
+        """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
+        self._tried = ()
+        self._has_token = has_token
+        self.count = 0
+        self._met_stale_lane = False
+
+    def pick(self) -> Backend | None:
+        """The next backend that was not tried."""
+        return self._pool.pick(self._tried)
+
+    def idle_lane(self, backend: Backend) -> Lane | None:
+        """A shared lane that is open already; None: open one, for the backend may have closed more than one."""
+        lane: Lane | None = None if self._met_stale_lane else backend.lanes.take()
+        return lane
+
+    def failed(self, backend: Backend, stale: bool = False) -> None:
+        """The request goes on without this backend. stale: it closed an idle lane, and may be as good as before."""
+        backend.retried_from += 1
+        if stale:
+            self._met_stale_lane = True
+        if not stale or self.has_other(backend):
+            self._tried += (backend,)
+
+    def has_other(self, backend: Backend) -> bool:
+        """Whether another one than `backend`, that was not tried yet, is in rotation."""
+        return any(other is not backend and other not in self._tried for other in self._pool.rotation.members)
+
+    def repeatable(self, exchange: Exchange) -> bool:
+        """Whether the request may be sent twice, as long as all of it is kept."""
+        return replayable(
+            exchange.method,
+            body_kept=True,
+            has_idempotency_key=exchange.idempotent,
+            has_connection_token=self._has_token,
+        )
+
+    def may_follow(self, exchange: Exchange, reason: Reason) -> bool:
+        """Whether another attempt may follow one that ended by `reason`; if so, it is counted."""
+        if not reason.retry or not exchange.body_kept or not self.repeatable(exchange):
+            return False
+        return reason in _UNCOUNTED or self._pool.retry_budget.allow()
+
+    def may_leave(self, exchange: Exchange, backend: Backend) -> bool:
+        """Whether the request may be taken from a backend that has not failed it; if so, that is counted."""
+        replayable_now = exchange.body_kept and self.repeatable(exchange)
+        return replayable_now and self.has_other(backend) and self._pool.retry_budget.allow()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.health import Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.net.attempts import Attempts
+from tests.net.conftest import Build
+from tests.net.dialogue import request
+from tests.net.house import House
+from tests.net.peers import until
+
+
+def pool(size: int) -> Pool:
+    made = Pool("connectors", [Backend(f"c{n}", f"http://127.0.0.1:{n}") for n in range(1, size + 1)], Rules())
+    for backend in made.backends:
+        made.probed(backend, True, "", 0.0)
+    return made
+
+
+def test_who_failed_is_not_asked_again_for_this_request() -> None:
+    attempts = Attempts(pool(2))
+    attempts.begin(has_token=False)
+    first = attempts.pick()
+    assert first is not None
+    attempts.failed(first)
+    second = attempts.pick()
+    assert second not in (None, first)
+    assert not attempts.has_other(second)
+    attempts.failed(second)
+    assert attempts.pick() is None
+    attempts.begin(has_token=False)
+    assert attempts.pick() is not None
+    assert [first.retried_from, second.retried_from] == [1, 1]
+
+
+def test_who_closed_an_idle_lane_is_asked_again_if_nobody_else_is_there() -> None:
+    for size, expected in ((1, 0), (2, 1)):
+        attempts = Attempts(pool(size))
+        attempts.begin(has_token=False)
+        first = attempts.pick()
+        assert first is not None
+        attempts.failed(first, stale=True)
+        again = attempts.pick()
+        assert again is not None
+        assert again.name == f"c{1 + expected}"
+
+
+async def test_idle_lanes_are_not_trusted_after_one_was_stale(house: Build) -> None:
+    home: House = house()
+    client = await home.connect()
+    await client.send(request())
+    lane = await home.places[0].lane()
+    await lane.head()
+    await lane.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    await until(lambda: home.backends[0].lanes.idle)
+    attempts = Attempts(home.pool)
+    attempts.begin(has_token=False)
+    attempts.failed(home.backends[0], stale=True)
+    assert attempts.idle_lane(home.backends[0]) is None
+    attempts.begin(has_token=False)
+    taken = attempts.idle_lane(home.backends[0])
+    assert taken is not None
+    taken.rest()
+
+
+class Asked:
+    """What `Attempts` looks at of an exchange."""
+
+    method, idempotent, body_kept = b"GET", False, True
+
+
+def test_the_budget_is_asked_for_what_a_backend_failed() -> None:
+    members = pool(3)
+    members.retry_budget.ratio, members.retry_budget.floor = 0.0, 1
+    attempts = Attempts(members)
+    attempts.begin(has_token=False)
+    exchange: object = Asked()
+    assert attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
+    assert not attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
+    assert attempts.may_follow(exchange, reasons.LANE_STALE)  # type: ignore[arg-type]
+    assert not attempts.may_leave(exchange, members.backends[0])  # type: ignore[arg-type]
+    assert not attempts.may_follow(exchange, reasons.RESPONSE_TIMEOUT)  # type: ignore[arg-type]
+
+
+def test_a_token_is_presented_once() -> None:
+    attempts = Attempts(pool(3))
+    attempts.begin(has_token=True)
+    exchange: object = Asked()
+    assert not attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
+    assert not attempts.may_leave(exchange, attempts.pick())  # type: ignore[arg-type]
