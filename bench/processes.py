@@ -59,6 +59,12 @@ class Child:
                 raise BenchError(f"{self.name} did not start (exit status {self._process.returncode}):\n{said}")
             time.sleep(_TICK)
 
+    def wait(self) -> None:
+        """Return when it has ended by itself; BenchError with its last words when it failed."""
+        if self._process.wait():
+            said = self.errors.read_text(errors="replace")[-2000:]
+            raise BenchError(f"{self.name} failed ({self._process.returncode}):\n{said}")
+
     def stop(self) -> None:
         """TERM, then KILL when that does not help."""
         self._process.terminate()
