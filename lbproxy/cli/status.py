@@ -143,15 +143,23 @@ def _complaints(pool: PoolView) -> Iterator[Text]:
         why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
         if why:
             yield plain(f"  {backend['name']}: {why}")
+        if backend["inconsistent"]:
+            yield plain(f"  {backend['name']}: unlike the others: {backend['inconsistent']}")
         protection = backend["extended_protection"]
         if protection is not None:
             yield plain(f"  {backend['name']}: extended protection {protection['verdict']}: {protection['text']}")
 
 
 def _state(backend: BackendView) -> Text:
-    if backend["draining"]:
-        return Text(f"{backend['state']}, draining", style="yellow")
-    return Text(backend["state"], style=_COLOURS[backend["state"]])
+    notes = [
+        backend["state"],
+        "draining" if backend["draining"] else "",
+        "inconsistent" if backend["inconsistent"] else "",
+        f"held {duration(backend['held_seconds'])}" if backend["held_seconds"] else "",
+        f"slow start {backend['weight']:.0%}" if backend["weight"] < 1 else "",
+    ]
+    kept_out = backend["draining"] or backend["inconsistent"]
+    return Text(", ".join(filter(None, notes)), style="yellow" if kept_out else _COLOURS[backend["state"]])
 
 
 def _probe(probe: ProbeView | None, binds: bool | None) -> Text:

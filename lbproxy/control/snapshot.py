@@ -38,6 +38,8 @@ class ProtectionView(TypedDict):
 class BackendView(TypedDict):
     """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
 
+    `weight` is the part of its turns that it gets, below 1 in its slow start; `held_seconds` is how long one that flaps
+    may not come back yet. `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
     `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
     `facts` are what the consistency guard read at it last, by the names that the configuration gives them.
     """
@@ -47,6 +49,9 @@ class BackendView(TypedDict):
     state: Literal["new", "up", "down"]
     draining: bool
     in_rotation: bool
+    weight: float
+    held_seconds: float
+    inconsistent: str
     since_seconds: float
     reason: str | None
     reason_text: str | None
@@ -74,6 +79,13 @@ class BackendInPool(TypedDict):
     backend: BackendView
 
 
+class RetryBudgetView(TypedDict):
+    """Requests that were sent a second time in the last 10 s, and how many may be."""
+
+    used: int
+    limit: int
+
+
 class PoolView(TypedDict):
     """One pool: how it is checked, what it does when every backend is down, and its backends.
 
@@ -82,6 +94,7 @@ class PoolView(TypedDict):
 
     name: str
     check: str
+    retry_budget: RetryBudgetView
     tickets: TicketView | None
     when_all_down: str
     backends: list[BackendView]

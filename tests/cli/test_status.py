@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -142,6 +143,24 @@ def test_a_draining_backend_and_a_pool_without_requests() -> None:
     pool["backends"][0].update({"draining": True, "requests": 0})
     [row] = [row for row in words(shown(view)) if row[0] == "c1"]
     assert (row[3], row[5]) == ("up, draining", "-")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"weight": 0.35}, "up, slow start 35%"),
+        ({"state": "down", "held_seconds": 63.0}, "down, held 1m 3s"),
+        ({"inconsistent": "version is 1.7.9, most have 1.8.0"}, "up, inconsistent"),
+        ({"draining": True, "weight": 0.5}, "up, draining, slow start 50%"),
+    ],
+)
+def test_what_else_keeps_a_backend_from_its_share(changes: Any, state: str) -> None:
+    view = snapshot()
+    view["pools"][0]["backends"][0].update(changes)
+    text = shown(view)
+    assert [row[3] for row in words(text) if row[0] == "c1"] == [state]
+    complaint = "  c1: unlike the others: version is 1.7.9, most have 1.8.0"
+    assert (complaint in text) == ("inconsistent" in changes)
 
 
 def test_a_narrow_terminal_keeps_the_numbers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
-from lbproxy.control.snapshot import BackendView, ListenerView, Snapshot
+from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, Snapshot
 
 _LISTENER = ("listener",)
 _BACKEND = ("pool", "backend")
@@ -30,6 +30,10 @@ def _each_backend(read: Callable[[BackendView], float | None]) -> Samples:
                     yield (pool["name"], backend["name"]), value
 
     return samples
+
+
+def _each_pool(read: Callable[[PoolView], float]) -> Samples:
+    return lambda snapshot: [((pool["name"],), read(pool)) for pool in snapshot["pools"]]
 
 
 def _parts_of_each_backend(read: Callable[[BackendView], Mapping[str, float]]) -> Samples:
@@ -92,6 +96,24 @@ TABLE: tuple[Row, ...] = (
     ),
     Gauge("lbproxy_backend_draining", _BACKEND, "1 if it is drained", _each_backend(lambda b: b["draining"])),
     Gauge(
+        "lbproxy_backend_inconsistent",
+        _BACKEND,
+        "1 if it is kept out for being unlike the others",
+        _each_backend(lambda b: bool(b["inconsistent"])),
+    ),
+    Gauge(
+        "lbproxy_backend_held_seconds",
+        _BACKEND,
+        "Time that it may not come back yet, because it flaps",
+        _each_backend(lambda b: b["held_seconds"]),
+    ),
+    Gauge(
+        "lbproxy_backend_weight",
+        _BACKEND,
+        "Part of its turns that it gets: below 1 in its slow start",
+        _each_backend(lambda b: b["weight"]),
+    ),
+    Gauge(
         "lbproxy_backend_active_requests", _BACKEND, "Requests it is working on", _each_backend(lambda b: b["active"])
     ),
     Counter("lbproxy_backend_requests_total", _BACKEND, "Requests sent to it", _each_backend(lambda b: b["requests"])),
@@ -145,6 +167,19 @@ TABLE: tuple[Row, ...] = (
         _BACKEND,
         "Time that its last probe took",
         _each_backend(lambda b: b["probe"]["took_seconds"] if b["probe"] else None),
+    ),
+    # --- retries
+    Gauge(
+        "lbproxy_retries_used",
+        ("pool",),
+        "Requests sent a second time in the last 10 s",
+        _each_pool(lambda p: p["retry_budget"]["used"]),
+    ),
+    Gauge(
+        "lbproxy_retries_limit",
+        ("pool",),
+        "Requests that retry_budget lets be sent a second time in 10 s",
+        _each_pool(lambda p: p["retry_budget"]["limit"]),
     ),
     # --- kerberos checks
     Gauge(

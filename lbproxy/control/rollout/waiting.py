@@ -30,4 +30,4 @@ def until_back(backend: BackendView) -> str:
     """Rotation, with its whole share of the new work."""
     if not backend["in_rotation"]:
         return "rotation"
-    return ""
+    return f"the end of its slow start (at {backend['weight']:.0%})" if backend["weight"] < 1 else ""

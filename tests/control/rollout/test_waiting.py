@@ -59,6 +59,7 @@ def test_every_wrong_fact_is_named() -> None:
     assert text == "b to be 3 (it is 2), c to be 4 (it is unknown)"
 
 
-def test_back_is_in_rotation() -> None:
+def test_back_is_in_rotation_with_its_whole_share() -> None:
     assert until_back(backend("c1")) == ""
     assert until_back(dead_backend("c1")) == "rotation"
+    assert until_back(backend("c1") | {"weight": 0.4}) == "the end of its slow start (at 40%)"
