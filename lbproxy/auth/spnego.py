@@ -51,8 +51,8 @@ def classify(authorization: bytes | None) -> Credential:
     """What the whole value of a request's one Authorization line is; None means that there is no such line."""
     if authorization is None:
         return Credential.NONE
-    scheme, _, token = authorization.partition(b" ")
-    scheme = scheme.lower()  # RFC 9110 section 11.1
+    end = authorization.find(b" ")
+    scheme = (authorization if end < 0 else authorization[:end]).lower()  # RFC 9110 section 11.1
     if scheme in PER_REQUEST_SCHEMES:
         return Credential.PER_REQUEST
     if scheme == b"ntlm":
@@ -60,7 +60,7 @@ def classify(authorization: bytes | None) -> Credential:
     if scheme != b"negotiate":
         return Credential.UNKNOWN
     try:
-        return _negotiate(token.strip(b" "))
+        return _negotiate(authorization[len(scheme) :].strip(b" "))
     except ValueError:
         return Credential.UNKNOWN
 
@@ -91,7 +91,7 @@ def challenge(values: Sequence[bytes]) -> Challenge:
 _SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"  # 1.3.6.1.5.5.2
 _KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"  # 1.2.840.113554.1.2.2
 _KERBEROS_MICROSOFT = b"\x06\x09\x2a\x86\x48\x82\xf7\x12\x01\x02\x02"  # 1.2.840.48018.1.2.2: Windows, [MS-SPNG]
-_AP_REQ_TOKEN = b"\x01\x00"  # TOK_ID, RFC 4121 section 4.1
+_AP_REQ_TOKEN = _KERBEROS + b"\x01\x00"  # with its TOK_ID, RFC 4121 section 4.1
 _KRB_ERROR_TOKEN = b"\x03\x00"  # TOK_ID, RFC 4121 section 4.1
 _REJECT = b"\xa0\x03\x0a\x01\x02"  # negState [0] reject, RFC 4178 section 4.2.2
 _AP_REQ_START = b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e"  # pvno 5, msg-type 14: RFC 4120 section 5.5.1
@@ -103,122 +103,129 @@ _FIELD_0, _FIELD_1, _FIELD_2 = 0xA0, 0xA1, 0xA2
 _LOOKED_AT = 512  # characters of base64. Five mechanisms, all lengths and both identifiers are under 200 bytes
 
 
-class _Token:
-    """The first bytes of a token, and the length of the whole. ValueError is raised for all that is malformed."""
+def _decoded(token68: bytes) -> tuple[bytes, int]:
+    """The first bytes of a token, and the length of the whole; ValueError if it is malformed.
 
-    __slots__ = ("head", "length")
+    `token68` must be base64 with its padding (RFC 4648 section 4), as RFC 4559 section 4 has it.
+    """
+    if len(token68) % 4:
+        raise ValueError("base64 without its padding")
+    head = a2b_base64(token68[:_LOOKED_AT], strict_mode=True)  # binascii.Error is a ValueError
+    return head, len(token68) // 4 * 3 - token68.count(b"=", -2)
 
-    def __init__(self, token68: bytes) -> None:
-        """`token68` must be base64 with its padding (RFC 4648 section 4), as RFC 4559 section 4 has it."""
-        if len(token68) % 4:
-            raise ValueError("base64 without its padding")
-        self.head = a2b_base64(token68[:_LOOKED_AT], strict_mode=True)  # binascii.Error is a ValueError
-        self.length = len(token68) // 4 * 3 - token68.count(b"=", -2)
 
-    def tag(self, at: int, end: int) -> int:
-        """The tag of the element at `at`, or -1 at `end`, where there is none."""
-        if at == end:
-            return -1
-        if at >= len(self.head):
-            raise ValueError("further on than tokens are looked at")
-        return self.head[at]
+# An element is looked for at `at`, and must end by `end`. ValueError is raised for all that is malformed.
 
-    def enter(self, tag: int, at: int, end: int) -> tuple[int, int]:
-        """Where the content of the element at `at` starts and ends; it must have `tag` and end by `end`."""
-        head = self.head
+
+def _tag(head: bytes, at: int, end: int) -> int:
+    """The tag of the element at `at`, or -1 at `end`, where there is none."""
+    if at == end:
+        return -1
+    if at >= len(head):
+        raise ValueError("further on than tokens are looked at")
+    return head[at]
+
+
+def _enter(head: bytes, tag: int, at: int, end: int) -> tuple[int, int]:
+    """Where the content of an element with this tag starts and ends."""
+    start = at + 2
+    if start > len(head) or head[at] != tag:
+        raise ValueError("another element than expected, or none in sight")
+    size = head[at + 1]
+    if size > 0x80:  # the long form: so many bytes of length follow
+        start += size - 0x80
+        size = int.from_bytes(head[at + 2 : start])
+    elif size == 0x80:
+        raise ValueError("the indefinite length, which DER does not have")
+    if start + size > end:
+        raise ValueError("longer than what it is in")
+    return start, start + size
+
+
+def _descend(head: bytes, at: int, end: int, *tags: int) -> int:
+    """Where the content of the innermost of nested elements starts; each of them ends at `end` exactly.
+
+    This is most of what a token costs, so it does in a loop what `_enter` does in calls.
+    """
+    for tag in tags:
         start = at + 2
         if start > len(head) or head[at] != tag:
             raise ValueError("another element than expected, or none in sight")
         size = head[at + 1]
-        if size > 0x80:  # the long form: so many bytes of length follow
+        if size > 0x80:
             start += size - 0x80
             size = int.from_bytes(head[at + 2 : start])
         elif size == 0x80:
             raise ValueError("the indefinite length, which DER does not have")
-        if start + size > end:
-            raise ValueError("longer than what it is in")
-        return start, start + size
-
-    def fill(self, tag: int, at: int, end: int) -> int:
-        """Where the content of the element at `at` starts; it must have `tag` and end at `end` exactly."""
-        start, stop = self.enter(tag, at, end)
-        if stop != end:
-            raise ValueError("shorter than what it is in")
-        return start
-
-    def has(self, what: bytes, at: int) -> bool:
-        return self.head.startswith(what, at)
+        if start + size != end:
+            raise ValueError("not as long as what it is in")
+        at = start
+    return at
 
 
 def _negotiate(token68: bytes) -> Credential:
     """The token of the scheme Negotiate."""
-    token = _Token(token68)
-    end = token.length
-    if token.has(_NTLM, 0):
+    head, end = _decoded(token68)
+    if head.startswith(_NTLM):
         return Credential.NTLM
-    if token.tag(0, end) == _FIELD_1:
-        return _response(token, token.fill(_FIELD_1, 0, end), end)
-    at = token.fill(_GSS_INITIAL, 0, end)
-    if not token.has(_SPNEGO, at):
-        return _kerberos(token, 0, end)
-    at += len(_SPNEGO)
-    return _init(token, token.fill(_FIELD_0, at, end), end)
+    if _tag(head, 0, end) == _FIELD_1:
+        return _response(head, _descend(head, 0, end, _FIELD_1, _SEQUENCE), end)
+    at = _descend(head, 0, end, _GSS_INITIAL)
+    if not head.startswith(_SPNEGO, at):
+        return _kerberos(head, 0, end)
+    return _init(head, _descend(head, at + len(_SPNEGO), end, _FIELD_0, _SEQUENCE), end)
 
 
-def _init(token: _Token, at: int, end: int) -> Credential:
-    """NegTokenInit (RFC 4178 section 4.2.1): mechTypes [0], reqFlags [1] or not, mechToken [2] or not, ...
+def _init(head: bytes, at: int, end: int) -> Credential:
+    """Of a NegTokenInit (RFC 4178 section 4.2.1): mechTypes [0], reqFlags [1] or not, mechToken [2] or not, ...
 
     The mechToken is for the first of mechTypes. Without one the server chooses first, so legs are to come.
     """
-    at = token.fill(_SEQUENCE, at, end)
-    types, at = token.enter(_FIELD_0, at, end)
-    first_type = token.fill(_SEQUENCE, types, at)
-    if token.tag(at, end) == _FIELD_1:
-        _, at = token.enter(_FIELD_1, at, end)
-    if token.tag(at, end) != _FIELD_2:
+    types, at = _enter(head, _FIELD_0, at, end)
+    first_type = _descend(head, types, at, _SEQUENCE)
+    if _tag(head, at, end) == _FIELD_1:
+        _, at = _enter(head, _FIELD_1, at, end)
+    if _tag(head, at, end) != _FIELD_2:
         return Credential.CONTINUATION
-    at, end = token.enter(_FIELD_2, at, end)
-    at = token.fill(_OCTETS, at, end)
-    if token.has(_NTLM, at):
+    at, end = _enter(head, _FIELD_2, at, end)
+    at = _descend(head, at, end, _OCTETS)
+    if head.startswith(_NTLM, at):
         return Credential.NTLM
-    if token.has(_KERBEROS, first_type) or token.has(_KERBEROS_MICROSOFT, first_type):
-        return _kerberos(token, at, end)
+    if head.startswith(_KERBEROS, first_type) or head.startswith(_KERBEROS_MICROSOFT, first_type):
+        return _kerberos(head, at, end)
     return Credential.UNKNOWN
 
 
-def _response(token: _Token, at: int, end: int) -> Credential:
-    """NegTokenResp (RFC 4178 section 4.2.2): negState [0], supportedMech [1], responseToken [2], ..., all optional."""
-    at = token.fill(_SEQUENCE, at, end)
+def _response(head: bytes, at: int, end: int) -> Credential:
+    """Of a NegTokenResp (RFC 4178 section 4.2.2): negState [0], supportedMech [1], responseToken [2], ..., optional."""
     for field in (_FIELD_0, _FIELD_1):
-        if token.tag(at, end) == field:
-            _, at = token.enter(field, at, end)
-    if token.tag(at, end) == _FIELD_2:
-        at, end = token.enter(_FIELD_2, at, end)
-        if token.has(_NTLM, token.fill(_OCTETS, at, end)):
+        if _tag(head, at, end) == field:
+            _, at = _enter(head, field, at, end)
+    if _tag(head, at, end) == _FIELD_2:
+        at, end = _enter(head, _FIELD_2, at, end)
+        if head.startswith(_NTLM, _descend(head, at, end, _OCTETS)):
             return Credential.NTLM
     return Credential.CONTINUATION
 
 
-def _kerberos(token: _Token, at: int, end: int) -> Credential:
+def _kerberos(head: bytes, at: int, end: int) -> Credential:
     """The framed AP-REQ that opens a Kerberos exchange (RFC 4121 section 4.1), all of it.
 
     Others of the mechanism's tokens (user-to-user, DCE style without framing) take several legs: UNKNOWN.
     """
-    at = token.fill(_GSS_INITIAL, at, end)
-    start = _KERBEROS + _AP_REQ_TOKEN
-    if not token.has(start, at):
+    at = _descend(head, at, end, _GSS_INITIAL)
+    if not head.startswith(_AP_REQ_TOKEN, at):
         return Credential.UNKNOWN
-    at = token.fill(_SEQUENCE, token.fill(_AP_REQ, at + len(start), end), end)
-    return Credential.KERBEROS if token.has(_AP_REQ_START, at) else Credential.UNKNOWN
+    at = _descend(head, at + len(_AP_REQ_TOKEN), end, _AP_REQ, _SEQUENCE)
+    return Credential.KERBEROS if head.startswith(_AP_REQ_START, at) else Credential.UNKNOWN
 
 
 def _is_refusal(token68: bytes) -> bool:
     """Whether a server's token ends the exchange: SPNEGO's reject (Apache's, with the error in it), or a KRB-ERROR."""
     try:
-        token = _Token(token68)
-        end = token.length
-        if token.tag(0, end) == _FIELD_1:
-            return token.has(_REJECT, token.fill(_SEQUENCE, token.fill(_FIELD_1, 0, end), end))
-        return token.has(_KERBEROS + _KRB_ERROR_TOKEN, token.fill(_GSS_INITIAL, 0, end))
+        head, end = _decoded(token68)
+        if _tag(head, 0, end) == _FIELD_1:
+            return head.startswith(_REJECT, _descend(head, 0, end, _FIELD_1, _SEQUENCE))
+        return head.startswith(_KERBEROS + _KRB_ERROR_TOKEN, _descend(head, 0, end, _GSS_INITIAL))
     except ValueError:
         return False
