@@ -36,6 +36,7 @@ _RECORD = Record(
     bytes_in=910,
     bytes_out=310,
     user_agent=heads.BROWSER["User-Agent"],
+    user="",
     backend="c1",
     lane="shared",
     reused=True,
