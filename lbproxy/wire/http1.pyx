@@ -384,6 +384,15 @@ cdef class Head:
             found.append((to_bytes(line.name), to_bytes(line.value), Field(line.field)))
         return found
 
+    def values(self, uint8_t field):
+        """The values of the lines that mean `field`, of the head that was parsed last, while its buffer is there."""
+        cdef int i
+        found = []
+        for i in range(self.count):
+            if self.lines[i].field == field:
+                found.append(to_bytes(self.lines[i].value))
+        return found
+
 
 cdef inline int _scan_line(Head head, const char *start, const char *end) noexcept:
     """One header line without its CR LF, which is at `end`; 0 or an error."""

@@ -86,6 +86,8 @@ def test_a_head_keeps_what_it_read() -> None:
     head.read(b"GET /x HTTP/1.1\r\n" + b"Host: login.test\r\nX-A: %s\r\n\r\n" % (b"a" * 600))
     assert [bytearray(700) for _ in range(50)]
     assert head.fields() == [(b"Host", b"login.test", Field.HOST), (b"X-A", b"a" * 600, Field.OTHER)]
+    assert head.values(Field.HOST) == [b"login.test"]
+    assert head.values(Field.EXPECT) == []
 
 
 @pytest.mark.parametrize(
