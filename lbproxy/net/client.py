@@ -243,7 +243,7 @@ class ClientConnection:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""
         lane = self._lane
         assert lane is not None
-        values = [value for _, value, field in head.fields() if field == Field.WWW_AUTHENTICATE]
+        values = head.values(Field.WWW_AUTHENTICATE) if head.asks_connection_auth else ()
         self._pending = False
         effect = self._bound().response(exchange.status, challenge(values))
         self._own.claim(lane, self)
@@ -321,6 +321,8 @@ class ClientConnection:
 
     def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None:
         """The backend switched protocols: from here on bytes only pass."""
+        assert self._lane is not None
+        self._lane.join()
         self.tunnel = Tunnel(self.stream, link, self.service.site.idle_timeout, self._tunnel_closed, early)
 
     def _tunnel_closed(self, reason: Reason) -> None:

@@ -46,6 +46,9 @@ class Handshake(Handler):
             self._refuse(refused.reason, refused.detail)
             return
         stream.deadline = 0
+        self._service.handshakes += 1
+        if stream.tls.session_reused:
+            self._service.resumed += 1
         self._listener.connections.discard(self)
         self._service.begin(self._listener, stream, self.peer, requested_name(stream.tls), certificate)
 

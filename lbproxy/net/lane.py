@@ -66,7 +66,7 @@ class Lane(Handler):
     it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
     """
 
-    __slots__ = ("_header", "_tls", "backend", "closed", "lanes", "owner", "served", "stream", "waiter")
+    __slots__ = ("_header", "_tls", "backend", "closed", "lanes", "owner", "served", "stream", "tunnel", "waiter")
 
     def __init__(
         self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendTls | None
@@ -82,6 +82,7 @@ class Lane(Handler):
         self.waiter: Waiter | None = waiter  # while it is being opened
         self.owner: Waiter | None = None  # of a private lane
         self.served = 0  # requests so far
+        self.tunnel = False  # its bytes only pass
         self.closed = False
         if isinstance(sock, ssl.SSLSocket):
             self.stream = Stream(lanes.poller, sock.fileno(), self, sock)
@@ -101,6 +102,11 @@ class Lane(Handler):
         if self.owner is None:
             self.owner = owner
             self.lanes.private += 1
+
+    def join(self) -> None:
+        """From here on it is one half of a tunnel, to its end."""
+        self.tunnel = True
+        self.lanes.tunnels += 1
 
     def rest(self) -> None:
         """No request is on it: watch for its end; a shared one may be taken by anybody until `idle_timeout`."""
@@ -153,6 +159,7 @@ class Lane(Handler):
     def lost(self, stream: Stream, error: object) -> None:
         if self.waiter is not None:
             if isinstance(error, ssl.SSLError):
+                self.lanes.handshakes_failed += 1
                 self._unready(reasons.CONNECT_TLS, _tls_detail(error))
             else:
                 assert isinstance(error, OSError)
@@ -191,7 +198,19 @@ class Lane(Handler):
 class Lanes:
     """The lanes of one backend: `backend.lanes`. `address` is where it is: set once its name is resolved."""
 
-    __slots__ = ("address", "backend", "ends", "handshakes", "idle", "options", "poller", "private", "resumed")
+    __slots__ = (
+        "address",
+        "backend",
+        "ends",
+        "handshakes",
+        "handshakes_failed",
+        "idle",
+        "options",
+        "poller",
+        "private",
+        "resumed",
+        "tunnels",
+    )
 
     def __init__(self, backend: Backend, poller: Poller, options: LaneOptions, ends: dict[str, int]) -> None:
         self.backend = backend
@@ -200,8 +219,10 @@ class Lanes:
         self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
         self.idle: deque[Lane] = deque()  # shared ones; the last used is the next taken, so the rest can retire
         self.private = 0
+        self.tunnels = 0
         self.handshakes = 0  # with TLS, whole and resumed
         self.resumed = 0
+        self.handshakes_failed = 0
         self.address: tuple[socket.AddressFamily, tuple[object, ...]] | None = None
 
     def __repr__(self) -> str:
@@ -251,6 +272,8 @@ class Lanes:
         """A lane was closed."""
         if lane.owner is not None:
             self.private -= 1
+        if lane.tunnel:
+            self.tunnels -= 1
         if reason is not None:
             self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
         while self.idle and self.idle[0].closed:  # the longest idle end first, so this is O(1) a lane

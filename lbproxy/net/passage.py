@@ -210,6 +210,7 @@ class Passage(Handler):
         self.connected_at = monotonic()
         lane.served = 1
         lane.claim(self)
+        lane.join()
         service.requests += 1
         ahead, self._hello = self._hello, b""
         self._tunnel = Tunnel(self.stream, lane.stream, service.options.idle_timeout, self._closed, ahead=ahead)

@@ -51,7 +51,10 @@ class WebOptions:
 
 
 class WebService:
-    """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record."""
+    """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record.
+
+    `handshakes` with clients succeeded, whole ones and `resumed` ones.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,8 @@ class WebService:
         self.pool = pool
         self.tls = tls
         self.log = log
+        self.handshakes = 0
+        self.resumed = 0
         self.needs_destination = options.send_proxy != "none"
         self._origins = {origin for backend in pool.backends for origin in _origins(backend)}
         self._public = options.server_url.encode()

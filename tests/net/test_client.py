@@ -506,7 +506,7 @@ async def test_an_upgrade_is_a_request_until_it_ends(house: Build, lines: tuple[
     client, lane = await upgraded(home, *lines)
     await client.send(b"hello")
     await lane.sees(b"hello")
-    assert home.backends[0].active == 1
+    assert (home.backends[0].active, home.backends[0].lanes.tunnels) == (1, 1)
     client.finish()
     assert await lane.rest() == b""
     lane.finish()
@@ -514,7 +514,7 @@ async def test_an_upgrade_is_a_request_until_it_ends(house: Build, lines: tuple[
     await until(lambda: home.records)
     record = home.records[0]
     assert (record.reason, record.status, record.lane) == ("tunnel_done", 101, "private" if lines else "shared")
-    assert home.backends[0].responses[1] == 1
+    assert (home.backends[0].responses[1], home.backends[0].lanes.tunnels) == (1, 0)
 
 
 @pytest.mark.parametrize("stop", ["stop", "drain"])

@@ -9,6 +9,7 @@ import trustme
 from lbproxy.net.handshake import Handshake
 from lbproxy.net.stream import Poller
 from lbproxy.net.tls import ServerTls
+from lbproxy.net.web import WebService
 from tests.net.conftest import Build
 from tests.net.dialogue import HEADER_TIMEOUT, answer, request
 from tests.net.peers import Peer, TlsPeer, let_expire, until
@@ -39,6 +40,8 @@ async def test_tls(house: Build, tmp_path: Path) -> None:
     await client.sees(answer(b"ok"))
     await client.send(request(b"GET /denied", b"Connection: close"))
     assert (await client.rest()).startswith(b"HTTP/1.1 404 ")
+    assert isinstance(home.listener.service, WebService)
+    assert (home.listener.service.handshakes, home.listener.service.resumed) == (1, 0)
 
 
 async def test_tls_answers_a_client_that_uploads_what_nobody_wants(house: Build, tmp_path: Path) -> None:

@@ -240,6 +240,7 @@ async def test_tls_refuses_another_name(place: Make) -> None:
     assert (told, reason) == ("unready", reasons.CONNECT_TLS)
     assert detail == ("certificate: Hostname mismatch, certificate is not valid for 'login.corp.example'.")
     assert lane.closed
+    assert (here.lanes.handshakes, here.lanes.handshakes_failed) == (0, 1)
 
 
 @pytest.mark.parametrize("how", ["plain", "closed", "reset", "silent"])

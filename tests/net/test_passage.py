@@ -109,6 +109,7 @@ async def test_bytes_pass_both_ways_and_each_way_ends_by_itself(passing: Build) 
     await lane.send(b"220 hello\r\n")  # a server that speaks first
     await client.sees(b"220 hello\r\n")
     await client.send(b"\x00\xff" * 1000)
+    assert home.backends[0].lanes.tunnels == 1
     client.finish()
     assert await lane.rest() == b"\x00\xff" * 1000
     await lane.send(b"bye")
@@ -117,7 +118,7 @@ async def test_bytes_pass_both_ways_and_each_way_ends_by_itself(passing: Build) 
     record = await home.ended()
     assert (record.reason, record.backend, record.protocol) == ("tunnel_done", "c1", "TCP")
     assert (record.bytes_in, record.bytes_out) == (2000, 14)
-    assert home.backends[0].requests == 1
+    assert (home.backends[0].requests, home.backends[0].lanes.tunnels) == (1, 0)
 
 
 async def test_connections_take_turns(passing: Build) -> None:
