@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from lbproxy.demo.acceptor import Acceptor
-from lbproxy.demo.identity import Connection, Connections, Gate, Verdict, common_name
+from lbproxy.demo.identity import Connection, Connections, Gate, PeerCertificate, Verdict
 from lbproxy.demo.journal import Entry, Journal, token_digest
 from lbproxy.demo.options import Options
 from lbproxy.demo.pages import SIGN_IN, federation_metadata
@@ -29,6 +29,7 @@ class Visit:
 
     request: web.Request
     connection: Connection
+    certificate: PeerCertificate
     verdict: Verdict
 
 
@@ -80,9 +81,9 @@ class Connector:
 
     def _visit(self, request: web.Request) -> Visit:
         connection = self._connections.request_on(request.transport)
-        certificate_user = common_name(request.get_extra_info("peercert"))
-        verdict = self._gate.judge(connection, request.headers.get("Authorization"), certificate_user)
-        return Visit(request, connection, verdict)
+        certificate = PeerCertificate.of(request.get_extra_info("peercert"))
+        verdict = self._gate.judge(connection, request.headers.get("Authorization"), certificate.name)
+        return Visit(request, connection, certificate, verdict)
 
     def _entry(self, visit: Visit) -> Entry:
         request = visit.request
@@ -158,7 +159,9 @@ class Connector:
             "connection": visit.connection.number,
             "request": visit.connection.requests,
             "peer_port": request.get_extra_info("peername")[1],
-            "certificate": common_name(request.get_extra_info("peercert")),
+            "certificate": visit.certificate.name,
+            "certificate_issuer": visit.certificate.issuer,
+            "certificate_ends": visit.certificate.ends,
             "method": request.method,
             "path": request.path_qs,
             "body_length": length,

@@ -8,8 +8,9 @@ client certificate's common name. Nothing here does I/O.
 from __future__ import annotations
 
 import binascii
+import ssl
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -97,10 +98,28 @@ def negotiate_token(authorization: str | None) -> bytes | None:
         return b""
 
 
-def common_name(certificate: Mapping[str, Any] | None) -> str | None:
-    """The subject's common name, from what `ssl.SSLSocket.getpeercert()` returns."""
-    subject = (certificate or {}).get("subject", ())
-    return next((value for names in subject for key, value in names if key == "commonName"), None)
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """A verified client certificate: common names of its subject and issuer, and its notAfter in epoch seconds."""
+
+    name: str | None = None
+    issuer: str | None = None
+    ends: int | None = None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any] | None) -> PeerCertificate:
+        """From what `ssl.SSLSocket.getpeercert()` returns; all None when the client has shown none."""
+        if not found:
+            return cls()
+        ends = ssl.cert_time_to_seconds(found["notAfter"])
+        return cls(_common_name(found["subject"]), _common_name(found["issuer"]), ends)
+
+
+_DistinguishedName = Iterable[Iterable[tuple[str, str]]]
+
+
+def _common_name(name: _DistinguishedName) -> str | None:
+    return next((value for names in name for key, value in names if key == "commonName"), None)
 
 
 def _challenge(step: Step) -> str | None:

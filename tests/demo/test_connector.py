@@ -85,6 +85,7 @@ def test_the_user_of_a_client_certificate(connector: Start, tmp_path: Path) -> N
         connection.close()
     assert '"user": "alice"' in answers[0]
     assert '"how": "certificate"' in answers[0]
+    assert '"certificate_issuer": "lbproxy demo CA"' in answers[0]
     assert "<form" in answers[1]
 
 

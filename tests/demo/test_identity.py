@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lbproxy.demo.acceptor import Step
-from lbproxy.demo.identity import Connection, Connections, Gate, Verdict, common_name, negotiate_token
+from lbproxy.demo.identity import Connection, Connections, Gate, PeerCertificate, Verdict, negotiate_token
 
 ALICE = Step(user="alice", reply=b"proof")
 MORE = Step(reply=b"more")
@@ -123,12 +123,25 @@ def test_the_token_of_an_authorization_value(value: str | None, token: bytes | N
     assert negotiate_token(value) == token
 
 
-def test_the_common_name_of_a_certificate() -> None:
-    subject = ((("organizationName", "Corp"),), (("commonName", "alice"),))
-    assert common_name({"subject": subject}) == "alice"
-    assert common_name({"subject": ((("organizationName", "Corp"),),)}) is None
-    assert common_name({}) is None
-    assert common_name(None) is None
+CORP = (("organizationName", "Corp"),)
+FOUND = {
+    "subject": (CORP, (("commonName", "alice"),)),
+    "issuer": ((("commonName", "users"),),),
+    "notAfter": "Jan  1 00:00:10 1970 GMT",
+}
+
+
+def test_what_a_certificate_tells() -> None:
+    assert PeerCertificate.of(FOUND) == PeerCertificate("alice", "users", 10)
+
+
+def test_a_certificate_without_a_common_name() -> None:
+    assert PeerCertificate.of({**FOUND, "subject": (CORP,)}) == PeerCertificate(None, "users", 10)
+
+
+@pytest.mark.parametrize("nothing", [None, {}])  # {}: there is one, which was not verified
+def test_no_certificate(nothing: dict[str, str] | None) -> None:
+    assert PeerCertificate.of(nothing) == PeerCertificate()
 
 
 class Transport:
