@@ -6,9 +6,9 @@ backends that are up and not draining, whether an earlier verdict kept them out 
 but say nothing of what is right. A value that could not be read is no evidence of anything.
 
 With "eject-minority", who differs is kept out of rotation, unless that would be the majority or a tie: a fact ejects
-only if more than half of those that it is known of are as they should be, both of the voters and of all backends, and
-all facts together never eject half of the voters. So one voter at least stays. One that is no voter is ejected in
-advance, not to come back as it is. Facts are taken in their order: an earlier one ejects before a later one.
+only if more than half of the voters are known to be as they should be, and more than half of all backends that it is
+known of, and all facts together never eject half of the voters. So one voter at least stays. One that is no voter is
+ejected in advance, not to come back as it is. Facts are taken in their order: an earlier one ejects before a later one.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ def _minority(differences: tuple[Difference, ...], voters: Set[str]) -> list[str
     ejected: dict[str, None] = {}
     for one in differences:
         more = ejected | dict.fromkeys(one.names)
-        most_are_right = _is_minority(one.names, one.values) and _is_minority(one.names, voters & one.values.keys())
-        if most_are_right and _is_minority(more, voters):
+        right = one.values.keys() - set(one.names)
+        if _are_most(right, voters) and _are_most(right, one.values) and _are_most(voters - more.keys(), voters):
             ejected = more
     return list(ejected)
 
 
-def _is_minority(some: Collection[str], of: Collection[str]) -> bool:
-    """Whether fewer than half of the names `of` are among `some`."""
-    return 2 * sum(name in some for name in of) < len(of)
+def _are_most(some: Collection[str], of: Collection[str]) -> bool:
+    """Whether more than half of the names `of` are among `some`."""
+    return 2 * sum(name in some for name in of) > len(of)

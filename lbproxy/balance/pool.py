@@ -84,15 +84,17 @@ class Pool:
         alone = len(self.rotation) == 1 and backend.in_rotation
         self._settle(backend, health.evidence(backend, self.rules, reason, now, alone), reason, detail)
 
-    def compare(self, facts: Facts, expected: Mapping[str, str], policy: Policy) -> Verdict:
+    def compare(self, facts: Facts, expected: Mapping[str, str], policy: Policy, anew: bool = True) -> Verdict:
         """Judge what was read of each backend (see `consistency.judge`), and keep out exactly those that it says.
 
+        Without `anew` only those that are kept out already: nobody else has to leave while an update is under way.
         Nobody is told by `on_change`: as in a drain, what those backends have may finish.
         """
         voters = {backend.name for backend in self.backends if backend.state is State.UP and not backend.draining}
         verdict = consistency.judge(facts, expected, policy, voters)
         for backend in self.backends:
-            backend.inconsistent = verdict.ejected.get(backend.name, "")
+            if anew or backend.inconsistent:
+                backend.inconsistent = verdict.ejected.get(backend.name, "")
             self._place(backend)
         self._recall()
         return verdict

@@ -30,6 +30,8 @@ def facts(**values: str) -> dict[str, dict[str, str | None]]:
         ("2", "a", "", ""),
         ("11-", "abc", "", ""),
         ("1-2", "abc", "ac", ""),  # what is not known is no evidence
+        ("1--22", "abcde", "a", ""),  # ... nor a vote: two of five are not most
+        ("111-2", "abcde", "e", "e"),
         ("--2", "abc", "", ""),
         ("---", "abc", "", ""),
         ("112", "ac", "abc", ""),  # b is down or draining: what it has says nothing of what is right ...

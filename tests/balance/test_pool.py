@@ -264,6 +264,21 @@ def test_one_that_is_unlike_the_others_and_down_is_still_unlike_them() -> None:
     assert (picks(pool, 1), c.inconsistent) == ("c", "")
 
 
+def test_nobody_else_is_kept_out_while_an_update_is_under_way() -> None:
+    pool = pool_of("abcd", up="abcd")
+    pool.compare({"version": dict.fromkeys("abc", "2") | {"d": "1"}}, {}, "eject-minority")
+    two_differ = {
+        "version": dict.fromkeys("ab", "2") | {"c": "1", "d": "1"},
+        "kvno": dict.fromkeys("abd", "3") | {"c": "4"},
+    }
+    assert pool.compare(two_differ, {}, "eject-minority", anew=False).ejected.keys() == {"c"}
+    assert picks(pool, 4) == "abcd", "d comes back all the same"
+    pool.compare(two_differ, {}, "eject-minority")
+    assert sorted(picks(pool, 3)) == ["a", "b", "d"]
+    pool.compare(two_differ, {}, "eject-minority", anew=False)
+    assert sorted(picks(pool, 3)) == ["a", "b", "d"]
+
+
 def test_inconsistent_ones_are_tried_with_those_that_are_down() -> None:
     pool = pool_of("abc", up="abc")
     pool.compare({"version": {"a": "2", "b": "2", "c": "1"}}, {}, "eject-minority")
