@@ -17,11 +17,13 @@ _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STA
 class Attempts:
     """`count` is how many backends were asked, or could not be."""
 
-    __slots__ = ("_has_token", "_met_stale_lane", "_pool", "_tried", "count")
+    __slots__ = ("_has_token", "_met_stale_lane", "_never", "_pool", "_tried", "count")
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, never: tuple[Backend, ...] = ()) -> None:
+        """never: those of the pool that take no requests, and are not asked."""
         self._pool = pool
-        self._tried: tuple[Backend, ...] = ()  # those that failed, and are not asked again
+        self._never = never
+        self._tried = never  # and those that failed, and are not asked again
         self._has_token = False
         self.count = 0
         self._met_stale_lane = False
@@ -31,7 +33,7 @@ class Attempts:
 
     def begin(self, has_token: bool) -> None:
         """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
-        self._tried = ()
+        self._tried = self._never
         self._has_token = has_token
         self.count = 0
         self._met_stale_lane = False

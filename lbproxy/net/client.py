@@ -95,7 +95,7 @@ class ClientConnection:
         self._served_by: Lane | None = None
         self._own = PrivateLanes()
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
-        self._attempts = Attempts(service.pool)
+        self._attempts = Attempts(service.pool, service.never)
 
     def __repr__(self) -> str:
         return f"<client {self.peer.name} on {self.listener.name}>"

@@ -30,6 +30,7 @@ class Routes:
         """pool: for mode tcp. by_name: for mode sni; "*.example.com" stands for one label more."""
         self.pool = pool
         self._by_name = dict(by_name or {})
+        self._never = {each: _speaking_http(each) for each in (pool, *self._by_name.values()) if each is not None}
 
     def __repr__(self) -> str:
         return f"<routes {self.pool or self._by_name}>"
@@ -38,6 +39,14 @@ class Routes:
         """The pool for a name in lower case."""
         found = self._by_name.get(server_name)
         return self._by_name.get(f"*.{server_name.partition('.')[2]}") if found is None else found
+
+    def never(self, pool: Pool) -> tuple[Backend, ...]:
+        """The backends of one of its pools that no connection is passed through to: they are there for requests."""
+        return self._never[pool]
+
+
+def _speaking_http(pool: Pool) -> tuple[Backend, ...]:
+    return tuple(backend for backend in pool.backends if backend.scheme != "tcp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,7 @@ class Passage(Handler):
         self._reader = clienthello.HelloReader()
         self._pool = service.routes.pool
         self._lane: Lane | None = None
-        self._tried: tuple[Backend, ...] = ()
+        self._tried: tuple[Backend, ...] = ()  # and those of its pool that are never asked
         self._tries = 0
         self._tunnel: Tunnel | None = None
         stream.handler = self
@@ -129,7 +138,7 @@ class Passage(Handler):
     def begin(self) -> None:
         """Find out where to go, and go there."""
         if self._pool is not None:
-            self._next()
+            self._enter(self._pool)
         else:
             self.stream.deadline = self.service.poller.now + self.service.options.header_timeout
             self.stream.start()
@@ -167,13 +176,18 @@ class Passage(Handler):
             self._refuse(reasons.SNI_MISSING, alert(MISSING_EXTENSION))
             return
         self.server_name = server_name
-        self._pool = self.service.routes.find(server_name)
-        if self._pool is None:
+        pool = self.service.routes.find(server_name)
+        if pool is None:
             self._refuse(reasons.SNI_UNKNOWN, alert(UNRECOGNIZED_NAME))
         else:
-            self._next()
+            self._enter(pool)
 
     # --- a lane
+
+    def _enter(self, pool: Pool) -> None:
+        self._pool = pool
+        self._tried = self.service.routes.never(pool)
+        self._next()
 
     def _next(self) -> None:
         """The next backend in rotation that takes the connection."""

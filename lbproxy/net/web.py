@@ -53,7 +53,8 @@ class WebOptions:
 class WebService:
     """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record.
 
-    `handshakes` with clients succeeded, whole ones and `resumed` ones.
+    `handshakes` with clients succeeded, whole ones and `resumed` ones. `never` are the backends of the pool that
+    connections are passed through to: no request can be sent there.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class WebService:
         self.poller = poller
         self.site = site
         self.pool = pool
+        self.never = tuple(backend for backend in pool.backends if backend.scheme == "tcp")
         self.tls = tls
         self.log = log
         self.handshakes = 0

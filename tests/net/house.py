@@ -26,11 +26,11 @@ from tests.net.peers import PATIENCE, Peer, until
 class Place:
     """A backend: the `Backend` that lbproxy knows, and the socket where lanes arrive."""
 
-    def __init__(self, name: str, poller: Poller, ends: dict[str, int]) -> None:
+    def __init__(self, name: str, poller: Poller, ends: dict[str, int], scheme: str = "http") -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         address = self.listener.getsockname()
-        self.backend = Backend(name, f"http://127.0.0.1:{address[1]}")
+        self.backend = Backend(name, f"{scheme}://127.0.0.1:{address[1]}")
         self.backend.lanes = Lanes(self.backend, poller, LaneOptions(connect_timeout=2.0, idle_timeout=4.0), ends)
         self.backend.lanes.address = socket.AF_INET, address
         self.lanes: list[Peer] = []

@@ -46,6 +46,24 @@ def test_who_closed_an_idle_lane_is_asked_again_if_nobody_else_is_there() -> Non
         assert again.name == f"c{1 + expected}"
 
 
+def test_backends_that_take_no_requests_are_never_asked() -> None:
+    members = pool(3)
+    passed_to, *others = members.backends
+    attempts = Attempts(members, never=(passed_to,))
+    for _ in range(2):
+        attempts.begin(has_token=False)
+        first = attempts.pick()
+        assert first in others
+        assert attempts.has_other(first)
+        attempts.failed(first)
+        second = attempts.pick()
+        assert {first, second} == set(others)
+        assert second is not None
+        assert not attempts.has_other(second)
+        attempts.failed(second)
+        assert attempts.pick() is None
+
+
 async def test_idle_lanes_are_not_trusted_after_one_was_stale(house: Build) -> None:
     home: House = house()
     client = await home.connect()

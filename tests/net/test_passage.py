@@ -30,12 +30,18 @@ IDLE_TIMEOUT, HEADER_TIMEOUT = 60.0, 10.0
 
 
 class Passing:
-    """A tcp listener, or one of mode sni for "a.test", in front of backends whose every byte is the test's."""
+    """A tcp listener, or one of mode sni for "a.test", in front of backends whose every byte is the test's.
 
-    def __init__(self, poller: Poller, backends: int, sni: bool, version: Any = None, **options: Any) -> None:
+    The pool has `web` more of them, which are there for requests.
+    """
+
+    def __init__(
+        self, poller: Poller, backends: int, sni: bool, version: Any = None, web: int = 0, **options: Any
+    ) -> None:
         ends: dict[str, int] = {}
         self.poller = poller
-        self.places = [Place(f"c{number + 1}", poller, ends) for number in range(backends)]
+        schemes = [*["tcp"] * backends, *["https"] * web]
+        self.places = [Place(f"c{number}", poller, ends, scheme) for number, scheme in enumerate(schemes, 1)]
         self.backends = [place.backend for place in self.places]
         self.pool = Pool("connectors", self.backends, Rules(), "refuse")
         for backend in self.backends:
@@ -129,6 +135,17 @@ async def test_connections_take_turns(passing: Build) -> None:
         await client.send(b"x")
         await lane.sees(b"x")
     assert home.listener.service.requests == 6
+
+
+@pytest.mark.parametrize("sni", [False, True])
+async def test_backends_for_requests_are_passed_over(passing: Build, sni: bool) -> None:
+    home = passing(2, sni, web=2)
+    for number in (0, 1, 0, 1):
+        client = await home.connect()
+        await client.send(hello("a.test"))
+        await (await home.places[number].lane()).sees(b"\x16\x03\x01")
+    assert [backend.lanes_opened for backend in home.backends] == [2, 2, 0, 0]
+    assert [backend.in_rotation for backend in home.backends] == [True] * 4
 
 
 async def test_a_refused_connect_costs_no_byte(passing: Build) -> None:
