@@ -10,6 +10,8 @@ import ssl
 import time
 from collections.abc import Coroutine
 
+import aiohttp
+
 from lbproxy.control.probes import ProbeResult
 
 
@@ -37,3 +39,20 @@ def describe(error: OSError) -> str:
     # The text of asyncio's own errors names the address instead; a reset in a TLS handshake has no number.
     number = errno.ECONNRESET if isinstance(error, ConnectionResetError) else error.errno
     return os.strerror(number).lower() if number else str(error)
+
+
+def no_answer(error: aiohttp.ClientError) -> str:
+    """Why an HTTP request has no answer, in the same way."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=OSError() as cause):
+            return describe(cause)
+        case aiohttp.ClientConnectorError(os_error=cause):
+            return describe(cause)
+        case aiohttp.ServerDisconnectedError():
+            return "closed the connection without an answer"
+        case aiohttp.ClientPayloadError():
+            return "the answer was cut short"
+        case OSError():
+            return describe(error)
+    # Its message quotes the backend's bytes, which have no business on a terminal.
+    return "the answer is not HTTP"

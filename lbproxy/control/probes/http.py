@@ -15,7 +15,7 @@ from yarl import URL
 
 from lbproxy import __version__
 from lbproxy.control.probes import ProbeResult
-from lbproxy.control.probes.attempt import attempt
+from lbproxy.control.probes.attempt import attempt, no_answer
 from lbproxy.control.probes.connector import GreetingConnector
 
 _MAX_FIELD = 128 * 1024  # bytes; a backend that speaks Kerberos may answer with a large header
@@ -36,6 +36,7 @@ def open_session(
         timeout=aiohttp.ClientTimeout(),  # none: each probe has its own
         headers={"User-Agent": f"lbproxy-probe/{__version__}"},
         skip_auto_headers=["Accept-Encoding"],
+        auto_decompress=False,  # a small body stays small
         max_field_size=_MAX_FIELD,
     )
 
@@ -64,15 +65,8 @@ class HttpProbe:
     async def _ask(self) -> tuple[bool, str]:
         try:
             status = await self._status()
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise error.certificate_error from None
-        except aiohttp.ClientConnectorError as error:
-            raise error.os_error from None
-        except aiohttp.ServerDisconnectedError:
-            return False, "closed the connection without an answer"
-        except aiohttp.ClientResponseError:
-            # Its message quotes the backend's bytes, which have no business on a terminal.
-            return False, "the answer is not HTTP"
+        except aiohttp.ClientError as error:
+            return False, no_answer(error)
         if status in self.expect:
             return True, str(status)
         return False, f"{status}, expected {' or '.join(map(str, sorted(self.expect)))}"

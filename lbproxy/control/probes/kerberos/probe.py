@@ -45,10 +45,20 @@ class KerberosProbe:
         self._timeout = timeout
         self._greeting = greeting
         self._verdict: KerberosFailure | None = None  # what the last sign-in found wrong with the connector
+        self._shown: int | None = None  # the version of the key in the last ticket that the connector was shown ...
+        self._let_in: int | None = None  # ... and in the last one that it took
         self._look_at_binding = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<kerberos probe of {self._page.url}>"
+
+    @property
+    def kvno(self) -> int | None:
+        """The newest version of the service's key that the connector is known to have.
+
+        None while that is not known, as before it has been shown a ticket of the version that the KDC gives out now.
+        """
+        return self._let_in if self._shown == self._tickets.kvno else None
 
     async def run(self) -> ProbeResult:
         """Probe once; see `Probe`. A result may be good and have a reason: what kept the probe from signing in."""
@@ -97,6 +107,7 @@ class KerberosProbe:
         """Sign in with `ticket`, and look at `binds` when it is time to; the detail of a success."""
         with _paused(limit):
             handshake = await self._tickets.handshake(ticket)
+        self._shown = ticket.kvno
         if time.monotonic() < self._look_at_binding:
             response = await sign_in(self._session, self._page, handshake, ticket)
             response.close()
@@ -104,6 +115,7 @@ class KerberosProbe:
             async with KeptConnection(self._greeting) as connection:
                 response = await sign_in(connection.session, self._page, handshake, ticket)
                 await self._look(connection, response, limit)
+        self._let_in = ticket.kvno
         return f"{response.status}, signed in"
 
     async def _look(

@@ -61,6 +61,11 @@ class Tickets:
             "since_seconds": time.monotonic() - self.since,
         }
 
+    @property
+    def kvno(self) -> int | None:
+        """The version of the service's key in the ticket at hand, if there is one and it says."""
+        return None if self._ticket is None else self._ticket.kvno
+
     async def get(self) -> Ticket:
         """A ticket to use now. Raises KerberosFailure when there is none."""
         if time.monotonic() >= self._due():

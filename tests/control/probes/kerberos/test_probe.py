@@ -205,7 +205,23 @@ async def test_a_key_that_was_rotated_with_the_old_keytab_left_in_place(corp: Co
         assert found(await probe.run()) == GOOD
         corp.rotate()
         result = await becomes(probe, (False, "connector_key"))
+        assert probe.kvno == 1, "what it has, though the ticket was a newer one"
     assert result.detail == ("it refuses a fresh ticket: an old key, or the wrong keytab (401; the ticket has kvno 2)")
+
+
+async def test_the_version_of_a_key_is_not_known_until_the_newest_ticket_was_shown(
+    corp: Corp, session: aiohttp.ClientSession
+) -> None:
+    tickets = Tickets("connectors", corp.login(), AMPLE, refresh=0.0, fresh=0.0)
+    with corp.sample_connector("--keytab", corp.keytab) as connector:
+        page = Page(f"{connector.url}/wsfed", HOST, {200})
+        first, second = KerberosProbe(session, page, tickets, AMPLE), KerberosProbe(session, page, tickets, AMPLE)
+        assert [found(await probe.run()) for probe in (first, second)] == [GOOD, GOOD]
+        corp.rotate()
+        await becomes(first, (False, "connector_key"))
+        assert (first.kvno, second.kvno) == (1, None)
+        await becomes(second, (False, "connector_key"))
+        assert (first.kvno, second.kvno) == (1, 1)
 
 
 async def test_a_connector_that_says_what_is_wrong_with_its_key(corp: Corp, probes: Probes) -> None:
@@ -224,10 +240,13 @@ async def test_a_connector_that_says_what_is_wrong_with_its_key(corp: Corp, prob
 async def test_a_connector_with_a_new_key_is_judged_by_a_new_ticket(corp: Corp, probes: Probes) -> None:
     with corp.sample_connector("--keytab", corp.keytab) as before:
         probe = probes(before.url)
+        assert probe.kvno is None
         assert found(await probe.run()) == GOOD
+        assert probe.kvno == 1
     new = corp.rotate()
     with corp.sample_connector("--keytab", new, "--port", before.port):
         assert found(await probe.run()) == GOOD
+        assert probe.kvno == 2
 
 
 async def test_a_new_key_that_no_new_ticket_can_be_had_for(corp: Corp, probes: Probes) -> None:
