@@ -268,6 +268,7 @@ async def test_too_many_connections_are_refused(backends: Backends, balance: Bal
         assert (await first.ask()).status == 200
         assert (await second.ask()).status == 200
         async with await balancer.connect() as third:
+            assert (await third.response()).status == 503
             await third.closed()
         assert (await first.ask()).status == 200
     await settled(balancer)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..configuration import free_port
-from .instance import Instance
+from ..instance import Instance
 from .place import Place
 
 _PROGRAM = Path("/usr/sbin/apache2")

@@ -21,7 +21,7 @@ from lbproxy.demo.realm import Realm
 from ..balancer import Balancer
 from ..conftest import Balance
 from .apache import apache
-from .instance import Instance
+from ..instance import Instance
 from .person import Person
 from .place import SERVICE, Place
 from .sample import sample

@@ -14,10 +14,10 @@ from ..balancer import Balancer
 from ..client import Client
 from ..message import Cut, Response
 from ..progress import Progress
-from .instance import Instance
+from ..instance import Instance
 from .jury import BAD_TOKEN, PATIENCE, TOKEN, Jury
 from .person import Person
-from .reaper import Reaper
+from ..reaper import Reaper
 
 VISITS = 20
 """How often each member of the crowd wants to be answered."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from lbproxy.demo.journal import Entry, read_journal
 
 from ..configuration import free_port
-from .instance import Instance
+from ..instance import Instance
 from .place import Place
 
 

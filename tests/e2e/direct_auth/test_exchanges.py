@@ -11,7 +11,7 @@ from ..balancer import Balancer
 from ..client import Client
 from .answer import Answer, token_of
 from .conftest import Fleet, Front
-from .instance import Instance
+from ..instance import Instance
 from .person import Person, authorization, legs
 
 THREE_LEGS = RequirementFlag.mutual_authentication | RequirementFlag.dce_style

@@ -18,7 +18,7 @@ from ..progress import Progress
 from .conftest import Fleet, Front, Tell
 from .person import Person
 from .place import Place
-from .reaper import Reaper
+from ..reaper import Reaper
 from .sample import arrivals
 
 KILLS = 50

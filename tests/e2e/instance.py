@@ -15,10 +15,18 @@ class Instance:
     """Processes that serve on a port which stays theirs over restarts; `ready` begins the line that says so."""
 
     def __init__(
-        self, name: str, port: int, command: Sequence[str], log: Path, ready: str, environment: Mapping[str, str]
+        self,
+        name: str,
+        port: int,
+        command: Sequence[str],
+        log: Path,
+        ready: str,
+        environment: Mapping[str, str],
+        scheme: str = "http",
     ) -> None:
         self.name = name
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self._child = Child(name, command, log, ready, environment)
         self._runs = False
 

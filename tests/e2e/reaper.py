@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 
-from ..balancer import Balancer
+from .balancer import Balancer
 from .instance import Instance
 
 
