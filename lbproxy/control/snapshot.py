@@ -79,6 +79,27 @@ class BackendInPool(TypedDict):
     backend: BackendView
 
 
+class DifferenceView(TypedDict):
+    """A fact that is not as it should be everywhere: `reference` is what it should be, None if nobody can say.
+
+    `expected` is whether the configuration says so, rather than most backends. `backends` are those that differ, each
+    with a sentence that has its own value.
+    """
+
+    fact: str
+    reference: str | None
+    expected: bool
+    backends: dict[str, str]
+
+
+class ConsistencyView(TypedDict):
+    """What the consistency guard makes of the facts. While `updating` it ejects nobody who was not out before."""
+
+    policy: Literal["warn", "eject-minority"]
+    updating: bool
+    differences: list[DifferenceView]
+
+
 class RetryBudgetView(TypedDict):
     """Requests that were sent a second time in the last 10 s, and how many may be."""
 
