@@ -82,9 +82,8 @@ class ClientConnection:
         self.stream = stream
         self.peer = peer
         self.certificate = certificate
-        self.exchange = Exchange(
-            service.site, stream, self, (peer.host or "unknown").encode(), peer.within(service.options.trust)
-        )
+        address = (peer.host or "unknown").encode()
+        self.exchange = Exchange(service.site, stream, self, address, peer.within(service.options.trust))
         self.tunnel: Tunnel | None = None
         self._binding: Binding | None = None
         self._credential = _NONE
@@ -395,8 +394,7 @@ class ClientConnection:
     def _closed(self, reason: Reason | None) -> None:
         """The end of the client connection, however it came; the first reason counts."""
         self.stream.close()
-        lane = self._leave()
-        if lane is not None:  # only after a fault: each request leaves its lane
+        if (lane := self._leave()) is not None:  # only after a fault: each request leaves its lane
             self._own.drop(lane, reasons.INTERNAL)
         self._forget()
         self.listener.forget(self, reason)
