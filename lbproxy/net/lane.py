@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.stream import Handler, Poller, Stream
-from lbproxy.net.tls import BackendTls
+from lbproxy.net.tls import BackendContext
 from lbproxy.reasons import Reason
 
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
@@ -44,7 +44,7 @@ class LaneOptions:
 
     connect_timeout: float
     idle_timeout: float
-    tls: BackendTls | None = None
+    tls: BackendContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Personal:
     """What makes a lane one client's from its beginning: a PROXY header, and the user's minted certificate."""
 
     header: bytes = b""
-    tls: BackendTls | None = None  # None: the pool's
+    tls: BackendContext | None = None  # None: the pool's
 
 
 ANYBODY = Personal()
@@ -69,7 +69,7 @@ class Lane(Handler):
     __slots__ = ("_header", "_tls", "backend", "closed", "lanes", "owner", "served", "stream", "tunnel", "waiter")
 
     def __init__(
-        self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendTls | None
+        self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendContext | None
     ) -> None:
         """sock: connecting; one of `tls` where the backend speaks TLS. The lane owns it from now on.
 
@@ -148,7 +148,7 @@ class Lane(Handler):
         """So that the next handshake with the backend is a short one; TLS 1.3's tickets came with the first answer."""
         if self._tls is not None and self.served:
             assert self.stream.tls is not None
-            self._tls.remember(self.stream.tls, self.backend.host)
+            self._tls.remember(self.stream.tls, self.backend.host, self.backend.port)
 
     def _ready(self) -> None:
         waiter, self.waiter = self.waiter, None
@@ -257,11 +257,11 @@ class Lanes:
         lane.stream.await_connect()
         return lane
 
-    def _socket(self, family: socket.AddressFamily, tls: BackendTls | None) -> socket.socket:
+    def _socket(self, family: socket.AddressFamily, tls: BackendContext | None) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Before it is connected: later, wrapping would fail half-way when the backend had gone in between.
-        return sock if tls is None else tls.wrap(sock, self.backend.host)
+        return sock if tls is None else tls.wrap(sock, self.backend.host, self.backend.port)
 
     def close_idle(self, reason: Reason) -> None:
         """Close every idle shared lane: the backend was ejected, or lbproxy is stopping."""
