@@ -1,0 +1,137 @@
+"""The files that TLS is made of: read, watched for changes, and handed to OpenSSL.
+
+Every function that reads raises ValueError with a sentence for people, which names the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from ssl import SSLContext, SSLError
+from typing import Literal, NamedTuple
+
+from cryptography import x509
+
+from lbproxy.auth.certificate import tolerant_of_names
+
+_UNREADABLE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What cryptography raises for a certificate that it does not understand."""
+
+_REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+
+_Stamp = tuple[int, int, int] | None
+
+
+class Expiry(NamedTuple):
+    """Something that is in use and ends: `name` is whose it is (RFC 4514), `ends` is in seconds since the epoch."""
+
+    kind: Literal["certificate", "ca", "client_ca", "crl"]
+    path: Path
+    name: str
+    ends: float
+
+
+class Watch:
+    """Some files, of which `changed` says whether they are still as they were when it was last asked."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = tuple(paths)
+        self._seen = [_stamp(path) for path in self._paths]
+
+    def __repr__(self) -> str:
+        return f"<watch of {', '.join(map(str, self._paths))}>"
+
+    def changed(self) -> bool:
+        """Look at them. Look before you read them: what is written in between is then a change for the next time."""
+        before, self._seen = self._seen, [_stamp(path) for path in self._paths]
+        return self._seen != before
+
+
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """Every certificate in the PEM file at `path`, in its order; at least one."""
+    data = _read(path)
+    try:
+        with tolerant_of_names():
+            certificates = x509.load_pem_x509_certificates(data)
+            for each in certificates:
+                _ = each.subject, each.issuer, each.extensions  # they are parsed only when somebody looks
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} holds no usable PEM certificate") from error
+    return certificates
+
+
+def read_authorities(path: Path, now: float) -> list[x509.Certificate]:
+    """The certificates in the PEM file at `path`, not all of which may have expired at `now` (since the epoch)."""
+    certificates = read_certificates(path)
+    if all(each.not_valid_after_utc.timestamp() <= now for each in certificates):
+        raise ValueError(f"every certificate in {path} has expired")
+    return certificates
+
+
+def read_revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
+    """Every revocation list in the file at `path`, which is in PEM or a single one in DER; at least one."""
+    data = _read(path)
+    try:
+        blocks = _REVOCATION_LIST.findall(data)
+        lists = [x509.load_pem_x509_crl(block) for block in blocks] or [x509.load_der_x509_crl(data)]
+        with tolerant_of_names():
+            for each in lists:
+                _ = each.issuer, each.extensions
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} holds no usable revocation list, in PEM or in DER") from error
+    return lists
+
+
+def load_pair(context: SSLContext, certificate: Path, key: Path) -> list[x509.Certificate]:
+    """Have `context` show the chain in `certificate`, and return it."""
+    chain = read_certificates(certificate)
+    try:
+        # For an encrypted key OpenSSL would ask on the terminal, and everything would wait for an answer.
+        context.load_cert_chain(certificate, key, password="")
+    except SSLError as error:
+        raise ValueError(f"{key} cannot be used with {certificate}: {error.reason or error}") from None
+    except OSError as error:
+        raise ValueError(f"{key}: {error.strerror}") from None
+    return chain
+
+
+@contextmanager
+def in_memory(data: bytes) -> Iterator[str]:
+    """The path of a file with `data` that is on no disk: OpenSSL reads keys and revocation lists from files only."""
+    descriptor = os.memfd_create("lbproxy", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def expiries_of(
+    kind: Literal["certificate", "ca", "client_ca"], path: Path, certificates: Iterable[x509.Certificate]
+) -> list[Expiry]:
+    """When each of the certificates that the file at `path` holds ends."""
+    with tolerant_of_names():
+        return [
+            Expiry(kind, path, each.subject.rfc4514_string(), each.not_valid_after_utc.timestamp())
+            for each in certificates
+        ]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes with the content, through symbolic links as well; None: there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None

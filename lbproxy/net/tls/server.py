@@ -1,0 +1,186 @@
+"""TLS towards the clients of a listener: its certificates, followed as their files change, and chosen by name."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from lbproxy.auth.certificate import ClientCertificate, alternative_names
+from lbproxy.net.tls.clients import ClientPolicy, Clients
+from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
+from lbproxy.reasons import Reason
+
+_log = logging.getLogger(__name__)
+
+Pair = tuple[Path, Path]
+"""The files of a certificate, with its chain, and of its key."""
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: forward secrecy and AEAD only (RFC 9325 section 4.2). TLS 1.3 has no others."""
+
+
+class _ServerSocket(ssl.SSLSocket):
+    """What the contexts of `ServerTls` make: it has a place for the name that the client asked for."""
+
+    requested_name: str | None = None
+
+
+def requested_name(tls: ssl.SSLSocket) -> str | None:
+    """The server name that the client asked for (RFC 6066 section 3), in lower case and otherwise as it came.
+
+    A client that resumes a session of TLS 1.2 asks for the name that it asked for then.
+    """
+    assert isinstance(tls, _ServerSocket), "made by a context of ServerTls"
+    return tls.requested_name
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """Everything that is made from the files as they were at one time. `clients` None: no certificates are asked for.
+
+    `uri` is the first URI that the default certificate is for.
+    """
+
+    context: ssl.SSLContext
+    clients: Clients | None
+    uri: str | None
+    expiries: tuple[Expiry, ...]
+
+
+class ServerTls:
+    """A listener's certificates and its policy for those of clients; all is made anew when a file changes.
+
+    Files that cannot be used leave the running ones in place, and that is logged: a renewal that goes wrong must not
+    end the service before the certificate that is there expires.
+
+    A session resumes in the context that it began in only, because each context has ticket keys of its own. So a
+    session never resumes on another listener, nor under another client_ca, client_crl or certificate. Tickets, and not
+    sessions kept here: one with a client's chain takes 11 KB, and Python cannot limit how many OpenSSL keeps.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], minimum_version: str, client: ClientPolicy | None = None) -> None:
+        """The first of the pairs is for clients that ask for no name, or for one that none is for.
+
+        Raises ValueError, which names the file, when one of them cannot be used.
+        """
+        self._pairs = tuple(pairs)
+        self._minimum = _VERSIONS[minimum_version]
+        self._policy = client
+        files = [path for pair in pairs for path in pair]
+        self._watch = Watch(files if client is None else [*files, client.ca, *client.crl])
+        self._loaded = self._load()
+
+    def __repr__(self) -> str:
+        return f"<server TLS {self._pairs[0][0]}>"
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For a client that connects now. TLS 1.2 and 1.3, HTTP/1.1 only."""
+        return self._loaded.context
+
+    @property
+    def uri(self) -> str | None:
+        """The listener's own name in X-Forwarded-Client-Cert: the first URI that the default certificate is for."""
+        return self._loaded.uri
+
+    def verify(self, tls: ssl.SSLSocket) -> ClientCertificate | None:
+        """Who the client is, after the handshake; None: it has shown no certificate. Raises ClientRefused."""
+        clients = self._loaded.clients
+        return None if clients is None else clients.identify(tls, time.time())
+
+    def still_good(self, certificate: ClientCertificate, now: float) -> Reason | None:
+        """Why a client that is connected has to go, if so: by the files as they are, at `now` (since the epoch)."""
+        clients = self._loaded.clients
+        verdict = None if clients is None else clients.verdict(certificate, now)
+        return None if verdict is None else verdict[0]
+
+    def expiries(self) -> tuple[Expiry, ...]:
+        """What is in use, and when it ends."""
+        return self._loaded.expiries
+
+    def refresh(self) -> bool:
+        """Look at the files; True when what they hold now is used from now on."""
+        if not self._watch.changed():
+            return False
+        try:
+            self._loaded = self._load()
+        except ValueError as error:
+            _log.error("certificate_kept", extra={"fields": {"certificate": self._pairs[0][0], "error": error}})
+            return False
+        _log.info("certificate_loaded", extra={"fields": {"certificate": self._pairs[0][0]}})
+        return True
+
+    def _load(self) -> _Loaded:
+        clients = None if self._policy is None else Clients(self._policy, time.time())
+        contexts: list[ssl.SSLContext] = []
+        leaves: list[x509.Certificate] = []
+        expiries: list[Expiry] = []
+        for certificate, key in self._pairs:
+            context = self._context(clients)
+            chain = load_pair(context, certificate, key)
+            contexts.append(context)
+            leaves.append(chain[0])
+            expiries += expiries_of("certificate", certificate, chain)
+        contexts[0].sni_callback = _choice(_by_name(leaves, contexts))
+        uris = _alternatives(leaves[0], x509.UniformResourceIdentifier)
+        if clients is not None:
+            expiries += clients.expiries
+        return _Loaded(contexts[0], clients, next(iter(uris), None), tuple(expiries))
+
+    def _context(self, clients: Clients | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslsocket_class = _ServerSocket
+        context.minimum_version = self._minimum
+        context.set_ciphers(_CIPHERS)
+        # Rule 8: a user's identity may live on the connection, so requests of one never interleave.
+        context.set_alpn_protocols(["http/1.1"])
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        # OpenSSL sends two by default, which doubles what an idle connection holds (bench/README.md).
+        context.num_tickets = 1
+        if clients is not None:
+            clients.configure(context)
+        return context
+
+
+def _by_name(
+    leaves: Sequence[x509.Certificate], contexts: Sequence[ssl.SSLContext]
+) -> dict[str, ssl.SSLContext | None]:
+    """{DNS name in lower case, maybe with a wildcard: the context for it}; None: the default, as it is anyway.
+
+    Of two certificates for one name the first is used.
+    """
+    found: dict[str, ssl.SSLContext | None] = {}
+    for position, leaf in enumerate(leaves):
+        for name in _alternatives(leaf, x509.DNSName):
+            found.setdefault(name.lower(), contexts[position] if position else None)
+    return found
+
+
+def _choice(
+    contexts: Mapping[str, ssl.SSLContext | None],
+) -> Callable[[ssl.SSLObject | ssl.SSLSocket, str | None, ssl.SSLContext], None]:
+    """OpenSSL calls it in each handshake, with the name as it came; a wildcard is one label (RFC 9525 section 6.3)."""
+
+    def choose(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+        if name is None:
+            return
+        name = name.lower()
+        tls.requested_name = name  # type: ignore[union-attr]
+        context = contexts[name] if name in contexts else contexts.get(f"*.{name.partition('.')[2]}")
+        if context is not None:
+            tls.context = context
+
+    return choose
+
+
+def _alternatives(leaf: x509.Certificate, kind: type[x509.DNSName] | type[x509.UniformResourceIdentifier]) -> list[str]:
+    names = alternative_names(leaf)
+    return [] if names is None else [name.value for name in names if isinstance(name, kind)]
