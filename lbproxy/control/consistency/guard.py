@@ -1,0 +1,175 @@
+"""When a pool's backends are read, and what follows: a verdict, its log lines, and who is kept out of rotation.
+
+A backend is read while it is up. What was read of one that is down stays, so that it does not come back as it was: it
+is read again in the moment when a probe readmits it. Verdicts are renewed whenever that changes who has a say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.consistency import Policy, Verdict
+from lbproxy.balance.health import Change
+from lbproxy.balance.pool import Pool
+from lbproxy.control import tasks
+from lbproxy.control.consistency.reading import Reading
+from lbproxy.control.consistency.report import tell_differences, tell_rotation, tell_trouble
+from lbproxy.control.consistency.sources import Source
+from lbproxy.control.probes.schedule import JITTER
+from lbproxy.control.snapshot import ConsistencyView
+from lbproxy.reasons import Reason
+
+log = logging.getLogger(__name__)
+
+AT_A_TIME = 100  # backends of a pool that are asked at the same moment
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`facts` in their order, with the values that some of them must have; `interval` is in seconds."""
+
+    facts: Sequence[str]
+    expected: Mapping[str, str]
+    policy: Policy
+    interval: float
+
+
+class Guard:
+    """Reads the `sources` of each backend, by its name, every interval and after every readmission, until `stop`.
+
+    `verdict` is the latest. While `updating`, nobody is ejected who was not before: a drain is an operator at work, and
+    the first of many that were updated is unlike the others, but no fault. It lasts until all are alike again.
+    """
+
+    def __init__(
+        self, pool: Pool, sources: Mapping[str, Sequence[Source]], rules: Rules, first_round: asyncio.Event
+    ) -> None:
+        """first_round: set when every backend was probed; nothing is read before. Call it on the running loop."""
+        self.verdict = Verdict()
+        self.updating = False
+        self._pool = pool
+        self._sources = sources
+        self._rules = rules
+        self._readings: dict[str, Mapping[str, Reading]] = {name: {} for name in sources}
+        self._due: set[str] = set()  # to be read before the next verdict
+        self._wake = asyncio.Event()
+        self._kept_out: Mapping[str, str] = {}
+        self._slots = asyncio.Semaphore(AT_A_TIME)
+        pool.on_change.append(self._changed)
+        self._task = tasks.start(self._keep_reading(first_round), name=f"consistency {pool.name}")
+
+    def __repr__(self) -> str:
+        return f"<consistency guard of {self._pool.name}: {'; '.join(map(str, self.verdict.differences)) or 'alike'}>"
+
+    def look(self, name: str) -> None:
+        """Read the backend `name` and judge as soon as may be: something was done to it."""
+        self._due.add(name)
+        self._wake.set()
+
+    def facts(self, name: str) -> dict[str, str | None]:
+        """What was read of the backend `name` last, for the snapshot; None is not known."""
+        read = self._readings[name]
+        return {fact: read[fact].value if fact in read else None for fact in self._rules.facts}
+
+    def troubles(self, name: str) -> dict[str, str]:
+        """Why those facts of it that could not be read could not."""
+        return {fact: reading.trouble for fact, reading in self._readings[name].items() if reading.trouble}
+
+    def view(self) -> ConsistencyView:
+        """For the snapshot."""
+        return {
+            "policy": self._rules.policy,
+            "updating": self.updating and self._rules.policy == "eject-minority",
+            "differences": [
+                {
+                    "fact": one.fact,
+                    "reference": one.reference,
+                    "expected": one.expected,
+                    "backends": {name: one.text(name) for name in one.names},
+                }
+                for one in self.verdict.differences
+            ],
+        }
+
+    async def stop(self) -> None:
+        """Nothing is read or judged after this returns."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _changed(self, backend: Backend, change: Change, _reason: Reason | None, _detail: str) -> None:
+        if change is Change.READMIT:
+            self.look(backend.name)
+        elif change is Change.EJECT:
+            self._wake.set()
+
+    async def _keep_reading(self, first_round: asyncio.Event) -> None:
+        await first_round.wait()
+        clock = asyncio.get_running_loop().time
+        while True:
+            again = clock() + self._rules.interval * random.uniform(1 - JITTER, 1)
+            self._due.update(self._sources)
+            await self._catch_up()
+            while await self._woken(again):
+                await self._catch_up()
+
+    async def _woken(self, until: float) -> bool:
+        """Wait for a reason to look again, or for that time (of the loop's clock), when there is none."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._wake.wait()
+        return self._wake.is_set()
+
+    async def _catch_up(self) -> None:
+        """No verdict while somebody is still to be read: the values of a few may look like a majority."""
+        self._wake.clear()
+        while self._due:
+            names, self._due = self._due, set()
+            await asyncio.gather(*map(self._read, names))
+        self._judge()
+
+    async def _read(self, name: str) -> None:
+        backend = self._pool.by_name(name)
+        assert backend is not None
+        if backend.state is not State.UP:
+            return
+        try:
+            async with self._slots:
+                found = await asyncio.gather(*(source.read() for source in self._sources[name]))
+        except Exception:
+            # A fault of ours says nothing about the backend, and must not end the guard.
+            log.exception("consistency_failed", extra={"fields": {"pool": self._pool.name, "backend": name}})
+            return
+        if backend.state is State.UP:  # still; or it is no wonder that it did not answer
+            self._note(backend, {fact: reading for read in found for fact, reading in read.items()})
+
+    def _note(self, backend: Backend, read: dict[str, Reading]) -> None:
+        before = self._readings[backend.name]
+        if backend.inconsistent:  # it has to show that it has changed; silence is no reason to let it in
+            for fact, reading in read.items():
+                if reading.value is None and fact in before:
+                    read[fact] = Reading(before[fact].value, reading.trouble)
+        tell_trouble(self._pool.name, backend.name, before, read)
+        self._readings[backend.name] = read
+
+    def _judge(self) -> None:
+        """Compare what is known, act on it, and tell what has changed."""
+        before, rules = self.verdict, self._rules
+        known = {
+            fact: {name: read[fact].value for name, read in self._readings.items() if fact in read}
+            for fact in rules.facts
+        }
+        drained = any(backend.draining for backend in self._pool.backends)
+        self.updating = self.updating or drained
+        self.verdict = self._pool.compare(known, rules.expected, rules.policy, anew=not self.updating)
+        kept_out = {backend.name: backend.inconsistent for backend in self._pool.backends if backend.inconsistent}
+        differing = {name for one in self.verdict.differences for name in one.names}
+        self.updating = drained or (self.updating and not differing <= kept_out.keys())
+        tell_differences(self._pool.name, before, self.verdict)
+        tell_rotation(self._pool.name, self._kept_out, kept_out)
+        self._kept_out = kept_out
