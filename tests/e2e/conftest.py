@@ -4,6 +4,7 @@ play        `balancer, backend = await play(script, tls=False)`: one backend beh
             of `configuration`, both shared by all tests; for what depends on neither history nor options
 backends    `await backends(script, ...)` starts one backend a script, named c1, c2 and so on
 balance     `await balance(*backends, tls=False, **changes)` starts a balancer of the test's own in front of them
+passes      `await passes(*backends, mode="tcp", **changes)` the same, for connections that are passed through
 directory   a directory of the test's own, authority a certificate authority for all
 """
 
@@ -22,6 +23,7 @@ import pytest_asyncio
 from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
+from .passing import Member, passing
 from .peers import Peers, one_backend
 from .tls import Authority
 
@@ -81,6 +83,17 @@ async def balance(directory: Path, authority: Authority, backends: Backends) -> 
             config = configuration(directory, urls, **changes)
             context = authority.client_context() if tls else None
             return await stack.enter_async_context(running(config, directory, context))
+
+        yield start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def passes(directory: Path, backends: Backends) -> AsyncIterator[Balance]:
+    """Depends on `backends` so that the balancers end first."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*members: Member, mode: str = "tcp", **changes: Any) -> Balancer:
+            return await stack.enter_async_context(running(passing(directory, members, mode, **changes), directory))
 
         yield start
 
