@@ -72,7 +72,7 @@ def _listeners(config: Config) -> Table:
 
 def _users(tls: ListenerTls | None) -> str:
     """Whether users are asked for a certificate, and how backends are told of it."""
-    if tls is None or tls.client_certificate == "none":
+    if tls is None or not tls.asks_clients:
         return "no"
     return f"{tls.client_certificate}, {tls.client_identity}"
 
@@ -81,7 +81,8 @@ def _pools(config: Config) -> Table:
     table = Table("pool", "backend", "url", "check")
     for name, pool in config.pools.items():
         for backend in pool.backends:
-            check = f"{pool.check.method} {pool.probe_url(backend)}" if pool.check.kind == "http" else pool.check.kind
+            kind = pool.probe_kind(backend)
+            check = f"{pool.check.method} {pool.probe_url(backend)}" if kind == "http" else kind
             table.add_row(name, backend.name, backend.url, check)
     return table
 

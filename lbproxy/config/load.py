@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,8 @@ _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration in the TOML file at `path`, with `environ` for its ${NAME} references.
 
-    Relative paths in it are taken below the file's directory. Raises ConfigError with every problem at once.
+    Relative paths in it are taken below the file's directory. What is in it for nothing is in `warnings` of the
+    configuration. Raises ConfigError with every problem at once.
     """
     problems: list[Problem] = []
     document: Any = expand(_read(path), environ, problems)
@@ -34,7 +35,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     problems += unsupported.refusals(document)
     if config is None or problems:
         raise ConfigError(str(path), list(_first_of_each_key(problems)))
-    return config
+    return config.warned(_first_of_each_key(checks.warnings(document)))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _is_http(listener: object) -> bool:
     return isinstance(listener, dict) and listener.get("mode", "http") == "http"
 
 
-def _first_of_each_key(problems: list[Problem]) -> Iterator[Problem]:
+def _first_of_each_key(problems: Iterable[Problem]) -> Iterator[Problem]:
     """One problem a key: a later step often stumbles over what an earlier one has refused."""
     seen = set()
     for problem in problems:

@@ -82,7 +82,7 @@ class Assembly:
         return Pool(name, backends, rules, pool.when_all_down, pool.slow_start, pool.retry_budget)
 
     def _pool_tls(self, name: str, pool: settings.Pool) -> BackendTls | None:
-        if not any(backend.url.startswith("https:") for backend in pool.backends):
+        if not any(backend.scheme == "https" for backend in pool.backends):
             return None
         tls = pool.tls
         own = None if tls.certificate is None or tls.key is None else (tls.certificate, tls.key)
@@ -128,10 +128,10 @@ class Assembly:
             server_url=self._config.server_url,
             retry_after=max(1, ceil(pool.check.interval)),
             trust=listener.trust_forwarded_from,
-            identity="none" if listener.tls is None else listener.tls.client_identity,
+            identity="none" if listener.tls is None else listener.tls.identity,
             send_proxy=pool.send_proxy_protocol,
             retry_buffer=pool.retry_buffer,
-            mint=None if listener.tls is None or listener.tls.mint is None else _mint(name, listener.tls.mint),
+            mint=None if listener.tls is None else _mint(name, listener.tls.minting),
             tls=self._towards_backends[listener.pool],
         )
         tls = None if listener.tls is None else _towards_clients(name, listener.tls)
@@ -176,7 +176,9 @@ def _serves(hosts: frozenset[str], host: bytes) -> bool:
     return "*" in hosts or without_port(host) in hosts
 
 
-def _mint(name: str, mint: settings.Mint) -> Mint:
+def _mint(name: str, mint: settings.Mint | None) -> Mint | None:
+    if mint is None:
+        return None
     try:
         certificate = pem.read_certificates(mint.ca_certificate)[0]
         return Mint(certificate, pem.read_key(mint.ca_key), mint.lifetime)
@@ -187,7 +189,7 @@ def _mint(name: str, mint: settings.Mint) -> Mint:
 def _towards_clients(name: str, tls: settings.ListenerTls) -> ServerTls:
     pairs = [(tls.certificate, tls.key), *((pair.certificate, pair.key) for pair in tls.additional)]
     client = None
-    if tls.client_certificate != "none":
+    if tls.asks_clients:
         assert tls.client_ca is not None, "config.checks has seen to it"
         client = ClientPolicy(tls.client_certificate == "required", tls.client_ca, tls.client_crl)
     try:

@@ -71,7 +71,7 @@ def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
     Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
     """
     tickets = _tickets(pool.name, options.check)
-    tls = _context(pool.name, options)
+    tls = _contexts(pool.name, options)
     sessions = {greeting: open_session(greeting) for greeting in {b"", outbound.greeting(options)}}
     maker = _Maker(options, host, tls, tickets, sessions)
 
@@ -89,18 +89,18 @@ class _Maker:
 
     options: settings.Pool
     host: str
-    tls: ssl.SSLContext | None
+    tls: Mapping[bool, ssl.SSLContext]  # by whether they verify
     tickets: Tickets | None
     sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
 
     def make(self, backend: Backend, entry: settings.Backend) -> Probe:
-        match self.options.check.kind:
+        match self.options.probe_kind(entry):
             case "none":
                 return OnlyWhileDown(backend, self._tcp(backend))
             case "tcp":
                 return self._tcp(backend)
             case "tls":
-                return self._tls(backend)
+                return self._tls(backend, entry)
             case "http":
                 return self._http(backend, entry)
             case "kerberos":
@@ -109,11 +109,11 @@ class _Maker:
     def _tcp(self, backend: Backend) -> TcpProbe:
         return TcpProbe(backend.host, backend.port, self.options.check.timeout, outbound.greeting(self.options))
 
-    def _tls(self, backend: Backend) -> TlsProbe:
-        assert self.tls is not None
+    def _tls(self, backend: Backend, entry: settings.Backend) -> TlsProbe:
+        tls = self._context(entry)
+        assert tls is not None
         timeout, server_name = self.options.check.timeout, self.options.tls.server_name or backend.host
-        greeting = outbound.greeting(self.options)
-        return TlsProbe(backend.host, backend.port, timeout, self.tls, server_name, greeting)
+        return TlsProbe(backend.host, backend.port, timeout, tls, server_name, outbound.greeting(self.options))
 
     def _http(self, backend: Backend, entry: settings.Backend) -> HttpProbe:
         check = self.options.check
@@ -125,7 +125,7 @@ class _Maker:
             check.timeout,
             check.method,
             check.expect,
-            self.tls,
+            self._context(entry),
             self.options.tls.server_name,
         )
 
@@ -133,9 +133,14 @@ class _Maker:
         assert self.tickets is not None
         # 401 is what expect has by default, for http checks; to a good ticket it is never the right answer.
         success = self.options.check.expect - {401}
-        page = Page(self.options.probe_url(entry), self.host, success, self.tls, self.options.tls.server_name)
+        tls, server_name = self._context(entry), self.options.tls.server_name
+        page = Page(self.options.probe_url(entry), self.host, success, tls, server_name)
         greeting = self._greeting(backend, page.url)
         return KerberosProbe(self.sessions[greeting], page, self.tickets, self.options.check.timeout, greeting)
+
+    def _context(self, entry: settings.Backend) -> ssl.SSLContext | None:
+        verifies = _verifies(self.options, entry)
+        return None if verifies is None else self.tls[verifies]
 
     def _greeting(self, backend: Backend, url: str) -> bytes:
         """Only at its own port a backend waits for one; a health page elsewhere would choke on it."""
@@ -144,18 +149,25 @@ class _Maker:
         return outbound.greeting(self.options) if place == (backend.host, backend.port) else b""
 
 
-def _context(pool: str, options: settings.Pool) -> ssl.SSLContext | None:
-    """For all probes of `pool`; None when none of them speaks TLS."""
-    kind, backends = options.check.kind, options.backends
-    asks = kind in ("http", "kerberos") and any(options.probe_url(entry).startswith("https:") for entry in backends)
-    if kind != "tls" and not asks:
-        return None
-    # Behind TLS that is passed through, certificates are the connectors' own: by default there is nobody to trust.
-    shown_only = kind == "tls" and options.tls.ca is None and any(entry.url.startswith("tcp:") for entry in backends)
+def _contexts(pool: str, options: settings.Pool) -> dict[bool, ssl.SSLContext]:
+    """Those that the probes of `pool` need, by whether they verify."""
+    needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
     try:
-        return outbound.context(options.tls, verify=options.tls.verify and not shown_only)
+        return {verifies: outbound.context(options.tls, verifies) for verifies in needed}
     except (OSError, ssl.SSLError) as error:
         raise StartError(f"pool.{pool}.tls: its files cannot be used: {error}") from error
+
+
+def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:
+    """Whether the probe of a backend verifies its certificate; None: it speaks no TLS."""
+    match options.probe_kind(entry):
+        case "tls":
+            # Behind TLS that is passed through, certificates are the connectors' own: by default nobody is to trust.
+            return options.tls.verify and not (entry.scheme == "tcp" and options.tls.ca is None)
+        case "http" | "kerberos":
+            return options.tls.verify if urlsplit(options.probe_url(entry)).scheme == "https" else None
+        case _:
+            return None
 
 
 def _tickets(pool: str, check: settings.Check) -> Tickets | None:

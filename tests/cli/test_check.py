@@ -125,6 +125,17 @@ def test_a_warning_does_not_fail(file: Path) -> None:
     assert "is fit to run" in result.stdout
 
 
+def test_what_is_not_used_is_a_warning(file: Path) -> None:
+    file.write_text(file.read_text().replace('#kind = "http"', 'kind = "tls"').replace("#path =", "path ="))
+    result = check(file)
+    assert result.exit_code == 0
+    assert result.stderr == f'{file}: pool.connectors.check.path: warning: has no meaning with kind = "tls"\n'
+    assert [row[1:] for row in rows(result.stdout) if row[0] == "connectors"] == [
+        ["c1", "http://10.0.0.11:4000", "tcp"],
+        ["c2", "https://10.0.0.12:4000", "tls"],
+    ]
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     result = check(tmp_path / "none.toml")
     assert result.exit_code == 1

@@ -53,6 +53,14 @@ def test_every_problem_is_reported_at_once(problems_of: Callable[[str], list[str
     ]
 
 
+def test_what_is_not_used_is_a_warning(load_text: Callable[[str], Config], sound: str) -> None:
+    config = load_text(f'{sound}\n[pool.connectors.check]\nkind = "tcp"\npath = "/healthz"')
+    assert [str(warning) for warning in config.warnings] == [
+        'pool.connectors.check.path: has no meaning with kind = "tcp"'
+    ]
+    assert load_text(sound).warnings == ()
+
+
 def test_an_empty_file_says_what_is_needed(problems_of: Callable[[str], list[str]]) -> None:
     assert problems_of("") == [
         "listener: missing; at least one [listener.NAME] is needed",

@@ -34,7 +34,7 @@ retry_buffer = "1KiB"
 slow_start = "30s"
 retry_budget = "50%"
 [pool.raw]
-backends = [{ name = "c1", url = "tcp://127.0.0.1:1" }]
+backends = [{ name = "c1", url = "tcp://127.0.0.1:1" }, { name = "c2", url = "HTTPS://127.0.0.1:1" }]
 send_proxy_protocol = "v1"
 check.kind = "tcp"
 """
@@ -74,5 +74,7 @@ async def test_a_listener_that_passes_tls_through(assembly: Assembly) -> None:
         assert service.options.send_proxy == {assembly.pools["web"]: "v2", raw: "v1"}
         found = [service.routes.find(name) for name in ("login.test", "a.other.test", "other.test", "b.a.other.test")]
         assert found == [raw, raw, None, None]
+        assert service.routes.never(raw) == raw.backends[1:]
+        assert [backend.lanes.options.tls is None for backend in raw.backends] == [True, False]
 
     listening(assembly, "raw", look)

@@ -46,9 +46,9 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     """make("kind = ...") are the probes of a pool with that check, and perhaps other keys and a URL for `c1`."""
     made: list[PoolProbes] = []
 
-    def make_it(check: str, url: str = "http://127.0.0.1:1", pool: str = "") -> PoolProbes:
+    def make_it(check: str, url: str = "http://127.0.0.1:1", pool: str = "", other: str = "") -> PoolProbes:
         scheme = url.partition(":")[0]
-        listener, other = 'mode = "tcp"' if scheme == "tcp" else "", f"{scheme}://127.0.0.1:2"
+        listener, other = 'mode = "tcp"' if scheme == "tcp" else "", other or f"{scheme}://127.0.0.1:2"
         (tmp_path / "lbproxy.toml").write_text(
             FILE.format(listener=listener, url=url, other=other, pool=pool, check=check)
         )
@@ -111,9 +111,9 @@ VERIFIED = "TLSv1.3, certificate verified"
 SHOWN = f"TLSv1.3, not verified: sha256 {hashlib.sha256(der(LOGIN.certificate)).hexdigest()}"
 
 
-async def found(probes: PoolProbes) -> tuple[bool, str]:
-    """What the probe of the pool's first backend finds."""
-    result = await probes.by_name["c1"].run()
+async def found(probes: PoolProbes, name: str = "c1") -> tuple[bool, str]:
+    """What the probe of a backend finds."""
+    result = await probes.by_name[name].run()
     return result.ok, result.detail
 
 
@@ -134,6 +134,22 @@ async def test_tls_of_https_backends_is_verified_unless_told_otherwise(make: Mak
         ok, detail = await found(make('kind = "tls"', url))
         assert (ok, detail) == (False, "certificate refused: unable to get local issuer certificate")
         assert await found(make('kind = "tls"', url, "tls = { verify = false }")) == (True, SHOWN)
+
+
+async def test_tls_of_both_in_one_pool(make: Make, server: ssl.SSLContext) -> None:
+    """That connections are passed through to one of them does not make the other one believed."""
+    async with listening(hanging, server) as port, listening(hanging, server) as other:
+        probes = make('kind = "tls"', f"https://127.0.0.1:{port}", other=f"tcp://127.0.0.1:{other}")
+        assert not (await found(probes))[0]
+        assert await found(probes, "c2") == (True, SHOWN)
+
+
+async def test_what_cannot_be_asked_as_the_check_says_is_probed_by_tcp(make: Make) -> None:
+    tcp = TcpProbe("127.0.0.1", 2, 1.0)
+    assert make("", other="tcp://127.0.0.1:2").by_name["c2"] == tcp
+    assert make('kind = "tls"', "https://127.0.0.1:1", other="http://127.0.0.1:2").by_name["c2"] == tcp
+    own = make('url = "http://{host}:3/healthz"', other="tcp://127.0.0.1:2").by_name["c2"]
+    assert isinstance(own, HttpProbe)
 
 
 async def test_tls_for_another_name(make: Make, server: ssl.SSLContext) -> None:

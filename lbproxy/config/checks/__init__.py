@@ -1,10 +1,10 @@
-"""What only two keys together can get wrong.
+"""What only two keys together can get wrong, and what is there for nothing.
 
 The rules look at the document, not at the models, so that they speak up even when a third key is wrong too. A value of
 the wrong type is passed over here: the models have a problem for it already. Each module is one subject:
 
     sections             something to listen on, something to forward to, and no name or address twice
-    forwarding           which listener forwards to which pool, and whether the two go together
+    forwarding           which listener forwards to which pool, and which of its backends it can use
     listeners            the keys of a listener against its mode and its kind of socket
     client_certificates  the keys about users' certificates
     pools                the keys of a pool against its backends
@@ -12,9 +12,12 @@ the wrong type is passed over here: the models have a problem for it already. Ea
     consistency          the facts of a consistency guard
     document             all of them
 
+`problems` are contradictions: whatever lbproxy did, one of the keys would not mean what it says. `warnings` are keys
+and tables that are well-formed and not used, as when a kind is switched and the keys of the other kind stay.
+
 `look` reads a document that may have anything anywhere.
 """
 
-from lbproxy.config.checks.document import problems
+from lbproxy.config.checks.document import problems, warnings
 
-__all__ = ["problems"]
+__all__ = ["problems", "warnings"]

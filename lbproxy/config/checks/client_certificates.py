@@ -8,33 +8,53 @@ from lbproxy.config.checks.look import Document, backend_values, is_url, table, 
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
-_ABOUT_CLIENTS = ("client_ca", "client_crl", "client_identity", "mint")
+_ABOUT_CLIENTS = ("client_ca", "client_crl", "client_identity")
 
 
 def problems(document: Document) -> Iterator[Problem]:
-    """What is missing or useless in each listener's tls."""
+    """What is missing in each listener's tls, and what looks as if users were asked where they are not."""
     pools = dict(subtables(document, "pool"))
     for name, listener in subtables(document, "listener"):
         tls = table(listener, "tls")
         where: Location = ("listener", name, "tls")
-        if tls.get("client_certificate", "none") == "none":
-            asked_for = {key: value for key, value in tls.items() if value not in ("none", [])}
-            yield from without_meaning(where, asked_for, _ABOUT_CLIENTS, "without client_certificate")
+        if not _asks(tls):
+            if "client_certificate" not in tls:  # forgotten, or "none" would be there
+                yield from without_meaning(where, _about_clients(tls), _ABOUT_CLIENTS, "without client_certificate")
             continue
         if "client_ca" not in tls:
             yield Problem(full_name((*where, "client_ca")), "missing; it says whose certificates are believed")
-        yield from _mint_table(where, tls)
-        pool = listener.get("pool")
-        if tls.get("client_identity") == "mint" and isinstance(pool, str) and pool in pools:
-            yield from _minting_into(pool, pools[pool], f"listener.{name}")
+        if tls.get("client_identity") == "mint":
+            yield from _minting(f"listener.{name}", where, listener, pools)
 
 
-def _mint_table(where: Location, tls: Document) -> Iterator[Problem]:
-    if tls.get("client_identity") != "mint":
-        yield from without_meaning(where, tls, ("mint",), 'without client_identity = "mint"')
-    elif "mint" not in tls:
+def warnings(document: Document) -> Iterator[Problem]:
+    """What is there for users who are not asked, and a mint that is not used."""
+    for name, listener in subtables(document, "listener"):
+        tls = table(listener, "tls")
+        where: Location = ("listener", name, "tls")
+        if not _asks(tls):
+            text = 'with client_certificate = "none"'
+            yield from without_meaning(where, _about_clients(tls), (*_ABOUT_CLIENTS, "mint"), text)
+        elif tls.get("client_identity") != "mint":
+            yield from without_meaning(where, tls, ("mint",), 'without client_identity = "mint"')
+
+
+def _asks(tls: Document) -> bool:
+    return tls.get("client_certificate", "none") != "none"
+
+
+def _about_clients(tls: Document) -> Document:
+    """The keys that would do something if users were asked."""
+    return {key: value for key, value in tls.items() if value not in ("none", [])}
+
+
+def _minting(listener: str, where: Location, options: Document, pools: dict[str, Document]) -> Iterator[Problem]:
+    if "mint" not in table(options, "tls"):
         text = 'missing; client_identity = "mint" needs ca_certificate and ca_key in it'
         yield Problem(full_name((*where, "mint")), text)
+    pool = options.get("pool")
+    if isinstance(pool, str) and pool in pools:
+        yield from _minting_into(pool, pools[pool], listener)
 
 
 def _minting_into(name: str, pool: Document, listener: str) -> Iterator[Problem]:

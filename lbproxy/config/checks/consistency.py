@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbproxy.config.checks.look import Document, backend_values, is_url, table
-from lbproxy.config.checks.pools import passes_through
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
@@ -37,8 +36,12 @@ def _fact(where: Location, fact: Document, name: str, pool: Document) -> Iterato
             if is_url(url, "http"):
                 yield Problem(full_name((*where, "certificate")), f"{url} has none")
                 return
-    elif (fact.get("metadata") or "path" in fact) and passes_through(name, pool):
+    elif (fact.get("metadata") or "path" in fact) and _has_tcp(name, pool):
         yield Problem(full_name(where), "a tcp:// backend has no page of its own: give url, and json, regex or header")
+
+
+def _has_tcp(name: str, pool: Document) -> bool:
+    return any(is_url(url, "tcp") for _, url in backend_values(name, pool, "url"))
 
 
 def _has_one_source(fact: Document) -> bool:

@@ -9,9 +9,16 @@ from lbproxy.config.checks.look import Document
 from lbproxy.errors import Problem
 
 SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, probes, consistency)
+WITH_WARNINGS = (forwarding, client_certificates, pools, probes)
 
 
 def problems(document: Document) -> Iterator[Problem]:
     """Every contradiction in `document`, which is the whole file with its ${NAME} expanded."""
     for subject in SUBJECTS:
         yield from subject.problems(document)
+
+
+def warnings(document: Document) -> Iterator[Problem]:
+    """What `document` has and nothing uses."""
+    for subject in WITH_WARNINGS:
+        yield from subject.warnings(document)

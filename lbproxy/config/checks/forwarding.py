@@ -1,7 +1,7 @@
-"""Which listener forwards to which pool, and whether the two go together.
+"""Which listener forwards to which pool, and which of its backends it can use.
 
-A listener of mode tcp or sni passes connections through and an http one speaks HTTP to its backends, so their pools
-are different ones: of tcp:// backends, and of http:// and https:// ones.
+A listener of mode tcp or sni passes connections through, to tcp:// backends; an http one speaks HTTP, with http:// and
+https:// ones. A pool may have both: each listener uses those that fit.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ class Route:
     pool: str
     passes: bool
 
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Of the backends that it can use."""
+        return ("tcp",) if self.passes else ("http", "https")
+
 
 def routes(document: Document) -> Iterator[Route]:
     """Every way from a listener to a pool, whether or not there is such a pool."""
@@ -34,31 +39,32 @@ def routes(document: Document) -> Iterator[Route]:
 
 
 def problems(document: Document) -> Iterator[Problem]:
-    """Pools that are missing, used in two ways, or have backends of the wrong scheme."""
+    """Pools that are missing, or have no backend that a listener could use."""
     pools = dict(subtables(document, "pool"))
-    first: dict[str, Route] = {}
     for route in routes(document):
         if route.pool not in pools:
             text = f"there is no [pool.{route.pool}]; the file has {', '.join(pools) or 'none'}"
             yield Problem(full_name(route.where), text)
-        elif route.passes is not first.setdefault(route.pool, route).passes:
-            yield _two_ways(route, first[route.pool])
-    for route in first.values():
-        yield from _schemes(route, pools[route.pool])
+        elif _fits_nobody(route, pools[route.pool]):
+            how = "passes connections through" if route.passes else "speaks HTTP"
+            needs = " or ".join(f"{scheme}://" for scheme in route.schemes)
+            text = f"listener.{route.listener} {how}, and [pool.{route.pool}] has no {needs} backend for it"
+            yield Problem(full_name(route.where), text)
 
 
-def _two_ways(route: Route, other: Route) -> Problem:
-    text = (
-        f"[pool.{route.pool}] is that of listener.{other.listener} too, and only one of the two passes connections "
-        f"through; the backends need a pool for each"
-    )
-    return Problem(full_name(route.where), text)
+def warnings(document: Document) -> Iterator[Problem]:
+    """Backends that no listener of their pool can use. Pools without a listener are another matter."""
+    schemes: dict[str, set[str]] = {}
+    for route in routes(document):
+        schemes.setdefault(route.pool, set()).update(route.schemes)
+    for name, pool in subtables(document, "pool"):
+        for where, url in backend_values(name, pool, "url"):
+            if name in schemes and not is_url(url, *schemes[name]):
+                mode = 'mode = "tcp" or "sni"' if is_url(url, "tcp") else 'mode = "http"'
+                yield Problem(full_name(where), f"is not used: no listener with {mode} forwards to [pool.{name}]")
 
 
-def _schemes(route: Route, pool: Document) -> Iterator[Problem]:
-    wanted = ("tcp",) if route.passes else ("http", "https")
-    how = "passes connections through and needs" if route.passes else "speaks HTTP and needs"
-    for where, url in backend_values(route.pool, pool, "url"):
-        if is_url(url, "http", "https", "tcp") and not is_url(url, *wanted):
-            text = f"listener.{route.listener} {how} {' or '.join(f'{scheme}://' for scheme in wanted)} here"
-            yield Problem(full_name(where), text)
+def _fits_nobody(route: Route, pool: Document) -> bool:
+    """Whether the pool has backends, and none for the listener; a URL that is none is left to the models."""
+    urls = [url for _, url in backend_values(route.pool, pool, "url") if is_url(url, "http", "https", "tcp")]
+    return bool(urls) and not any(is_url(url, *route.schemes) for url in urls)

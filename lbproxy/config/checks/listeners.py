@@ -24,16 +24,21 @@ _BY_ADDRESS = ("accept_proxy_protocol_from", "trust_forwarded_from", "allow", "m
 """Keys about peers' addresses: those of a Unix socket have none."""
 
 
+_ASKS_NOTHING: tuple[list[str], ...] = ([], ["0.0.0.0/0", "::/0"])
+"""Lists that may well be there where there are no addresses, or no requests."""
+
+
 def problems(document: Document) -> Iterator[Problem]:
-    """Listeners without a pool, and keys that nothing looks at in their mode or at their socket."""
+    """Listeners without a pool, and what would protect nobody in their mode or at their socket."""
     for name, listener in subtables(document, "listener"):
         where: Location = ("listener", name)
         mode = listener.get("mode", "http")
         yield from _pools(where, listener, mode)
+        asks = {key: value for key, value in listener.items() if value not in _ASKS_NOTHING}
         if str(listener.get("bind")).startswith("unix:"):
-            yield from without_meaning(where, listener, _BY_ADDRESS, "with a unix: bind, whose peers have no address")
+            yield from without_meaning(where, asks, _BY_ADDRESS, "with a unix: bind, whose peers have no address")
         if mode in ("tcp", "sni"):
-            yield from without_meaning(where, listener, _OF_HTTP, f'with mode = "{mode}"')
+            yield from without_meaning(where, asks, _OF_HTTP, f'with mode = "{mode}"')
             text = f'with mode = "{mode}": TLS is passed through to the backends'
             yield from without_meaning(where, listener, ("tls",), text)
 

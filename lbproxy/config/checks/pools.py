@@ -20,17 +20,17 @@ _OF_HTTP = (
 
 
 def problems(document: Document) -> Iterator[Problem]:
-    """Halves of a certificate and its key, and keys that backends of the kind do not need."""
+    """Halves of a certificate and its key."""
     for name, pool in subtables(document, "pool"):
-        where: Location = ("pool", name)
-        if passes_through(name, pool):
-            yield from without_meaning(where, pool, _OF_HTTP, "with tcp:// backends")
-        yield from _own_certificate(where, table(pool, "tls"))
+        yield from _own_certificate(("pool", name), table(pool, "tls"))
 
 
-def passes_through(name: str, pool: Document) -> bool:
-    """Whether the pool is one of tcp:// backends."""
-    return any(is_url(url, "tcp") for _, url in backend_values(name, pool, "url"))
+def warnings(document: Document) -> Iterator[Problem]:
+    """Keys about requests in a pool that gets none."""
+    for name, pool in subtables(document, "pool"):
+        schemes = {is_url(url, "tcp") for _, url in backend_values(name, pool, "url")}
+        if schemes == {True}:
+            yield from without_meaning(("pool", name), pool, _OF_HTTP, "with tcp:// backends only")
 
 
 def _own_certificate(where: Location, tls: Document) -> Iterator[Problem]:

@@ -26,9 +26,14 @@ class Backend(Table):
     url: Annotated[str, BeforeValidator(_backend_url)]
     check_url: PageUrl | None = None
 
+    @property
+    def scheme(self) -> str:
+        """http, https or tcp."""
+        return urlsplit(self.url).scheme
+
     def page(self, url: str | None, path: str) -> str:
         """The absolute URL of a page: `url` with its {host} filled in or, when there is none, `path` at this backend.
 
-        The latter needs an http or https backend: config.checks has seen to it.
+        The latter needs an http or https backend.
         """
         return (url or self.url + path).replace("{host}", addresses.url_host(urlsplit(self.url)), 1)

@@ -52,13 +52,16 @@ class KerberosCheck(Table):
     spn: Annotated[str, AfterValidator(_spn)]
 
 
+CheckKind = Literal["none", "tcp", "tls", "http", "kerberos"]
+
+
 class Check(Table):
     """[pool.NAME.check]: `url`, if any, stands in for backend URL and `path`.
 
-    `kerberos` is there if and only if `kind` is "kerberos".
+    `kerberos` is there if `kind` is "kerberos"; with another kind it is not used. See `Pool.probe_kind` too.
     """
 
-    kind: Literal["none", "tcp", "tls", "http", "kerberos"] = "http"
+    kind: CheckKind = "http"
     url: PageUrl | None = None
     method: Token = "GET"
     path: Target = "/"

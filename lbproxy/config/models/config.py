@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, PrivateAttr, ValidationInfo
 
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address
@@ -16,6 +16,7 @@ from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
 from lbproxy.config.models.values import Bind, Name, file_path
 from lbproxy.config.units import Duration
+from lbproxy.errors import Problem
 
 
 def _server_url(value: object) -> str:
@@ -60,6 +61,19 @@ class Config(Table):
     pools: Mapping[Name, Pool] = Field(alias="pool")
     access_log: AccessLog = AccessLog()
     admin: Admin = Admin()
+
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is in the file and not used."""
+        return self._warnings
+
+    def warned(self, warnings: Iterable[Problem]) -> Self:
+        """The same configuration with these `warnings`."""
+        copy = self.model_copy()
+        copy._warnings = tuple(warnings)
+        return copy
 
     @property
     def server_host(self) -> str:

@@ -33,6 +33,9 @@ def _path_only(text: str) -> str:
     return text
 
 
+IdentityKind = Literal["none", "rfc9440", "xfcc", "mint"]
+
+
 class CertificatePair(Table):
     """An entry of `additional`: one more certificate of the listener, for the names in it."""
 
@@ -51,8 +54,7 @@ class Mint(Table):
 class ListenerTls(Table):
     """[listener.NAME.tls]: TLS towards the clients of one listener, and what of its users backends are told.
 
-    The keys about clients have a meaning only where `client_certificate` is not "none", and then there is a
-    `client_ca`; `mint` is there if and only if `client_identity` is "mint".
+    The keys about clients are used only where `client_certificate` is not "none", and then there is a `client_ca`.
     """
 
     certificate: File
@@ -62,8 +64,23 @@ class ListenerTls(Table):
     client_certificate: Literal["none", "optional", "required"] = "none"
     client_ca: File | None = None
     client_crl: tuple[File, ...] = ()
-    client_identity: Literal["none", "rfc9440", "xfcc", "mint"] = "none"
+    client_identity: IdentityKind = "none"
     mint: Mint | None = None
+
+    @property
+    def asks_clients(self) -> bool:
+        """Whether users are asked for a certificate."""
+        return self.client_certificate != "none"
+
+    @property
+    def identity(self) -> IdentityKind:
+        """How backends are told who the user is, if anybody is asked."""
+        return self.client_identity if self.asks_clients else "none"
+
+    @property
+    def minting(self) -> Mint | None:
+        """The mint, if it is used."""
+        return self.mint if self.identity == "mint" else None
 
 
 class Listener(Table):

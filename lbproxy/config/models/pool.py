@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt
 
 from lbproxy.config.models.backend import Backend
-from lbproxy.config.models.check import Check
+from lbproxy.config.models.check import Check, CheckKind
 from lbproxy.config.models.consistency import Consistency
 from lbproxy.config.models.table import Table
 from lbproxy.config.models.values import Count, File, Host, not_empty
@@ -46,6 +46,15 @@ class Pool(Table):
     retry_budget: Annotated[float, BeforeValidator(percentage)] = 0.2
     retry_statuses: tuple[Annotated[StrictInt, Field(ge=500, le=599)], ...] = ()
 
+    def probe_kind(self, backend: Backend) -> CheckKind:
+        """How `backend` is probed: as check.kind says, or by tcp where it has nothing that could be asked for.
+
+        http and kerberos ask for a page, which a tcp:// backend has only at a URL of its own; http:// has no TLS.
+        """
+        kind, url = self.check.kind, backend.check_url or self.check.url
+        pageless = kind in ("http", "kerberos") and backend.scheme == "tcp" and url is None
+        return "tcp" if pageless or (kind == "tls" and backend.scheme == "http") else kind
+
     def probe_url(self, backend: Backend) -> str:
-        """The absolute URL that an http or kerberos probe of `backend` asks for."""
+        """The absolute URL that a probe of `backend` asks for, if it is one of the kind http or kerberos."""
         return backend.page(backend.check_url or self.check.url, self.check.path)

@@ -16,13 +16,15 @@ from lbproxy.process.preflight.report import Report
 
 def inspect_clients(report: Report, where: str, tls: ListenerTls) -> None:
     """The files about users in the table at `where`, [listener.NAME.tls]."""
-    if tls.client_ca is None:
-        return
-    authorities = _inspect_authorities(report, f"{where}.client_ca", tls.client_ca)
+    asking = report if tls.asks_clients else report.of_unused()
+    authorities: list[x509.Certificate] = []
+    if tls.client_ca is not None:
+        authorities = _inspect_authorities(asking, f"{where}.client_ca", tls.client_ca)
     if tls.client_crl:
-        _inspect_lists(report, f"{where}.client_crl", tls.client_crl, authorities)
+        _inspect_lists(asking, f"{where}.client_crl", tls.client_crl, authorities)
     if tls.mint is not None:
-        _inspect_mint(report, f"{where}.mint", tls.mint, authorities)
+        minting = report if tls.minting is not None else report.of_unused()
+        _inspect_mint(minting, f"{where}.mint", tls.mint, authorities)
 
 
 def _inspect_authorities(report: Report, where: str, path: Path) -> list[x509.Certificate]:

@@ -12,15 +12,15 @@ from lbproxy.process.preflight.report import Report
 
 
 def inspect_kerberos(report: Report, where: str, kerberos: KerberosCheck) -> None:
-    """The keytab of the check at `where`, and what is needed to use it."""
+    """The keytab of the table at `where`, [pool.NAME.check.kerberos], and what is needed to use it."""
     try:
         from lbproxy.control.probes.kerberos.credentials import check_keytab  # it needs an optional dependency
 
         check_keytab(kerberos.keytab, kerberos.principal)
     except MissingExtraError as error:
-        report.problem(f"{where}.kind", str(error))
+        report.problem(where, str(error))
     except KerberosFailure as failure:
-        report.problem(f"{where}.kerberos.keytab", failure.detail)
+        report.problem(f"{where}.keytab", failure.detail)
 
 
 def inspect_log(report: Report, where: str, path: Path) -> None:

@@ -17,8 +17,11 @@ from lbproxy.process.preflight.report import Report
 
 
 def inspect(config: Config, now: datetime) -> Report:
-    """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created."""
-    report = Report(now)
+    """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created.
+
+    The report has the warnings of `config` too.
+    """
+    report = Report(now, warnings=list(config.warnings))
     for name, listener in config.listeners.items():
         inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
         if listener.tls is not None:
@@ -29,7 +32,9 @@ def inspect(config: Config, now: datetime) -> Report:
     for name, pool in config.pools.items():
         _inspect_pool_tls(report, full_name(("pool", name, "tls")), pool.tls)
         if pool.check.kerberos is not None:
-            inspect_kerberos(report, full_name(("pool", name, "check")), pool.check.kerberos)
+            used = pool.check.kind == "kerberos"
+            where = full_name(("pool", name, "check", "kerberos"))
+            inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     inspect_socket(report, "admin.bind", config.admin.bind.path)

@@ -35,6 +35,10 @@ class Report:
     warnings: list[Problem] = field(default_factory=list)
     expiries: list[Expiry] = field(default_factory=list)
 
+    def of_unused(self) -> Report:
+        """This report for what the configuration has and does not use: whatever is wrong there is a warning."""
+        return Report(self.now, problems=self.warnings, warnings=self.warnings, expiries=self.expiries)
+
     def problem(self, where: str, text: str) -> None:
         self.problems.append(Problem(where, text))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lbproxy.config.checks.client_certificates import problems
+from lbproxy.config.checks.client_certificates import problems, warnings
 from tests.config.checks.documents import LISTENER, document
 
 PAIR = {"certificate": "login.pem", "key": "login.key"}
@@ -15,6 +15,10 @@ HTTPS = {"backends": [{"name": "c1", "url": "https://c1"}], "tls": {"ca": "conne
 
 def found(tls: Any, pool: Any = HTTPS) -> list[str]:
     return [str(problem) for problem in problems(document(listener={"a": LISTENER | {"tls": tls}}, pool={"p": pool}))]
+
+
+def warned(tls: Any) -> list[str]:
+    return [str(warning) for warning in warnings(document(listener={"a": LISTENER | {"tls": tls}}))]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +32,7 @@ def found(tls: Any, pool: Any = HTTPS) -> list[str]:
     ],
 )
 def test_sound_tables(tls: Any) -> None:
-    assert found(tls) == []
+    assert found(tls) == warned(tls) == []
 
 
 @pytest.mark.parametrize("asked", ["optional", "required"])
@@ -39,22 +43,31 @@ def test_certificates_are_judged_by_somebody(asked: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("client_ca", "users.pem"), ("client_crl", ["a.crl"]), ("client_identity", "rfc9440"), ("mint", {})],
+    ("key", "value"), [("client_ca", "users.pem"), ("client_crl", ["a.crl"]), ("client_identity", "rfc9440")]
 )
 def test_nothing_is_done_with_certificates_that_nobody_is_asked_for(key: str, value: object) -> None:
-    expected = [f"listener.a.tls.{key}: has no meaning without client_certificate"]
-    assert found(PAIR | {key: value}) == expected
-    assert found(PAIR | {key: value, "client_certificate": "none"}) == expected
+    assert found(PAIR | {key: value}) == [f"listener.a.tls.{key}: has no meaning without client_certificate"]
 
 
-def test_minting_needs_its_table_and_nothing_else_does() -> None:
+def test_whoever_switches_it_off_in_so_many_words_has_not_forgotten_it() -> None:
+    tls = MINTING | {"client_certificate": "none", "client_crl": ["a.crl"]}
+    assert found(tls, {}) == []
+    assert warned(tls) == [
+        f'listener.a.tls.{key}: has no meaning with client_certificate = "none"'
+        for key in ("client_ca", "client_crl", "client_identity", "mint")
+    ]
+
+
+def test_minting_needs_its_table() -> None:
     assert found(ASKED | {"client_identity": "mint"}) == [
         'listener.a.tls.mint: missing; client_identity = "mint" needs ca_certificate and ca_key in it'
     ]
-    assert found(ASKED | {"client_identity": "xfcc", "mint": {}}) == [
-        'listener.a.tls.mint: has no meaning without client_identity = "mint"'
-    ]
+
+
+def test_a_mint_is_not_used_otherwise() -> None:
+    tls = ASKED | {"client_identity": "xfcc", "mint": {}}
+    assert found(tls) == []
+    assert warned(tls) == ['listener.a.tls.mint: has no meaning without client_identity = "mint"']
 
 
 BECAUSE = "listener.a mints certificates for these backends"

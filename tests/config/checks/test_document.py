@@ -6,18 +6,19 @@ from typing import Any
 import pytest
 
 from lbproxy.config import checks
-from lbproxy.config.checks.document import SUBJECTS, problems
+from lbproxy.config.checks.document import SUBJECTS, WITH_WARNINGS, problems, warnings
 from tests.config.checks.documents import LISTENER, PASSING, POOL, TCP_POOL, document
 
 
 def test_a_sound_document_has_no_problem() -> None:
     sound = document(listener={"a": LISTENER, "b": PASSING}, pool={"p": POOL, "t": TCP_POOL})
-    assert list(problems(sound)) == []
+    assert list(problems(sound)) == list(warnings(sound)) == []
 
 
 def test_every_subject_is_asked() -> None:
     modules = {module.name for module in pkgutil.iter_modules(checks.__path__)} - {"document", "look"}
     assert {subject.__name__.rpartition(".")[2] for subject in SUBJECTS} == modules
+    assert set(WITH_WARNINGS) == {subject for subject in SUBJECTS if hasattr(subject, "warnings")}
 
 
 def test_problems_of_all_subjects_are_reported_at_once() -> None:
@@ -35,6 +36,19 @@ def test_problems_of_all_subjects_are_reported_at_once() -> None:
     ]
 
 
+def test_warnings_of_all_subjects() -> None:
+    tls = {"client_certificate": "none", "client_ca": "users.pem"}
+    mixed = {"backends": [*POOL["backends"], *TCP_POOL["backends"]], "check": {"kind": "tcp", "path": "/"}}
+    listeners = {"a": LISTENER | {"tls": tls}, "b": PASSING}
+    found = warnings(document(listener=listeners, pool={"p": mixed, "t": TCP_POOL | {"retry_budget": "1%"}}))
+    assert [warning.where for warning in found] == [
+        "pool.p.backends[1].url",
+        "listener.a.tls.client_ca",
+        "pool.t.retry_budget",
+        "pool.p.check.path",
+    ]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -49,5 +63,5 @@ def test_problems_of_all_subjects_are_reported_at_once() -> None:
     ],
 )
 def test_wrong_types_are_left_to_the_models(wrong: Any) -> None:
-    found = problems(document(listener=wrong, pool=wrong, admin=wrong))
-    assert all(isinstance(problem.text, str) for problem in found)
+    whole = document(listener=wrong, pool=wrong, admin=wrong)
+    assert all(isinstance(problem.text, str) for problem in (*problems(whole), *warnings(whole)))

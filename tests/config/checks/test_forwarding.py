@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbproxy.config.checks.forwarding import Route, problems, routes
+from lbproxy.config.checks.forwarding import Route, problems, routes, warnings
 from tests.config.checks.documents import LISTENER, PASSING, POOL, TCP_POOL, document
 
 BY_NAME = {"bind": "127.0.0.1:3", "mode": "sni", "sni": {"a.example": "t", "*.b.example": "t"}}
@@ -10,6 +10,10 @@ BY_NAME = {"bind": "127.0.0.1:3", "mode": "sni", "sni": {"a.example": "t", "*.b.
 
 def found(**changes: Any) -> list[str]:
     return [str(problem) for problem in problems(document(**changes))]
+
+
+def warned(**changes: Any) -> list[str]:
+    return [str(warning) for warning in warnings(document(**changes))]
 
 
 def test_the_ways_from_listeners_to_pools() -> None:
@@ -34,26 +38,37 @@ def test_each_kind_of_listener_with_its_kind_of_pool() -> None:
     assert found(listener=listeners, pool={"p": POOL, "t": TCP_POOL}) == []
 
 
-def test_http_listeners_need_backends_that_speak_it() -> None:
-    mixed = {"backends": [{"name": "c1", "url": "https://c1"}, {"name": "c2", "url": "tcp://c2"}]}
-    assert found(pool={"p": mixed}) == [
-        "pool.p.backends[1].url: listener.a speaks HTTP and needs http:// or https:// here"
+MIXED = {"backends": [{"name": "c1", "url": "HTTPS://c1"}, {"name": "c2", "url": "tcp://c2"}]}
+
+
+def test_one_pool_for_both_kinds_of_listener() -> None:
+    both = {"listener": {"a": LISTENER, "b": BY_NAME | {"sni": {"a.example": "p"}}}, "pool": {"p": MIXED}}
+    assert found(**both) == warned(**both) == []
+
+
+def test_http_listeners_need_a_backend_that_speaks_it() -> None:
+    assert found(pool={"p": TCP_POOL}) == [
+        "listener.a.pool: listener.a speaks HTTP, and [pool.p] has no http:// or https:// backend for it"
     ]
 
 
 def test_connections_are_passed_through_to_tcp_backends_only() -> None:
-    mixed = {"backends": [{"name": "t1", "url": "tcp://t1"}, {"name": "t2", "url": "HTTPS://t2"}]}
-    for listener in (PASSING, BY_NAME):
-        assert found(listener={"b": listener}, pool={"t": mixed}) == [
-            "pool.t.backends[1].url: listener.b passes connections through and needs tcp:// here"
-        ]
-
-
-def test_a_pool_is_used_in_one_way() -> None:
-    assert found(listener={"a": LISTENER, "b": PASSING | {"pool": "p"}}) == [
-        "listener.b.pool: [pool.p] is that of listener.a too, and only one of the two passes connections through; "
-        "the backends need a pool for each"
+    text = "listener.b passes connections through, and [pool.t] has no tcp:// backend for it"
+    assert found(listener={"b": PASSING}, pool={"t": POOL}) == [f"listener.b.pool: {text}"]
+    assert found(listener={"b": BY_NAME}, pool={"t": POOL}) == [
+        f'listener.b.sni."a.example": {text}',
+        f'listener.b.sni."*.b.example": {text}',
     ]
+
+
+def test_backends_that_no_listener_can_use() -> None:
+    assert warned(pool={"p": MIXED}) == [
+        'pool.p.backends[1].url: is not used: no listener with mode = "tcp" or "sni" forwards to [pool.p]'
+    ]
+    assert warned(listener={"b": PASSING}, pool={"t": MIXED}) == [
+        'pool.t.backends[0].url: is not used: no listener with mode = "http" forwards to [pool.t]'
+    ]
+    assert warned(pool={"p": POOL, "spare": MIXED}) == []
 
 
 def test_a_url_that_is_none_is_left_to_the_models() -> None:

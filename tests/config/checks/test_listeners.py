@@ -61,8 +61,8 @@ def test_what_is_passed_through_has_no_tls_here(listener: Any) -> None:
     ],
 )
 def test_what_is_passed_through_has_no_requests(listener: Any, key: str) -> None:
-    assert found(listener, **{key: []}) == [f'listener.a.{key}: has no meaning with mode = "{listener["mode"]}"']
-    assert found(LISTENER, **{key: []}) == []
+    assert found(listener, **{key: 1}) == [f'listener.a.{key}: has no meaning with mode = "{listener["mode"]}"']
+    assert found(listener, **{key: []}) == found(LISTENER, **{key: 1}) == []
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,8 @@ def test_peers_of_a_unix_socket_have_no_address(key: str) -> None:
         f"listener.a.{key}: has no meaning with a unix: bind, whose peers have no address"
     ]
     assert found(LISTENER, **{key: 1}) == []
+
+
+def test_who_asks_for_nothing_by_address_may_say_so() -> None:
+    keys: Any = {"accept_proxy_protocol_from": [], "trust_forwarded_from": [], "allow": ["0.0.0.0/0", "::/0"]}
+    assert found(LISTENER | {"bind": "unix:a.sock"}, **keys) == []

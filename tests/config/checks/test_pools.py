@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lbproxy.config.checks.pools import passes_through, problems
+from lbproxy.config.checks.pools import problems, warnings
 from tests.config.checks.documents import POOL, TCP_POOL, with_pool
 
 
@@ -34,11 +34,10 @@ def test_a_certificate_needs_its_key_and_a_key_its_certificate(given: str, missi
         "retry_statuses",
     ],
 )
-def test_connections_that_are_passed_through_have_no_requests(key: str) -> None:
-    assert found(TCP_POOL, **{key: 1}) == [f"pool.p.{key}: has no meaning with tcp:// backends"]
-    assert found(POOL, **{key: 1}) == []
+def test_keys_of_requests_are_not_used_where_all_connections_are_passed_through(key: str) -> None:
+    def warned(pool: Any) -> list[str]:
+        assert found(pool, **{key: 1}) == []
+        return [str(warning) for warning in warnings(with_pool(pool, **{key: 1}))]
 
-
-def test_pools_that_pass_connections_through() -> None:
-    assert passes_through("t", TCP_POOL)
-    assert not passes_through("p", POOL)
+    assert warned(TCP_POOL) == [f"pool.p.{key}: has no meaning with tcp:// backends only"]
+    assert warned(POOL) == warned({"backends": [*POOL["backends"], *TCP_POOL["backends"]]}) == []

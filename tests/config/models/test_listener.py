@@ -75,6 +75,21 @@ def test_a_mint(load_text: Callable[[str], Config], sound: str, tmp_path: Path) 
     assert tls.mint is not None
     assert (tls.mint.ca_certificate, tls.mint.ca_key) == (tmp_path / "mint.pem", tmp_path / "mint.key")
     assert tls.mint.lifetime == 600.0
+    assert (tls.minting, tls.identity) == (tls.mint, "mint")
+
+
+@pytest.mark.parametrize(
+    ("asked", "identity", "used"),
+    [("optional", "rfc9440", "rfc9440"), ("none", "mint", "none"), ("none", "xfcc", "none")],
+)
+def test_a_mint_that_is_not_used(
+    asked: str, identity: str, used: str, load_text: Callable[[str], Config], sound: str
+) -> None:
+    tls = f'{TLS}client_identity = "{identity}"\nmint = {{ ca_certificate = "mint.pem", ca_key = "mint.key" }}'
+    found = load_text(sound + tls.replace('"optional"', f'"{asked}"')).listeners["login"].tls
+    assert found is not None
+    assert found.mint is not None
+    assert (found.minting, found.identity, found.asks_clients) == (None, used, asked != "none")
 
 
 @pytest.mark.parametrize(

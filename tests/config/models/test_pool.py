@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,29 @@ def test_what_a_probe_asks_for_where_a_backend_has_its_own() -> None:
     backend = Backend(name="c1", url="http://[2001:db8::1]:4000", check_url="https://{host}:1/x")
     found = Pool(backends=(backend,), check=Check(url="http://{host}:8080/healthz"))
     assert found.probe_url(backend) == "https://[2001:db8::1]:1/x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "http", "https", "tcp"),
+    [
+        ("none", "none", "none", "none"),
+        ("tcp", "tcp", "tcp", "tcp"),
+        ("tls", "tcp", "tls", "tls"),
+        ("http", "http", "http", "tcp"),
+        ("kerberos", "kerberos", "kerberos", "tcp"),
+    ],
+)
+def test_how_each_backend_is_probed(kind: Any, http: str, https: str, tcp: str) -> None:
+    backends = tuple(Backend(name=scheme, url=f"{scheme}://a:1") for scheme in ("http", "HTTPS", "tcp"))
+    found = Pool(backends=backends, check=Check(kind=kind))
+    assert [found.probe_kind(backend) for backend in backends] == [http, https, tcp]
+
+
+@pytest.mark.parametrize("kind", ["http", "kerberos"])
+def test_a_page_of_its_own_may_be_asked_for(kind: Any) -> None:
+    plain, own = (Backend(name="t", url="tcp://a:1", check_url=url) for url in (None, "http://a:2/healthz"))
+    assert Pool(backends=(own,), check=Check(kind=kind)).probe_kind(own) == kind
+    assert Pool(backends=(plain,), check=Check(kind=kind, url="http://{host}:2/")).probe_kind(plain) == kind
 
 
 @pytest.mark.parametrize(

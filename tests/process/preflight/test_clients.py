@@ -146,6 +146,28 @@ def test_a_sound_mint(inspect_tls: Inspect, report: Report, tmp_path: Path) -> N
     assert (report.expiries[-1].where, report.expiries[-1].what) == ("a.mint.ca_certificate", "certificate of mint")
 
 
+@pytest.mark.parametrize("unused", [{"client_identity": "rfc9440"}, {"client_certificate": "none"}])
+def test_a_mint_that_is_not_used_prevents_nothing(
+    unused: dict[str, str], inspect_tls: Inspect, report: Report, tmp_path: Path
+) -> None:
+    keys = mint(tmp_path) | unused
+    assert inspect_tls(**keys) == ([], [])
+    assert report.expiries[-1].where == "a.mint.ca_certificate"
+    (tmp_path / "mint.key").unlink()
+    assert inspect_tls(**keys) == ([], [f"a.mint.ca_key: {tmp_path}/mint.key: No such file or directory"])
+
+
+def test_users_who_are_not_asked_may_have_no_authorities(inspect_tls: Inspect, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").unlink()
+    assert inspect_tls(client_certificate="none", client_crl=["a.crl"]) == (
+        [],
+        [
+            f"a.client_ca: {tmp_path}/ca.pem: No such file or directory",
+            f"a.client_crl[0]: {tmp_path}/a.crl: No such file or directory",
+        ],
+    )
+
+
 @pytest.mark.parametrize(
     ("authority", "problem"),
     [

@@ -29,29 +29,29 @@ def kerberos(directory: Path, principal: str = "probe@CORP.EXAMPLE") -> Kerberos
 
 def test_a_keytab_with_the_principals_key(report: Report, tmp_path: Path) -> None:
     (tmp_path / "probe.keytab").write_bytes(KEYTAB)
-    inspect_kerberos(report, "a.check", kerberos(tmp_path))
+    inspect_kerberos(report, "a.kerberos", kerberos(tmp_path))
     assert problems(report) == []
 
 
 def test_a_keytab_without_it(report: Report, tmp_path: Path) -> None:
     (tmp_path / "probe.keytab").write_bytes(KEYTAB)
-    inspect_kerberos(report, "a.check", kerberos(tmp_path, "other@CORP.EXAMPLE"))
+    inspect_kerberos(report, "a.kerberos", kerberos(tmp_path, "other@CORP.EXAMPLE"))
     assert problems(report) == [
-        f"a.check.kerberos.keytab: {tmp_path}/probe.keytab: No key table entry found for other@CORP.EXAMPLE"
+        f"a.kerberos.keytab: {tmp_path}/probe.keytab: No key table entry found for other@CORP.EXAMPLE"
     ]
 
 
 def test_a_keytab_that_is_not_there(report: Report, tmp_path: Path) -> None:
-    inspect_kerberos(report, "a.check", kerberos(tmp_path))
+    inspect_kerberos(report, "a.kerberos", kerberos(tmp_path))
     path = tmp_path / "probe.keytab"
-    assert problems(report) == [f"a.check.kerberos.keytab: {path}: Key table file '{path}' not found"]
+    assert problems(report) == [f"a.kerberos.keytab: {path}: Key table file '{path}' not found"]
 
 
 def test_a_kerberos_check_without_gssapi(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gssapi", None)
     monkeypatch.delitem(sys.modules, "lbproxy.control.probes.kerberos.credentials", raising=False)
-    inspect_kerberos(report, "a.check", kerberos(tmp_path))
-    assert problems(report) == ["a.check.kind: a Kerberos check needs an optional part: install lbproxy[kerberos]"]
+    inspect_kerberos(report, "a.kerberos", kerberos(tmp_path))
+    assert problems(report) == ["a.kerberos: a Kerberos check needs an optional part: install lbproxy[kerberos]"]
 
 
 def test_a_log_that_can_be_made_is_not(report: Report, tmp_path: Path) -> None:

@@ -168,6 +168,18 @@ kerberos = { principal = "probe@CORP.EXAMPLE", keytab = "probe.keytab", spn = "H
     ]
 
 
+def test_a_keytab_that_is_not_used_prevents_nothing(inspect_file: Inspect, tmp_path: Path) -> None:
+    kerberos = """[pool.connectors.check]
+kerberos = { principal = "probe@CORP.EXAMPLE", keytab = "probe.keytab", spn = "HTTP@login.corp.example" }
+[access_log]"""
+    report = inspect_file("[access_log]", kerberos)
+    assert report.problems == []
+    assert [warning.where for warning in report.warnings] == [
+        "pool.connectors.check.kerberos",
+        "pool.connectors.check.kerberos.keytab",
+    ]
+
+
 def test_where_is_written_as_toml_wants_it(inspect_file: Inspect, tmp_path: Path) -> None:
     (tmp_path / "login.key").unlink()
     assert problems(inspect_file("listener.login", 'listener."log.in"')) == [

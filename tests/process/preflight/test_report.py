@@ -29,6 +29,16 @@ def test_a_certificate_that_is_of_no_use() -> None:
     assert fault == f"the certificate of alice is not valid before {begins:%Y-%m-%d}"
 
 
+def test_nothing_prevents_a_start_that_is_not_used() -> None:
+    report = Report(EXPIRES - 20 * DAY)
+    report.of_unused().problem("a.b", "is broken")
+    report.of_unused().warning("a.c", "is doubtful")
+    report.of_unused().certificate("a.d", CERTIFICATE)
+    assert report.problems == []
+    assert [str(warning) for warning in report.warnings] == ["a.b: is broken", "a.c: is doubtful"]
+    assert [expiry.where for expiry in report.expiries] == ["a.d"]
+
+
 @pytest.mark.parametrize(("left", "warned"), [(14 * DAY, False), (14 * DAY - HOUR, True), (timedelta(), True)])
 def test_what_expires_soon_is_a_warning(left: timedelta, warned: bool) -> None:
     report = Report(EXPIRES - left)
