@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.console import console
+from bench.console import show
 from bench.errors import BenchError
 from bench.failure import faults, namespace
 from bench.failure.case import Plan, run
@@ -67,7 +67,7 @@ def main(
         rows = list(_rows(cases, plan, keep or Path(temporary)))
     if file:
         save(file, about, rows)
-    console().print(heading(about, rows), table(rows), sep="\n", highlight=False, markup=False)
+    show(heading(about, rows), table(rows))
     if any(row.figures is None for row in rows):
         raise SystemExit(1)
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.console import console
+from bench.console import console, show
 from bench.load.options import peers_option
 from bench.load.outcome import Outcome
 from bench.load.peers import PEERS
@@ -57,7 +57,7 @@ def main(
         outcome.save(save)
     if picture:
         picture.write_text(svg(outcome, max_spread))
-    console().print(heading(outcome), table(outcome, max_spread), sep="\n", highlight=False, markup=False)
+    show(heading(outcome), table(outcome, max_spread))
     if outcome.failures:
         raise SystemExit(1)
 
