@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Set
+from urllib.parse import urlsplit
 
 from lbproxy import config as settings
+from lbproxy.balance.backend import Backend
+from lbproxy.errors import StartError
 from lbproxy.wire.proxyproto import encode
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def greeting(pool: settings.Pool) -> bytes:
     """Where backends want a PROXY header, one that tells of no user (doc/proxy-protocol.txt section 2); else b""."""
     version = pool.send_proxy_protocol
     return b"" if version == "none" else encode(version, None, None)
+
+
+def greeting_at(pool: settings.Pool, backend: Backend, url: str) -> bytes:
+    """The same for a page: a backend waits for a header at its own port only, and a server elsewhere would choke."""
+    parts = urlsplit(url)
+    place = parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
+    return greeting(pool) if place == (backend.host, backend.port) else b""
+
+
+def contexts(pool: str, tls: settings.PoolTls, needed: Set[bool]) -> dict[bool, ssl.SSLContext]:
+    """The `context` of `pool` that verifies, the one that does not, or both. Raises StartError."""
+    try:
+        return {verify: context(tls, verify) for verify in needed}
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"pool.{pool}.tls: its files cannot be used: {error}") from error
 
 
 def context(tls: settings.PoolTls, verify: bool) -> ssl.SSLContext:

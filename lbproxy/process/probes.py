@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,10 +20,7 @@ from lbproxy.control.probes.kerberos.tickets import Tickets
 from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.control.snapshot import TicketView
-from lbproxy.errors import StartError
 from lbproxy.process import outbound
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 KDC_PART = 0.5  # of check.timeout: how long a probe waits for the KDC
 
@@ -47,7 +44,7 @@ class PoolProbes:
     """The probes of a pool by the backend's name, and what they share."""
 
     by_name: Mapping[str, Probe]
-    sessions: Collection[aiohttp.ClientSession]
+    sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
     tickets: Tickets | None  # of kerberos ones
 
     def binds(self, name: str) -> bool | None:
@@ -55,13 +52,18 @@ class PoolProbes:
         probe = self.by_name[name]
         return probe.binds if isinstance(probe, KerberosProbe) else None
 
+    def kvno(self, name: str) -> int | None:
+        """The version of the service's key that the backend `name` has, if that is known."""
+        probe = self.by_name[name]
+        return probe.kvno if isinstance(probe, KerberosProbe) else None
+
     def tickets_view(self) -> TicketView | None:
         """For the snapshot."""
         return None if self.tickets is None else self.tickets.view()
 
     async def close(self) -> None:
         """Call it when the last probe has ended."""
-        for session in self.sessions:
+        for session in self.sessions.values():
             await session.close()
 
 
@@ -71,7 +73,8 @@ def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
     Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
     """
     tickets = _tickets(pool.name, options.check)
-    tls = _contexts(pool.name, options)
+    needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
+    tls = outbound.contexts(pool.name, options.tls, needed)
     sessions = {greeting: open_session(greeting) for greeting in {b"", outbound.greeting(options)}}
     maker = _Maker(options, host, tls, tickets, sessions)
 
@@ -80,7 +83,7 @@ def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
         assert backend is not None
         return maker.make(backend, entry)
 
-    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sessions.values(), tickets)
+    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sessions, tickets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class _Maker:
         check = self.options.check
         url = self.options.probe_url(entry)
         return HttpProbe(
-            self.sessions[self._greeting(backend, url)],
+            self.sessions[outbound.greeting_at(self.options, backend, url)],
             url,
             self.host,
             check.timeout,
@@ -135,27 +138,12 @@ class _Maker:
         success = self.options.check.expect - {401}
         tls, server_name = self._context(entry), self.options.tls.server_name
         page = Page(self.options.probe_url(entry), self.host, success, tls, server_name)
-        greeting = self._greeting(backend, page.url)
+        greeting = outbound.greeting_at(self.options, backend, page.url)
         return KerberosProbe(self.sessions[greeting], page, self.tickets, self.options.check.timeout, greeting)
 
     def _context(self, entry: settings.Backend) -> ssl.SSLContext | None:
         verifies = _verifies(self.options, entry)
         return None if verifies is None else self.tls[verifies]
-
-    def _greeting(self, backend: Backend, url: str) -> bytes:
-        """Only at its own port a backend waits for one; a health page elsewhere would choke on it."""
-        parts = urlsplit(url)
-        place = parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
-        return outbound.greeting(self.options) if place == (backend.host, backend.port) else b""
-
-
-def _contexts(pool: str, options: settings.Pool) -> dict[bool, ssl.SSLContext]:
-    """Those that the probes of `pool` need, by whether they verify."""
-    needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
-    try:
-        return {verifies: outbound.context(options.tls, verifies) for verifies in needed}
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"pool.{pool}.tls: its files cannot be used: {error}") from error
 
 
 def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:

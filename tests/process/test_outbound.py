@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lbproxy.balance.backend import Backend as Connector
 from lbproxy.config import Backend, Pool, PoolTls
+from lbproxy.errors import StartError
 from lbproxy.process import outbound
 from lbproxy.wire.proxyproto import ProxyHeader, parse
 from tests.pki import Authority
@@ -21,6 +23,16 @@ def test_a_header_that_tells_of_nobody(version: str) -> None:
 
 def test_backends_that_want_no_header_get_none() -> None:
     assert outbound.greeting(Pool.model_construct(backends=BACKENDS)) == b""
+
+
+def test_only_the_backends_own_port_gets_a_header() -> None:
+    pool = Pool.model_construct(backends=BACKENDS, send_proxy_protocol="v1")
+    for backend, own, other in (
+        (Connector("c1", "http://10.0.0.1"), "http://10.0.0.1/x", "http://10.0.0.1:8080/x"),
+        (Connector("c2", "tcp://[::1]:443"), "https://[::1]/x", "http://[::1]/x"),
+    ):
+        assert outbound.greeting_at(pool, backend, own) == b"PROXY UNKNOWN\r\n"
+        assert outbound.greeting_at(pool, backend, other) == b""
 
 
 def test_the_authorities_that_are_named_and_no_others(tmp_path: Path) -> None:
@@ -43,6 +55,14 @@ def test_our_own_certificate_is_one_that_can_be_used(tmp_path: Path, verify: boo
     outbound.context(PoolTls.model_construct(certificate=files.chain, key=files.key), verify)
     with pytest.raises(ssl.SSLError):
         outbound.context(PoolTls.model_construct(certificate=files.chain, key=other.key), verify)
+
+
+def test_the_contexts_that_are_needed(tmp_path: Path) -> None:
+    assert outbound.contexts("connectors", PoolTls(), set()) == {}
+    made = outbound.contexts("connectors", PoolTls(), {False, True})
+    assert {verify: context.check_hostname for verify, context in made.items()} == {False: False, True: True}
+    with pytest.raises(StartError, match=r"pool\.connectors\.tls: its files cannot be used"):
+        outbound.contexts("connectors", PoolTls.model_construct(ca=tmp_path / "none.pem"), {True})
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
