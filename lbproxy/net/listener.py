@@ -19,9 +19,6 @@ from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
 
-ACCEPT_AT_ONCE = 64
-"""Connections accepted for one event: more would keep those that are open waiting."""
-
 MAX_LEAVING = 64
 """Clients that are turned away with a word of why, at a time; more are closed without one."""
 
@@ -117,18 +114,17 @@ class Listener:
             self.poller.loop.remove_reader(self.socket.fileno())
 
     def _accept(self) -> bool:
-        """A batch of those that wait; whether there may be more."""
-        for _ in range(ACCEPT_AT_ONCE):
-            try:
-                sock, address = self.socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return False
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                self._exhausted(error)
-                return False
-            self._greet(sock, Peer.accepted(address))
+        """One of those that wait, if any does. To look for a second one costs more than to be told of it."""
+        try:
+            sock, address = self.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            self._exhausted(error)
+            return False
+        self._greet(sock, Peer.accepted(address))
         return True
 
     def _exhausted(self, error: OSError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Self
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,9 +42,9 @@ class Peer:
     def __repr__(self) -> str:
         return f"<peer {self.name}>"
 
-    def within(self, networks: Iterable[Network]) -> bool:
+    def within(self, networks: Sequence[Network]) -> bool:
         """Whether the address is in one of them; that of a Unix socket's peer is in none."""
-        if not self.host:
+        if not networks or not self.host:
             return False
         if self._address is None:
             self._address = ipaddress.ip_address(self.host)
