@@ -73,7 +73,10 @@ class _Kept(NamedTuple):
 
 
 class Mint:
-    """Makes certificates with the key of a CA: one for each user certificate, until its life is half over."""
+    """Makes certificates with the key of a CA: one for each user certificate, until its life is half over.
+
+    `name` is the CA's (RFC 4514), and `ends` when its certificate does, in seconds since the epoch.
+    """
 
     def __init__(self, ca_certificate: x509.Certificate, ca_key: PrivateKeyTypes, lifetime: float) -> None:
         """`lifetime` (seconds) is the longest that a minted certificate lasts. Raises MintError for an unfit CA."""
@@ -82,10 +85,11 @@ class Mint:
         self._ca = ca_certificate
         with tolerant_of_names():
             self._issuer = ca_certificate.subject
+            self.name = self._issuer.rfc4514_string()
         self._key = _checked_key(ca_certificate, ca_key)
         self._lifetime = lifetime
         self._starts = ca_certificate.not_valid_before_utc.timestamp()
-        self._ends = ca_certificate.not_valid_after_utc.timestamp()
+        self.ends = ca_certificate.not_valid_after_utc.timestamp()
         self._authority_key = _authority_key(ca_certificate)
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()  # by fingerprint, the one used last at the end
 
@@ -106,15 +110,15 @@ class Mint:
         return kept.minted
 
     def __repr__(self) -> str:
-        return f"<mint of {self._issuer.rfc4514_string()!a}, {len(self._kept)} kept>"
+        return f"<mint of {self.name!a}, {len(self._kept)} kept>"
 
     def _end(self, user: ClientCertificate, now: float) -> int:
         """The latest end that a certificate made now may have, in whole seconds, as X.509 has them."""
-        if not self._starts <= now < self._ends:
+        if not self._starts <= now < self.ends:
             raise MintError("the mint's CA certificate is not valid now")
         if now >= user.earliest_end:
             raise MintError("the user's certificate, or one that it rests on, has expired")
-        return int(min(user.earliest_end, self._ends, now + self._lifetime))
+        return int(min(user.earliest_end, self.ends, now + self._lifetime))
 
     def _make(self, user: ClientCertificate, now: float, end: int) -> Minted:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from math import floor
 from pathlib import Path
 
 import click
@@ -19,9 +20,12 @@ from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, ProbeView, Snapshot
+from lbproxy.control.snapshot import BackendView, ExpiryView, ListenerView, PoolView, ProbeView, Snapshot
+from lbproxy.reasons import TABLE, Fault
 
 _EVERY = 1.0  # seconds between two looks of --watch
+_DAY = 86400  # seconds
+_SOON = 14  # days
 _COLOURS = {"up": "green", "down": "red", "new": "yellow"}
 
 
@@ -66,8 +70,11 @@ def page(snapshot: Snapshot) -> Group:
         f" up {duration(snapshot['uptime_seconds'])}"
     )
     parts: list[RenderableType] = [plain(title), "", _listeners(snapshot["listeners"])]
+    parts += [failures for listener in snapshot["listeners"] if (failures := _failures(listener)) is not None]
     for pool in snapshot["pools"]:
         parts += ["", _backends(pool), *_complaints(pool)]
+    if snapshot["expiries"]:
+        parts += ["", _expiries(snapshot["expiries"])]
     return Group(*parts)
 
 
@@ -106,6 +113,27 @@ def _listeners(listeners: list[ListenerView]) -> Table:
             str(listener["accepted"]),
             str(listener["requests"]),
             str(sum(listener["refused"].values())),
+        )
+    return table
+
+
+def _failures(listener: ListenerView) -> Text | None:
+    """A line for what went wrong with the listener's requests and connections since the start, most often first."""
+    harmless = {label for label, reason in TABLE.items() if reason.fault is Fault.NOBODY}
+    failed = {label: count for label, count in listener["ends"].items() if label not in harmless}
+    if not failed:
+        return None
+    counted = sorted(failed.items(), key=lambda item: -item[1])
+    return plain(f"  {listener['name']}: {', '.join(f'{count} {label}' for label, count in counted)}")
+
+
+def _expiries(expiries: list[ExpiryView]) -> Table:
+    table = _table("certificates and revocation lists", ("used by", "kind", "name", "expires"), ("days left",))
+    for one in expiries:
+        days = floor(one["left_seconds"] / _DAY)
+        style = "red" if days < 0 else "yellow" if days < _SOON else ""
+        table.add_row(
+            plain(one["where"]), one["kind"], plain(one["name"]), one["expires"][:10], Text(str(days), style=style)
         )
     return table
 

@@ -1,7 +1,8 @@
 """The one view of a running balancer: what `/status`, `/metrics`, `/readyz` and the commands read.
 
 A snapshot is made of what JSON can hold, so it crosses a socket as it is. Counters count since the start of the
-balancer and never go down. `reason` and the keys of `refused` and `ends` are labels of `lbproxy.reasons.TABLE`.
+balancer and never go down. `reason` and the keys of `refused` and `ends` are labels of `lbproxy.reasons.TABLE`; the
+snapshot's own `ends` are those of all listeners and of all lanes.
 """
 
 from __future__ import annotations
@@ -35,8 +36,18 @@ class ProtectionView(TypedDict):
     text: str
 
 
+class HandshakesView(TypedDict):
+    """TLS handshakes since the start: whole ones, ones that resumed a session, and ones that failed."""
+
+    full: int
+    resumed: int
+    failed: int
+
+
 class BackendView(TypedDict):
     """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
+
+    `active` are requests that are open, with `tunnels`: those of them whose bytes only pass (upgrades, tcp and sni).
 
     `weight` is the part of its turns that it gets, below 1 in its slow start; `held_seconds` is how long one that flaps
     may not come back yet. `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
@@ -65,10 +76,12 @@ class BackendView(TypedDict):
     retried_from: int
     idle_lanes: int
     private_lanes: int
+    tunnels: int
+    tls_handshakes: HandshakesView | None  # None: not an https backend
     responses: dict[str, int]  # by status class: "1xx" to "5xx"
     probe: ProbeView | None
     binds: bool | None
-    facts: dict[str, str]
+    facts: dict[str, str | None]  # None: not known
     extended_protection: ProtectionView | None  # None: not an https backend behind a listener with TLS
 
 
@@ -122,7 +135,11 @@ class PoolView(TypedDict):
 
 
 class ListenerView(TypedDict):
-    """One listener. `connections` are open now, `accepted` is how many were ever accepted."""
+    """One listener. `connections` are open now, `accepted` is how many were ever accepted.
+
+    `pool` has several names in mode sni, with spaces between them. `refused` are the connections that were turned away
+    before they could ask anything, `ends` the ends of its requests and connections.
+    """
 
     name: str
     bind: str
@@ -133,6 +150,8 @@ class ListenerView(TypedDict):
     accepted: int
     requests: int
     refused: dict[str, int]
+    ends: dict[str, int]
+    tls_handshakes: HandshakesView | None  # None: TLS does not end here
 
 
 class Durations(TypedDict):
@@ -141,6 +160,20 @@ class Durations(TypedDict):
     buckets: list[tuple[float, int]]  # (le, how many took at most that long); the one without a bound is `count`
     count: int
     sum: float
+
+
+class ExpiryView(TypedDict):
+    """Something that TLS uses and that ends: `where` is the table of the configuration that names its file, `path`.
+
+    `name` is whose it is (RFC 4514), `expires` when it ends (RFC 3339); `left_seconds` is negative once it has ended.
+    """
+
+    where: str
+    kind: Literal["certificate", "ca", "client_ca", "crl", "mint"]
+    path: str
+    name: str
+    expires: str
+    left_seconds: float
 
 
 class AccessLogView(TypedDict):
@@ -161,6 +194,7 @@ class Snapshot(TypedDict):
     drain_timeout_seconds: float
     listeners: list[ListenerView]
     pools: list[PoolView]
+    expiries: list[ExpiryView]
     ends: dict[str, int]
     request_seconds: Durations
     access_log: AccessLogView

@@ -7,4 +7,5 @@ generation   the control plane around it: probes, admin interface, logs, signals
 link         what the two tell each other
 operations   what an operator may have done to a backend
 view         the one snapshot that status and metrics read
+expiry       when certificates and revocation lists end, as part of it
 """

@@ -41,7 +41,7 @@ class Link:
         self.probes = make_probes(pool, options, host)
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
-        self.facts: Mapping[str, Mapping[str, str]] = {}  # by backend's name; the consistency guard reads them
+        self.facts: Mapping[str, Mapping[str, str | None]] = {}  # by backend's name; the consistency guard reads them
         self.prober = Prober(self.probes.by_name, options.check.interval, self._probed)
 
     def __repr__(self) -> str:

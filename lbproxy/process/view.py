@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from lbproxy import __version__
+from lbproxy import __version__, reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
@@ -16,6 +16,7 @@ from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
     Durations,
+    HandshakesView,
     ListenerView,
     PoolView,
     ProtectionView,
@@ -23,6 +24,7 @@ from lbproxy.control.snapshot import (
 )
 from lbproxy.net.listener import Listener
 from lbproxy.net.web import WebService
+from lbproxy.process.expiry import expiries
 from lbproxy.process.link import Link
 from lbproxy.process.worker import Worker
 
@@ -50,6 +52,7 @@ def snapshot(
         "drain_timeout_seconds": config.drain_timeout,
         "listeners": [_listener(config, listener) for listener in worker.listeners.values()],
         "pools": [_pool(link) for link in links.values()],
+        "expiries": expiries(config, worker, time.time()),
         "ends": dict(ends),
         "request_seconds": _durations(worker.listeners.values()),
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
@@ -68,12 +71,23 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
         "bind": str(options.bind),
         "mode": options.mode,
         "tls": options.tls is not None,
-        "pool": options.pool,
+        "pool": " ".join(options.pools),
         "connections": len(listener.connections),
         "accepted": listener.accepted,
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
+        "ends": dict(listener.ends),
+        "tls_handshakes": _handshakes(listener),
     }
+
+
+def _handshakes(listener: Listener) -> HandshakesView | None:
+    """With clients. A certificate that is not accepted is no failed handshake: it has reasons of its own."""
+    service = listener.service
+    if not isinstance(service, WebService) or service.tls is None:
+        return None
+    failed = sum(listener.ends[reason.label] for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
+    return {"full": service.handshakes - service.resumed, "resumed": service.resumed, "failed": failed}
 
 
 def _pool(link: Link) -> PoolView:
@@ -113,12 +127,21 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "retried_from": backend.retried_from,
         "idle_lanes": len(backend.lanes.idle),
         "private_lanes": backend.lanes.private,
+        "tunnels": backend.lanes.tunnels,
+        "tls_handshakes": _backend_handshakes(backend),
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
         "probe": link.prober.view(backend.name),
         "binds": link.probes.binds(backend.name),
         "facts": dict(link.facts.get(backend.name, {})),
         "extended_protection": _protection(link, backend),
     }
+
+
+def _backend_handshakes(backend: Backend) -> HandshakesView | None:
+    lanes = backend.lanes
+    if lanes.options.tls is None:
+        return None
+    return {"full": lanes.handshakes - lanes.resumed, "resumed": lanes.resumed, "failed": lanes.handshakes_failed}
 
 
 def _protection(link: Link, backend: Backend) -> ProtectionView | None:

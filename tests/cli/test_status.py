@@ -21,7 +21,7 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import AdminError
-from tests.control.sample import kerberos_pool, snapshot
+from tests.control.sample import expiry, kerberos_pool, snapshot
 
 CONFIG = """
 server_url = "http://login.corp.example"
@@ -111,8 +111,36 @@ def test_backends() -> None:
 
 
 def test_why_a_backend_is_down() -> None:
-    complaints = [line for line in shown(snapshot()).splitlines() if line.startswith("  ")]
+    complaints = [line for line in shown(snapshot()).splitlines() if line.startswith("  c")]
     assert complaints == ["  c2: the backend refused the connection: connection refused"]
+
+
+def test_what_went_wrong_at_a_listener() -> None:
+    view = snapshot()
+    assert "  login: 11 tls_failed, 4 client_cert_refused, 2 client_gone" in shown(view).splitlines()
+    view["listeners"][0]["ends"] = {"done": 600, "idle_timeout": 3}
+    assert not [line for line in shown(view).splitlines() if line.startswith("  login")]
+
+
+def test_what_expires() -> None:
+    view = snapshot()
+    rows = words(shown(view))
+    assert ["listener.login.tls", "certificate", "CN=login", "2027-02-19", "90"] in rows
+    assert ["listener.login.tls", "crl", "CN=Users CA", "2027-02-19", "6"] in rows
+    view["expiries"] = []
+    assert "certificates" not in shown(view)
+
+
+@pytest.mark.parametrize(
+    ("days", "shows"), [(-0.5, "\x1b\\[31m +-1\x1b"), (13.9, "\x1b\\[33m +13\x1b"), (14.1, " 14 ")]
+)
+def test_what_ends_soon_has_its_colour(days: float, shows: str) -> None:
+    view = snapshot()
+    view["expiries"] = [expiry("certificate", "CN=login", days)]
+    console = Console(file=io.StringIO(), width=250, force_terminal=True, color_system="standard", no_color=False)
+    console.print(page(view))
+    assert isinstance(console.file, io.StringIO)
+    assert re.search(rf"2027-02-19 +{shows}", console.file.getvalue())
 
 
 def test_a_kerberos_check() -> None:

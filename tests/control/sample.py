@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from lbproxy.control.snapshot import BackendView, PoolView, Snapshot, TicketView
+from lbproxy.control.snapshot import BackendView, ExpiryView, PoolView, Snapshot, TicketView
 
 
 def backend(name: str) -> BackendView:
@@ -31,6 +31,8 @@ def backend(name: str) -> BackendView:
         "retried_from": 6,
         "idle_lanes": 7,
         "private_lanes": 8,
+        "tunnels": 0,
+        "tls_handshakes": None,
         "responses": {"1xx": 0, "2xx": 7, "3xx": 1, "4xx": 2, "5xx": 0},
         "probe": {"ok": True, "detail": "401", "reason": None, "took_seconds": 0.003, "age_seconds": 1.5},
         "binds": None,
@@ -48,6 +50,7 @@ def dead_backend(name: str) -> BackendView:
         "reason": "connect_refused",
         "reason_text": "the backend refused the connection",
         "detail": "connection refused",
+        "tls_handshakes": {"full": 4, "resumed": 2, "failed": 1},
         "probe": {
             "ok": False,
             "detail": "connection refused",
@@ -100,6 +103,18 @@ def kerberos_pool(name: str) -> PoolView:
     return pool(name, healthy, refusing_backend("k2")) | {"check": "kerberos", "tickets": tickets}
 
 
+def expiry(kind: Literal["certificate", "crl"], name: str, days: float) -> ExpiryView:
+    """Something of the listener `login` that ends in so many days."""
+    return {
+        "where": "listener.login.tls",
+        "kind": kind,
+        "path": f"/etc/lbproxy/{kind}.pem",
+        "name": name,
+        "expires": "2027-02-19T00:00:00.000Z",
+        "left_seconds": days * 86400,
+    }
+
+
 def snapshot() -> Snapshot:
     """One listener, three backends, one of them down."""
     return {
@@ -120,9 +135,12 @@ def snapshot() -> Snapshot:
                 "accepted": 345,
                 "requests": 678,
                 "refused": {"not_allowed": 3, "misdirected": 6},
+                "ends": {"done": 600, "client_gone": 2, "client_cert_refused": 4, "tls_failed": 11},
+                "tls_handshakes": {"full": 300, "resumed": 45, "failed": 11},
             }
         ],
         "pools": [pool("connectors", backend("c1"), dead_backend("c2"), new_backend("c3"))],
+        "expiries": [expiry("certificate", "CN=login", 90.5), expiry("crl", "CN=Users CA", 6.25)],
         "ends": {"done": 600, "client_gone": 2},
         "request_seconds": {"buckets": [(0.005, 100), (0.5, 590)], "count": 602, "sum": 33.25},
         "access_log": {"written": 602, "dropped": 4},

@@ -7,16 +7,20 @@ from tests.control.sample import backend
 
 
 @pytest.mark.parametrize(
-    ("active", "private", "text"),
+    ("active", "private", "tunnels", "text"),
     [
-        (0, 0, ""),
-        (1, 0, "1 request"),
-        (0, 1, "1 private lane"),
-        (2, 3, "2 requests, 3 private lanes"),
+        (0, 0, 0, ""),
+        (1, 0, 0, "1 request"),
+        (0, 1, 0, "1 private lane"),
+        (2, 3, 0, "2 requests, 3 private lanes"),
+        (2, 2, 2, "2 tunnels"),
+        (3, 2, 1, "2 requests, 1 tunnel, 1 private lane"),
+        (1, 0, 1, "1 tunnel"),
     ],
 )
-def test_what_is_open(active: int, private: int, text: str) -> None:
-    assert unfinished(backend("c1") | {"active": active, "private_lanes": private}) == text
+def test_what_is_open(active: int, private: int, tunnels: int, text: str) -> None:
+    view = backend("c1") | {"active": active, "private_lanes": private, "tunnels": tunnels}
+    assert unfinished(view) == text
 
 
 def test_idle_shared_lanes_and_health_do_not_count() -> None:

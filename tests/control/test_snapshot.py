@@ -39,5 +39,6 @@ def test_crosses_json_unchanged_but_for_tuples() -> None:
 
 def test_the_sample_uses_labels_of_the_table_of_reasons() -> None:
     snapshot = sample.snapshot()
-    labels = {*snapshot["ends"], *snapshot["listeners"][0]["refused"], snapshot["pools"][0]["backends"][1]["reason"]}
+    [listener] = snapshot["listeners"]
+    labels = {*snapshot["ends"], *listener["refused"], *listener["ends"], snapshot["pools"][0]["backends"][1]["reason"]}
     assert labels <= set(TABLE)

@@ -11,6 +11,7 @@ from .balancer import Balancer, command
 from .client import request
 from .conftest import Backends, Balance
 from .test_private_lanes import binds, kerberos_token
+from .test_upgrade import WEBSOCKET, echoes
 
 
 class Gate:
@@ -89,7 +90,22 @@ async def test_what_a_drained_backend_authenticated_it_finishes(backends: Backen
         first = await client.ask("/", "GET", f"Authorization: Negotiate {kerberos_token('alice')}")
         name = (first.get("x-backend") or b"").decode()
         assert (await drain(balancer, name))[:2] == (0, f"connectors/{name} is drained; 1 private lane to finish\n")
-        assert (await client.ask()).body == b"alice"
+        last = await client.ask()
+        assert (last.body, last.closes) == (b"alice", True)
+        await client.closed()
+    assert (await drain(balancer, name, "--wait"))[:2] == (0, f"connectors/{name} is drained; nothing to finish\n")
+
+
+async def test_a_tunnel_holds_a_drain(backends: Backends, balance: Balance) -> None:
+    members = await backends(echoes, echoes)
+    balancer = await balance(*members)
+    async with await balancer.connect() as client:
+        await client.send(request("/ws", "GET", *WEBSOCKET))
+        assert (await client.head()).status == 101
+        name = "c1" if members[0].requests else "c2"
+        assert (await drain(balancer, name))[:2] == (0, f"connectors/{name} is drained; 1 tunnel to finish\n")
+        await client.send(b"still here")
+        assert await client.read(15) == b"hellostill here"
     assert (await drain(balancer, name, "--wait"))[:2] == (0, f"connectors/{name} is drained; nothing to finish\n")
 
 

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, is_typeddict
@@ -22,6 +24,9 @@ from lbproxy.process.view import snapshot
 from lbproxy.process.worker import Worker
 from tests.control.probes.backends import listening
 from tests.net.peers import until
+from tests.pki import Authority
+
+AUTHORITY = Authority.root()
 
 FILE = """
 server_url = "https://login.corp.example"
@@ -32,6 +37,10 @@ pool = "connectors"
 bind = "127.0.0.1:0"
 pool = "connectors"
 allow = ["192.0.2.0/24"]
+[listener.secure]
+bind = "127.0.0.1:0"
+pool = "connectors"
+tls = { certificate = "leaf.pem", key = "leaf.key" }
 [pool.connectors]
 backends = [{ name = "c1", url = "http://127.0.0.1:%d" }]
 when_all_down = "refuse"
@@ -58,10 +67,11 @@ class Running:
     def view(self) -> Snapshot:
         return snapshot(self.config, self.worker, self.links, self.access_log, "serving", 12.5)
 
-    async def ask(self, listener: str, data: bytes) -> bytes:
+    async def ask(self, listener: str, data: bytes, tls: ssl.SSLContext | None = None) -> bytes:
         """Everything that a client gets until it is closed."""
         port = self.worker.listeners[listener].socket.getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        name = "login.corp.example" if tls else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name)
         writer.write(data)
         received = await reader.read()
         writer.close()
@@ -73,6 +83,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     """A data path in front of one connector, which was probed once."""
     async with listening(serve) as port:
         (tmp_path / "lbproxy.toml").write_text(FILE % port)
+        AUTHORITY.server("login.corp.example").write(tmp_path)
         config = load(tmp_path / "lbproxy.toml", {})
         sockets = listen_all(config)
         access_log = AccessLog(str(config.access_log.path))
@@ -106,6 +117,9 @@ async def test_has_every_key_and_crosses_a_socket(running: Running) -> None:
     assert_shape(view["pools"][0]["backends"][0]["probe"], views.ProbeView)
     assert_shape(view["request_seconds"], views.Durations)
     assert_shape(view["access_log"], views.AccessLogView)
+    assert_shape(view["listeners"][2]["tls_handshakes"], views.HandshakesView)
+    assert_shape(view["pools"][0]["retry_budget"], views.RetryBudgetView)
+    assert_shape(view["expiries"][0], views.ExpiryView)
     parsed = json.loads(json.dumps(view))
     assert parsed["pools"] == view["pools"]
     assert (view["version"], view["pid"], view["state"], view["uptime_seconds"]) == (
@@ -141,13 +155,32 @@ async def test_requests_are_counted_everywhere(running: Running) -> None:
     assert (backend["requests"], backend["responses"]["4xx"], backend["lanes_opened"]) == (2, 2, 1)
     assert (backend["active"], backend["idle_lanes"], backend["private_lanes"]) == (0, 1, 0)
     assert view["ends"] == {"done": 2, "misdirected": 1}
-    login, other = view["listeners"]
+    login, other, _ = view["listeners"]
+    assert (login["ends"], other["ends"]) == ({"done": 2, "misdirected": 1}, {})
     assert (login["name"], login["requests"], login["accepted"], login["refused"]) == ("login", 3, 2, {})
     assert (other["requests"], other["accepted"], other["refused"]) == (0, 0, {"not_allowed": 1})
     durations = view["request_seconds"]
     assert durations["count"] == 3
     assert durations["sum"] > 0
     assert [count for _, count in durations["buckets"]] == sorted(count for _, count in durations["buckets"])
+
+
+async def test_handshakes_with_clients_are_counted_where_tls_ends(running: Running, tmp_path: Path) -> None:
+    trusting = ssl.create_default_context(cafile=AUTHORITY.write_certificate(tmp_path / "ca.pem"))
+    answer = await running.ask("secure", REQUEST + b"Connection: close\r\n\r\n", trusting)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    with suppress(ConnectionResetError):
+        await running.ask("secure", b"GET / HTTP/1.1\r\n\r\n")
+    login, _, secure = running.view()["listeners"]
+    assert (login["tls"], login["tls_handshakes"]) == (False, None)
+    assert (secure["tls"], secure["tls_handshakes"]) == (True, {"full": 1, "resumed": 0, "failed": 1})
+    assert secure["ends"] == {"done": 1, "tls_failed": 1}
+
+
+async def test_what_a_backend_does_not_have(running: Running) -> None:
+    [backend] = running.view()["pools"][0]["backends"]
+    assert (backend["weight"], backend["held_seconds"], backend["inconsistent"]) == (1.0, 0.0, "")
+    assert (backend["tls_handshakes"], backend["tunnels"], backend["facts"]) == (None, 0, {})
 
 
 async def test_a_backend_that_is_down_says_why(running: Running) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
-from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, HandshakesView, ListenerView, PoolView, Snapshot
 
 _LISTENER = ("listener",)
 _BACKEND = ("pool", "backend")
@@ -48,10 +48,27 @@ def _parts_of_each_backend(read: Callable[[BackendView], Mapping[str, float]]) -
     return samples
 
 
-def _refused(snapshot: Snapshot) -> Iterator[Sample]:
-    for listener in snapshot["listeners"]:
-        for reason, count in listener["refused"].items():
-            yield (listener["name"], reason), count
+def _parts_of_each_listener(read: Callable[[ListenerView], Mapping[str, float]]) -> Samples:
+    """Several samples a listener, told apart by one more label."""
+
+    def samples(snapshot: Snapshot) -> Iterator[Sample]:
+        for listener in snapshot["listeners"]:
+            for label, value in read(listener).items():
+                yield (listener["name"], label), value
+
+    return samples
+
+
+def _handshakes(view: HandshakesView | None) -> Mapping[str, float]:
+    return {} if view is None else {"full": view["full"], "resumed": view["resumed"], "failed": view["failed"]}
+
+
+def _expiries(snapshot: Snapshot) -> Iterable[Sample]:
+    """A bundle may hold several of one name: what ends first counts, and in a snapshot it comes first."""
+    soonest: dict[tuple[str, ...], float] = {}
+    for one in snapshot["expiries"]:
+        soonest.setdefault((one["where"], one["kind"], one["path"], one["name"]), one["left_seconds"])
+    return soonest.items()
 
 
 def _ticket_troubles(snapshot: Snapshot) -> Iterator[Sample]:
@@ -73,11 +90,37 @@ TABLE: tuple[Row, ...] = (
         "lbproxy_accepted_total", _LISTENER, "Client connections accepted", _each_listener(lambda x: x["accepted"])
     ),
     Gauge("lbproxy_connections", _LISTENER, "Client connections open", _each_listener(lambda x: x["connections"])),
-    Counter("lbproxy_requests_total", _LISTENER, "Requests received", _each_listener(lambda x: x["requests"])),
     Counter(
-        "lbproxy_refused_total", ("listener", "reason"), "Connections and requests refused by the listener", _refused
+        "lbproxy_requests_total",
+        _LISTENER,
+        "Requests received; in modes tcp and sni, connections passed on",
+        _each_listener(lambda x: x["requests"]),
     ),
-    Counter("lbproxy_ends_total", ("reason",), "Requests and connections ended, by why they ended", _ends),
+    Counter(
+        "lbproxy_refused_total",
+        ("listener", "reason"),
+        "Connections turned away before they could ask anything",
+        _parts_of_each_listener(lambda x: x["refused"]),
+    ),
+    Counter(
+        "lbproxy_listener_ends_total",
+        ("listener", "reason"),
+        "Requests and connections of clients ended, by why they ended",
+        _parts_of_each_listener(lambda x: x["ends"]),
+    ),
+    Counter("lbproxy_ends_total", ("reason",), "The same of all listeners, and ends of lanes to backends", _ends),
+    Counter(
+        "lbproxy_tls_handshakes_total",
+        ("listener", "result"),
+        "TLS handshakes with clients: full, resumed or failed",
+        _parts_of_each_listener(lambda x: _handshakes(x["tls_handshakes"])),
+    ),
+    Gauge(
+        "lbproxy_expiry_seconds",
+        ("where", "kind", "path", "name"),
+        "Time until a certificate or revocation list in use ends; negative once it has",
+        _expiries,
+    ),
     Histogram(
         "lbproxy_request_duration_seconds",
         (),
@@ -149,6 +192,18 @@ TABLE: tuple[Row, ...] = (
         (*_BACKEND, "kind"),
         "Connections to it: idle shared ones, and private ones",
         _parts_of_each_backend(lambda b: {"idle": b["idle_lanes"], "private": b["private_lanes"]}),
+    ),
+    Gauge(
+        "lbproxy_backend_tunnels",
+        _BACKEND,
+        "Connections to it whose bytes only pass: upgraded ones, and those of modes tcp and sni",
+        _each_backend(lambda b: b["tunnels"]),
+    ),
+    Counter(
+        "lbproxy_backend_tls_handshakes_total",
+        (*_BACKEND, "result"),
+        "TLS handshakes with it: full, resumed or failed",
+        _parts_of_each_backend(lambda b: _handshakes(b["tls_handshakes"])),
     ),
     Counter(
         "lbproxy_backend_lanes_opened_total",

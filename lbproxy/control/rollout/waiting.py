@@ -20,7 +20,7 @@ def until_good(backend: BackendView, since: float, expected: Mapping[str, str]) 
     if backend["state"] != "up":
         return "another good probe"
     return ", ".join(
-        f"{name} to be {value} (it is {backend['facts'].get(name, 'unknown')})"
+        f"{name} to be {value} (it is {backend['facts'].get(name) or 'unknown'})"
         for name, value in expected.items()
         if backend["facts"].get(name) != value
     )
@@ -29,5 +29,5 @@ def until_good(backend: BackendView, since: float, expected: Mapping[str, str]) 
 def until_back(backend: BackendView) -> str:
     """Rotation, with its whole share of the new work."""
     if not backend["in_rotation"]:
-        return "rotation"
+        return f"rotation (unlike the others: {backend['inconsistent']})" if backend["inconsistent"] else "rotation"
     return f"the end of its slow start (at {backend['weight']:.0%})" if backend["weight"] < 1 else ""

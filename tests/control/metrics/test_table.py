@@ -8,7 +8,7 @@ import pytest
 from lbproxy.control.metrics.rows import Row
 from lbproxy.control.metrics.table import TABLE
 from lbproxy.control.snapshot import Snapshot
-from tests.control.sample import kerberos_pool, snapshot
+from tests.control.sample import expiry, kerberos_pool, snapshot
 
 DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 
@@ -75,6 +75,28 @@ def test_each_backend_has_its_classes_and_kinds() -> None:
     assert values("lbproxy_backend_lanes")["connectors", "c2", "idle"] == 7
 
 
+def test_handshakes_are_told_apart_by_result() -> None:
+    assert values("lbproxy_tls_handshakes_total") == {
+        ("login", "full"): 300,
+        ("login", "resumed"): 45,
+        ("login", "failed"): 11,
+    }
+    assert values("lbproxy_backend_tls_handshakes_total") == {
+        ("connectors", "c2", "full"): 4,
+        ("connectors", "c2", "resumed"): 2,
+        ("connectors", "c2", "failed"): 1,
+    }
+
+
+def test_of_two_of_one_name_the_first_to_end_counts() -> None:
+    """As in a bundle with the old certificate and the new one of an authority."""
+    view = snapshot()
+    view["expiries"] = [expiry("crl", "CN=Users CA", -1), expiry("crl", "CN=Users CA", 30)]
+    labels = ("listener.login.tls", "crl", "/etc/lbproxy/crl.pem", "CN=Users CA")
+    assert values("lbproxy_expiry_seconds", view) == {labels: -86400}
+
+
 def test_refusals_and_ends_are_by_reason() -> None:
     assert values("lbproxy_refused_total") == {("login", "not_allowed"): 3, ("login", "misdirected"): 6}
     assert values("lbproxy_ends_total") == {("done",): 600, ("client_gone",): 2}
+    assert values("lbproxy_listener_ends_total")["login", "client_cert_refused"] == 4

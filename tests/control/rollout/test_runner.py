@@ -11,7 +11,8 @@ from lbproxy.control.snapshot import BackendView, PoolView
 from lbproxy.errors import AdminError, RolloutError
 from tests.control.sample import backend, pool
 
-OLD, NEW = {"version": "1.7.9"}, {"version": "1.8.0"}
+OLD: dict[str, str | None] = {"version": "1.7.9"}
+NEW: dict[str, str | None] = {"version": "1.8.0"}
 
 
 class Site:

@@ -45,10 +45,11 @@ def test_one_good_probe_may_not_be_enough() -> None:
     [
         ({"version": "1.8.0", "other": "x"}, ""),
         ({"version": "1.7.9"}, "version to be 1.8.0 (it is 1.7.9)"),
+        ({"version": None}, "version to be 1.8.0 (it is unknown)"),
         ({}, "version to be 1.8.0 (it is unknown)"),
     ],
 )
-def test_facts_must_be_as_expected(facts: dict[str, str], text: str) -> None:
+def test_facts_must_be_as_expected(facts: dict[str, str | None], text: str) -> None:
     assert until_good(backend("c1") | {"facts": facts}, since=60, expected=VERSION) == text
 
 
@@ -62,4 +63,6 @@ def test_every_wrong_fact_is_named() -> None:
 def test_back_is_in_rotation_with_its_whole_share() -> None:
     assert until_back(backend("c1")) == ""
     assert until_back(dead_backend("c1")) == "rotation"
+    unlike = backend("c1") | {"in_rotation": False, "inconsistent": "version is 1.8.0, most have 1.7.9"}
+    assert until_back(unlike) == "rotation (unlike the others: version is 1.8.0, most have 1.7.9)"
     assert until_back(backend("c1") | {"weight": 0.4}) == "the end of its slow start (at 40%)"
