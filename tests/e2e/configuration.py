@@ -57,12 +57,15 @@ def configuration(
 
 def toml(table: Table, name: str = "") -> str:
     """`table` as TOML 1.0: its plain keys first, then its sub-tables under their dotted names."""
-    plain = [f"{key} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    plain = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
     header = [f"[{name}]"] if name and plain else []
-    inner = [
-        toml(value, f"{name}.{key}" if name else key) for key, value in table.items() if isinstance(value, Mapping)
-    ]
+    tables = [(_key(key), value) for key, value in table.items() if isinstance(value, Mapping)]
+    inner = [toml(value, f"{name}.{key}" if name else key) for key, value in tables]
     return "\n".join([*header, *plain, *inner])
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() else json.dumps(name)
 
 
 def _value(value: Any) -> str:

@@ -20,8 +20,8 @@ from lbproxy.demo.realm import Realm
 
 from ..balancer import Balancer
 from ..conftest import Balance
-from .apache import apache
 from ..instance import Instance
+from .apache import apache
 from .person import Person
 from .place import SERVICE, Place
 from .sample import sample

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 from ..balancer import Balancer
 from ..client import Client
+from ..instance import Instance
 from ..message import Cut, Response
 from ..progress import Progress
-from ..instance import Instance
+from ..reaper import Reaper
 from .jury import BAD_TOKEN, PATIENCE, TOKEN, Jury
 from .person import Person
-from ..reaper import Reaper
 
 VISITS = 20
 """How often each member of the crowd wants to be answered."""

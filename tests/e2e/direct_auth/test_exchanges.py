@@ -9,9 +9,9 @@ from gssapi import RequirementFlag
 
 from ..balancer import Balancer
 from ..client import Client
+from ..instance import Instance
 from .answer import Answer, token_of
 from .conftest import Fleet, Front
-from ..instance import Instance
 from .person import Person, authorization, legs
 
 THREE_LEGS = RequirementFlag.mutual_authentication | RequirementFlag.dce_style

@@ -15,10 +15,10 @@ from ..balancer import Balancer
 from ..client import Client
 from ..message import Cut
 from ..progress import Progress
+from ..reaper import Reaper
 from .conftest import Fleet, Front, Tell
 from .person import Person
 from .place import Place
-from ..reaper import Reaper
 from .sample import arrivals
 
 KILLS = 50
