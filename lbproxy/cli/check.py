@@ -90,8 +90,7 @@ def _pools(config: Config) -> Table:
 def _expiries(expiries: Iterable[Expiry]) -> Table:
     table = Table("key", "what", "expires", "days left")
     for found in expiries:
-        expires = f"{found.expires:%Y-%m-%d}" if found.expires else "never"
-        table.add_row(found.where, found.what, expires, str(found.left.days) if found.left else "")
+        table.add_row(found.where, found.what, f"{found.expires:%Y-%m-%d}", str(found.left.days))
     return table
 
 

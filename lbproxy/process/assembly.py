@@ -25,6 +25,7 @@ from lbproxy.net.passage import PassOptions, PassService, Routes
 from lbproxy.net.record import Record
 from lbproxy.net.stream import Poller
 from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls
+from lbproxy.net.tls.files import read_certificates
 from lbproxy.net.web import WebOptions, WebService
 from lbproxy.process import pem
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
@@ -180,7 +181,7 @@ def _mint(name: str, mint: settings.Mint | None) -> Mint | None:
     if mint is None:
         return None
     try:
-        certificate = pem.read_certificates(mint.ca_certificate)[0]
+        certificate = read_certificates(mint.ca_certificate)[0]
         return Mint(certificate, pem.read_key(mint.ca_key), mint.lifetime)
     except ValueError as error:  # MintError is one
         raise StartError(f"listener.{name}.tls.mint: {error}") from error

@@ -1,11 +1,10 @@
-"""Certificates, keys and revocation lists in files: read, compared, and asked whom they are for.
+"""What certificates, keys and revocation lists are good for: do they fit, whom are they for, who may issue.
 
-Every function that reads raises ValueError with a sentence for people.
+`net.tls.files` reads the files. Here, too, what cannot be used is a ValueError with a sentence for people.
 """
 
 from __future__ import annotations
 
-import re
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,48 +16,21 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from lbproxy.net.tls.files import read_certificates
+
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-
-_UNREADABLE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What cryptography raises for a certificate that it does not understand."""
-
-_REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
-
-
-def read_certificates(path: Path) -> list[x509.Certificate]:
-    """Every certificate in the file at `path`, in its order; at least one."""
-    data = _read(path)
-    try:
-        certificates = x509.load_pem_x509_certificates(data)
-        for each in certificates:
-            _ = each.subject, each.issuer, each.extensions  # they are parsed only when somebody looks
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} holds no usable PEM certificate") from error
-    return certificates
 
 
 def read_key(path: Path) -> PrivateKeyTypes:
     """The private key in the file at `path`, which must not be encrypted: nobody could type its passphrase."""
-    data = _read(path)
     try:
-        return load_pem_private_key(data, password=None)
+        return load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
     except TypeError:
         raise ValueError(f"{path} is encrypted; lbproxy needs a key without a passphrase") from None
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(f"{path} holds no usable PEM private key") from error
-
-
-def read_revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
-    """Every revocation list in the file at `path`, which is in PEM or a single one in DER; at least one."""
-    data = _read(path)
-    try:
-        blocks = _REVOCATION_LIST.findall(data)
-        lists = [x509.load_pem_x509_crl(block) for block in blocks] or [x509.load_der_x509_crl(data)]
-        for each in lists:
-            _ = each.issuer
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} holds no usable revocation list, in PEM or in DER") from error
-    return lists
 
 
 def check_key(certificate: x509.Certificate, certificate_path: Path, key: PrivateKeyTypes, key_path: Path) -> None:
@@ -143,10 +115,3 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None

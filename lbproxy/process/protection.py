@@ -18,6 +18,7 @@ from lbproxy import config as settings
 from lbproxy.auth.channel_bindings import compare
 from lbproxy.config import Config
 from lbproxy.control.probes.connect import shake_hands
+from lbproxy.net.tls.files import read_certificates
 from lbproxy.process import outbound, pem
 
 AGAIN = 60.0
@@ -63,7 +64,7 @@ def _users_see(config: Config) -> dict[str, bytes]:
 
 def _for_host(tls: settings.ListenerTls, host: str) -> x509.Certificate:
     files = [tls.certificate, *(pair.certificate for pair in tls.additional)]
-    leaves = [pem.read_certificates(file)[0] for file in files]
+    leaves = [read_certificates(file)[0] for file in files]
     return next((leaf for leaf in leaves if pem.covers(leaf, host)), leaves[0])
 
 

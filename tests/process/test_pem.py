@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lbproxy.process import pem
-from tests.pki import Authority, Holder, self_signed, write_crls
+from tests.pki import Authority, Holder, self_signed
 
 CA = trustme.CA()
 
@@ -44,23 +44,9 @@ def issued(*names: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(CA.issue_cert(*names).cert_chain_pems[0].bytes())
 
 
-def test_reads_a_chain_in_its_order(chain: Path) -> None:
-    first, last = pem.read_certificates(chain)
-    assert pem.subject(first) == "login"
-    assert last == x509.load_pem_x509_certificate(CA.cert_pem.bytes())
-
-
-@pytest.mark.parametrize("content", [b"", b"junk", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"])
-def test_a_file_without_certificates(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "junk.pem"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"junk\.pem holds no usable PEM certificate"):
-        pem.read_certificates(path)
-
-
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"/none\.pem: No such file or directory$"):
-        pem.read_certificates(tmp_path / "none.pem")
+def test_a_key_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"/none\.key: No such file or directory$"):
+        pem.read_key(tmp_path / "none.key")
     with pytest.raises(ValueError, match=r": Is a directory$"):
         pem.read_key(tmp_path)
 
@@ -133,24 +119,6 @@ def test_the_subject_without_a_common_name() -> None:
 ROOT = Authority.root("root", path_length=1)
 
 
-def test_reads_revocation_lists(tmp_path: Path) -> None:
-    users = ROOT.intermediate("users")
-    path = write_crls(tmp_path / "all.crl", ROOT.crl(), users.crl())
-    assert [pem.issuer(found) for found in pem.read_revocation_lists(path)] == ["root", "users"]
-
-
-def test_reads_a_revocation_list_in_der(tmp_path: Path) -> None:
-    (tmp_path / "a.crl").write_bytes(ROOT.crl().public_bytes(Encoding.DER))
-    assert [pem.issuer(found) for found in pem.read_revocation_lists(tmp_path / "a.crl")] == ["root"]
-
-
-@pytest.mark.parametrize("content", [b"", b"junk", b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n"])
-def test_a_file_without_revocation_lists(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "junk.crl").write_bytes(content)
-    with pytest.raises(ValueError, match=r"junk\.crl holds no usable revocation list, in PEM or in DER"):
-        pem.read_revocation_lists(tmp_path / "junk.crl")
-
-
 @pytest.mark.parametrize(
     ("holder", "may_issue", "length"),
     [(ROOT, True, 1), (ROOT.intermediate("users"), True, None), (ROOT.issue("alice"), False, None)],
@@ -165,6 +133,7 @@ def test_an_authority_from_before_basic_constraints_signs_itself() -> None:
 
 
 def test_a_revocation_list_is_of_whoever_signed_it() -> None:
+    assert pem.issuer(ROOT.crl()) == "root"
     assert pem.has_issued(ROOT.certificate, ROOT.crl())
     assert not pem.has_issued(ROOT.certificate, ROOT.intermediate("users").crl())
     assert not pem.has_issued(ROOT.certificate, Authority.root("root").crl()), "another key of the same name"

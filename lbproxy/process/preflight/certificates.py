@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from lbproxy.net.tls.files import read_certificates
 from lbproxy.process import pem
 from lbproxy.process.preflight.report import Report
 
@@ -13,7 +14,7 @@ from lbproxy.process.preflight.report import Report
 def read(report: Report, where: str, path: Path) -> list[x509.Certificate]:
     """The certificates in the file at `path`, none when it cannot be used, which is a problem."""
     try:
-        return pem.read_certificates(path)
+        return read_certificates(path)
     except ValueError as error:
         report.problem(where, str(error))
         return []

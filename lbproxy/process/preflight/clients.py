@@ -9,6 +9,8 @@ from cryptography import x509
 from lbproxy.auth.mint import Mint, MintError
 from lbproxy.config import ListenerTls
 from lbproxy.config import Mint as MintTable
+from lbproxy.net.tls.files import read_revocation_lists
+from lbproxy.net.tls.revocation import RevocationLists
 from lbproxy.process import pem
 from lbproxy.process.preflight.certificates import inspect_bundle, read
 from lbproxy.process.preflight.report import Report
@@ -49,7 +51,8 @@ def _inspect_lists(report: Report, where: str, paths: tuple[Path, ...], authorit
 def _inspect_list_file(report: Report, where: str, path: Path) -> list[x509.CertificateRevocationList]:
     """The lists in one file that are good now."""
     try:
-        lists = pem.read_revocation_lists(path)
+        lists = read_revocation_lists(path)
+        RevocationLists([path])  # whatever a listener would not use, it refuses
     except ValueError as error:
         report.problem(where, str(error))
         return []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from lbproxy.auth.certificate import tolerant_of_names
 from lbproxy.config import Config, Listener, ListenerTls, PoolTls
 from lbproxy.config.keys import full_name
 from lbproxy.process import pem
@@ -16,6 +17,7 @@ from lbproxy.process.preflight.files import inspect_kerberos, inspect_log, inspe
 from lbproxy.process.preflight.report import Report
 
 
+@tolerant_of_names()
 def inspect(config: Config, now: datetime) -> Report:
     """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created.
 

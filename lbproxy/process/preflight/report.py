@@ -15,15 +15,12 @@ EXPIRES_SOON = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """When `what`, in a file that the key `where` names, ends. `left` is negative once it has ended.
-
-    Both times are None for a revocation list that does not say when the next one comes.
-    """
+    """When `what`, in a file that the key `where` names, ends. `left` is negative once it has ended."""
 
     where: str
     what: str
-    expires: datetime | None
-    left: timedelta | None
+    expires: datetime
+    left: timedelta
 
 
 @dataclass(slots=True)
@@ -51,17 +48,18 @@ class Report:
         return self._validity(where, what, found.not_valid_before_utc, found.not_valid_after_utc)
 
     def revocation_list(self, where: str, found: x509.CertificateRevocationList) -> str | None:
-        """The same for a revocation list."""
+        """The same for a revocation list, which says when the next one comes."""
+        assert found.next_update_utc is not None, "others are refused"
         what = f"revocation list of {pem.issuer(found)}"
         return self._validity(where, what, found.last_update_utc, found.next_update_utc)
 
-    def _validity(self, where: str, what: str, begins: datetime, expires: datetime | None) -> str | None:
-        left = expires - self.now if expires else None
+    def _validity(self, where: str, what: str, begins: datetime, expires: datetime) -> str | None:
+        left = expires - self.now
         self.expiries.append(Expiry(where, what, expires, left))
-        if left is not None and left < timedelta():
+        if left < timedelta():
             return f"the {what} expired on {expires:%Y-%m-%d}"
         if begins > self.now:
             return f"the {what} is not valid before {begins:%Y-%m-%d}"
-        if left is not None and left < EXPIRES_SOON:
+        if left < EXPIRES_SOON:
             self.warning(where, f"the {what} expires in {left.days} days")
         return None

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lbproxy.config import ListenerTls
@@ -131,6 +134,16 @@ def test_lists_that_cannot_be_read(content: bytes, inspect_tls: Inspect, tmp_pat
         ],
         [],
     )
+
+
+def test_a_list_that_no_listener_would_use(inspect_tls: Inspect, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    builder = x509.CertificateRevocationListBuilder(ROOT.certificate.subject, now - DAY, now + 30 * DAY)
+    delta = builder.add_extension(x509.DeltaCRLIndicator(1), critical=True).sign(ROOT.key, SHA256())
+    path = write_crls(tmp_path / "delta.crl", delta)
+    assert inspect_tls(client_crl=["delta.crl"])[0] == [
+        f"a.client_crl[0]: {path} holds a delta revocation list: lbproxy needs the complete one"
+    ]
 
 
 def mint(tmp_path: Path, authority: Any = MINT) -> dict[str, object]:

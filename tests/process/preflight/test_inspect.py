@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from lbproxy.auth.certificate import tolerant_of_names
 from lbproxy.config import load
 from lbproxy.process.preflight import Report, inspect
 from tests.pki import DAY, Authority, write_bundle, write_crls
@@ -143,6 +145,16 @@ def test_what_judges_users_is_looked_at(inspect_file: Inspect, tmp_path: Path) -
         "listener.login.tls.client_ca",
         "listener.login.tls.client_crl[0]",
     ]
+
+
+def test_a_name_that_is_longer_than_it_may_be(inspect_file: Inspect, tmp_path: Path) -> None:
+    """X.520 allows 64 characters, and Python warns of more: an error here, and of no use to an administrator."""
+    with tolerant_of_names():
+        long = x509.NameAttribute(x509.NameOID.COMMON_NAME, "c" * 65, _validate=False)
+        Authority.root(x509.Name([long])).write_certificate(tmp_path / "ca.pem")
+    report = inspect_file()
+    assert (problems(report), warnings(report)) == ([], [])
+    assert report.expiries[-1].what == f"certificate of {'c' * 65}"
 
 
 def test_backends_that_need_prove_nothing_are_a_warning(inspect_file: Inspect) -> None:
