@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_network
@@ -195,5 +194,5 @@ def _towards_clients(name: str, tls: settings.ListenerTls) -> ServerTls:
         client = ClientPolicy(tls.client_certificate == "required", tls.client_ca, tls.client_crl)
     try:
         return ServerTls(pairs, tls.minimum_version, client)
-    except (OSError, ValueError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         raise StartError(f"listener.{name}.tls: {error}") from error
