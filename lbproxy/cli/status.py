@@ -162,20 +162,36 @@ def _backends(pool: PoolView) -> Table:
 
 
 def _complaints(pool: PoolView) -> Iterator[Text]:
-    """A line for what is wrong with the pool's tickets, and for each backend that is down, with the reason."""
+    """A line for what is wrong with the pool's tickets, and for each backend that is down, unlike the others or odd."""
     tickets = pool["tickets"]
     if tickets is not None and tickets["reason_text"] is not None:
         since = duration(tickets["since_seconds"])
         yield plain(f"  kerberos, for {since}: {tickets['reason_text']} ({tickets['detail']})")
+    if pool["consistency"] is not None and pool["consistency"]["updating"]:
+        yield plain(
+            "  an update is under way: until all are alike, nobody else is kept out for being unlike the others"
+        )
     for backend in pool["backends"]:
         why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
         if why:
             yield plain(f"  {backend['name']}: {why}")
-        if backend["inconsistent"]:
-            yield plain(f"  {backend['name']}: unlike the others: {backend['inconsistent']}")
+        yield from _differences(pool, backend)
         protection = backend["extended_protection"]
         if protection is not None:
             yield plain(f"  {backend['name']}: extended protection {protection['verdict']}: {protection['text']}")
+
+
+def _differences(pool: PoolView, backend: BackendView) -> Iterator[Text]:
+    """What the consistency guard has found of a backend, and what it could not find out."""
+    name = backend["name"]
+    differences = [] if pool["consistency"] is None else pool["consistency"]["differences"]
+    unlike = "; ".join(one["backends"][name] for one in differences if name in one["backends"])
+    if backend["inconsistent"]:
+        yield plain(f"  {name}: kept out, unlike the others: {unlike or backend['inconsistent']}")
+    elif unlike:
+        yield plain(f"  {name}: unlike the others: {unlike}")
+    for fact, why in backend["unknown_facts"].items():
+        yield plain(f"  {name}: {fact} is not known: {why}")
 
 
 def _state(backend: BackendView) -> Text:

@@ -82,6 +82,7 @@ class BackendView(TypedDict):
     probe: ProbeView | None
     binds: bool | None
     facts: dict[str, str | None]  # None: not known
+    unknown_facts: dict[str, str]  # fact -> why it cannot be read; if it has a value all the same, that is an old one
     extended_protection: ProtectionView | None  # None: not an https backend behind a listener with TLS
 
 
@@ -123,13 +124,14 @@ class RetryBudgetView(TypedDict):
 class PoolView(TypedDict):
     """One pool: how it is checked, what it does when every backend is down, and its backends.
 
-    `tickets` is there for kerberos checks only.
+    `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
     """
 
     name: str
     check: str
     retry_budget: RetryBudgetView
     tickets: TicketView | None
+    consistency: ConsistencyView | None
     when_all_down: str
     backends: list[BackendView]
 

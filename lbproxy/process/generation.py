@@ -101,10 +101,9 @@ class Generation:
         stack.push_async_callback(resolver.stop)
         await resolver.start()
         worker.start()
-        host = config.server_url.partition("://")[2]
         links: dict[str, Link] = {}
         for name, pool in worker.pools.items():
-            links[name] = Link(pool, config.pools[name], host)
+            links[name] = Link(pool, config.pools[name], config.server_url)
             stack.push_async_callback(links[name].stop)
 
         judging = tasks.start(keep_judging(config, _tell(links.values())), name="extended protection")

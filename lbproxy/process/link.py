@@ -16,6 +16,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
 from lbproxy.control.probes import ProbeResult
 from lbproxy.control.probes.schedule import Prober
+from lbproxy.process.consistency import make_guard
 from lbproxy.process.probes import make_probes
 from lbproxy.process.protection import Finding, Key
 from lbproxy.reasons import Reason
@@ -31,30 +32,47 @@ _EVENTS = {
 
 
 class Link:
-    """Probes the backends of `pool` as its configuration says, and logs what changes."""
+    """Probes the backends of `pool`, and keeps them alike, as its configuration says; logs what changes."""
 
-    def __init__(self, pool: Pool, options: settings.Pool, host: str) -> None:
-        """host: the Host header of probes that send one. Call it on the running loop; probes begin at once."""
+    def __init__(self, pool: Pool, options: settings.Pool, server_url: str) -> None:
+        """server_url: the name under which backends are asked. Call it on the running loop; probes begin at once."""
         self.pool = pool
         self.check = options.check.kind
         pool.on_change.append(self._changed)
-        self.probes = make_probes(pool, options, host)
+        self.probes = make_probes(pool, options, server_url.partition("://")[2])
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
-        self.facts: Mapping[str, Mapping[str, str | None]] = {}  # by backend's name; the consistency guard reads them
         self.prober = Prober(self.probes.by_name, options.check.interval, self._probed)
+        self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round)
 
     def __repr__(self) -> str:
         return f"<link {self.pool!r} {self.prober!r}>"
 
     async def stop(self) -> None:
-        """End the probes."""
+        """End the probes and the guard."""
+        if self.guard is not None:
+            await self.guard.stop()
         await self.prober.stop()
         await self.probes.close()
+
+    def drain(self, backend: Backend) -> None:
+        """Give `backend` no new work."""
+        self.pool.drain(backend)
+        self._look(backend)
+
+    def ready(self, backend: Backend) -> None:
+        """End its drain."""
+        self.pool.ready(backend)
+        self._look(backend)
 
     def protected(self, findings: Mapping[Key, Finding]) -> None:
         """What was found out of extended protection, for all pools."""
         self.protection = {name: finding for (pool, name), finding in findings.items() if pool == self.pool.name}
+
+    def _look(self, backend: Backend) -> None:
+        """It has gained or lost its say in what is right, and may not be what it was before the drain."""
+        if self.guard is not None:
+            self.guard.look(backend.name)
 
     def _probed(self, name: str, result: ProbeResult) -> None:
         backend = self.pool.by_name(name)

@@ -38,7 +38,7 @@ class Operations:
                 " force it"
             )
         if not backend.draining:
-            link.pool.drain(backend)
+            link.drain(backend)
             event(
                 log, logging.INFO, "backend_drained", pool=link.pool.name, backend=backend.name, active=backend.active
             )
@@ -48,7 +48,7 @@ class Operations:
         """See `Operations` of the orders; to end a drain that never began changes nothing."""
         link, backend = self._find(name)
         if backend.draining:
-            link.pool.ready(backend)
+            link.ready(backend)
             event(log, logging.INFO, "backend_ready", pool=link.pool.name, backend=backend.name)
         return in_pool(link, backend)
 

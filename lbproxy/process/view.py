@@ -99,6 +99,7 @@ def _pool(link: Link) -> PoolView:
         "retry_budget": {"used": budget.used, "limit": budget.limit},
         "when_all_down": link.pool.when_all_down,
         "tickets": link.probes.tickets_view(),
+        "consistency": None if link.guard is None else link.guard.view(),
         "backends": [_backend(backend, link, now) for backend in link.pool.backends],
     }
 
@@ -132,7 +133,8 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
         "probe": link.prober.view(backend.name),
         "binds": link.probes.binds(backend.name),
-        "facts": dict(link.facts.get(backend.name, {})),
+        "facts": {} if link.guard is None else link.guard.facts(backend.name),
+        "unknown_facts": {} if link.guard is None else link.guard.troubles(backend.name),
         "extended_protection": _protection(link, backend),
     }
 

@@ -21,7 +21,7 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import AdminError
-from tests.control.sample import expiry, kerberos_pool, snapshot
+from tests.control.sample import expiry, guarded_pool, kerberos_pool, snapshot
 
 CONFIG = """
 server_url = "http://login.corp.example"
@@ -178,7 +178,7 @@ def test_a_draining_backend_and_a_pool_without_requests() -> None:
     [
         ({"weight": 0.35}, "up, slow start 35%"),
         ({"state": "down", "held_seconds": 63.0}, "down, held 1m 3s"),
-        ({"inconsistent": "version is 1.7.9, most have 1.8.0"}, "up, inconsistent"),
+        ({"inconsistent": "version is 1.7.9"}, "up, inconsistent"),
         ({"draining": True, "weight": 0.5}, "up, draining, slow start 50%"),
     ],
 )
@@ -187,8 +187,23 @@ def test_what_else_keeps_a_backend_from_its_share(changes: Any, state: str) -> N
     view["pools"][0]["backends"][0].update(changes)
     text = shown(view)
     assert [row[3] for row in words(text) if row[0] == "c1"] == [state]
-    complaint = "  c1: unlike the others: version is 1.7.9, most have 1.8.0"
-    assert (complaint in text) == ("inconsistent" in changes)
+
+
+def test_what_differs_and_what_is_not_known() -> None:
+    view = snapshot()
+    pool = guarded_pool("alike")
+    view["pools"] = [pool]
+    differs = "unlike the others: version is 1.7.9, most have 1.8.0"
+    lines = [line.rstrip() for line in shown(view).splitlines()]
+    assert f"  g3: kept out, {differs}" in lines
+    assert "  g2: address is not known: no answer within 1 s" in lines
+    assert not [line for line in lines if "update" in line]
+    assert pool["consistency"] is not None
+    pool["consistency"]["updating"] = True
+    pool["backends"][2]["inconsistent"] = ""
+    lines = [line.rstrip() for line in shown(view).splitlines()]
+    assert f"  g3: {differs}" in lines
+    assert [line for line in lines if line.startswith("  an update is under way")]
 
 
 def test_a_narrow_terminal_keeps_the_numbers() -> None:

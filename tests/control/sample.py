@@ -37,6 +37,7 @@ def backend(name: str) -> BackendView:
         "probe": {"ok": True, "detail": "401", "reason": None, "took_seconds": 0.003, "age_seconds": 1.5},
         "binds": None,
         "facts": {},
+        "unknown_facts": {},
         "extended_protection": None,
     }
 
@@ -87,7 +88,26 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "retry_budget": {"used": 2, "limit": 135},
         "when_all_down": "try",
         "tickets": None,
+        "consistency": None,
         "backends": list(backends),
+    }
+
+
+def guarded_pool(name: str) -> PoolView:
+    """Three connectors that are compared: one has another version and is kept out, one does not tell its address."""
+    text = "version is 1.7.9, most have 1.8.0"
+    right: dict[str, str | None] = {"version": "1.8.0", "address": "https://login.corp.example"}
+    silent = backend("g2") | {
+        "facts": right | {"address": None},
+        "unknown_facts": {"address": "no answer within 1 s"},
+    }
+    old = backend("g3") | {"facts": right | {"version": "1.7.9"}, "inconsistent": text, "in_rotation": False}
+    return pool(name, backend("g1") | {"facts": right}, silent, old) | {
+        "consistency": {
+            "policy": "eject-minority",
+            "updating": False,
+            "differences": [{"fact": "version", "reference": "1.8.0", "expected": False, "backends": {"g3": text}}],
+        }
     }
 
 

@@ -29,16 +29,25 @@ backends = [{ name = "c1", url = "http://127.0.0.1:%d" }]
 kind = "%s"
 interval = "1h"
 timeout = "%s"
+%s
+"""
+
+GUARD = """
+[pool.connectors.consistency]
+interval = "1h"
+facts.version = { path = "/", header = "X-Version" }
 """
 
 
 @asynccontextmanager
-async def linked(directory: Path, port: int, kind: str = "tcp", within: str = "10s") -> AsyncIterator[Link]:
+async def linked(
+    directory: Path, port: int, kind: str = "tcp", within: str = "10s", guard: str = ""
+) -> AsyncIterator[Link]:
     """A pool of one backend on `port`, probed once and then every hour."""
-    (directory / "lbproxy.toml").write_text(FILE % (port, kind, within))
+    (directory / "lbproxy.toml").write_text(FILE % (port, kind, within, guard))
     options = load(directory / "lbproxy.toml", {}).pools["connectors"]
     backend = Backend("c1", options.backends[0].url)
-    link = Link(Pool("connectors", [backend], Rules()), options, "login.corp.example")
+    link = Link(Pool("connectors", [backend], Rules()), options, "https://login.corp.example")
     try:
         yield link
     finally:
@@ -147,3 +156,41 @@ async def test_a_suspect_that_hangs_has_the_time_of_a_probe(tmp_path: Path) -> N
         link.pool.evidence(backend, reasons.RESPONSE_TIMEOUT, 0.0)
         await until(lambda: backend.state is State.DOWN)
         assert backend.detail == "timed out after 0.2 s"
+
+
+class Versions:
+    """A backend that says which version it is."""
+
+    def __init__(self) -> None:
+        self.version = 1
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Version: %d\r\nContent-Length: 0\r\n\r\n" % self.version)
+
+
+async def test_what_a_backend_has_become_is_read_after_a_drain(tmp_path: Path) -> None:
+    backend = Versions()
+    async with listening(backend) as port, linked(tmp_path, port, guard=GUARD) as link:
+        guard = link.guard
+        assert guard is not None
+        await until(lambda: guard.facts("c1") == {"version": "1"})
+        [drained] = link.pool.backends
+        backend.version = 2
+        link.drain(drained)
+        assert drained.draining
+        await until(lambda: guard.facts("c1") == {"version": "2"})
+        backend.version = 3
+        link.ready(drained)
+        assert not drained.draining
+        await until(lambda: guard.facts("c1") == {"version": "3"})
+
+
+async def test_without_a_guard_a_drain_is_a_drain(tmp_path: Path) -> None:
+    async with listening(hanging) as port, linked(tmp_path, port) as link:
+        [backend] = link.pool.backends
+        assert link.guard is None
+        link.drain(backend)
+        assert backend.draining
+        link.ready(backend)
+        assert not backend.draining

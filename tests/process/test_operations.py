@@ -34,7 +34,7 @@ async def links(tmp_path: Path) -> AsyncIterator[dict[str, Link]]:
     config = load(tmp_path / "lbproxy.toml", {})
     sockets = listen_all(config)
     worker = Worker(config, sockets, lambda record: None, False)
-    links = {name: Link(pool, config.pools[name], "login") for name, pool in worker.pools.items()}
+    links = {name: Link(pool, config.pools[name], config.server_url) for name, pool in worker.pools.items()}
     for link in links.values():
         await link.prober.first_round.wait()
     yield links

@@ -92,7 +92,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         backend.lanes.address = socket.AF_INET, ("127.0.0.1", port)
         worker.start()
         [pool] = worker.pools.values()
-        link = Link(pool, config.pools["connectors"], "login.corp.example")
+        link = Link(pool, config.pools["connectors"], config.server_url)
         await link.prober.first_round.wait()
         yield Running(config, worker, {"connectors": link}, access_log)
         await link.stop()
@@ -180,7 +180,9 @@ async def test_handshakes_with_clients_are_counted_where_tls_ends(running: Runni
 async def test_what_a_backend_does_not_have(running: Running) -> None:
     [backend] = running.view()["pools"][0]["backends"]
     assert (backend["weight"], backend["held_seconds"], backend["inconsistent"]) == (1.0, 0.0, "")
-    assert (backend["tls_handshakes"], backend["tunnels"], backend["facts"]) == (None, 0, {})
+    assert (backend["tls_handshakes"], backend["tunnels"]) == (None, 0)
+    assert (backend["facts"], backend["unknown_facts"]) == ({}, {})
+    assert running.view()["pools"][0]["consistency"] is None
 
 
 async def test_a_backend_that_is_down_says_why(running: Running) -> None:

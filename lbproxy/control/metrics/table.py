@@ -71,6 +71,16 @@ def _expiries(snapshot: Snapshot) -> Iterable[Sample]:
     return soonest.items()
 
 
+def _inconsistencies(snapshot: Snapshot) -> Iterator[Sample]:
+    for pool in snapshot["pools"]:
+        differences = [] if pool["consistency"] is None else pool["consistency"]["differences"]
+        differing = {(name, one["fact"]) for one in differences for name in one["backends"]}
+        for backend in pool["backends"]:
+            for fact, value in backend["facts"].items():
+                if value is not None:
+                    yield (pool["name"], backend["name"], fact), (backend["name"], fact) in differing
+
+
 def _ticket_troubles(snapshot: Snapshot) -> Iterator[Sample]:
     for pool in snapshot["pools"]:
         if pool["tickets"] and pool["tickets"]["reason"]:
@@ -140,9 +150,9 @@ TABLE: tuple[Row, ...] = (
     Gauge("lbproxy_backend_draining", _BACKEND, "1 if it is drained", _each_backend(lambda b: b["draining"])),
     Gauge(
         "lbproxy_backend_inconsistent",
-        _BACKEND,
-        "1 if it is kept out for being unlike the others",
-        _each_backend(lambda b: bool(b["inconsistent"])),
+        (*_BACKEND, "fact"),
+        "1 if the fact is not there as it should be, 0 if it is; none while it is not known",
+        _inconsistencies,
     ),
     Gauge(
         "lbproxy_backend_held_seconds",

@@ -8,7 +8,7 @@ import pytest
 from lbproxy.control.metrics.rows import Row
 from lbproxy.control.metrics.table import TABLE
 from lbproxy.control.snapshot import Snapshot
-from tests.control.sample import expiry, kerberos_pool, snapshot
+from tests.control.sample import expiry, guarded_pool, kerberos_pool, snapshot
 
 DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 
@@ -36,7 +36,7 @@ def test_names_are_as_prometheus_wants_them() -> None:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
     view = snapshot()
-    view["pools"].append(kerberos_pool("windows"))
+    view["pools"] += [kerberos_pool("windows"), guarded_pool("alike")]
     samples = row.family(view).samples
     assert samples
     for sample in samples:
@@ -73,6 +73,18 @@ def test_each_backend_has_its_classes_and_kinds() -> None:
     assert values("lbproxy_backend_responses_total")["connectors", "c1", "2xx"] == 7
     assert values("lbproxy_backend_lanes")["connectors", "c2", "private"] == 8
     assert values("lbproxy_backend_lanes")["connectors", "c2", "idle"] == 7
+
+
+def test_what_differs_is_told_for_each_fact_that_is_known() -> None:
+    view = snapshot()
+    view["pools"].append(guarded_pool("alike"))
+    assert values("lbproxy_backend_inconsistent", view) == {
+        ("alike", "g1", "version"): 0,
+        ("alike", "g1", "address"): 0,
+        ("alike", "g2", "version"): 0,
+        ("alike", "g3", "version"): 1,
+        ("alike", "g3", "address"): 0,
+    }
 
 
 def test_handshakes_are_told_apart_by_result() -> None:
