@@ -43,7 +43,7 @@ async def judge(config: Config) -> dict[Key, Finding]:
         (pool_name, backend)
         for pool_name in seen
         for backend in config.pools[pool_name].backends
-        if backend.url.startswith("https:")
+        if backend.scheme == "https"
     ]
     found = await asyncio.gather(*(_judge(config.pools[name], backend, seen[name]) for name, backend in asked))
     return {(name, backend.name): finding for (name, backend), finding in zip(asked, found, strict=True)}

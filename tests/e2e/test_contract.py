@@ -155,6 +155,8 @@ async def test_requests_go_to_c1_and_c2_and_tls_is_passed_to_c3(home: Path, back
     [c1] = await backends(serve)
     c2, c3 = await backends(serve, serve, tls=tls)
     async with running(home, c1, c2, c3) as balancer:
+        for unused in ("listener.login.tls.mint", "pool.connectors.check.kerberos"):
+            await balancer.logged("config_warning", unused)
         answers = Counter([await ask(balancer, "login", PUBLIC, ALICE) for _ in range(6)])
         assert answers == {b"c1": 3, b"c2": 3}
         assert [await ask(balancer, "raw", CONNECTORS) for _ in range(3)] == [b"c3"] * 3
