@@ -61,10 +61,14 @@ class Client:
         address: tuple[str, int],
         tls: ssl.SSLContext | None = None,
         server_name: str = HOST,
+        source: str | None = None,
         receive_buffer: int | None = None,
         limit: int = LIMIT,
     ) -> Self:
-        """Connect to `address`; `receive_buffer` (bytes, SO_RCVBUF) and `limit` bound what is read ahead."""
+        """Connect to `address`, from the address `source` if that matters.
+
+        `receive_buffer` (bytes, SO_RCVBUF) and `limit` bound what is read ahead.
+        """
         sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or two small writes are 40 ms apart
@@ -72,6 +76,8 @@ class Client:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         async with asyncio.timeout(DEADLINE):
             try:
+                if source is not None:
+                    sock.bind((source, 0))
                 await asyncio.get_running_loop().sock_connect(sock, address)
                 return cls(
                     *await asyncio.open_connection(

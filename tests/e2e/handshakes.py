@@ -15,15 +15,16 @@ from .progress import DEADLINE
 class SegmentedTls:
     """TLS over a connection without Nagle's algorithm, each flight in writes of `segment` bytes.
 
-    `client` is that connection; `hello` is the first flight, as it was sent.
+    `client` is that connection, and `ahead` goes before TLS; `hello` is the first flight, as it was sent.
     """
 
-    def __init__(self, client: Client, context: ssl.SSLContext, segment: int, server_name: str = HOST) -> None:
+    def __init__(self, client: Client, context: ssl.SSLContext, segment: int = 1 << 16, ahead: bytes = b"") -> None:
         self.hello = b""
+        self._ahead = ahead
         self._client = client
         self._segment = segment
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=HOST)
         self._plain = asyncio.StreamReader(limit=LIMIT)
 
     async def __aenter__(self) -> Self:
@@ -70,4 +71,5 @@ class SegmentedTls:
     async def _flush(self) -> None:
         flight = self._outgoing.read()
         self.hello = self.hello or flight
+        flight, self._ahead = self._ahead + flight, b""
         await self._client.send(*(flight[at : at + self._segment] for at in range(0, len(flight), self._segment)))
