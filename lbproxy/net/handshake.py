@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lbproxy import reasons
 from lbproxy.net.peer import Peer
 from lbproxy.net.stream import Handler, Stream
-from lbproxy.net.tls import ClientRefused, ServerTls, refusal, requested_name
+from lbproxy.net.tls import AcceptedTls, ClientRefused, ServerTls, refusal
 from lbproxy.reasons import Reason
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Handshake(Handler):
         return f"<TLS handshake with {self.peer.name} on {self._listener.name}>"
 
     def secured(self, stream: Stream) -> None:
-        assert stream.tls is not None
+        assert isinstance(stream.tls, AcceptedTls)
         try:
             certificate = self._tls.verify(stream.tls)
         except ClientRefused as refused:
@@ -50,7 +50,7 @@ class Handshake(Handler):
         if stream.tls.session_reused:
             self._service.resumed += 1
         self._listener.connections.discard(self)
-        self._service.begin(self._listener, stream, self.peer, requested_name(stream.tls), certificate)
+        self._service.begin(self._listener, stream, self.peer, stream.tls.requested_name, certificate)
 
     def lost(self, stream: Stream, error: object) -> None:
         assert isinstance(error, OSError | ValueError)

@@ -147,7 +147,7 @@ class Lane(Handler):
     def _remember_session(self) -> None:
         """So that the next handshake with the backend is a short one; TLS 1.3's tickets came with the first answer."""
         if self._tls is not None and self.served:
-            assert self.stream.tls is not None
+            assert isinstance(self.stream.tls, ssl.SSLSocket)
             self._tls.remember(self.stream.tls, self.backend.host, self.backend.port)
 
     def _ready(self) -> None:

@@ -65,7 +65,7 @@ cdef class Stream:
         public Handler handler
         public double deadline      # on the poller's clock; 0: none
         public double patience      # with a send queue: seconds without progress until `expired`; 0: for ever
-        readonly object tls         # the SSLSocket that owns the descriptor; None: plain, and the stream owns it
+        readonly object tls         # what owns the descriptor; None: plain, and the stream owns it
         readonly uint64_t received
         readonly uint64_t sent
         readonly bint closed

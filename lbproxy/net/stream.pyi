@@ -2,6 +2,8 @@ import asyncio
 import ssl
 from typing import Literal
 
+from lbproxy.net.tls import AcceptedTls
+
 def monotonic() -> float: ...
 
 class Handler:
@@ -28,13 +30,15 @@ class Stream:
     handler: Handler
     deadline: float
     patience: float
-    tls: ssl.SSLSocket | None
+    tls: ssl.SSLSocket | AcceptedTls | None
     received: int
     sent: int
     closed: bool
     reading: bool
     error: OSError | None
-    def __init__(self, poller: Poller, fd: int, handler: Handler, tls: ssl.SSLSocket | None = ...) -> None: ...
+    def __init__(
+        self, poller: Poller, fd: int, handler: Handler, tls: ssl.SSLSocket | AcceptedTls | None = ...
+    ) -> None: ...
     def await_connect(self) -> None: ...
     def start(self) -> None: ...
     def pause(self) -> None: ...

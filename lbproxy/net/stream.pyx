@@ -7,7 +7,7 @@ libuv calls its reader once and never again, so a reset behind unread bytes woul
 
 All streams of a worker share one receive buffer (`Poller.scratch`): an idle connection owns no buffer. What cannot be
 used at once is kept in the stream's own `rx`; what the kernel does not take waits in its send queue, and whoever
-produces stops until `Handler.writable`. TLS is the standard library's SSLSocket on the descriptor.
+produces stops until `Handler.writable`. TLS is the standard library's, on the descriptor: that of `net.tls`.
 """
 
 import errno
@@ -205,7 +205,8 @@ cdef class Stream:
     def __cinit__(self, Poller poller not None, int fd, Handler handler not None, tls=None):
         """fd: a connected (or connecting) non-blocking socket that the stream owns from now on.
 
-        tls: the ssl.SSLSocket of that descriptor, which it then owns; its handshake is still to be done.
+        tls: of that descriptor, which it then owns; its handshake is still to be done: an `AcceptedTls` of a client,
+        or an ssl.SSLSocket towards a backend.
         """
         self.poller = poller
         self.fd = fd

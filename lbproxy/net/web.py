@@ -94,14 +94,7 @@ class WebService:
         if self.tls is None:
             self.begin(listener, Stream(self.poller, sock.detach(), Handler()), peer)
             return
-        try:
-            tls = self.tls.context.wrap_socket(
-                sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
-            )
-        except OSError:  # the client has gone already
-            listener.count(reasons.TLS_FAILED)
-            sock.close()
-            return
+        tls = self.tls.accept(sock)
         Handshake(listener, self, Stream(self.poller, tls.fileno(), Handler(), tls), self.tls, peer)
 
     def begin(

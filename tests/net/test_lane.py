@@ -210,7 +210,7 @@ async def test_a_tls_lane_is_ready_after_its_handshake(place: Make, poller: Poll
     assert here.waiter.told == []
     await peer.shake_hands()
     await until(lambda: here.waiter.told == [("ready", lane)])
-    assert lane.stream.tls is not None
+    assert isinstance(lane.stream.tls, ssl.SSLSocket)
     assert lane.stream.tls.selected_alpn_protocol() == "http/1.1"
     lane.rest()
     lane.stream.write(b"GET")

@@ -5,12 +5,14 @@ Clients         that policy: who is believed in a handshake, after a resumed one
 BackendTls      a pool's settings; BackendContext is one of them or one user's, with the sessions to resume
 """
 
+from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.backend import BackendContext, BackendTls
 from lbproxy.net.tls.clients import ClientPolicy, ClientRefused, refusal
 from lbproxy.net.tls.files import Expiry
-from lbproxy.net.tls.server import ServerTls, requested_name
+from lbproxy.net.tls.server import ServerTls
 
 __all__ = [
+    "AcceptedTls",
     "BackendContext",
     "BackendTls",
     "ClientPolicy",
@@ -18,5 +20,4 @@ __all__ = [
     "Expiry",
     "ServerTls",
     "refusal",
-    "requested_name",
 ]

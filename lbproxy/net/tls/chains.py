@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import ssl
-import sys
 from _ssl import ENCODING_DER
 from collections import OrderedDict
 
 from cryptography import x509
 
 from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.net.tls.accepted import AcceptedTls
 
 CACHE_SIZE = 1024
 """Users whose certificate is kept as it was read: those seen last. Each holds about 4 KB."""
 
 
-def verified_chain(tls: ssl.SSLSocket) -> tuple[bytes, ...]:
+def verified_chain(tls: AcceptedTls) -> tuple[bytes, ...]:
     """The chain that OpenSSL verified in the handshake, in DER, leaf first, up to what is trusted; empty if it resumed.
 
-    Before Python 3.13 made it public, `get_verified_chain` was there all the same, but for its name and its type.
+    This is what `SSLSocket.get_verified_chain` does, which is public from Python 3.13 on.
     """
-    if sys.version_info >= (3, 13):
-        return tuple(tls.get_verified_chain())
-    chain = tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]
-    return tuple(each.public_bytes(ENCODING_DER) for each in chain or ())
+    return tuple(each.public_bytes(ENCODING_DER) for each in tls._sslobj.get_verified_chain() or ())
 
 
 class Chains:

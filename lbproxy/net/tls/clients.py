@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from lbproxy import reasons
 from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.chains import Chains, verified_chain
 from lbproxy.net.tls.files import expiries_of, in_memory, read_authorities
 from lbproxy.net.tls.revocation import RevocationLists, Verdict
@@ -104,12 +105,12 @@ class Clients:
         subjects = {each.subject.public_bytes() for each in self._authorities}
         return any(each.issuer.public_bytes() not in subjects for each in self._authorities)
 
-    def identify(self, tls: ssl.SSLSocket, now: float) -> ClientCertificate | None:
+    def identify(self, tls: AcceptedTls, now: float) -> ClientCertificate | None:
         """Who the client is, after the handshake, full or resumed; None: it has shown no certificate.
 
         Raises ClientRefused.
         """
-        leaf = tls.getpeercert(binary_form=True)
+        leaf = tls.peer_certificate()
         if leaf is None:
             return None
         chain = verified_chain(tls)

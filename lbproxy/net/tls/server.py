@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
+from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients
 from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
 from lbproxy.reasons import Reason
@@ -25,21 +27,6 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and AEAD only (RFC 9325 section 4.2). TLS 1.3 has no others."""
-
-
-class _ServerSocket(ssl.SSLSocket):
-    """What the contexts of `ServerTls` make: it has a place for the name that the client asked for."""
-
-    requested_name: str | None = None
-
-
-def requested_name(tls: ssl.SSLSocket) -> str | None:
-    """The server name that the client asked for (RFC 6066 section 3), in lower case and otherwise as it came.
-
-    A client that resumes a session of TLS 1.2 asks for the name that it asked for then.
-    """
-    assert isinstance(tls, _ServerSocket), "made by a context of ServerTls"
-    return tls.requested_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +78,11 @@ class ServerTls:
         """The listener's own name in X-Forwarded-Client-Cert: the first URI that the default certificate is for."""
         return self._loaded.uri
 
-    def verify(self, tls: ssl.SSLSocket) -> ClientCertificate | None:
+    def accept(self, sock: socket.socket) -> AcceptedTls:
+        """TLS on a client's connection, with the handshake to be done; it owns the socket."""
+        return AcceptedTls(sock, self._loaded.context)
+
+    def verify(self, tls: AcceptedTls) -> ClientCertificate | None:
         """Who the client is, after the handshake; None: it has shown no certificate. Raises ClientRefused."""
         clients = self._loaded.clients
         return None if clients is None else clients.identify(tls, time.time())
@@ -129,7 +120,7 @@ class ServerTls:
             contexts.append(context)
             leaves.append(chain[0])
             expiries += expiries_of("certificate", certificate, chain)
-        contexts[0].sni_callback = _choice(_by_name(leaves, contexts))
+        contexts[0].sni_callback = _choice(_by_name(leaves, contexts))  # type: ignore[assignment]
         uris = _alternatives(leaves[0], x509.UniformResourceIdentifier)
         if clients is not None:
             expiries += clients.expiries
@@ -137,7 +128,6 @@ class ServerTls:
 
     def _context(self, clients: Clients | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sslsocket_class = _ServerSocket
         context.minimum_version = self._minimum
         context.set_ciphers(_CIPHERS)
         # Rule 8: a user's identity may live on the connection, so requests of one never interleave.
@@ -166,17 +156,21 @@ def _by_name(
 
 def _choice(
     contexts: Mapping[str, ssl.SSLContext | None],
-) -> Callable[[ssl.SSLObject | ssl.SSLSocket, str | None, ssl.SSLContext], None]:
-    """OpenSSL calls it in each handshake, with the name as it came; a wildcard is one label (RFC 9525 section 6.3)."""
+) -> Callable[[AcceptedTls, str | None, ssl.SSLContext], None]:
+    """OpenSSL calls it in each handshake, with the name as it came; a wildcard is one label (RFC 9525 section 6.3).
 
-    def choose(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
-        if name is None:
+    A client that resumes a session of TLS 1.2 asks for the name that it asked for then. An address is no server name
+    (RFC 6066 section 3), though some clients send it: they have asked for none.
+    """
+
+    def choose(tls: AcceptedTls, name: str | None, _: ssl.SSLContext) -> None:
+        if name is None or ":" in name or name.rpartition(".")[2].isdigit():
             return
         name = name.lower()
-        tls.requested_name = name  # type: ignore[union-attr]
+        tls.requested_name = name
         context = contexts[name] if name in contexts else contexts.get(f"*.{name.partition('.')[2]}")
         if context is not None:
-            tls.context = context
+            tls.present(context)
 
     return choose
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lbproxy.auth.certificate import ClientCertificate
-from lbproxy.net.tls import ClientPolicy, ClientRefused, ServerTls, refusal, requested_name
+from lbproxy.net.tls import AcceptedTls, ClientPolicy, ClientRefused, ServerTls, refusal
 from lbproxy.reasons import Reason
 from tests.pki import Authority, Files, Holder
 
@@ -30,6 +30,29 @@ def replace(path: Path, content: bytes) -> Path:
     age = next(_AGE)
     os.utime(path, (age, age))
     return path
+
+
+class Server(AcceptedTls):
+    """With what the data path's own stream does with it."""
+
+    def do_handshake(self) -> None:
+        self._sslobj.do_handshake()
+
+    def send(self, data: bytes) -> None:
+        self._sslobj.write(data)
+
+    def recv(self, size: int) -> bytes:
+        received: bytes = self._sslobj.read(size)
+        return received
+
+    def unwrap(self) -> None:
+        self._sslobj.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class Ends:
@@ -50,9 +73,7 @@ class Ends:
             self.client = stack.enter_context(
                 client.wrap_socket(near, server_hostname=name, do_handshake_on_connect=False, session=session)
             )
-            self.server = stack.enter_context(
-                server.wrap_socket(far, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False)
-            )
+            self.server = stack.enter_context(Server(far, server))
             finish(self.client, self.server)
             self._stack = stack.pop_all()
 
@@ -73,9 +94,9 @@ class Ends:
         self._stack.close()
 
 
-def finish(*sides: ssl.SSLSocket) -> None:
+def finish(*sides: ssl.SSLSocket | Server) -> None:
     """Do the handshake of both sides, in turns."""
-    waiting = list(sides)
+    waiting: list[ssl.SSLSocket | Server] = list(sides)
     while waiting:
         side = waiting.pop(0)
         try:
@@ -148,21 +169,21 @@ class Terminal:
             except OSError:
                 return
             sock.settimeout(PATIENCE)
-            with sock, self.tls.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as tls:
+            with Server(sock, self.tls.context) as tls:
                 self._outcomes.put(self._meet(tls))
 
-    def _meet(self, tls: ssl.SSLSocket) -> Outcome:
+    def _meet(self, tls: Server) -> Outcome:
         try:
             tls.do_handshake()
             certificate = self.tls.verify(tls)
         except ClientRefused as refused:
-            return Outcome(None, requested_name(tls), bool(tls.session_reused), refused.reason, refused.detail)
+            return Outcome(None, tls.requested_name, tls.session_reused, refused.reason, refused.detail)
         except OSError as error:
             reason, detail = refusal(error)
             return Outcome(reason=reason, detail=detail)
-        met = Outcome(certificate, requested_name(tls), bool(tls.session_reused))
+        met = Outcome(certificate, tls.requested_name, tls.session_reused)
         tls.recv(4096)
-        tls.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        tls.send(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         with suppress(OSError):  # the client did not wait for that
             tls.unwrap()
         return met

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.tls import ClientPolicy, ClientRefused, ServerTls, requested_name
+from lbproxy.net.tls import ClientPolicy, ClientRefused, ServerTls
 from tests.net.tls.terminal import NAME, Ends, Terminal, browser, listener, replace, s_client
 from tests.pki import DAY, HOUR, Authority, Files, Holder, pem, write_bundle, write_crls
 
@@ -108,7 +108,14 @@ def test_the_name_chooses_the_certificate(tmp_path: Path, asked: str | None, cer
     tls = listener(*pairs)
     with Ends(tls.context, browser(), asked) as ends:
         assert ends.client.getpeercert(binary_form=True) == certificate.chain[0]
-        assert requested_name(ends.server) == (asked and asked.lower())
+        assert ends.server.requested_name == (asked and asked.lower())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_address_is_no_name(files: Files, address: str) -> None:
+    with Terminal(listener(files)) as terminal:
+        s_client(terminal.port, "-servername", address)
+        assert terminal.outcome().name is None
 
 
 def test_a_name_that_is_no_text_harms_nobody_else(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
