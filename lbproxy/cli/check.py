@@ -37,7 +37,7 @@ def command(path: Path, connect: bool) -> None:
         sys.exit(1)
     report = inspect(config, datetime.now(UTC))
     _print_findings(path, report)
-    if report.problems:
+    if report.problems or report.unused:
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
@@ -45,7 +45,7 @@ def command(path: Path, connect: bool) -> None:
 
 
 def _print_findings(path: Path, report: Report) -> None:
-    for problem in report.problems:
+    for problem in (*report.problems, *report.unused):
         click.echo(f"{path}: {problem}", err=True)
     for warning in report.warnings:
         click.echo(f"{path}: {warning.where}: warning: {warning.text}", err=True)

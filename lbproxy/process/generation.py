@@ -50,7 +50,7 @@ def run(path: Path) -> None:
     handler = operational_log.setup()
     _raise_descriptor_limit()
     try:
-        for warning in report.warnings:
+        for warning in (*report.warnings, *report.unused):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
         uvloop.run(Generation(config, listen_all(config)).serve())
     finally:

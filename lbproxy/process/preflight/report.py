@@ -25,16 +25,20 @@ class Expiry:
 
 @dataclass(slots=True)
 class Report:
-    """What is true at `now` (aware): `problems` prevent a start, `warnings` do not; `expiries` has what may expire."""
+    """What is true at `now` (aware): `problems` prevent a start, `warnings` do not; `expiries` has what may expire.
+
+    `unused` are problems of files that are named and not used: they fail a check, and are warnings at a start.
+    """
 
     now: datetime
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    unused: list[Problem] = field(default_factory=list)
     expiries: list[Expiry] = field(default_factory=list)
 
     def of_unused(self) -> Report:
-        """This report for what the configuration has and does not use: whatever is wrong there is a warning."""
-        return Report(self.now, problems=self.warnings, warnings=self.warnings, expiries=self.expiries)
+        """This report for what the configuration has and does not use."""
+        return Report(self.now, problems=self.unused, warnings=self.warnings, expiries=self.expiries)
 
     def problem(self, where: str, text: str) -> None:
         self.problems.append(Problem(where, text))
