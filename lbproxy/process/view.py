@@ -86,7 +86,7 @@ def _handshakes(listener: Listener) -> HandshakesView | None:
     service = listener.service
     if not isinstance(service, WebService) or service.tls is None:
         return None
-    failed = sum(listener.ends[reason.label] for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
+    failed = sum(listener.ends.get(reason.label, 0) for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
     return {"full": service.handshakes - service.resumed, "resumed": service.resumed, "failed": failed}
 
 

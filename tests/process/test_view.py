@@ -175,6 +175,7 @@ async def test_handshakes_with_clients_are_counted_where_tls_ends(running: Runni
     assert (login["tls"], login["tls_handshakes"]) == (False, None)
     assert (secure["tls"], secure["tls_handshakes"]) == (True, {"full": 1, "resumed": 0, "failed": 1})
     assert secure["ends"] == {"done": 1, "tls_failed": 1}
+    assert running.view()["listeners"][2] == secure  # to look changes nothing
 
 
 async def test_what_a_backend_does_not_have(running: Running) -> None:
