@@ -45,12 +45,14 @@ async def curl(address: tuple[str, int], path: str, *options: object, scheme: st
 
 @dataclass(frozen=True)
 class Shown:
-    """What `openssl s_client` says of a connection: the protocol, whether the server's certificate is verified,
-    the number of the fatal alert that it got (RFC 8446 section 6; None without one), and the answer with all the rest.
+    """What `openssl s_client` says of a connection. alert: the number of a fatal one that it got (RFC 8446 section 6).
+
+    `text` is all that it wrote, with what it received.
     """
 
     protocol: str
-    verified: bool
+    resumed: bool
+    verified: bool  # the server's certificate
     alert: int | None
     text: str
 
@@ -61,10 +63,11 @@ async def s_client(address: tuple[str, int], *options: object, asks: bytes = b""
     named = ["-noservername"] if name is None else ["-servername", name]
     words = ["openssl", "s_client", "-connect", f"{ip}:{port}", *named, "-ign_eof", *map(str, options)]
     ran = await run(*words, typed=asks)
-    protocol = re.search(r"^New, (\S+), Cipher is", ran.out, re.MULTILINE)
+    session = re.search(r"^(New|Reused), (\S+), Cipher is", ran.out, re.MULTILINE)
     alert = re.search(r"SSL alert number (\d+)", ran.err)
     return Shown(
-        protocol=protocol[1] if protocol else "",
+        protocol=session[2] if session else "",
+        resumed=session is not None and session[1] == "Reused",
         verified="Verify return code: 0 (ok)" in ran.out,
         alert=int(alert[1]) if alert else None,
         text=ran.out + ran.err,
