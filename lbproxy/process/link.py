@@ -70,7 +70,7 @@ class Link:
         self.protection = {name: finding for (pool, name), finding in findings.items() if pool == self.pool.name}
 
     def _look(self, backend: Backend) -> None:
-        """It has gained or lost its say in what is right, and may not be what it was before the drain."""
+        """In a drain, and at its ends, it may become another than it was, and its say in what is right changes."""
         if self.guard is not None:
             self.guard.look(backend.name)
 
@@ -79,6 +79,8 @@ class Link:
         assert backend is not None
         self._suspected.discard(name)
         self.pool.probed(backend, result.ok, result.detail, time.monotonic())
+        if backend.draining:
+            self._look(backend)
 
     def _changed(self, backend: Backend, change: Change, reason: Reason | None, detail: str) -> None:
         """Log it; a suspicion is what a probe has to settle at once, and is told once until it has."""

@@ -14,17 +14,20 @@ from .backend import Lane, ScriptedBackend, answer
 from .balancer import Balancer, command
 from .conftest import Backends, Balance
 
+WORK = 0.02  # seconds
 CHECK = {"kind": "http", "path": "/healthz", "interval": "100ms", "rise": 1}
 
 
 class Connector:
-    """A script that answers with its version; probes too."""
+    """A script that answers probes at once and users after a moment's work, with its version."""
 
     def __init__(self) -> None:
         self.version = b"1.7.9"
 
     async def __call__(self, lane: Lane) -> None:
-        while await lane.request():
+        while seen := await lane.request():
+            if seen.target != b"/healthz":
+                await asyncio.sleep(WORK)
             await lane.send(answer(self.version))
 
 
@@ -63,9 +66,12 @@ sys.exit(sock.makefile("rb").read() != b"done")
 
 
 class Users:
-    """Client connections that ask without a pause until they are told to stop; `seen` counts what they got."""
+    """Client connections that ask without a pause until they are told to stop; `seen` counts what they got.
 
-    def __init__(self, balancer: Balancer, count: int = 4) -> None:
+    At any moment most of them wait for an answer, and most of these to a POST, which is never repeated.
+    """
+
+    def __init__(self, balancer: Balancer, count: int = 8) -> None:
         self._balancer = balancer
         self._stop = False
         self._tasks = [asyncio.ensure_future(self._ask()) for _ in range(count)]
@@ -74,10 +80,9 @@ class Users:
     async def _ask(self) -> None:
         while not self._stop:
             async with await self._balancer.connect() as client:
-                for method in ("GET", "POST", "GET"):
+                for method in ("POST", "GET", "POST"):
                     response = await client.ask("/", method, body=b"x" if method == "POST" else None)
                     self.seen[response.status, response.body] += 1
-                    await asyncio.sleep(0.005)  # the rollout's processes need the machine too
 
     async def stop(self) -> None:
         self._stop = True
@@ -127,6 +132,25 @@ async def test_a_failure_leaves_the_others_serving_and_can_be_continued(backends
     assert (code, err, out.splitlines()[-1]) == (0, "", "updated: c2, c3")
     assert operator.updated == ["c1", "c2", "c2", "c3"]
     assert {(await balancer.ask()).body for _ in range(3)} == {b"1.8.0"}
+
+
+async def test_a_guard_that_ejects_the_minority_lets_an_update_pass(backends: Backends, balance: Balance) -> None:
+    """The first one that is updated is unlike the others, and so are those that are left, later."""
+    scripts = [Connector() for _ in range(3)]
+    members = await backends(*scripts)
+    facts = {"version": {"path": "/", "regex": "(.+)"}}
+    consistency = {"policy": "eject-minority", "interval": "1h", "facts": facts}
+    balancer = await balance(*members, pool={"check": CHECK, "consistency": consistency})
+    operator = Operator(members, scripts)
+    async with commanded(operator) as line:
+        users = Users(balancer)
+        code, _, err = await roll_out(balancer, line, "--expect", "version=1.8.0", "--keep", "2")
+        await users.stop()
+    assert (code, err) == (0, "")
+    assert set(users.seen) == {(200, b"1.7.9"), (200, b"1.8.0")}
+    assert not [line for line in balancer.log if "reason=consistency" in line]
+    assert all(one["in_rotation"] for one in (await balancer.backends()).values())
+    await balancer.logged("facts_agree")
 
 
 async def test_it_does_not_begin_with_too_few(backends: Backends, balance: Balance) -> None:

@@ -169,7 +169,7 @@ class Versions:
         writer.write(b"HTTP/1.1 200 OK\r\nX-Version: %d\r\nContent-Length: 0\r\n\r\n" % self.version)
 
 
-async def test_what_a_backend_has_become_is_read_after_a_drain(tmp_path: Path) -> None:
+async def test_what_a_backend_becomes_is_read_in_a_drain_and_at_its_ends(tmp_path: Path) -> None:
     backend = Versions()
     async with listening(backend) as port, linked(tmp_path, port, guard=GUARD) as link:
         guard = link.guard
@@ -180,6 +180,9 @@ async def test_what_a_backend_has_become_is_read_after_a_drain(tmp_path: Path) -
         link.drain(drained)
         assert drained.draining
         await until(lambda: guard.facts("c1") == {"version": "2"})
+        backend.version = 20
+        link.prober.probe_now("c1")
+        await until(lambda: guard.facts("c1") == {"version": "20"})
         backend.version = 3
         link.ready(drained)
         assert not drained.draining

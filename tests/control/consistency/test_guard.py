@@ -186,6 +186,21 @@ async def test_no_verdict_while_somebody_is_still_to_be_read(house: Make) -> Non
     assert five.serving == "c3 c4 c5"
 
 
+async def test_nor_while_somebody_has_come_back_meanwhile(house: Make, caplog: pytest.LogCaptureFixture) -> None:
+    two = house("11")
+    await two.settled()
+    first = two.sources["c1"]
+    first.answers.clear()
+    first.values["version"] = "2"
+    two.guard.look("c1")
+    await until(lambda: first.asked == 2)
+    two.restart("c2", "2")
+    first.answers.set()
+    await two.settled()
+    assert (two.guard.facts("c1"), two.guard.facts("c2")) == ({"version": "2"}, {"version": "2"})
+    assert caplog.records == [], "the new version of one was never compared with the old one of the other"
+
+
 async def test_at_once_after_a_backend_was_readmitted(house: Make) -> None:
     three = house("222")
     await three.settled()
