@@ -12,10 +12,10 @@ from bench.errors import BenchError
 from bench.failure import namespace
 from bench.failure.faults import Fault
 from bench.failure.figures import Figures, Window, before_the_fault, figures
+from bench.failure.instance import Instance
 from bench.failure.namespace import Namespace
 from bench.failure.peers import Place, Setting
 from bench.failure.traffic import Traffic
-from bench.failure.victim import Victim
 from bench.failure.watch import Watch
 from bench.processes import PROXY_CORE, Child, free_ports
 
@@ -46,8 +46,8 @@ def run(setting: Setting, fault: Fault, plan: Plan, directory: Path) -> Figures:
         away = stack.enter_context(Namespace()) if fault.far else None
         port, connector_port, probe_port = free_ports(3)
         place = Place((*_HOSTS, away.address if away else _VICTIM), connector_port, probe_port)
-        connectors = [stack.enter_context(Victim(host, place, directory)) for host in _HOSTS]
-        victim = stack.enter_context(Victim(place.hosts[-1], place, directory, away))
+        connectors = [stack.enter_context(Instance(host, place, directory)) for host in _HOSTS]
+        victim = stack.enter_context(Instance(place.hosts[-1], place, directory, away))
         proxy = stack.enter_context(Child(setting.name, setting.command(directory, port, place), PROXY_CORE, directory))
         proxy.wait_until(lambda: setting.ready(port, proxy))
         watch = None if namespace.why_not() else stack.enter_context(Watch(victim.host, connector_port))
@@ -66,12 +66,11 @@ def _window(plan: Plan) -> Window:
     return Window(begin, begin + plan.fault, begin + plan.fault + plan.after)
 
 
-def _play(victim: Victim, fault: Fault, window: Window) -> None:
-    """A fault that takes part of its time to happen or to end is counted from when it was caused."""
+def _play(victim: Instance, fault: Fault, window: Window) -> None:
     _at(window.begin, fault.begin, victim)
     _at(window.end, fault.end, victim)
 
 
-def _at(moment: float, act: Callable[[Victim], None], victim: Victim) -> None:
+def _at(moment: float, act: Callable[[Instance], None], victim: Instance) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
     act(victim)

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.failure.victim import Victim
+from bench.failure.instance import Instance
 
-Act = Callable[[Victim], None]
+Act = Callable[[Instance], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ def _tell(mood: str) -> Act:
     return lambda victim: victim.tell(mood)
 
 
-def _cut_off(victim: Victim) -> None:
+def _cut_off(victim: Instance) -> None:
     assert victim.namespace is not None
     victim.namespace.cut_off()
 
 
-def _join(victim: Victim) -> None:
+def _join(victim: Instance) -> None:
     assert victim.namespace is not None
     victim.namespace.join()
 
@@ -43,9 +43,9 @@ def _join(victim: Victim) -> None:
 TABLE = {
     row.name: row
     for row in (
-        Fault("kill", "SIGKILL; started again at the end", _signal(signal.SIGKILL), Victim.start_again),
+        Fault("kill", "SIGKILL; started again at the end", _signal(signal.SIGKILL), Instance.start_again),
         Fault("stop", "SIGSTOP, then SIGCONT", _signal(signal.SIGSTOP), _signal(signal.SIGCONT)),
-        Fault("term", "SIGTERM; started again at the end", _signal(signal.SIGTERM), Victim.start_again),
+        Fault("term", "SIGTERM; started again at the end", _signal(signal.SIGTERM), Instance.start_again),
         Fault("reset", "every connection is reset, new ones when they are accepted", _tell("reset"), _tell("well")),
         Fault(
             "cut", "every answer ends early, at ten points in turn; probes are answered", _tell("cut"), _tell("well")

@@ -72,7 +72,7 @@ def check_machine(wanted: Sequence[str]) -> None:
     os.environ["PATH"] += os.pathsep + _PROGRAMS
     missing = sorted({program for program in ("taskset", *wanted) if shutil.which(program) is None})
     if missing:
-        raise BenchError(f"missing: {', '.join(missing)}; `make bench` installs them")
+        raise BenchError(f"missing: {', '.join(missing)}; `make bench` and `make compare-failure` install them")
 
 
 def _about(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> dict[str, object]:

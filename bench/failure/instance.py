@@ -1,4 +1,4 @@
-"""Connectors as child processes, and what can be done to one."""
+"""A connector as a child process, and what can be done to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.failure.peers import Place
 from bench.processes import LOAD_CORE, pinned
 
 
-class Victim:
+class Instance:
     """The connector at `host`, with its journal in `directory`; in a network namespace of its own if one is given."""
 
     def __init__(self, host: str, place: Place, directory: Path, namespace: Namespace | None = None) -> None:
@@ -33,8 +33,8 @@ class Victim:
 
     def kill(self) -> None:
         """SIGKILL, which ends a stopped one too; returns when it has ended."""
-        self._process.kill()
-        self._process.wait()
+        with self._process:  # closes its pipes and waits
+            self._process.kill()
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
