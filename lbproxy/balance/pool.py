@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
-from lbproxy.balance import consistency, health
+from lbproxy.balance import condition, consistency, health
 from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.condition import Condition
 from lbproxy.balance.consistency import Facts, Policy, Verdict
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.retry import RetryBudget
@@ -110,6 +111,23 @@ class Pool:
         backend.draining = False
         self._place(backend)
         self._recall()
+
+    def condition(self, backend: Backend) -> Condition:
+        """How `backend` is, for another process."""
+        return condition.read(backend, self.slow_start.since(backend))
+
+    def adopt(self, backend: Backend, told: Condition, now: float) -> None:
+        """`backend` is what another process says it is; those in `on_change` hear of it if that is an ejection."""
+        self._now = now
+        ejected = backend.state is State.UP and told.state == State.DOWN.value
+        condition.write(backend, told)
+        self._place(backend, slowly=False)
+        if told.slow_since is not None and backend.in_rotation:
+            self.slow_start.begin(backend, told.slow_since)
+            self.slow_start.tick(now)
+        if ejected:
+            for listener in self.on_change:
+                listener(backend, Change.EJECT, backend.reason, backend.detail)
 
     def by_name(self, name: str) -> Backend | None:
         """The backend of this name, None if there is none."""

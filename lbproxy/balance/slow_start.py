@@ -46,6 +46,10 @@ class SlowStart:
         if self.seconds:
             self._since[backend] = now
 
+    def since(self, backend: Backend) -> float | None:
+        """When the slow start of `backend` began, None if it is in none."""
+        return self._since.get(backend)
+
     def end(self, backend: Backend) -> None:
         """`backend` is no member any more."""
         self._since.pop(backend, None)

@@ -12,6 +12,7 @@ from lbproxy.cli.group import LazyGroup
 COMMANDS = {
     "run": "Serve until TERM, which lets requests finish first.",
     "check": "Validate a configuration and open every file it names.",
+    "reload": "Read the configuration again, and serve it.",
     "status": "Show what the running balancer sees.",
     "drain": "Take a backend out of rotation.",
     "ready": "Bring a drained backend back.",

@@ -42,7 +42,7 @@ class LineWriter:
         self._limit = limit
         self._queued = self._done = 0  # characters ever put by callers, and ever taken off by the thread
         self._torn = False  # the last byte written was not the end of a line
-        self._queue: queue.SimpleQueue[str | _Order] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[str | _Order | threading.Event] = queue.SimpleQueue()
         # A daemon, because a write to a pipe that nobody reads never returns and must not keep the process.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -64,6 +64,13 @@ class LineWriter:
         if self._path is not None:
             self._queue.put(_Order.REOPEN)
 
+    def flush(self, timeout: float = 2.0) -> None:
+        """Return once what was put before is written; after `timeout` seconds all the same."""
+        if self._thread.is_alive():
+            written = threading.Event()
+            self._queue.put(written)
+            written.wait(timeout)
+
     def close(self, timeout: float = 2.0) -> None:
         """Write what is queued and end; after `timeout` seconds leave it, as a blocked pipe may never take it."""
         self._queue.put(_Order.END)
@@ -73,6 +80,8 @@ class LineWriter:
         while (item := self._queue.get()) is not _Order.END:
             if item is _Order.REOPEN:
                 self._open_again()
+            elif isinstance(item, threading.Event):
+                item.set()
             else:
                 self._write(item)
                 self._done += len(item)

@@ -57,8 +57,12 @@ class LineHandler(logging.Handler):
         if self._writer.dropped == dropped:
             self._told = dropped
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """Write what is queued, waiting for a blocked descriptor for a moment only."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """The same, and end."""
         super().close()
         self._writer.close()
 

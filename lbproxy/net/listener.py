@@ -201,13 +201,17 @@ class Listener:
 
     # --- stopping
 
-    def drain(self) -> None:
-        """Accept what waits and then no more; end idle connections now, and the busy ones with their answer."""
+    def retire(self) -> None:
+        """Accept what waits and then no more; each connection ends with its next answer."""
         self._draining = True
         self.service.drain()
         while self._accepting and self._accept():
             pass
         self.pause()
+
+    def drain(self) -> None:
+        """The same, but idle connections end now."""
+        self.retire()
         for client in tuple(self.connections):
             client.drain()
 

@@ -1,156 +1,172 @@
-"""The control plane and, with one worker, the data path, on one loop: from a configuration file to a clean stop."""
+"""One version of the configuration, served: the control plane and, with one worker, the data path, on one loop."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
-import resource
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import NamedTuple
 
-import uvloop
-
-from lbproxy.balance.backend import Backend
-from lbproxy.config import Config, load
-from lbproxy.control import log as operational_log
+from lbproxy.config import Config
 from lbproxy.control import tasks
-from lbproxy.control.access_log import AccessLog
-from lbproxy.control.admin.orders import order_routes
-from lbproxy.control.admin.routes import read_routes
-from lbproxy.control.admin.server import AdminServer
-from lbproxy.control.admin.sockets import listen
-from lbproxy.control.discovery.resolver import Resolver
 from lbproxy.control.log import event
-from lbproxy.control.snapshot import Snapshot
-from lbproxy.errors import ConfigError
-from lbproxy.process.link import Link
-from lbproxy.process.operations import Operations
-from lbproxy.process.preflight import inspect
-from lbproxy.process.protection import Finding, Key, keep_judging
-from lbproxy.process.sockets import listen_all
-from lbproxy.process.view import RunState, snapshot
-from lbproxy.process.worker import Worker
+from lbproxy.process.channel import Channel, Message
+from lbproxy.process.handover import State
+from lbproxy.process.plane import Plane
+from lbproxy.process.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
+REPORT_EVERY = 1.0
+"""Seconds between two tallies of a generation that drains."""
 
-def run(path: Path) -> None:
-    """Serve what the file at `path` says, until TERM or INT. Raises ConfigError or StartError when it cannot start."""
-    config = load(path)
-    report = inspect(config, datetime.now(UTC))
-    if report.problems:
-        raise ConfigError(str(path), report.problems)
-    handler = operational_log.setup()
-    _raise_descriptor_limit()
-    try:
-        for warning in (*report.warnings, *report.unused):
-            event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
-        uvloop.run(Generation(config, listen_all(config)).serve())
-    finally:
-        handler.close()
+PATIENCE = 0.5
+"""Of drain_timeout: how long a generation that was replaced waits for idle connections to ask once more.
+
+Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
+"""
 
 
-def _raise_descriptor_limit() -> None:
-    """Each client connection needs a descriptor, and so does each lane: use all that this process may have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+class Inherited(NamedTuple):
+    """What the master gives a generation: its `number`, the sockets by listener, and what the one before it left."""
+
+    number: int
+    channel: Channel
+    sockets: Mapping[str, socket.socket]
+    admin: socket.socket
+    state: State | None = None
 
 
 class Generation:
-    """The processes that serve one version of the configuration: for now, this one."""
+    """From its sockets to a clean end."""
 
-    def __init__(self, config: Config, sockets: Mapping[str, socket.socket]) -> None:
-        """sockets: one for each listener, by its name; closed in the end."""
+    def __init__(self, config: Config, inherited: Inherited) -> None:
+        """The sockets and the channel are closed in the end."""
         self._config = config
-        self._sockets = sockets
-        self._state: RunState = "starting"
-        self._started = time.monotonic()
+        self._number = inherited.number
+        self._inherited = inherited
+        self._handed_over = False
+        self._plane: Plane
+        self._upstream: Upstream
         self._stop = asyncio.Event()  # accept no more, let requests finish
+        self._hurry = asyncio.Event()  # wait for no idle connection
         self._end = asyncio.Event()  # now
 
     def __repr__(self) -> str:
-        return f"<generation {self._config.server_url} {self._state}>"
+        return f"<generation {self._number} of {self._config.server_url}>"
 
     async def serve(self) -> None:
         """Start, serve, drain. Returns when everything is closed."""
         self._watch_signals()
+        inherited = self._inherited
+        orders = {
+            "export": self._export,
+            "retire": lambda _: self._stop.set(),
+            "drain": lambda _: self._terminated(),
+            "end": lambda _: self._interrupted(),
+            "reopen": lambda _: self._plane.access_log.reopen(),
+            "relayed": self._relayed,
+        }
+        self._plane = Plane(self._config, inherited.sockets, inherited.state)
+        self._upstream = Upstream(inherited.channel, orders, self._alone)
         try:
             async with AsyncExitStack() as stack:
-                await self._until_told(await self._start(stack))
+                stack.callback(self._close_sockets)
+                await self._start(stack)
+                await self._stop.wait()
+                await self._drain()
+            self._tell_tally()
         finally:
-            self._close_sockets()
-        event(log, logging.INFO, "stopped")
+            self._upstream.close()
+        event(log, logging.INFO, "stopped", generation=self._number)
 
-    async def _start(self, stack: AsyncExitStack) -> Worker:
-        """Everything that runs, registered on `stack` to be stopped in reverse order."""
-        config = self._config
-        access_log = AccessLog(str(config.access_log.path))
-        stack.callback(access_log.close)
-        admin_socket = listen(config.admin.bind.path or (config.admin.bind.host, config.admin.bind.port))
-        stack.callback(admin_socket.close)
-        worker = Worker(config, self._sockets, access_log.write, access_log.enabled)
-        stack.callback(worker.stop)
-        resolver = _resolver(worker)
-        stack.push_async_callback(resolver.stop)
-        await resolver.start()
-        worker.start()
-        links: dict[str, Link] = {}
-        for name, pool in worker.pools.items():
-            links[name] = Link(pool, config.pools[name], config.server_url)
-            stack.push_async_callback(links[name].stop)
-
-        judging = tasks.start(keep_judging(config, _tell(links.values())), name="extended protection")
-        stack.callback(judging.cancel)
-
-        def view() -> Snapshot:
-            uptime = time.monotonic() - self._started
-            return snapshot(config, worker, links, access_log, self._state, uptime)
-
-        admin = AdminServer(admin_socket, [*read_routes(view), *order_routes(Operations(links))])
-        stack.push_async_callback(admin.stop)
-        await admin.start()
-        await self._first_round(links)
-        return worker
-
-    async def _first_round(self, links: Mapping[str, Link]) -> None:
-        """Wait until every backend has had its first probe, or somebody wants to stop."""
-        rounds = asyncio.gather(*(link.prober.first_round.wait() for link in links.values()))
-        stopped = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait((rounds, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not rounds.done():
-            rounds.cancel()
+    async def _start(self, stack: AsyncExitStack) -> None:
+        plane, first = self._plane, self._inherited.state is None
+        await plane.start(stack)
+        if first:  # later ones leave that to the one before them until they are ready
+            await self._accept(stack)
+        await self._first_round()
+        if self._stop.is_set():
             return
+        if not first:
+            await self._accept(stack)
+        plane.state = "serving"
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        self._state = "serving"
-        print(f"ready: {self._config.server_url}", file=sys.stderr, flush=True)
+        self._upstream.tell("ready")
+        if first and self._number == 1:
+            print(f"ready: {self._config.server_url}", file=sys.stderr, flush=True)
 
-    async def _until_told(self, worker: Worker) -> None:
-        await self._stop.wait()
-        self._state = "draining"
-        event(log, logging.INFO, "draining", connections=worker.connections, within=self._config.drain_timeout)
-        draining = asyncio.ensure_future(worker.drain(self._config.drain_timeout))
+    async def _accept(self, stack: AsyncExitStack) -> None:
+        self._plane.accept()
+        await self._plane.open_admin(stack, self._inherited.admin, self._upstream.reload, self._drained)
+
+    async def _first_round(self) -> None:
+        """Wait until every backend has had its first probe, or somebody wants to stop."""
+        await _first(self._plane.first_round(), self._stop.wait())
+
+    async def _drain(self) -> None:
+        """Let everybody finish. Who is replaced has time: who is connected and idle may ask once more."""
+        plane, within = self._plane, self._config.drain_timeout
+        plane.state = "draining"
+        event(log, logging.INFO, "draining", connections=plane.worker.connections, within=within)
+        deadline = time.monotonic() + within
+        reports = tasks.start(self._keep_telling(), name="tallies")
+        retiring = asyncio.ensure_future(self._retire(within * PATIENCE))
         await asyncio.sleep(0)  # it has accepted what waited: from here on new clients are refused, not left hanging
         self._close_sockets()
-        ended = asyncio.ensure_future(self._end.wait())
-        await asyncio.wait({draining, ended}, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        draining.cancel()
-        if worker.connections:
-            event(log, logging.WARNING, "connections_cut", connections=worker.connections)
+        await _first(retiring, self._hurry.wait())
+        await _first(plane.worker.drain(deadline - time.monotonic()), self._end.wait())
+        reports.cancel()
+        if plane.worker.connections:
+            event(log, logging.WARNING, "connections_cut", connections=plane.worker.connections)
+
+    async def _retire(self, patience: float) -> None:
+        self._plane.worker.retire()
+        await self._plane.worker.emptied(patience)
 
     def _close_sockets(self) -> None:
-        for sock in self._sockets.values():
+        for sock in self._inherited.sockets.values():
             sock.close()
+
+    # --- what the master, and other generations, tell
+
+    def _export(self, _: Message) -> None:
+        """The next generation is about to start."""
+        self._handed_over = True
+        self._upstream.tell("state", state=self._plane.export(self._number))
+
+    def _relayed(self, message: Message) -> None:
+        told = message["message"]
+        match told["type"]:
+            case "tally":
+                self._plane.ledger.told(message["generation"], told["tally"])
+            case "gone":
+                self._plane.ledger.gone(message["generation"])
+            case "order":
+                self._plane.obey(told["pool"], told["backend"], told["draining"])
+
+    def _drained(self, pool: str, backend: str, draining: bool) -> None:
+        """An operator gave an order: a generation that has what this one knew has to hear of it too."""
+        if self._handed_over:
+            self._upstream.relay("order", pool=pool, backend=backend, draining=draining)
+
+    async def _keep_telling(self) -> None:
+        while True:
+            self._tell_tally()
+            await asyncio.sleep(REPORT_EVERY)
+
+    def _tell_tally(self) -> None:
+        self._upstream.relay("tally", tally=self._plane.ledger.own())
+
+    # --- the end
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -160,30 +176,26 @@ class Generation:
 
     def _terminated(self) -> None:
         """TERM drains; a second one ends at once."""
-        if self._stop.is_set():
+        if self._hurry.is_set():
             self._end.set()
+        self._hurry.set()
         self._stop.set()
 
     def _interrupted(self) -> None:
+        self._hurry.set()
         self._stop.set()
         self._end.set()
 
-
-def _tell(links: Iterable[Link]) -> Callable[[Mapping[Key, Finding]], None]:
-    def tell(findings: Mapping[Key, Finding]) -> None:
-        for link in links:
-            link.protected(findings)
-
-    return tell
+    def _alone(self) -> None:
+        """The master is gone, and with it whoever could replace or end this generation."""
+        event(log, logging.CRITICAL, "master_lost", generation=self._number)
+        self._hurry.set()
+        self._stop.set()
 
 
-def _resolver(worker: Worker) -> Resolver:
-    """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""
-    backends: dict[str, Backend] = {
-        f"{pool.name}/{backend.name}": backend for pool in worker.pools.values() for backend in pool.backends
-    }
-
-    def found(name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
-        backends[name].lanes.address = (family, address)
-
-    return Resolver({name: (backend.host, backend.port) for name, backend in backends.items()}, found)
+async def _first(*awaited: Coroutine[object, object, object] | asyncio.Future[None]) -> None:
+    """Wait for the first of them, and cancel the others."""
+    futures = [asyncio.ensure_future(one) for one in awaited]
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    for future in futures:
+        future.cancel()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lbproxy import config as settings
 from lbproxy.balance.backend import Backend
@@ -34,15 +34,18 @@ _EVENTS = {
 class Link:
     """Probes the backends of `pool`, and keeps them alike, as its configuration says; logs what changes."""
 
-    def __init__(self, pool: Pool, options: settings.Pool, server_url: str) -> None:
-        """server_url: the name under which backends are asked. Call it on the running loop; probes begin at once."""
+    def __init__(self, pool: Pool, options: settings.Pool, server_url: str, known: Collection[str] = ()) -> None:
+        """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
+
+        Call it on the running loop; probes begin at once.
+        """
         self.pool = pool
         self.check = options.check.kind
         pool.on_change.append(self._changed)
         self.probes = make_probes(pool, options, server_url.partition("://")[2])
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
-        self.prober = Prober(self.probes.by_name, options.check.interval, self._probed)
+        self.prober = Prober(self.probes.by_name, options.check.interval, self._probed, known=known)
         self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round)
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lbproxy.balance.backend import Backend
 from lbproxy.control.log import event
@@ -18,16 +18,26 @@ log = logging.getLogger(__name__)
 class Operations:
     """`control.admin.orders.Operations` for the pools of `links`."""
 
-    def __init__(self, links: Mapping[str, Link]) -> None:
-        """links: by the pool's name."""
+    def __init__(
+        self,
+        links: Mapping[str, Link],
+        complete: Callable[[BackendInPool], BackendInPool] = lambda found: found,
+        told: Callable[[str, str, bool], None] = lambda *_: None,
+    ) -> None:
+        """links: by the pool's name. complete: adds what other processes counted.
+
+        told: called after an order with the pool, the backend and whether it drains.
+        """
         self._links = links
+        self._complete = complete
+        self._told = told
 
     def __repr__(self) -> str:
         return f"<operations on {' '.join(self._links)}>"
 
     def show(self, name: str) -> BackendInPool:
         """See `Operations` of the orders."""
-        return in_pool(*self._find(name))
+        return self._complete(in_pool(*self._find(name)))
 
     def drain(self, name: str, force: bool) -> BackendInPool:
         """See `Operations` of the orders; to drain one that is drained already changes nothing."""
@@ -42,7 +52,8 @@ class Operations:
             event(
                 log, logging.INFO, "backend_drained", pool=link.pool.name, backend=backend.name, active=backend.active
             )
-        return in_pool(link, backend)
+            self._told(link.pool.name, backend.name, True)
+        return self._complete(in_pool(link, backend))
 
     def ready(self, name: str) -> BackendInPool:
         """See `Operations` of the orders; to end a drain that never began changes nothing."""
@@ -50,7 +61,8 @@ class Operations:
         if backend.draining:
             link.ready(backend)
             event(log, logging.INFO, "backend_ready", pool=link.pool.name, backend=backend.name)
-        return in_pool(link, backend)
+            self._told(link.pool.name, backend.name, False)
+        return self._complete(in_pool(link, backend))
 
     def _find(self, name: str) -> tuple[Link, Backend]:
         """The one backend of that name, NAME or POOL/NAME, and its pool's link."""

@@ -1,42 +1,78 @@
-"""The listening sockets of a configuration."""
+"""The listening sockets, as the master binds and holds them. Imported by it, so this imports little."""
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
+from typing import NamedTuple
 
-from lbproxy.config import Address, Config
-from lbproxy.control.admin.sockets import remove_stale
+from lbproxy.control.admin import sockets as admin
 from lbproxy.errors import StartError
 
 BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel's net.core.somaxconn caps it."""
 
 
-def listen_all(config: Config) -> dict[str, socket.socket]:
-    """A bound, listening, non-blocking socket for each listener, by name. All or none: raises StartError."""
-    sockets: dict[str, socket.socket] = {}
-    try:
-        for name, listener in config.listeners.items():
-            sockets[name] = _listen(f"listener.{name}.bind", listener.bind)
-    except StartError:
-        for sock in sockets.values():
-            sock.close()
-        raise
-    return sockets
+class Place(NamedTuple):
+    """Where to listen: a host (no brackets) and a port, or the path of a Unix socket.
+
+    `tag` tells two places with port 0, which is any, apart. Equal places are one socket, over reloads too.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    tag: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _listen(key: str, bind: Address) -> socket.socket:
-    try:
-        sock = _unix(key, bind) if bind.path is not None else _tcp(bind)
-    except OSError as error:
-        raise StartError(f"{key}: cannot listen on {bind}: {error.strerror}") from error
+class Wanted(NamedTuple):
+    """A place that a configuration needs: `key` is its name for it; `admin`: the admin interface's."""
+
+    key: str
+    place: Place
+    admin: bool = False
+
+
+class Owner(NamedTuple):
+    """Whose the files of Unix sockets become; -1: who makes them."""
+
+    uid: int = -1
+    gid: int = -1
+
+
+MAKER = Owner()
+"""Nobody else."""
+
+
+def listen(wanted: Wanted, owner: Owner = MAKER) -> socket.socket:
+    """A bound, listening, non-blocking socket. Raises StartError."""
+    place = wanted.place
+    if wanted.admin:
+        sock = admin.listen(Path(place.path) if place.path else (place.host, place.port))
+    else:
+        sock = _listen(wanted)
+    if place.path and owner != MAKER:
+        os.chown(place.path, *owner)
     sock.setblocking(False)
     return sock
 
 
-def _tcp(bind: Address) -> socket.socket:
+def _listen(wanted: Wanted) -> socket.socket:
+    try:
+        return _unix(wanted) if wanted.place.path else _tcp(wanted.place)
+    except OSError as error:
+        raise StartError(f"{wanted.key}: cannot listen on {wanted.place}: {error.strerror}") from error
+
+
+def _tcp(place: Place) -> socket.socket:
     family, kind, _, _, address = socket.getaddrinfo(
-        bind.host, bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     sock = socket.socket(family, kind)
     try:
@@ -51,15 +87,15 @@ def _tcp(bind: Address) -> socket.socket:
     return sock
 
 
-def _unix(key: str, bind: Address) -> socket.socket:
-    """A Unix socket that whoever may enter its directory can connect to; a dead process's is replaced."""
-    assert bind.path is not None
-    bind.path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(bind.path, key)
+def _unix(wanted: Wanted) -> socket.socket:
+    """One that whoever may enter its directory can connect to; a dead process's is replaced, a live one's is not."""
+    path = Path(wanted.place.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    admin.remove_stale(path, wanted.key)
     sock = socket.socket(socket.AF_UNIX)
     try:
-        sock.bind(str(bind.path))
-        bind.path.chmod(0o666)
+        sock.bind(str(path))
+        path.chmod(0o666)
         sock.listen(BACKLOG)
     except OSError:
         sock.close()

@@ -77,11 +77,11 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
         "ends": dict(listener.ends),
-        "tls_handshakes": _handshakes(listener),
+        "tls_handshakes": handshakes(listener),
     }
 
 
-def _handshakes(listener: Listener) -> HandshakesView | None:
+def handshakes(listener: Listener) -> HandshakesView | None:
     """With clients. A certificate that is not accepted is no failed handshake: it has reasons of its own."""
     service = listener.service
     if not isinstance(service, WebService) or service.tls is None:
@@ -129,7 +129,7 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "idle_lanes": len(backend.lanes.idle),
         "private_lanes": backend.lanes.private,
         "tunnels": backend.lanes.tunnels,
-        "tls_handshakes": _backend_handshakes(backend),
+        "tls_handshakes": backend_handshakes(backend),
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
         "probe": link.prober.view(backend.name),
         "binds": link.probes.binds(backend.name),
@@ -139,7 +139,8 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
     }
 
 
-def _backend_handshakes(backend: Backend) -> HandshakesView | None:
+def backend_handshakes(backend: Backend) -> HandshakesView | None:
+    """Towards a backend; None where its lanes have no TLS."""
     lanes = backend.lanes
     if lanes.options.tls is None:
         return None

@@ -64,10 +64,19 @@ class Worker:
         for listener in self.listeners.values():
             listener.start()
 
+    def retire(self) -> None:
+        """Accept no more. Who is connected gets one more answer."""
+        for listener in self.listeners.values():
+            listener.retire()
+
     async def drain(self, within: float) -> bool:
         """Accept no more, let requests finish, at most `within` seconds; False when some were cut."""
         for listener in self.listeners.values():
             listener.drain()
+        return await self.emptied(within)
+
+    async def emptied(self, within: float) -> bool:
+        """Wait until nobody is connected, at most `within` seconds; whether that is so."""
         try:
             async with asyncio.timeout(within):
                 while self.connections:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import ssl
@@ -68,8 +69,19 @@ class Balancer:
         return host.strip("[]"), int(port)
 
     @property
-    def pid(self) -> int:
+    def master(self) -> int:
+        """The process id of the master."""
         return self.process.pid
+
+    @property
+    def generations(self) -> list[int]:
+        """Those of all generations that live, the oldest first."""
+        return [int(pid) for pid in Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()]
+
+    @property
+    def pid(self) -> int:
+        """That of the generation that serves."""
+        return self.generations[-1]
 
     async def connect(self, **options: Any) -> Client:
         """A client connection to the listener (see `Client.connect`), TLS if the listener has it."""
@@ -161,6 +173,8 @@ class Balancer:
     async def kill(self) -> None:
         """Make sure that it is gone."""
         if self.process.returncode is None:
+            for pid in self.generations:
+                os.kill(pid, signal.SIGKILL)
             self.process.kill()
         for reader in self._readers:
             reader.cancel()

@@ -10,9 +10,9 @@ import pytest
 from lbproxy.config import load
 from lbproxy.control.snapshot import ExpiryView
 from lbproxy.process.expiry import expiries
-from lbproxy.process.sockets import listen_all
 from lbproxy.process.worker import Worker
 from tests.pki import DAY, Authority, write_crls
+from tests.process.places import listen_all
 
 FILE = """
 server_url = "https://login.corp.example"

@@ -1,4 +1,4 @@
-"""The control plane around the data path: start, ready, drain, stop; in this process and on this loop."""
+"""From sockets to a clean end, in this process and on this loop; the test is the master."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
-from lbproxy.errors import ConfigError, StartError
-from lbproxy.process.generation import Generation, run
-from lbproxy.process.sockets import listen_all
+from lbproxy.process.channel import Channel, Message
+from lbproxy.process.generation import Generation, Inherited
+from lbproxy.process.handover import State
+from lbproxy.process.places import ADMIN, wanted
+from lbproxy.process.sockets import listen
+from tests.process.places import listen_all
 
 CONFIG = """
 server_url = "http://login.test"
@@ -47,37 +51,78 @@ def configuration(folder: Path, port: int = 9, kind: str = "none") -> Config:
     return load(path)
 
 
-async def serving(config: Config, capfd: pytest.CaptureFixture[str]) -> asyncio.Task[None]:
-    """A generation that has said that it is ready."""
-    task = asyncio.create_task(Generation(config, listen_all(config)).serve())
-    await until_ready(task, capfd)
-    return task
+class Run:
+    """A generation that runs, and the master's end of its channel."""
+
+    def __init__(self, config: Config, state: State | None = None) -> None:
+        ours, self.master = Channel.pair()
+        [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
+        inherited = Inherited(1 if state is None else 2, ours, listen_all(config), admin, state)
+        self.task = asyncio.create_task(Generation(config, inherited).serve())
+
+    async def heard(self, kind: str) -> Message:
+        """The next message of that type; what went wrong, if the generation ends instead."""
+        while True:
+            if self.task.done():
+                self.task.result()
+            for received in self.master.receive():
+                if received.message["type"] == kind:
+                    return received.message
+            await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        self.master.send({"type": "drain"})
+        await self.task
 
 
-async def until_ready(task: asyncio.Task[None], capfd: pytest.CaptureFixture[str]) -> None:
-    """Until it has said so; if it ends before, raise why."""
-    while "ready: " not in capfd.readouterr().err:
-        if task.done():
-            task.result()
-        await asyncio.sleep(0)
+@asynccontextmanager
+async def running(config: Config, state: State | None = None) -> AsyncIterator[Run]:
+    run = Run(config, state)
+    try:
+        yield run
+    finally:
+        if not run.task.done():
+            run.master.send({"type": "end"})
+        await run.task
+        run.master.close()
+
+
+async def status(config: Config) -> str:
+    assert config.admin.bind.path is not None
+    return (await asyncio.to_thread(fetch_status, config.admin.bind.path))["state"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_serves_until_told(folder: Path, capfd: pytest.CaptureFixture[str], number: signal.Signals) -> None:
     config = configuration(folder)
-    task = await serving(config, capfd)
-    assert config.admin.bind.path is not None
-    status = await asyncio.to_thread(fetch_status, config.admin.bind.path)
-    assert status["state"] == "serving"
-    assert status["pools"][0]["backends"][0]["state"] == "up"
-    os.kill(os.getpid(), number)
-    await task
-    assert not config.admin.bind.path.exists()
+    async with running(config) as run:
+        await run.heard("ready")
+        assert "ready: http://login.test" in capfd.readouterr().err
+        assert await status(config) == "serving"
+        os.kill(os.getpid(), number)
+        await run.task
+
+
+@pytest.mark.parametrize("order", ["retire", "drain", "end"])
+async def test_it_ends_when_the_master_says_so(folder: Path, order: str) -> None:
+    async with running(configuration(folder)) as run:
+        await run.heard("ready")
+        run.master.send({"type": order})
+        await run.task
+        # What it has counted until its end goes to the one that follows.
+        assert (await run.heard("relay"))["message"]["type"] == "tally"
+
+
+async def test_it_ends_when_the_master_is_gone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run(configuration(folder))
+    await run.heard("ready")
+    run.master.close()
+    await run.task
+    assert "master_lost" in caplog.text
 
 
 async def test_ready_waits_for_the_first_probe(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    probed = asyncio.Event()
-    answer = asyncio.Event()
+    probed, answer = asyncio.Event(), asyncio.Event()
 
     async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         probed.set()
@@ -86,20 +131,17 @@ async def test_ready_waits_for_the_first_probe(folder: Path, capfd: pytest.Captu
         writer.close()
 
     server = await asyncio.start_server(connector, "127.0.0.1", 0)
-    async with server:
-        config = configuration(folder, server.sockets[0].getsockname()[1], "http")
-        task = asyncio.create_task(Generation(config, listen_all(config)).serve())
+    config = configuration(folder, server.sockets[0].getsockname()[1], "http")
+    async with server, running(config) as run:
         await probed.wait()
+        assert await status(config) == "starting"
         assert "ready: " not in capfd.readouterr().err
         answer.set()
-        await until_ready(task, capfd)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await task
+        await run.heard("ready")
 
 
 async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
-    probed = asyncio.Event()
-    gone = asyncio.Event()
+    probed, gone = asyncio.Event(), asyncio.Event()
 
     async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         probed.set()
@@ -109,28 +151,43 @@ async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
         gone.set()
 
     server = await asyncio.start_server(connector, "127.0.0.1", 0)
-    async with server:
-        config = configuration(folder, server.sockets[0].getsockname()[1], "http")
-        task = asyncio.create_task(Generation(config, listen_all(config)).serve())
+    async with server, running(configuration(folder, server.sockets[0].getsockname()[1], "http")) as run:
         await probed.wait()
-        os.kill(os.getpid(), signal.SIGTERM)
-        await task
+        await run.end()
         await gone.wait()
 
 
-async def test_a_second_one_does_not_take_the_admin_socket(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_the_next_one_goes_on_where_this_one_was(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     config = configuration(folder)
-    first = await serving(config, capfd)
-    with pytest.raises(StartError, match=r"admin\.bind: another process listens"):
-        await Generation(config, listen_all(config)).serve()
-    # The second one has taken the signal handlers of this process with it: the first is told directly.
-    first.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await first
+    async with running(config) as run:
+        await run.heard("ready")
+        run.master.send({"type": "export"})
+        state: State = (await run.heard("state"))["state"]
+    capfd.readouterr()
+    assert state["backends"]["connectors/c1"]["condition"][0] == "up"
+    async with running(config, state) as following:
+        await following.heard("ready")
+        assert "ready: " not in capfd.readouterr().err
+        following.master.send({"type": "export"})
+        again: State = (await following.heard("state"))["state"]
+        assert again["started"] == state["started"]
+        assert list(again["accounts"]["draining"]) == ["1", "2"]
+        told = {"type": "gone"}
+        following.master.send({"type": "relayed", "generation": 1, "message": told})
+        following.master.send({"type": "export"})
+        assert list((await following.heard("state"))["state"]["accounts"]["draining"]) == ["2"]
 
 
-def test_run_refuses_what_preflight_finds(folder: Path) -> None:
-    path = folder / "lb.toml"
-    path.write_text(CONFIG.format(port=9, kind="none").replace('path = ""', 'path = "no/such/folder/access.log"'))
-    with pytest.raises(ConfigError, match=r"access_log\.path"):
-        run(path)
+async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        run.master.send({"type": "export"})
+        state: State = (await run.heard("state"))["state"]
+        order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
+        run.master.send({"type": "relayed", "generation": 1, "message": order})
+        run.master.send({"type": "relayed", "generation": 1, "message": {**order, "backend": "unknown"}})
+        run.master.send({"type": "export"})
+        after: State = (await run.heard("state"))["state"]
+        draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
+        assert draining == [False, True]

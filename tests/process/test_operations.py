@@ -10,8 +10,8 @@ from lbproxy.config import load
 from lbproxy.errors import AdminError
 from lbproxy.process.link import Link
 from lbproxy.process.operations import Operations
-from lbproxy.process.sockets import listen_all
 from lbproxy.process.worker import Worker
+from tests.process.places import listen_all
 
 FILE = """
 server_url = "http://login.corp.example"

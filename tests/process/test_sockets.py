@@ -1,58 +1,78 @@
-"""Listening sockets: bound as configured, all or none."""
+"""Listening sockets: bound where they are wanted."""
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lbproxy.config import load
 from lbproxy.errors import StartError
-from lbproxy.process.sockets import listen_all
+from lbproxy.process.sockets import Owner, Place, Wanted, listen
 
 
-def listen(tmp_path: Path, **binds: str) -> dict[str, socket.socket]:
-    listeners = "".join(f'[listener.{name}]\nbind = "{bind}"\npool = "p"\n' for name, bind in binds.items())
-    path = tmp_path / "lb.toml"
-    path.write_text(
-        f'server_url = "http://login.test"\n{listeners}'
-        '[pool.p]\nbackends = [{ name = "c1", url = "http://127.0.0.1:9" }]\n'
-    )
-    return listen_all(load(path))
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """sun_path is 108 bytes."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
-@pytest.mark.parametrize(("bind", "family"), [("127.0.0.1:0", socket.AF_INET), ("[::1]:0", socket.AF_INET6)])
-def test_a_tcp_listener_accepts(tmp_path: Path, bind: str, family: socket.AddressFamily) -> None:
-    [sock] = listen(tmp_path, login=bind).values()
+def at(path: Path, admin: bool = False) -> Wanted:
+    return Wanted("listener.login.bind", Place(path=str(path)), admin)
+
+
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_a_tcp_listener_accepts(host: str, family: socket.AddressFamily) -> None:
+    sock = listen(Wanted("listener.login.bind", Place(host)))
     with sock, socket.create_connection(sock.getsockname()[:2]):
         assert sock.family == family
         assert not sock.getblocking()
 
 
-def test_a_unix_listener_makes_its_directory_and_replaces_a_dead_socket() -> None:
-    with tempfile.TemporaryDirectory() as short:  # sun_path is 108 bytes
-        path = Path(short, "run", "lb.sock")
-        listen(Path(short), login="unix:run/lb.sock")["login"].close()
-        assert path.is_socket()
-        sock = listen(Path(short), login="unix:run/lb.sock")["login"]
-        with sock, socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(path))
+def test_a_unix_listener_makes_its_directory_and_replaces_a_dead_socket(short: Path) -> None:
+    path = short / "run" / "lb.sock"
+    listen(at(path)).close()
+    assert path.is_socket()
+    sock = listen(at(path))
+    with sock, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
 
 
-def test_a_live_unix_socket_is_not_taken_over() -> None:
-    with tempfile.TemporaryDirectory() as short:
-        sock = listen(Path(short), login="unix:lb.sock")["login"]
-        with sock, pytest.raises(StartError, match=r"listener\.login\.bind: another process listens on"):
-            listen(Path(short), login="unix:lb.sock")
+@pytest.mark.parametrize(("admin", "mode"), [(False, 0o666), (True, 0o600)])
+def test_who_may_open_a_unix_socket(short: Path, admin: bool, mode: int) -> None:
+    with listen(at(short / "a.sock", admin)) as sock:
+        assert stat.S_IMODE((short / "a.sock").stat().st_mode) == mode
+        assert not sock.getblocking()
 
 
-def test_one_that_fails_leaves_none(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
-        free = other.getsockname()[1]
-        other.close()
-        used = taken.getsockname()[1]
-        with pytest.raises(StartError, match=rf"listener\.b\.bind: cannot listen on 127\.0\.0\.1:{used}"):
-            listen(tmp_path, a=f"127.0.0.1:{free}", b=f"127.0.0.1:{used}")
-        socket.create_server(("127.0.0.1", free)).close()
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_unix_socket_belongs_to_its_owner(short: Path) -> None:
+    with listen(at(short / "a.sock"), Owner(1234, 5678)):
+        status = (short / "a.sock").stat()
+        assert (status.st_uid, status.st_gid) == (1234, 5678)
+
+
+def test_a_live_unix_socket_is_not_taken_over(short: Path) -> None:
+    said = r"listener\.login\.bind: another process listens on"
+    with listen(at(short / "a.sock")), pytest.raises(StartError, match=said):
+        listen(at(short / "a.sock"))
+
+
+def test_an_address_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError, match=rf"listener\.b\.bind: cannot listen on 127\.0\.0\.1:{port}: Address"):
+            listen(Wanted("listener.b.bind", Place("127.0.0.1", port)))
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [(Place("a.test", 1), "a.test:1"), (Place("::1", 2), "[::1]:2"), (Place(path="/run/x"), "unix:/run/x")],
+)
+def test_a_place_reads_as_the_configuration_writes_it(place: Place, text: str) -> None:
+    assert str(place) == text

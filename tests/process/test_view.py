@@ -19,12 +19,12 @@ from lbproxy.control import snapshot as views
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.link import Link
-from lbproxy.process.sockets import listen_all
 from lbproxy.process.view import snapshot
 from lbproxy.process.worker import Worker
 from tests.control.probes.backends import listening
 from tests.net.peers import until
 from tests.pki import Authority
+from tests.process.places import listen_all
 
 AUTHORITY = Authority.root()
 

@@ -14,8 +14,8 @@ from lbproxy.balance.backend import Backend
 from lbproxy.config import load
 from lbproxy.errors import StartError
 from lbproxy.net.record import Record
-from lbproxy.process.sockets import listen_all
 from lbproxy.process.worker import Worker
+from tests.process.places import listen_all
 
 CONFIG = """
 server_url = "https://login.test:8443"

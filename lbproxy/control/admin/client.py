@@ -17,6 +17,7 @@ from lbproxy.control.snapshot import BackendInPool, Snapshot
 from lbproxy.errors import AdminError
 
 _TIMEOUT = 5.0  # seconds without a byte
+_RELOAD_TIMEOUT = 150.0  # and for a reload, whose probes may all time out
 
 
 def fetch_status(bind: Bind) -> Snapshot:
@@ -39,21 +40,26 @@ def make_ready(bind: Bind, name: str) -> BackendInPool:
     return cast(BackendInPool, _ask(bind, "POST", f"{_path(name)}/ready"))
 
 
+def reload(bind: Bind) -> None:
+    """Have the configuration read again; returns once it is served."""
+    _ask(bind, "POST", "/reload", _RELOAD_TIMEOUT)
+
+
 def _path(name: str) -> str:
     return f"/backends/{quote(name)}"
 
 
-def _ask(bind: Bind, method: str, path: str) -> Any:
+def _ask(bind: Bind, method: str, path: str, timeout: float = _TIMEOUT) -> Any:
     """The JSON of the answer."""
     try:
-        return json.loads(_exchange(bind, method, path))
+        return json.loads(_exchange(bind, method, path, timeout))
     except ValueError:
         raise AdminError(f"what answers on {_text(bind)} is not lbproxy") from None
 
 
-def _exchange(bind: Bind, method: str, path: str) -> bytes:
+def _exchange(bind: Bind, method: str, path: str, timeout: float) -> bytes:
     connection = (
-        _UnixConnection(bind) if isinstance(bind, Path) else http.client.HTTPConnection(*bind, timeout=_TIMEOUT)
+        _UnixConnection(bind, timeout) if isinstance(bind, Path) else http.client.HTTPConnection(*bind, timeout=timeout)
     )
     try:
         connection.request(method, path)
@@ -77,13 +83,13 @@ def _exchange(bind: Bind, method: str, path: str) -> bytes:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket; the Host is localhost, as there is none."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT)
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_TIMEOUT)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 

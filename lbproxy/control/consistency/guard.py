@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.consistency import Policy, Verdict
@@ -38,6 +39,13 @@ class Rules:
     expected: Mapping[str, str]
     policy: Policy
     interval: float
+
+
+class Memory(TypedDict):
+    """What a guard knows, as JSON has it: of each backend's facts, the value and the trouble of a `Reading`."""
+
+    updating: bool
+    readings: Mapping[str, Mapping[str, Sequence[Any]]]
 
 
 class Guard:
@@ -71,6 +79,23 @@ class Guard:
         """Read the backend `name` and judge as soon as may be: something was done to it."""
         self._due.add(name)
         self._wake.set()
+
+    def memory(self) -> Memory:
+        """What it knows, for the guard of the next process."""
+        readings = {
+            name: {fact: (reading.value, reading.trouble) for fact, reading in read.items()}
+            for name, read in self._readings.items()
+        }
+        return {"updating": self.updating, "readings": readings}
+
+    def remember(self, memory: Memory) -> None:
+        """Know what another one knew: until somebody is read again, nobody who was kept out is let in for that."""
+        self.updating = memory["updating"]
+        for name, read in memory["readings"].items():
+            if name in self._readings:
+                self._readings[name] = {
+                    fact: Reading(*parts) for fact, parts in read.items() if fact in self._rules.facts
+                }
 
     def facts(self, name: str) -> dict[str, str | None]:
         """What was read of the backend `name` last, for the snapshot; None is not known."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from lbproxy.control import tasks
@@ -37,7 +37,8 @@ class Prober:
     """Probes backends, by name, from now until `stop`: each one at once and then every `interval` seconds.
 
     There is a task a backend, so a slow one delays no other, and never two probes of one backend at a time. `report`
-    is called on the event loop with each result. `first_round` is set when every backend has had its first one.
+    is called on the event loop with each result. `first_round` is set when every backend has had its first one, but for
+    those that are `known` already.
     """
 
     def __init__(
@@ -46,18 +47,19 @@ class Prober:
         interval: float,
         report: Callable[[str, ProbeResult], None],
         minimum_gap: float = MINIMUM_GAP,
+        known: Collection[str] = (),
     ) -> None:
         self.first_round = asyncio.Event()
         self._interval = interval
         self._report = report
         self._minimum_gap = min(minimum_gap, interval)
         self._watches = {name: _Watch(probe) for name, probe in probes.items()}
-        self._awaited = set(probes)
+        self._awaited = set(probes) - set(known)
         self._tasks = [
             tasks.start(self._keep_probing(name, index // FIRST_BATCH * FIRST_STEP), name=f"probe {name}")
             for index, name in enumerate(probes)
         ]
-        if not probes:
+        if not self._awaited:
             self.first_round.set()
 
     def __repr__(self) -> str:

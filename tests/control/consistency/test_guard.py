@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -333,3 +334,19 @@ async def test_nothing_happens_after_its_end(house: Make, caplog: pytest.LogCapt
     three.restart("c3", "1")
     await three.settled()
     assert (three.serving, caplog.records) == ("c1 c2 c3", [])
+
+
+# --- from one process to the next
+
+
+async def test_what_one_guard_knew_the_next_one_knows(house: Make) -> None:
+    """One that is down and was kept out stays so, though the next guard has read nothing of it."""
+    old = house("221")
+    await old.settled()
+    new = house("22?", start=False)
+    new.guard.remember(json.loads(json.dumps(old.guard.memory())))
+    new.guard.remember({"updating": True, "readings": {"unknown": {"version": ["1", ""]}, "c1": {"other": ["1", ""]}}})
+    assert new.guard.updating
+    assert new.guard.facts("c2") == {"version": "2"}
+    assert new.guard.facts("c3") == {"version": "1"}
+    assert new.guard.facts("c1") == {"version": None}

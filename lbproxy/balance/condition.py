@@ -1,0 +1,59 @@
+"""How a backend is, as one process tells another: to the one that follows it, or to one that serves beside it.
+
+Both read the same monotonic clock, so its seconds mean the same to them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lbproxy.balance.backend import Backend, State
+from lbproxy.reasons import TABLE
+
+
+class Condition(NamedTuple):
+    """Everything of a `Backend` that decides whether it is picked, and what says why. `reason` is a label or empty.
+
+    `slow_since` is when its slow start began, None if it is in none (`balance.slow_start`).
+    """
+
+    state: str
+    since: float
+    draining: bool
+    inconsistent: str
+    reason: str
+    detail: str
+    held_until: float
+    readmit_wait: float
+    rise_count: int
+    fall_count: int
+    slow_since: float | None
+
+
+def read(backend: Backend, slow_since: float | None) -> Condition:
+    """How `backend` is now."""
+    return Condition(
+        backend.state.value,
+        backend.since,
+        backend.draining,
+        backend.inconsistent,
+        "" if backend.reason is None else backend.reason.label,
+        backend.detail,
+        backend.held_until,
+        backend.readmit_wait,
+        backend.rise_count,
+        backend.fall_count,
+        slow_since,
+    )
+
+
+def write(backend: Backend, condition: Condition) -> None:
+    """Make `backend` so. Its pool is not told: `Pool.adopt` is what others call."""
+    backend.state = State(condition.state)
+    backend.since = condition.since
+    backend.draining = condition.draining
+    backend.inconsistent = condition.inconsistent
+    backend.reason = TABLE.get(condition.reason)  # None for one that the sender's version alone knows
+    backend.detail = condition.detail
+    backend.held_until, backend.readmit_wait = condition.held_until, condition.readmit_wait
+    backend.rise_count, backend.fall_count = condition.rise_count, condition.fall_count

@@ -1,0 +1,38 @@
+"""What the processes of lbproxy are started by, each with a first argument that says which one it is.
+
+master FILE                  `lbproxy run` becomes it
+resume DESCRIPTOR            the same after USR2
+generation CHANNEL N FILE    started by the master, with a channel to it
+rehearse                     nothing, if all of it can be imported
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def main(role: str, *arguments: str) -> int:
+    """The exit status."""
+    match role, arguments:
+        case "master", [path]:
+            from lbproxy.process import service
+
+            return service.begin(Path(path))
+        case "resume", [descriptor]:
+            from lbproxy.process import service
+
+            return service.go_on(int(descriptor))
+        case "generation", [channel, number, path]:
+            from lbproxy.process import launch
+
+            return launch.main(int(channel), int(number), Path(path))
+        case "rehearse", []:
+            from lbproxy.process import launch, service
+
+            return 0
+    raise SystemExit(f"unknown role {role}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""What one generation leaves to the next, so that a reload forgets nothing: JSON, over the master."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.condition import Condition
+from lbproxy.balance.pool import Pool
+from lbproxy.control.consistency.guard import Memory
+from lbproxy.process.ledger import Accounts
+from lbproxy.process.link import Link
+
+
+class Known(TypedDict):
+    """A backend: where it was, and how it was (a `Condition`)."""
+
+    url: str
+    condition: list[Any]
+
+
+class State(TypedDict):
+    """`backends` are keyed POOL/NAME, `guards` by the pool; `started` is the monotonic second at which lbproxy did."""
+
+    backends: dict[str, Known]
+    guards: dict[str, Memory]
+    accounts: Accounts
+    started: float
+
+
+def export(links: Mapping[str, Link]) -> dict[str, Known]:
+    """How every backend is."""
+    return {
+        f"{link.pool.name}/{backend.name}": {
+            "url": backend.url,
+            "condition": list(link.pool.condition(backend)),
+        }
+        for link in links.values()
+        for backend in link.pool.backends
+    }
+
+
+def export_guards(links: Mapping[str, Link]) -> dict[str, Memory]:
+    """What each pool's consistency guard knows."""
+    return {name: link.guard.memory() for name, link in links.items() if link.guard is not None}
+
+
+def adopt(known: Mapping[str, Known], pools: Mapping[str, Pool], now: float) -> None:
+    """Go on from there. What was found out at one address is not true of another: there only a drain is kept."""
+    for pool in pools.values():
+        for backend in pool.backends:
+            found = known.get(f"{pool.name}/{backend.name}")
+            if found is not None:
+                _adopt(pool, backend, found, now)
+
+
+def _adopt(pool: Pool, backend: Backend, found: Known, now: float) -> None:
+    condition = Condition(*found["condition"])
+    if found["url"] == backend.url:
+        pool.adopt(backend, condition, now)
+    elif condition.draining:
+        pool.drain(backend)

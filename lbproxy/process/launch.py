@@ -1,0 +1,85 @@
+"""A generation's process: from the configuration file to the sockets that the master holds, and then the loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+
+from lbproxy.config import Config, load
+from lbproxy.control import log as operational_log
+from lbproxy.control.log import event
+from lbproxy.errors import ConfigError, LbproxyError
+from lbproxy.process.channel import Channel
+from lbproxy.process.generation import Generation, Inherited
+from lbproxy.process.places import ADMIN, listener_key, wanted
+from lbproxy.process.preflight import Report, inspect
+
+log = logging.getLogger(__name__)
+
+
+def main(descriptor: int, number: int, path: Path) -> int:
+    """Serve what the file at `path` says, with the master at the other end of `descriptor`; the exit status."""
+    for relayed in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # to the whole group, or to the wrong process
+        signal.signal(relayed, signal.SIG_IGN)
+    os.set_inheritable(descriptor, False)
+    channel = Channel(socket.socket(fileno=descriptor))
+    try:
+        config, report = prepare(path)
+        inherited = ask(channel, number, config)
+        if inherited is None:
+            return 0
+        _serve(config, report, inherited)
+    except LbproxyError as error:
+        channel.send({"type": "failed", "problems": str(error).splitlines()})
+        return 1
+    finally:
+        channel.close()
+    return 0
+
+
+def prepare(path: Path) -> tuple[Config, Report]:
+    """The configuration, and what was found in the files that it names. Raises ConfigError."""
+    config = load(path)
+    report = inspect(config, datetime.now(UTC))
+    if report.problems:
+        raise ConfigError(str(path), report.problems)
+    return config, report
+
+
+def ask(channel: Channel, number: int, config: Config) -> Inherited | None:
+    """Ask the master for the sockets; None if it would rather have this process end."""
+    places = wanted(config)
+    channel.send({"type": "needs", "places": places, "owner": [-1, -1]})
+    try:
+        message, descriptors = channel.wait()
+    except EOFError:
+        return None
+    if message["type"] != "start":
+        return None
+    sockets = {one.key: socket.socket(fileno=fd) for one, fd in zip(places, descriptors, strict=True)}
+    by_listener = {name: sockets[listener_key(name)] for name in config.listeners}
+    return Inherited(number, channel, by_listener, sockets[ADMIN], message["state"])
+
+
+def _serve(config: Config, report: Report, inherited: Inherited) -> None:
+    handler = operational_log.setup()
+    _raise_descriptor_limit()
+    try:
+        for warning in (*report.warnings, *report.unused):
+            event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
+        uvloop.run(Generation(config, inherited).serve())
+    finally:
+        handler.close()
+
+
+def _raise_descriptor_limit() -> None:
+    """Each client connection needs a descriptor, and so does each lane: use all that this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,60 @@
+"""What was counted elsewhere: by generations before this one, and by its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypedDict
+
+from lbproxy.control.snapshot import BackendInPool, Snapshot
+from lbproxy.process import tally
+from lbproxy.process.tally import Tally
+
+
+class Accounts(TypedDict):
+    """`ended` is the sum of all generations that are gone, `draining` has those that still count, by their number."""
+
+    ended: Tally
+    draining: dict[str, Tally]
+
+
+class Ledger:
+    """`own` takes the tally of this generation's own data path."""
+
+    def __init__(self, own: Callable[[], Tally], inherited: Accounts | None = None) -> None:
+        self._own = own
+        self._ended = inherited["ended"] if inherited else {}
+        self._draining = dict(inherited["draining"]) if inherited else {}
+
+    def __repr__(self) -> str:
+        return f"<ledger with {len(self._draining)} draining>"
+
+    def own(self) -> Tally:
+        """What this generation has counted until now."""
+        return self._own()
+
+    def told(self, generation: int, counted: Tally) -> None:
+        """An older generation, which drains, has counted that."""
+        self._draining[str(generation)] = counted
+
+    def gone(self, generation: int) -> None:
+        """It has ended."""
+        counted = self._draining.pop(str(generation), None)
+        if counted is not None:
+            self._ended = tally.total([self._ended, tally.past(counted)])
+
+    def accounts(self, number: int) -> Accounts:
+        """For the next generation; `number` is this one's."""
+        return {"ended": self._ended, "draining": {**self._draining, str(number): self._own()}}
+
+    def complete(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot`, which shows what this process counted, with everything else."""
+        tally.complete(snapshot, self._others())
+        return snapshot
+
+    def complete_backend(self, found: BackendInPool) -> BackendInPool:
+        """The same for one backend."""
+        tally.complete_backend(found["pool"], found["backend"], self._others())
+        return found
+
+    def _others(self) -> Tally:
+        return tally.total([self._ended, *self._draining.values()])

@@ -1,0 +1,55 @@
+"""A channel on an asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from lbproxy.process.channel import Channel, Message
+
+
+class Line:
+    """Calls `received` with each message and `ended` once, when the peer has gone. Belongs to the running loop."""
+
+    def __init__(self, channel: Channel, received: Callable[[Message], None], ended: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._received = received
+        self._ended = ended
+        self._open = True
+        self._loop.add_reader(channel.fileno(), self._readable)
+
+    def __repr__(self) -> str:
+        return f"<line over {self._channel!r}>"
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Send a message; nothing, if the peer has gone."""
+        if self._open:
+            self._channel.send({"type": kind, **fields})
+            if self._channel.has_queue:
+                self._loop.add_writer(self._channel.fileno(), self._writable)
+
+    def close(self) -> None:
+        """Hear no more; the channel closes when everything was sent that can be sent now."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_writer(self._channel.fileno())
+            self._channel.flush()
+            self._channel.close()
+
+    def _readable(self) -> None:
+        try:
+            found = self._channel.receive()
+        except EOFError:
+            self.close()
+            self._ended()
+            return
+        for message, _ in found:
+            self._received(message)
+
+    def _writable(self) -> None:
+        self._channel.flush()
+        if not self._channel.has_queue:
+            self._loop.remove_writer(self._channel.fileno())

@@ -1,0 +1,54 @@
+"""What a service manager is told, if there is one: sd_notify(3), without its library."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Mapping
+
+from lbproxy.control.log import event
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Sends datagrams to $NOTIFY_SOCKET; does nothing where there is none. Nothing here raises, or waits."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+
+    def __repr__(self) -> str:
+        return f"<notifier {self._address or 'of nobody'!a}>"
+
+    def ready(self, status: str) -> None:
+        """It serves, for the first time or after a reload that went well or not."""
+        self._send(READY=1, STATUS=status)
+
+    def reloading(self) -> None:
+        """A reload has begun (Type=notify-reload needs the time)."""
+        self._send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+
+    def stopping(self) -> None:
+        """It drains."""
+        self._send(STOPPING=1, STATUS="draining")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send(STATUS=text)
+
+    def alive(self) -> None:
+        """The event loop that serves turns (WatchdogSec=)."""
+        self._send(WATCHDOG=1)
+
+    def _send(self, **fields: object) -> None:
+        if not self._address:
+            return
+        text = "".join(f"{name}={value}\n" for name, value in fields.items())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            try:
+                sock.sendto(text.encode(), self._address)
+            except OSError as error:
+                event(log, logging.WARNING, "notify_failed", socket=self._address, error=error)

@@ -1,0 +1,143 @@
+"""The control plane around a data path: probes, name resolution, logs, the admin interface, and what they all know."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+
+from lbproxy.balance.backend import Backend, State
+from lbproxy.config import Config
+from lbproxy.control import tasks
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.admin.orders import order_routes
+from lbproxy.control.admin.reload import reload_route
+from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.discovery.resolver import Resolver
+from lbproxy.control.snapshot import Snapshot
+from lbproxy.process import handover, tally
+from lbproxy.process.ledger import Ledger
+from lbproxy.process.link import Link
+from lbproxy.process.operations import Operations
+from lbproxy.process.protection import Finding, Key, keep_judging
+from lbproxy.process.view import RunState, snapshot
+from lbproxy.process.worker import Worker
+
+OnDrain = Callable[[str, str, bool], None]
+"""Called with a pool, a backend, and whether it drains now, when an operator said so."""
+
+
+class Plane:
+    """`state` is what the snapshot tells; `links` are by the pool's name."""
+
+    def __init__(self, config: Config, sockets: Mapping[str, socket.socket], inherited: handover.State | None) -> None:
+        """sockets: one for each listener, by its name. Call it on the running loop. Raises StartError."""
+        self.state: RunState = "starting"
+        self.access_log = AccessLog(str(config.access_log.path))
+        self.worker = Worker(config, sockets, self.access_log.write, self.access_log.enabled)
+        self.links: dict[str, Link] = {}
+        self.ledger = Ledger(
+            lambda: tally.take(self.worker, self.access_log), inherited["accounts"] if inherited else None
+        )
+        self._config = config
+        self._inherited = inherited
+        self._started = inherited["started"] if inherited else time.monotonic()
+        if inherited:
+            handover.adopt(inherited["backends"], self.worker.pools, time.monotonic())
+
+    def __repr__(self) -> str:
+        return f"<control plane, {self.state}>"
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Everything but accepting, registered on `stack` to be stopped in reverse order."""
+        config, worker = self._config, self.worker
+        stack.callback(self.access_log.close)
+        stack.callback(worker.stop)
+        resolver = _resolver(worker)
+        stack.push_async_callback(resolver.stop)
+        await resolver.start()
+        for name, pool in worker.pools.items():
+            known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
+            self.links[name] = Link(pool, config.pools[name], config.server_url, known)
+            stack.push_async_callback(self.links[name].stop)
+        self._remind_guards()
+        judging = tasks.start(keep_judging(config, _tell(self.links.values())), name="extended protection")
+        stack.callback(judging.cancel)
+
+    def _remind_guards(self) -> None:
+        for name, memory in (self._inherited["guards"] if self._inherited else {}).items():
+            guard = self.links[name].guard if name in self.links else None
+            if guard is not None:
+                guard.remember(memory)
+
+    async def first_round(self) -> None:
+        """Wait until every backend that is not known yet has had its first probe."""
+        await asyncio.gather(*(link.prober.first_round.wait() for link in self.links.values()))
+
+    def accept(self) -> None:
+        """Let clients in from now on."""
+        self.worker.start()
+
+    async def open_admin(
+        self,
+        stack: AsyncExitStack,
+        sock: socket.socket,
+        reload: Callable[[], Awaitable[Sequence[str]]],
+        on_drain: OnDrain,
+    ) -> None:
+        """Serve the admin interface on `sock`."""
+        operations = Operations(self.links, self.ledger.complete_backend, on_drain)
+        routes = [*read_routes(self.view), *order_routes(operations), reload_route(reload)]
+        server = AdminServer(sock, routes)
+        stack.push_async_callback(server.stop)
+        await server.start()
+
+    def view(self) -> Snapshot:
+        """Everything, now."""
+        uptime = time.monotonic() - self._started
+        return self.ledger.complete(
+            snapshot(self._config, self.worker, self.links, self.access_log, self.state, uptime)
+        )
+
+    def export(self, number: int) -> handover.State:
+        """For the next generation; `number` is this one's."""
+        return {
+            "backends": handover.export(self.links),
+            "guards": handover.export_guards(self.links),
+            "accounts": self.ledger.accounts(number),
+            "started": self._started,
+        }
+
+    def obey(self, pool: str, name: str, draining: bool) -> None:
+        """An order that was given to the generation before this one, while this one started."""
+        link = self.links.get(pool)
+        backend = link.pool.by_name(name) if link else None
+        if link is None or backend is None:
+            return  # this configuration knows no such backend
+        if draining:
+            link.drain(backend)
+        else:
+            link.ready(backend)
+
+
+def _tell(links: Iterable[Link]) -> Callable[[Mapping[Key, Finding]], None]:
+    def tell(findings: Mapping[Key, Finding]) -> None:
+        for link in links:
+            link.protected(findings)
+
+    return tell
+
+
+def _resolver(worker: Worker) -> Resolver:
+    """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""
+    backends: dict[str, Backend] = {
+        f"{pool.name}/{backend.name}": backend for pool in worker.pools.values() for backend in pool.backends
+    }
+
+    def found(name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        backends[name].lanes.address = (family, address)
+
+    return Resolver({name: (backend.host, backend.port) for name, backend in backends.items()}, found)

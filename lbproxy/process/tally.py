@@ -1,0 +1,126 @@
+"""What the data path has counted, as plain numbers: those of several processes add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from lbproxy.balance.backend import Backend
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.snapshot import BackendView, Snapshot
+from lbproxy.net.listener import Listener
+from lbproxy.net.web import WebService
+from lbproxy.process import view
+from lbproxy.process.worker import Worker
+
+Tally = dict[str, Any]
+"""Numbers in dictionaries of dictionaries, under the names that the snapshot has for them; see `take`."""
+
+_OPEN = frozenset({"connections", "active", "idle_lanes", "private_lanes", "tunnels"})
+"""What is open now: it ends with its process. Everything else has happened, and stays true."""
+
+
+def take(worker: Worker, access_log: AccessLog) -> Tally:
+    """Everything that `worker` has counted, and what is open. Backends are keyed POOL/NAME."""
+    ends: Counter[str] = Counter(worker.lane_ends)
+    for listener in worker.listeners.values():
+        ends.update(listener.ends)
+    backends = {f"{pool.name}/{one.name}": _backend(one) for pool in worker.pools.values() for one in pool.backends}
+    return {
+        "listeners": {name: _listener(listener) for name, listener in worker.listeners.items()},
+        "backends": backends,
+        "ends": dict(ends),
+        "request_seconds": _durations(worker.listeners.values()),
+        "access_log": {"written": access_log.written, "dropped": access_log.dropped},
+    }
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum; what only some have counts as 0 for the others."""
+    found: Tally = {}
+    for tally in tallies:
+        found = cast(Tally, _sum(found, tally))
+    return found
+
+
+def past(tally: Tally) -> Tally:
+    """The same once its process has ended: nothing of it is open any more."""
+    return {
+        key: past(value) if isinstance(value, dict) else 0 if key in _OPEN else value for key, value in tally.items()
+    }
+
+
+def complete(snapshot: Snapshot, others: Tally) -> None:
+    """Add what other processes have counted to `snapshot`, for the listeners and backends that are in it."""
+    if not others:
+        return
+    for listener in snapshot["listeners"]:
+        _add(listener, others["listeners"].get(listener["name"], {}))
+    for pool in snapshot["pools"]:
+        for backend in pool["backends"]:
+            complete_backend(pool["name"], backend, others)
+    _add(snapshot["ends"], others["ends"])
+    _add(snapshot["access_log"], others["access_log"])
+    durations, more = snapshot["request_seconds"], others["request_seconds"]
+    durations["count"] += more["count"]
+    durations["sum"] += more["sum"]
+    durations["buckets"] = [(le, count + more["buckets"].get(str(le), 0)) for le, count in durations["buckets"]]
+
+
+def complete_backend(pool: str, backend: BackendView, others: Tally) -> None:
+    """The same for one backend."""
+    if others:
+        _add(backend, others["backends"].get(f"{pool}/{backend['name']}", {}))
+
+
+def _add(counted: Any, more: Tally) -> None:
+    for key, value in more.items():
+        counted[key] = _sum(counted[key], value) if key in counted else value
+
+
+def _sum(one: Any, other: Any) -> Any:
+    if one is None or other is None:  # TLS ends there in one of them only
+        return one
+    if not isinstance(one, Mapping):
+        return one + other
+    return {**one, **{key: _sum(one[key], value) if key in one else value for key, value in other.items()}}
+
+
+def _listener(listener: Listener) -> Tally:
+    return {
+        "connections": len(listener.connections),
+        "accepted": listener.accepted,
+        "requests": listener.service.requests,
+        "refused": dict(listener.refused),
+        "ends": dict(listener.ends),
+        "tls_handshakes": view.handshakes(listener),
+    }
+
+
+def _backend(backend: Backend) -> Tally:
+    return {
+        "requests": backend.requests,
+        "active": backend.active,
+        "errors": backend.errors,
+        "ejections": backend.ejections,
+        "lanes_opened": backend.lanes_opened,
+        "connect_failures": backend.connect_failures,
+        "retried_from": backend.retried_from,
+        "idle_lanes": len(backend.lanes.idle),
+        "private_lanes": backend.lanes.private,
+        "tunnels": backend.lanes.tunnels,
+        "tls_handshakes": view.backend_handshakes(backend),
+        "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
+    }
+
+
+def _durations(listeners: Iterable[Listener]) -> Tally:
+    """The listeners' histograms: by the upper bound of each bucket, how many took at most that long."""
+    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
+    columns = zip(*(site.histogram() for site in sites), strict=True)
+    return {
+        "buckets": {str(column[0][0]): sum(count for _, count in column) for column in columns},
+        "count": sum(site.observed for site in sites),
+        "sum": sum(site.seconds for site in sites),
+    }

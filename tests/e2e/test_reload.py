@@ -1,0 +1,282 @@
+"""Reloads and upgrades while users are served: nothing is lost, and nothing that lbproxy knew is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from signal import SIGHUP, SIGKILL, SIGUSR1, SIGUSR2
+from typing import Any
+
+import pytest
+
+from .backend import Lane, answer
+from .balancer import Balancer, command
+from .client import Client, request
+from .configuration import configuration, free_port, toml
+from .conftest import Backends, Balance
+from .message import Cut
+from .progress import DEADLINE
+
+
+async def rewrite(balancer: Balancer, **top: Any) -> None:
+    """Change the balancer's file."""
+    balancer.config = {**balancer.config, **top}
+    balancer.path.write_text(toml(balancer.config))
+
+
+async def reload(balancer: Balancer) -> None:
+    """HUP, and wait until the next generation serves and the last one is gone."""
+    [old] = balancer.generations
+    balancer.signal(SIGHUP)
+    await changed(balancer, old)
+
+
+async def changed(balancer: Balancer, old: int) -> None:
+    """The generation `old` is gone, and another one serves."""
+    await _comes_true(lambda: old not in balancer.generations and len(balancer.generations) == 1)
+
+
+async def _comes_true(condition: Callable[[], bool]) -> None:
+    """Of processes and files there are no events to wait for."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+class Crowd:
+    """Users who ask all the time, on kept connections and on new ones; each request has a number of its own."""
+
+    def __init__(self, balancer: Balancer, kept: int, new: int) -> None:
+        self._balancer = balancer
+        self._stop = asyncio.Event()
+        self._count = 0
+        self._users = [asyncio.ensure_future(self._stay()) for _ in range(kept)]
+        self._users += [asyncio.ensure_future(self._come_and_go()) for _ in range(new)]
+        self.answered: list[int] = []
+
+    async def end(self) -> None:
+        """Let everybody finish; raises what went wrong for anybody."""
+        self._stop.set()
+        await asyncio.gather(*self._users)
+
+    async def _ask(self, client: Client) -> bool:
+        """One request; whether the connection may be used again."""
+        self._count += 1
+        number = self._count
+        response = await client.ask(f"/{number}", "POST", body=b"x")
+        assert response.status == 200
+        self.answered.append(number)
+        return not response.closes
+
+    async def _stay(self) -> None:
+        while not self._stop.is_set():
+            async with await self._balancer.connect() as client:
+                while await self._ask(client) and not self._stop.is_set():  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+
+    async def _come_and_go(self) -> None:
+        while not self._stop.is_set():
+            async with await self._balancer.connect() as client:
+                await self._ask(client)
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_no_request_is_lost_or_run_twice(backends: Backends, balance: Balance, tls: bool) -> None:
+    one, two = await backends(*[_serve_posts] * 2)
+    balancer = await balance(one, two, tls=tls)
+    crowd = Crowd(balancer, 4, 4)
+    for number in range(3):
+        members = [one] if number % 2 == 0 else [one, two]
+        pool = {"backends": [{"name": each.name, "url": each.url} for each in members], "check": {"kind": "none"}}
+        await rewrite(balancer, pool={"connectors": pool})
+        await reload(balancer)
+    await crowd.end()
+    ran = Counter(str(each.target) for backend in (one, two) for each in backend.complete)
+    assert set(ran.values()) == {1}
+    assert len(ran) == len(crowd.answered)
+    counted = (await balancer.status())["listeners"][0]
+    assert counted["requests"] == len(crowd.answered)
+
+
+async def _serve_posts(lane: Lane) -> None:
+    while await lane.request():
+        await lane.send(answer(b"ok"))
+
+
+async def test_a_download_outlives_a_reload(backends: Backends, balance: Balance) -> None:
+    size, reloaded = 5_000_000, asyncio.Event()
+
+    async def big(lane: Lane) -> None:
+        await lane.request()
+        await lane.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, bytes(size // 2))
+        await reloaded.wait()
+        await lane.send(bytes(size // 2))
+
+    balancer = await balance(*await backends(big), drain_timeout="20s")
+    [old] = balancer.generations
+    async with await balancer.connect() as client:
+        await client.send(request())
+        receiving = asyncio.ensure_future(client.digest())
+        balancer.signal(SIGHUP)
+        await balancer.logged("generation_serves", "generation=2")
+        assert old in balancer.generations
+        reloaded.set()
+        assert (await receiving)[1] == size
+    await changed(balancer, old)
+
+
+async def test_a_bad_file_changes_nothing_and_says_why(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    before = balancer.generations
+    good = balancer.path.read_text()
+    balancer.path.write_text("workerz = 1\n" + good)
+    balancer.signal(SIGHUP)
+    await balancer.logged("reload_failed", "workerz")
+    admin = balancer.config["admin"]["bind"]
+    code, _, err = await command("reload", "--admin", admin)
+    assert code == 1
+    assert "workerz" in err
+    assert balancer.generations == before
+    balancer.path.write_text(good)
+    assert (await command("reload", "--admin", admin))[:2] == (0, "reloaded\n")
+    assert balancer.generations != before
+    assert (await balancer.ask()).status == 200
+
+
+async def test_listeners_come_and_go(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    [first] = balancer.config["listener"].values()
+    port = free_port()
+    second = {**first, "bind": f"127.0.0.1:{port}"}
+    await rewrite(balancer, listener={"login": first, "second": second})
+    await reload(balancer)
+    assert (await _ask_at(port)).status == 200
+    await rewrite(balancer, listener={"login": first})
+    await reload(balancer)
+    with pytest.raises(ConnectionRefusedError):
+        await _ask_at(port)
+    assert (await balancer.ask()).status == 200
+
+
+async def _ask_at(port: int) -> Any:
+    async with await Client.connect(("127.0.0.1", port)) as client:
+        return await client.ask()
+
+
+async def test_an_address_that_is_taken_leaves_the_old_ones(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    [first] = balancer.config["listener"].values()
+    taken = balancer.config["server_url"].rpartition(":")[2]
+    await rewrite(balancer, listener={"login": first, "second": {**first, "bind": f"[::1]:{taken}"}})
+    server = await asyncio.start_server(lambda *_: None, "::1", int(taken))
+    async with server:
+        balancer.signal(SIGHUP)
+        await balancer.logged("reload_failed", "listener.second.bind")
+    assert (await balancer.ask()).status == 200
+
+
+async def test_health_drains_and_counters_survive(backends: Backends, balance: Balance) -> None:
+    one, two, three = await backends(*[_serve_posts] * 3)
+    check = {"check": {"kind": "tcp", "interval": "200ms"}}
+    balancer = await balance(one, two, three, pool=check)
+    await two.stop()
+    await balancer.logged("backend_ejected", "backend=c2")
+    await balancer.admin("/backends/c3/drain", "POST")
+    assert (await balancer.ask()).status == 200
+    before = await balancer.backends()
+    await reload(balancer)
+    after = await balancer.backends()
+    for key in ("state", "draining", "requests", "ejections", "reason", "detail"):
+        assert {name: one[key] for name, one in before.items()} == {name: one[key] for name, one in after.items()}
+    assert after["c2"]["since_seconds"] > before["c2"]["since_seconds"]
+    await two.start()
+    await balancer.logged("backend_readmitted", "backend=c2")
+
+
+async def test_the_next_program_takes_over(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(_serve_posts))
+    crowd = Crowd(balancer, 2, 2)
+    for _ in range(2):
+        [old] = balancer.generations
+        balancer.signal(SIGUSR2)
+        await changed(balancer, old)
+        assert b"resume" in Path(f"/proc/{balancer.master}/cmdline").read_bytes()
+    await crowd.end()
+    await reload(balancer)
+
+
+async def test_a_generation_that_is_killed_is_replaced(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    [old] = balancer.generations
+    async with await balancer.connect() as client:
+        assert (await client.ask()).status == 200
+        os.kill(old, SIGKILL)
+        with pytest.raises((Cut, ConnectionError)):
+            await client.ask()
+    assert (await balancer.ask()).status == 200  # it waited in the listening socket's queue
+    await balancer.logged("generation_died")
+
+
+async def test_generations_that_keep_dying_are_reported(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    for count in range(1, 4):
+        [old] = balancer.generations
+        os.kill(old, SIGKILL)
+        await balancer.logged("generation_died", count=count)
+        if count < 3:
+            await balancer.logged("generation_serves", count=count + 1)
+    await balancer.logged("CRITICAL generations_keep_dying", "deaths=3")
+    await balancer.logged("generation_serves", count=4)
+
+
+async def test_without_a_master_requests_finish(backends: Backends, directory: Path) -> None:
+    opened = asyncio.Event()
+
+    async def slow(lane: Lane) -> None:
+        while await lane.request():
+            await opened.wait()
+            await lane.send(answer(b"finished"))
+
+    [backend] = await backends(slow)
+    config = configuration(directory, [(backend.name, backend.url)], drain_timeout="20s")
+    balancer = await Balancer.start(config, directory)
+    async with await balancer.connect() as client, await balancer.connect() as idle:
+        await client.send(request())
+        await backend.until(lambda: backend.requests)
+        os.kill(balancer.master, SIGKILL)
+        assert await idle.rest() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await balancer.ask()
+        opened.set()
+        assert (await client.response()).body == b"finished"
+    assert await balancer.exited() == -SIGKILL
+    assert any("master_lost" in line for line in balancer.log)
+    await balancer.kill()
+
+
+async def test_usr1_opens_the_access_log_again(backends: Backends, balance: Balance, directory: Path) -> None:
+    path = directory / "access.log"
+    balancer = await balance(*await backends())
+    await rewrite(balancer, access_log={"path": str(path)})
+    await reload(balancer)
+    await balancer.ask("/before")
+    await _has(path, "/before")
+    path.rename(directory / "old.log")
+    balancer.signal(SIGUSR1)
+    await _comes_true(path.exists)
+    await balancer.ask("/after")
+    await _has(path, "/after")
+
+
+async def _has(path: Path, target: str) -> None:
+    await _comes_true(lambda: target in _targets(path))
+
+
+def _targets(path: Path) -> list[Any]:
+    lines: list[Mapping[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line["target"] for line in lines]

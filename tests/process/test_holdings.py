@@ -1,0 +1,101 @@
+"""The master's sockets: kept while they are wanted, and taken from the service manager."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lbproxy.errors import StartError
+from lbproxy.process.holdings import Holdings
+from lbproxy.process.sockets import MAKER, Place, Wanted
+
+
+def want(name: str, place: Place) -> Wanted:
+    return Wanted(f"listener.{name}.bind", place)
+
+
+def free() -> Place:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return Place(*sock.getsockname())
+
+
+def test_the_same_place_is_the_same_socket_whatever_its_name() -> None:
+    holdings, place = Holdings(), free()
+    [first] = holdings.provide([want("a", place)], MAKER)
+    [second] = holdings.provide([want("b", place)], MAKER)
+    assert first is second
+    holdings.keep([])
+    assert first.fileno() == -1
+
+
+def test_all_or_none() -> None:
+    holdings = Holdings()
+    held, fresh = want("a", free()), want("b", free())
+    holdings.provide([held], MAKER)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StartError, match=r"listener\.c\.bind"):
+        holdings.provide([held, fresh, want("c", Place(*taken.getsockname()))], MAKER)
+    assert set(holdings.sockets) == {held.place}
+    socket.create_server((fresh.place.host, fresh.place.port)).close()
+    holdings.close()
+
+
+def test_files_of_unix_sockets_go_with_them() -> None:
+    with tempfile.TemporaryDirectory() as short:
+        one, two = (Place(path=f"{short}/{name}.sock") for name in "ab")
+        holdings = Holdings()
+        holdings.provide([want("a", one), want("b", two)], MAKER)
+        holdings.keep([want("b", two)])
+        assert not Path(one.path).exists()
+        holdings.close()
+        assert Path(two.path).exists()
+        holdings.remove_files()
+        assert not Path(two.path).exists()
+
+
+GIVEN = """
+import os
+from lbproxy.process.holdings import Holdings
+from lbproxy.process.sockets import MAKER, Place, Wanted
+if {pid!r} == "own":
+    os.environ["LISTEN_PID"] = str(os.getpid())
+holdings = Holdings()
+holdings.accept_given(os.environ)
+place = Place("127.0.0.1", {port}, tag="x")
+[sock] = holdings.provide([Wanted("listener.{name}.bind", place)], MAKER)
+print(sock.getsockname()[1], sock.fileno(), place in holdings.from_manager)
+"""
+
+
+@pytest.mark.parametrize(("name", "named", "port"), [("login", "other", True), ("login", "login", False)])
+def test_sockets_of_the_service_manager_are_used(name: str, named: str, port: bool) -> None:
+    """By their address, or by the listener's name."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        ours = sock.getsockname()[1]
+        assert _given(sock, name, named, ours if port else 0, "own") == [str(ours), "3", "True"]
+
+
+def test_sockets_for_another_process_are_left_alone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        assert _given(sock, "login", "login", 0, "1")[2] == "False"
+
+
+def _given(sock: socket.socket, name: str, named: str, port: int, pid: str) -> list[str]:
+    """What a process says that finds `sock` as its descriptor 3."""
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_THREE + GIVEN.format(pid=pid, port=port, name=name), str(sock.fileno())],
+        env={**os.environ, "LISTEN_PID": pid, "LISTEN_FDS": "1", "LISTEN_FDNAMES": named},
+        pass_fds=[sock.fileno()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+_AS_THREE = "import os, sys; int(sys.argv[1]) == 3 or os.dup2(int(sys.argv[1]), 3)\n"

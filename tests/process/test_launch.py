@@ -1,0 +1,80 @@
+"""A generation's process, up to its loop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lbproxy.errors import ConfigError
+from lbproxy.process.channel import Message
+from lbproxy.process.launch import ask, main, prepare
+from tests.process.conftest import Pair
+from tests.process.test_generation import CONFIG
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "lb.toml"
+    path.write_text(text)
+    return path
+
+
+def test_what_preflight_finds_is_an_error(tmp_path: Path) -> None:
+    bad = CONFIG.format(port=9, kind="none").replace('path = ""', 'path = "no/such/folder/access.log"')
+    with pytest.raises(ConfigError, match=r"access_log\.path"):
+        prepare(write(tmp_path, bad))
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Are as they were, in the end."""
+    numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_problems_are_told_to_the_master(tmp_path: Path, pair: Pair) -> None:
+    ours, master = pair()
+    assert main(ours.socket.detach(), 1, write(tmp_path, "workerz = 1")) == 1
+    told = master.wait().message
+    assert told["type"] == "failed"
+    assert any("workerz" in problem for problem in told["problems"])
+
+
+@pytest.mark.parametrize("answer", [{"type": "end"}, None])
+def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: Message | None) -> None:
+    ours, master = pair()
+    config, _ = prepare(write(tmp_path, CONFIG.format(port=9, kind="none")))
+    if answer is None:
+        master.close()
+    else:
+        master.send(answer)
+    assert ask(ours, 1, config) is None
+
+
+def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pair) -> None:
+    ours, master = pair()
+    config, _ = prepare(write(tmp_path, CONFIG.format(port=9, kind="none")))
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as admin:
+
+        def answer() -> None:
+            needs = master.wait().message
+            assert [key for key, *_ in needs["places"]] == ["listener.login.bind", "admin.bind"]
+            master.send({"type": "start", "state": None}, [listener.fileno(), admin.fileno()])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        inherited = ask(ours, 3, config)
+        thread.join()
+        assert inherited is not None
+        assert inherited.number == 3
+        assert inherited.sockets["login"].getsockname() == listener.getsockname()
+        for sock in (inherited.sockets["login"], inherited.admin):
+            sock.close()

@@ -1,0 +1,39 @@
+"""A channel on an asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lbproxy.process.channel import Message
+from lbproxy.process.line import Line
+from tests.net.peers import until
+from tests.process.conftest import Pair
+
+
+async def test_messages_come_and_go_and_the_end_is_told(pair: Pair) -> None:
+    ours, theirs = pair()
+    heard: list[Message] = []
+    ended = asyncio.Event()
+    line = Line(ours, heard.append, ended.set)
+    theirs.send({"type": "one"})
+    await until(lambda: heard)
+    line.tell("two", number=2)
+    assert theirs.wait().message == {"type": "two", "number": 2}
+    theirs.send({"type": "last"})
+    theirs.close()
+    await ended.wait()
+    assert heard == [{"type": "one"}, {"type": "last"}]
+    line.tell("nobody hears it")
+    line.close()
+
+
+async def test_a_large_message_is_sent_as_there_is_room(pair: Pair) -> None:
+    ours, theirs = pair()
+    line = Line(ours, lambda _: None, lambda: None)
+    heard: list[Message] = []
+    other = Line(theirs, heard.append, lambda: None)
+    line.tell("large", text="x" * 1_000_000)
+    await until(lambda: heard)
+    assert len(heard[0]["text"]) == 1_000_000
+    line.close()
+    other.close()

@@ -1,0 +1,83 @@
+"""Numbers of several processes add up, and leave out what is not counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lbproxy.config import load
+from lbproxy.control.access_log import AccessLog
+from lbproxy.process import tally
+from lbproxy.process.worker import Worker
+from tests.control import sample
+from tests.process.places import listen_all
+from tests.process.test_generation import CONFIG
+
+
+def counted(connections: int = 1, requests: int = 2) -> tally.Tally:
+    """What another process has counted, also of a listener and a backend that are in no sample."""
+    listener = {"connections": connections, "accepted": 3, "requests": requests, "refused": {"not_allowed": 1}}
+    backend = {"requests": requests, "active": 1, "idle_lanes": 1, "private_lanes": 0, "responses": {"2xx": requests}}
+    return {
+        "listeners": {"login": listener, "gone": listener},
+        "backends": {"connectors/c1": backend, "connectors/gone": backend},
+        "ends": {"done": requests, "new_reason": 1},
+        "request_seconds": {"buckets": {"0.1": 1}, "count": requests, "sum": 0.5},
+        "access_log": {"written": requests, "dropped": 0},
+    }
+
+
+def test_totals_have_everything() -> None:
+    total = tally.total([{}, counted(), counted(requests=5), {"ends": {"other": 1}}])
+    assert total["listeners"]["login"]["requests"] == 7
+    assert total["ends"] == {"done": 7, "new_reason": 2, "other": 1}
+    assert tally.total([]) == {}
+
+
+def test_of_a_process_that_ended_nothing_is_open() -> None:
+    ended = tally.past(counted())
+    assert ended["listeners"]["login"] == {
+        "connections": 0,
+        "accepted": 3,
+        "requests": 2,
+        "refused": {"not_allowed": 1},
+    }
+    assert (ended["backends"]["connectors/c1"]["active"], ended["backends"]["connectors/c1"]["requests"]) == (0, 2)
+
+
+def test_a_snapshot_is_completed() -> None:
+    before: Any = sample.snapshot()
+    after: Any = sample.snapshot()
+    tally.complete(after, counted())
+    listener, old = after["listeners"][0], before["listeners"][0]
+    assert listener["requests"] == old["requests"] + 2
+    assert listener["connections"] == old["connections"] + 1
+    assert len(after["listeners"]) == len(before["listeners"])
+    assert after["pools"][0]["backends"][0]["responses"]["2xx"] == 9
+    assert after["ends"]["new_reason"] == 1
+    assert after["request_seconds"]["count"] == before["request_seconds"]["count"] + 2
+    assert after["access_log"]["written"] == before["access_log"]["written"] + 2
+    tally.complete(after, {})
+
+
+async def test_every_number_of_the_snapshot_is_counted(tmp_path: Path) -> None:
+    """Who adds a counter to the snapshot adds it to the tally too, or it would fall back at each reload."""
+    path = tmp_path / "lb.toml"
+    path.write_text(CONFIG.format(port=9, kind="none"))
+    config = load(path)
+    sockets = listen_all(config)
+    access_log = AccessLog("")
+    worker = Worker(config, sockets, access_log.write, False)
+    counted = tally.take(worker, access_log)
+    worker.stop()
+    for sock in sockets.values():
+        sock.close()
+    whole = sample.snapshot()
+    told = {"weight", "held_seconds", "since_seconds", "facts", "unknown_facts", "probe"}
+    assert _numbers(whole["listeners"][0]) <= counted["listeners"]["login"].keys()
+    assert _numbers(whole["pools"][0]["backends"][0]) - told <= counted["backends"]["connectors/c1"].keys()
+    assert {"ends", "request_seconds", "access_log"} <= counted.keys()
+
+
+def _numbers(view: Any) -> set[str]:
+    return {key for key, value in view.items() if isinstance(value, int | float | dict) and not isinstance(value, bool)}
