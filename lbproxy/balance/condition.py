@@ -49,7 +49,10 @@ def read(backend: Backend, slow_since: float | None) -> Condition:
 
 def write(backend: Backend, condition: Condition) -> None:
     """Make `backend` so. Its pool is not told: `Pool.adopt` is what others call."""
-    backend.state = State(condition.state)
+    state = State(condition.state)
+    if state is not backend.state:
+        backend.errors_in_row = 0  # counted by each process for itself
+    backend.state = state
     backend.since = condition.since
     backend.draining = condition.draining
     backend.inconsistent = condition.inconsistent

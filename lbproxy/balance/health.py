@@ -70,8 +70,15 @@ def evidence(backend: Backend, rules: Rules, reason: Reason, now: float, alone: 
     if counts is Counts.SUSPECT:
         return Change.SUSPECT
     if counts is Counts.EJECT or (counts is Counts.ERROR and backend.errors_in_row >= rules.consecutive_errors):
-        return Change.SUSPECT if alone and reason not in _NO_CONNECTION else _eject(backend, rules, now)
+        return convict(backend, rules, reason, now, alone)
     return None
+
+
+def convict(backend: Backend, rules: Rules, reason: Reason, now: float, alone: bool) -> Change | None:
+    """There is evidence enough against `backend`, seen here or by another process: eject it, if that may be."""
+    if backend.state is not State.UP:
+        return None
+    return Change.SUSPECT if alone and reason not in _NO_CONNECTION else _eject(backend, rules, now)
 
 
 def recall(backend: Backend, now: float) -> Change | None:

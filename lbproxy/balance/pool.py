@@ -23,7 +23,8 @@ class Pool:
 
     A backend is in `rotation` exactly when it is up, not draining and not inconsistent; `slow_start` says how much of
     its turns it gets there. The callables in `on_change` are called synchronously, after the change took effect, with
-    the backend, the change, the reason (None when a probe decided) and a detail for the log. `when_all_down` says what
+    the backend, the change, the reason (None when a probe decided) and a detail for the log; those in `on_place` with
+    each backend whose condition may have changed, before its rotation does. `when_all_down` says what
     `pick` does while the rotation is empty. `retry_budget` is for all requests that this pool's backends get.
 
     Whatever would leave the rotation empty first brings back who can serve: a backend whose last probe was good,
@@ -45,6 +46,7 @@ class Pool:
         self.rules = rules
         self.when_all_down = when_all_down
         self.on_change: list[OnChange] = []
+        self.on_place: list[Callable[[Backend], None]] = []
         self.rotation = Rotation()
         self.slow_start = SlowStart(self.rotation, slow_start)
         self.retry_budget = RetryBudget(retry_budget)
@@ -84,6 +86,13 @@ class Pool:
         self._now = now
         alone = len(self.rotation) == 1 and backend.in_rotation
         self._settle(backend, health.evidence(backend, self.rules, reason, now, alone), reason, detail)
+
+    def reported(self, backend: Backend, ejected: bool, reason: Reason, now: float, detail: str) -> None:
+        """Another process met `reason` on `backend`: it has `ejected` it, or it only has a suspicion."""
+        self._now = now
+        alone = len(self.rotation) == 1 and backend.in_rotation
+        change = health.convict(backend, self.rules, reason, now, alone) if ejected else Change.SUSPECT
+        self._settle(backend, change, reason, detail)
 
     def compare(self, facts: Facts, expected: Mapping[str, str], policy: Policy, anew: bool = True) -> Verdict:
         """Judge what was read of each backend (see `consistency.judge`), and keep out exactly those that it says.
@@ -146,6 +155,8 @@ class Pool:
             listener(backend, change, reason, detail)
 
     def _place(self, backend: Backend, slowly: bool = True) -> None:
+        for listener in self.on_place:
+            listener(backend)
         _put(self._last_resort, backend, not backend.draining)
         if _put(self.rotation, backend, backend.in_rotation):
             if not backend.in_rotation:

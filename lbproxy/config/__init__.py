@@ -5,7 +5,6 @@ A file passes these steps; each is a module, and none stops at its first problem
     load         reads the TOML, runs the steps, raises one ConfigError with every problem
     environment  ${NAME} and ${NAME-default} in strings become values
     models       what each table may hold and its defaults (pydantic); `units` and `addresses` read single values
-    unsupported  ONE table: what the file format knows and this version does not do yet
     checks       what only two keys together can get wrong
 
 `keys` writes a key's full name and `messages` turns pydantic's errors into an administrator's words.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from lbproxy.config import checks, messages, unsupported
+from lbproxy.config import checks, messages
 from lbproxy.config.addresses import origin, url_host
 from lbproxy.config.environment import expand
 from lbproxy.config.models import Base, Config
@@ -32,7 +32,6 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     problems += checks.problems(document)
     config, model_problems = _validate(document, Base(path.absolute().parent))
     problems += model_problems
-    problems += unsupported.refusals(document)
     if config is None or problems:
         raise ConfigError(str(path), list(_first_of_each_key(problems)))
     return config.warned(_first_of_each_key(checks.warnings(document)))

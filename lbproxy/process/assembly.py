@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -52,13 +53,18 @@ class Assembly:
         lane_ends: dict[str, int],
         log: Callable[[Record], None] | None,
         on_empty: Callable[[], None],
+        secret: bytes = b"",
     ) -> None:
-        """log None: nothing is logged. Raises StartError when a certificate or key cannot be used."""
+        """log None: nothing is logged. secret: see `ServerTls`.
+
+        Raises StartError when a certificate or key cannot be used.
+        """
         self._config = config
         self._poller = poller
         self._lane_ends = lane_ends
         self._log = log
         self._on_empty = on_empty
+        self._secret = secret
         self._towards_backends: dict[str, BackendTls | None] = {}
         self.files: list[Followed] = []
         self.pools = {name: self._pool(name) for name in config.pools}
@@ -134,7 +140,7 @@ class Assembly:
             mint=None if listener.tls is None else _mint(name, listener.tls.minting),
             tls=self._towards_backends[listener.pool],
         )
-        tls = None if listener.tls is None else _towards_clients(name, listener.tls)
+        tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
         if tls is not None:
             self.files.append(tls)
         site = _site(self._config, listener, pool, self._log is not None)
@@ -186,13 +192,14 @@ def _mint(name: str, mint: settings.Mint | None) -> Mint | None:
         raise StartError(f"listener.{name}.tls.mint: {error}") from error
 
 
-def _towards_clients(name: str, tls: settings.ListenerTls) -> ServerTls:
+def _towards_clients(name: str, tls: settings.ListenerTls, secret: bytes) -> ServerTls:
     pairs = [(tls.certificate, tls.key), *((pair.certificate, pair.key) for pair in tls.additional)]
     client = None
     if tls.asks_clients:
         assert tls.client_ca is not None, "config.checks has seen to it"
         client = ClientPolicy(tls.client_certificate == "required", tls.client_ca, tls.client_crl)
     try:
-        return ServerTls(pairs, tls.minimum_version, client)
+        own = hmac.digest(secret, name.encode(), "sha256") if secret else b""
+        return ServerTls(pairs, tls.minimum_version, client, own)
     except (OSError, ValueError) as error:
         raise StartError(f"listener.{name}.tls: {error}") from error

@@ -17,7 +17,7 @@ from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.log import event
 from lbproxy.process.channel import Channel, Message
-from lbproxy.process.handover import State
+from lbproxy.process.handover import Secret, State
 from lbproxy.process.plane import Plane
 from lbproxy.process.upstream import Upstream
 
@@ -40,7 +40,9 @@ class Inherited(NamedTuple):
     channel: Channel
     sockets: Mapping[str, socket.socket]
     admin: socket.socket
+    secret: Secret
     state: State | None = None
+    nursery: Channel | None = None  # None: one worker only, in this process
 
 
 class Generation:
@@ -70,10 +72,17 @@ class Generation:
             "retire": lambda _: self._stop.set(),
             "drain": lambda _: self._terminated(),
             "end": lambda _: self._interrupted(),
-            "reopen": lambda _: self._plane.access_log.reopen(),
+            "reopen": lambda _: self._plane.reopen_log(),
             "relayed": self._relayed,
         }
-        self._plane = Plane(self._config, inherited.sockets, inherited.state)
+        self._plane = Plane(
+            self._config,
+            inherited.sockets,
+            inherited.secret,
+            inherited.state,
+            inherited.nursery,
+            self._barren,
+        )
         self._upstream = Upstream(inherited.channel, orders, self._alone)
         try:
             async with AsyncExitStack() as stack:
@@ -116,21 +125,21 @@ class Generation:
         """Let everybody finish. Who is replaced has time: who is connected and idle may ask once more."""
         plane, within = self._plane, self._config.drain_timeout
         plane.state = "draining"
-        event(log, logging.INFO, "draining", connections=plane.worker.connections, within=within)
+        event(log, logging.INFO, "draining", connections=plane.data_path.connections, within=within)
         deadline = time.monotonic() + within
         reports = tasks.start(self._keep_telling(), name="tallies")
         retiring = asyncio.ensure_future(self._retire(within * PATIENCE))
         await asyncio.sleep(0)  # it has accepted what waited: from here on new clients are refused, not left hanging
         self._close_sockets()
         await _first(retiring, self._hurry.wait())
-        await _first(plane.worker.drain(deadline - time.monotonic()), self._end.wait())
+        await _first(plane.data_path.drain(deadline - time.monotonic()), self._end.wait())
         reports.cancel()
-        if plane.worker.connections:
-            event(log, logging.WARNING, "connections_cut", connections=plane.worker.connections)
+        if plane.data_path.connections:
+            event(log, logging.WARNING, "connections_cut", connections=plane.data_path.connections)
 
     async def _retire(self, patience: float) -> None:
-        self._plane.worker.retire()
-        await self._plane.worker.emptied(patience)
+        self._plane.data_path.retire()
+        await self._plane.data_path.emptied(patience)
 
     def _close_sockets(self) -> None:
         for sock in self._inherited.sockets.values():
@@ -185,6 +194,12 @@ class Generation:
         self._hurry.set()
         self._stop.set()
         self._end.set()
+
+    def _barren(self) -> None:
+        """The nursery is gone: workers that die would not be replaced. The master starts another generation."""
+        if not self._stop.is_set():
+            event(log, logging.CRITICAL, "nursery_lost", generation=self._number)
+            self._interrupted()
 
     def _alone(self) -> None:
         """The master is gone, and with it whoever could replace or end this generation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -12,6 +13,9 @@ from lbproxy.control.consistency.guard import Memory
 from lbproxy.process.ledger import Accounts
 from lbproxy.process.link import Link
 
+SECRET_LIFETIME = 86400.0
+"""Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
+
 
 class Known(TypedDict):
     """A backend: where it was, and how it was (a `Condition`)."""
@@ -20,13 +24,28 @@ class Known(TypedDict):
     condition: list[Any]
 
 
+class Secret(TypedDict):
+    """What session tickets are sealed with, in hexadecimal, and the monotonic second at which it was made."""
+
+    value: str
+    made: float
+
+
 class State(TypedDict):
     """`backends` are keyed POOL/NAME, `guards` by the pool; `started` is the monotonic second at which lbproxy did."""
 
     backends: dict[str, Known]
     guards: dict[str, Memory]
+    secret: Secret
     accounts: Accounts
     started: float
+
+
+def secret(state: State | None, now: float) -> Secret:
+    """The one that was handed over, or a new one."""
+    if state is not None and now - state["secret"]["made"] < SECRET_LIFETIME:
+        return state["secret"]
+    return {"value": os.urandom(32).hex(), "made": now}
 
 
 def export(links: Mapping[str, Link]) -> dict[str, Known]:

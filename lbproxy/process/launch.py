@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
 import signal
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from lbproxy.control.log import event
 from lbproxy.errors import ConfigError, LbproxyError
 from lbproxy.process.channel import Channel
 from lbproxy.process.generation import Generation, Inherited
+from lbproxy.process.handover import State, secret
+from lbproxy.process.mate import work
+from lbproxy.process.nursery import found
 from lbproxy.process.places import ADMIN, listener_key, wanted
 from lbproxy.process.preflight import Report, inspect
 
@@ -65,18 +70,37 @@ def ask(channel: Channel, number: int, config: Config) -> Inherited | None:
         return None
     sockets = {one.key: socket.socket(fileno=fd) for one, fd in zip(places, descriptors, strict=True)}
     by_listener = {name: sockets[listener_key(name)] for name in config.listeners}
-    return Inherited(number, channel, by_listener, sockets[ADMIN], message["state"])
+    state: State | None = message["state"]
+    kept = secret(state, time.monotonic())
+    return Inherited(number, channel, by_listener, sockets[ADMIN], kept, state)
 
 
 def _serve(config: Config, report: Report, inherited: Inherited) -> None:
-    handler = operational_log.setup()
     _raise_descriptor_limit()
+    if config.worker_count > 1:
+        inherited = _with_nursery(config, inherited)
+    handler = operational_log.setup()
     try:
         for warning in (*report.warnings, *report.unused):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
         uvloop.run(Generation(config, inherited).serve())
     finally:
         handler.close()
+
+
+def _with_nursery(config: Config, inherited: Inherited) -> Inherited:
+    """Before there is a loop, or a thread."""
+    value = bytes.fromhex(inherited.secret["value"])
+
+    def become_worker(_: int, channel: Channel) -> int:
+        for sock in (inherited.channel, inherited.admin):
+            sock.close()
+        return work(config, inherited.sockets, value, channel)
+
+    gc.collect()
+    gc.freeze()  # the collector would write to pages that are shared
+    _, nursery = found(become_worker, inherited.sockets.values())
+    return inherited._replace(nursery=nursery)
 
 
 def _raise_descriptor_limit() -> None:

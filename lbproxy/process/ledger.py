@@ -18,10 +18,13 @@ class Accounts(TypedDict):
 
 
 class Ledger:
-    """`own` takes the tally of this generation's own data path."""
+    """`own` takes the tally of this process, `workers` that of its workers, if it has any."""
 
-    def __init__(self, own: Callable[[], Tally], inherited: Accounts | None = None) -> None:
+    def __init__(
+        self, own: Callable[[], Tally], workers: Callable[[], Tally], inherited: Accounts | None = None
+    ) -> None:
         self._own = own
+        self._workers = workers
         self._ended = inherited["ended"] if inherited else {}
         self._draining = dict(inherited["draining"]) if inherited else {}
 
@@ -30,7 +33,7 @@ class Ledger:
 
     def own(self) -> Tally:
         """What this generation has counted until now."""
-        return self._own()
+        return tally.total([self._own(), self._workers()])
 
     def told(self, generation: int, counted: Tally) -> None:
         """An older generation, which drains, has counted that."""
@@ -44,7 +47,7 @@ class Ledger:
 
     def accounts(self, number: int) -> Accounts:
         """For the next generation; `number` is this one's."""
-        return {"ended": self._ended, "draining": {**self._draining, str(number): self._own()}}
+        return {"ended": self._ended, "draining": {**self._draining, str(number): self.own()}}
 
     def complete(self, snapshot: Snapshot) -> Snapshot:
         """`snapshot`, which shows what this process counted, with everything else."""
@@ -57,4 +60,4 @@ class Ledger:
         return found
 
     def _others(self) -> Tally:
-        return tally.total([self._ended, *self._draining.values()])
+        return tally.total([self._ended, *self._draining.values(), self._workers()])

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from lbproxy.process.channel import Channel, Message
+from lbproxy.process.channel import Channel, Message, Received
 
 
 class Line:
     """Calls `received` with each message and `ended` once, when the peer has gone. Belongs to the running loop."""
 
-    def __init__(self, channel: Channel, received: Callable[[Message], None], ended: Callable[[], None]) -> None:
+    def __init__(self, channel: Channel, received: Callable[[Received], None], ended: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._received = received
@@ -24,9 +24,13 @@ class Line:
         return f"<line over {self._channel!r}>"
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Send a message; nothing, if the peer has gone."""
+        """Send a message of `kind`; nothing, if the peer has gone."""
+        self.send({"type": kind, **fields})
+
+    def send(self, message: Message) -> None:
+        """The same, of a message that is there."""
         if self._open:
-            self._channel.send({"type": kind, **fields})
+            self._channel.send(message)
             if self._channel.has_queue:
                 self._loop.add_writer(self._channel.fileno(), self._writable)
 
@@ -46,8 +50,8 @@ class Line:
             self.close()
             self._ended()
             return
-        for message, _ in found:
-            self._received(message)
+        for received in found:
+            self._received(received)
 
     def _writable(self) -> None:
         self._channel.flush()

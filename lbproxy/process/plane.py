@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Protocol
 
 from lbproxy.balance.backend import Backend, State
 from lbproxy.config import Config
@@ -19,6 +20,8 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.discovery.resolver import Resolver
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process import handover, tally
+from lbproxy.process.channel import Channel
+from lbproxy.process.crew import Crew
 from lbproxy.process.ledger import Ledger
 from lbproxy.process.link import Link
 from lbproxy.process.operations import Operations
@@ -26,22 +29,58 @@ from lbproxy.process.protection import Finding, Key, keep_judging
 from lbproxy.process.view import RunState, snapshot
 from lbproxy.process.worker import Worker
 
+
+class DataPath(Protocol):
+    """What serves the clients: the worker in this process, or the crew of those in others."""
+
+    @property
+    def connections(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def retire(self) -> None: ...
+
+    async def emptied(self, within: float | None = None) -> bool: ...
+
+    async def drain(self, within: float | None = None) -> bool: ...
+
+
 OnDrain = Callable[[str, str, bool], None]
 """Called with a pool, a backend, and whether it drains now, when an operator said so."""
 
 
 class Plane:
-    """`state` is what the snapshot tells; `links` are by the pool's name."""
+    """`state` is what the snapshot tells; `links` are by the pool's name.
 
-    def __init__(self, config: Config, sockets: Mapping[str, socket.socket], inherited: handover.State | None) -> None:
-        """sockets: one for each listener, by its name. Call it on the running loop. Raises StartError."""
+    `worker` has the pools that everything is decided for. It is the data path too, unless there is a crew.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: Mapping[str, socket.socket],
+        secret: handover.Secret,
+        inherited: handover.State | None = None,
+        nursery: Channel | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """sockets: one for each listener, by its name. nursery: where the workers come from; None: there is one only.
+
+        lost: called when no worker can be forked any more. Call it on the running loop. Raises StartError.
+        """
         self.state: RunState = "starting"
-        self.access_log = AccessLog(str(config.access_log.path))
-        self.worker = Worker(config, sockets, self.access_log.write, self.access_log.enabled)
+        self.access_log = AccessLog("" if nursery else str(config.access_log.path))
+        value = bytes.fromhex(secret["value"])
+        self.worker = Worker(config, sockets, self.access_log.write, self.access_log.enabled, value)
+        self.crew = None if nursery is None else Crew(config.worker_count, nursery, self.worker.pools, lost)
+        self.data_path: DataPath = self.crew or self.worker
         self.links: dict[str, Link] = {}
         self.ledger = Ledger(
-            lambda: tally.take(self.worker, self.access_log), inherited["accounts"] if inherited else None
+            lambda: tally.take(self.worker, self.access_log),
+            dict if self.crew is None else self.crew.tally,
+            inherited["accounts"] if inherited else None,
         )
+        self._secret = secret
         self._config = config
         self._inherited = inherited
         self._started = inherited["started"] if inherited else time.monotonic()
@@ -56,7 +95,10 @@ class Plane:
         config, worker = self._config, self.worker
         stack.callback(self.access_log.close)
         stack.callback(worker.stop)
-        resolver = _resolver(worker)
+        if self.crew is not None:
+            stack.push_async_callback(self.crew.stop)
+        worker.keep_time()
+        resolver = self._resolver()
         stack.push_async_callback(resolver.stop)
         await resolver.start()
         for name, pool in worker.pools.items():
@@ -76,10 +118,12 @@ class Plane:
     async def first_round(self) -> None:
         """Wait until every backend that is not known yet has had its first probe."""
         await asyncio.gather(*(link.prober.first_round.wait() for link in self.links.values()))
+        if self.crew is not None:
+            await self.crew.ready()
 
     def accept(self) -> None:
         """Let clients in from now on."""
-        self.worker.start()
+        self.data_path.start()
 
     async def open_admin(
         self,
@@ -90,10 +134,30 @@ class Plane:
     ) -> None:
         """Serve the admin interface on `sock`."""
         operations = Operations(self.links, self.ledger.complete_backend, on_drain)
-        routes = [*read_routes(self.view), *order_routes(operations), reload_route(reload)]
+        count = None if self.crew is None else self.crew.count
+        routes = [*read_routes(self.view, count), *order_routes(operations), reload_route(reload)]
         server = AdminServer(sock, routes)
         stack.push_async_callback(server.stop)
         await server.start()
+
+    def _resolver(self) -> Resolver:
+        """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""
+        backends: dict[str, Backend] = {
+            f"{pool.name}/{backend.name}": backend for pool in self.worker.pools.values() for backend in pool.backends
+        }
+
+        def found(name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+            backends[name].lanes.address = (family, address)
+            if self.crew is not None:
+                self.crew.resolved(name, family, address)
+
+        return Resolver({name: (backend.host, backend.port) for name, backend in backends.items()}, found)
+
+    def reopen_log(self) -> None:
+        """Open the access log again."""
+        self.access_log.reopen()
+        if self.crew is not None:
+            self.crew.reopen()
 
     def view(self) -> Snapshot:
         """Everything, now."""
@@ -107,6 +171,7 @@ class Plane:
         return {
             "backends": handover.export(self.links),
             "guards": handover.export_guards(self.links),
+            "secret": self._secret,
             "accounts": self.ledger.accounts(number),
             "started": self._started,
         }
@@ -129,15 +194,3 @@ def _tell(links: Iterable[Link]) -> Callable[[Mapping[Key, Finding]], None]:
             link.protected(findings)
 
     return tell
-
-
-def _resolver(worker: Worker) -> Resolver:
-    """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""
-    backends: dict[str, Backend] = {
-        f"{pool.name}/{backend.name}": backend for pool in worker.pools.values() for backend in pool.backends
-    }
-
-    def found(name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
-        backends[name].lanes.address = (family, address)
-
-    return Resolver({name: (backend.host, backend.port) for name, backend in backends.items()}, found)

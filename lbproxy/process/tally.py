@@ -17,7 +17,7 @@ from lbproxy.process.worker import Worker
 Tally = dict[str, Any]
 """Numbers in dictionaries of dictionaries, under the names that the snapshot has for them; see `take`."""
 
-_OPEN = frozenset({"connections", "active", "idle_lanes", "private_lanes", "tunnels"})
+_OPEN = frozenset({"connections", "active", "idle_lanes", "private_lanes", "tunnels", "used", "limit"})
 """What is open now: it ends with its process. Everything else has happened, and stays true."""
 
 
@@ -30,6 +30,10 @@ def take(worker: Worker, access_log: AccessLog) -> Tally:
     return {
         "listeners": {name: _listener(listener) for name, listener in worker.listeners.items()},
         "backends": backends,
+        "budgets": {
+            name: {"used": pool.retry_budget.used, "limit": pool.retry_budget.limit}
+            for name, pool in worker.pools.items()
+        },
         "ends": dict(ends),
         "request_seconds": _durations(worker.listeners.values()),
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
@@ -58,6 +62,7 @@ def complete(snapshot: Snapshot, others: Tally) -> None:
     for listener in snapshot["listeners"]:
         _add(listener, others["listeners"].get(listener["name"], {}))
     for pool in snapshot["pools"]:
+        _add(pool["retry_budget"], others["budgets"].get(pool["name"], {}))
         for backend in pool["backends"]:
             complete_backend(pool["name"], backend, others)
     _add(snapshot["ends"], others["ends"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from lbproxy.process.channel import Channel, Message
+from lbproxy.process.channel import Channel, Message, Received
 from lbproxy.process.line import Line
 
 Orders = Mapping[str, Callable[[Message], None]]
@@ -46,8 +46,8 @@ class Upstream:
         """Hear no more."""
         self._line.close()
 
-    def _received(self, message: Message) -> None:
-        self._orders[message["type"]](message)
+    def _received(self, received: Received) -> None:
+        self._orders[received.message["type"]](received.message)
 
     def _reloaded(self, message: Message) -> None:
         future = self._asked.pop(message["ticket"])

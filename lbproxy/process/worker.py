@@ -35,12 +35,16 @@ class Worker:
         sockets: Mapping[str, socket.socket],
         log: Callable[[Record], None],
         logs: bool,
+        secret: bytes = b"",
     ) -> None:
-        """Call it on the running loop. Raises StartError when a certificate or key cannot be used."""
+        """secret: see `ServerTls`. Call it on the running loop.
+
+        Raises StartError when a certificate or key cannot be used.
+        """
         self._loop = asyncio.get_running_loop()
         self.poller = Poller(self._loop)
         self.lane_ends: dict[str, int] = {}
-        assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty)
+        assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret)
         self.pools = assembly.pools
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
         self._files = assembly.files
@@ -58,9 +62,14 @@ class Worker:
         """Client connections that are open."""
         return sum(len(listener.connections) for listener in self.listeners.values())
 
+    def keep_time(self) -> None:
+        """Look at deadlines, ramps and files from now on."""
+        if self._timer is None:
+            self._tick()
+
     def start(self) -> None:
         """Accept from now on."""
-        self._tick()
+        self.keep_time()
         for listener in self.listeners.values():
             listener.start()
 
@@ -69,13 +78,13 @@ class Worker:
         for listener in self.listeners.values():
             listener.retire()
 
-    async def drain(self, within: float) -> bool:
+    async def drain(self, within: float | None = None) -> bool:
         """Accept no more, let requests finish, at most `within` seconds; False when some were cut."""
         for listener in self.listeners.values():
             listener.drain()
         return await self.emptied(within)
 
-    async def emptied(self, within: float) -> bool:
+    async def emptied(self, within: float | None = None) -> bool:
         """Wait until nobody is connected, at most `within` seconds; whether that is so."""
         try:
             async with asyncio.timeout(within):

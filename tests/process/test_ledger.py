@@ -19,7 +19,7 @@ def requests(ledger: Ledger) -> tuple[int, int]:
 
 
 def test_counts_of_a_generation_that_drains_are_replaced_by_its_next_ones() -> None:
-    ledger = Ledger(own)
+    ledger = Ledger(own, dict)
     assert requests(ledger) == (0, 0)
     ledger.told(1, counted(requests=2))
     ledger.told(1, counted(requests=5))
@@ -31,20 +31,26 @@ def test_counts_of_a_generation_that_drains_are_replaced_by_its_next_ones() -> N
 
 
 def test_the_next_generation_gets_everything_and_each_count_once() -> None:
-    second = Ledger(own)
+    second = Ledger(own, dict)
     second.told(1, counted(requests=5))
-    third = Ledger(own, second.accounts(2))
+    third = Ledger(own, dict, second.accounts(2))
     assert requests(third) == (105, 1)
     third.told(1, counted(requests=6))
     third.told(2, counted(requests=101))
     assert requests(third) == (107, 2)
     third.gone(1)
     third.gone(2)
-    assert requests(Ledger(own, third.accounts(3))) == (207, 0)
+    assert requests(Ledger(own, dict, third.accounts(3))) == (207, 0)
 
 
 def test_a_backend_alone_is_completed_too() -> None:
-    ledger = Ledger(own)
+    ledger = Ledger(own, dict)
     ledger.told(1, counted(requests=5))
     found = ledger.complete_backend({"pool": "connectors", "backend": sample.backend("c1")})
     assert found["backend"]["requests"] == sample.backend("c1")["requests"] + 5
+
+
+def test_workers_count_as_this_generation() -> None:
+    ledger = Ledger(dict, own)
+    assert requests(ledger) == (100, 0)
+    assert requests(Ledger(dict, dict, ledger.accounts(1))) == (100, 0)

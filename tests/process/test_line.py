@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lbproxy.process.channel import Message
+from lbproxy.process.channel import Received
 from lbproxy.process.line import Line
 from tests.net.peers import until
 from tests.process.conftest import Pair
@@ -12,7 +12,7 @@ from tests.process.conftest import Pair
 
 async def test_messages_come_and_go_and_the_end_is_told(pair: Pair) -> None:
     ours, theirs = pair()
-    heard: list[Message] = []
+    heard: list[Received] = []
     ended = asyncio.Event()
     line = Line(ours, heard.append, ended.set)
     theirs.send({"type": "one"})
@@ -22,7 +22,7 @@ async def test_messages_come_and_go_and_the_end_is_told(pair: Pair) -> None:
     theirs.send({"type": "last"})
     theirs.close()
     await ended.wait()
-    assert heard == [{"type": "one"}, {"type": "last"}]
+    assert [received.message for received in heard] == [{"type": "one"}, {"type": "last"}]
     line.tell("nobody hears it")
     line.close()
 
@@ -30,10 +30,10 @@ async def test_messages_come_and_go_and_the_end_is_told(pair: Pair) -> None:
 async def test_a_large_message_is_sent_as_there_is_room(pair: Pair) -> None:
     ours, theirs = pair()
     line = Line(ours, lambda _: None, lambda: None)
-    heard: list[Message] = []
+    heard: list[Received] = []
     other = Line(theirs, heard.append, lambda: None)
     line.tell("large", text="x" * 1_000_000)
     await until(lambda: heard)
-    assert len(heard[0]["text"]) == 1_000_000
+    assert len(heard[0].message["text"]) == 1_000_000
     line.close()
     other.close()

@@ -21,6 +21,7 @@ def counted(connections: int = 1, requests: int = 2) -> tally.Tally:
     return {
         "listeners": {"login": listener, "gone": listener},
         "backends": {"connectors/c1": backend, "connectors/gone": backend},
+        "budgets": {"connectors": {"used": 1, "limit": 10}},
         "ends": {"done": requests, "new_reason": 1},
         "request_seconds": {"buckets": {"0.1": 1}, "count": requests, "sum": 0.5},
         "access_log": {"written": requests, "dropped": 0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -74,6 +75,11 @@ class Config(Table):
         copy = self.model_copy()
         copy._warnings = tuple(warnings)
         return copy
+
+    @property
+    def worker_count(self) -> int:
+        """`workers` as a number; "auto" is one for each processor that this process may use."""
+        return len(os.sched_getaffinity(0)) if isinstance(self.workers, str) else self.workers
 
     @property
     def server_host(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -12,13 +12,22 @@ from lbproxy.control.metrics.exposition import render
 from lbproxy.control.snapshot import Snapshot
 
 
-def read_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
-    """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop."""
+def read_routes(
+    snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[None]] | None = None
+) -> list[web.RouteDef]:
+    """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop.
+
+    count: awaited before what has counters in it, for those who count elsewhere.
+    """
 
     async def status(_: web.Request) -> web.Response:
+        if count is not None:
+            await count()
         return web.json_response(snapshot())
 
     async def scrape(request: web.Request) -> web.Response:
+        if count is not None:
+            await count()
         # In a thread: with a thousand backends it takes long enough for users to notice.
         body, content_type = await asyncio.to_thread(render, snapshot(), request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})

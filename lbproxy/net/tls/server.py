@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import socket
 import ssl
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients
 from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
+from lbproxy.net.tls.ticket_keys import SIZE, set_keys
 from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -48,21 +52,27 @@ class ServerTls:
     Files that cannot be used leave the running ones in place, and that is logged: a renewal that goes wrong must not
     end the service before the certificate that is there expires.
 
-    A session resumes in the context that it began in only, because each context has ticket keys of its own. So a
-    session never resumes on another listener, nor under another client_ca, client_crl or certificate. Tickets, and not
-    sessions kept here: one with a client's chain takes 11 KB, and Python cannot limit how many OpenSSL keeps.
+    A session resumes under the same files only: the keys of its ticket are made from their content and a secret. So a
+    session never resumes on another listener, which has another secret, nor under another client_ca, client_crl or
+    certificate; but it does in another process that has the secret. Tickets, and not sessions kept here: one with a
+    client's chain takes 11 KB, and Python cannot limit how many OpenSSL keeps.
     """
 
-    def __init__(self, pairs: Sequence[Pair], minimum_version: str, client: ClientPolicy | None = None) -> None:
+    def __init__(
+        self, pairs: Sequence[Pair], minimum_version: str, client: ClientPolicy | None = None, secret: bytes = b""
+    ) -> None:
         """The first of the pairs is for clients that ask for no name, or for one that none is for.
 
-        Raises ValueError, which names the file, when one of them cannot be used.
+        Without a secret, sessions resume only in the context that they began in. Raises ValueError, which names the
+        file, when one of them cannot be used.
         """
+        self._secret = secret
         self._pairs = tuple(pairs)
         self._minimum = _VERSIONS[minimum_version]
         self._policy = client
         files = [path for pair in pairs for path in pair]
-        self._watch = Watch(files if client is None else [*files, client.ca, *client.crl])
+        self._files = files if client is None else [*files, client.ca, *client.crl]
+        self._watch = Watch(self._files)
         self._loaded = self._load()
 
     def __repr__(self) -> str:
@@ -121,10 +131,19 @@ class ServerTls:
             leaves.append(chain[0])
             expiries += expiries_of("certificate", certificate, chain)
         contexts[0].sni_callback = _choice(_by_name(leaves, contexts))  # type: ignore[assignment]
+        if self._secret:
+            set_keys(contexts[0], self._ticket_keys())  # sessions belong to the context that a handshake begins with
         uris = _alternatives(leaves[0], x509.UniformResourceIdentifier)
         if clients is not None:
             expiries += clients.expiries
         return _Loaded(contexts[0], clients, next(iter(uris), None), tuple(expiries))
+
+    def _ticket_keys(self) -> bytes:
+        """Good for as long as nothing of what a session rests on changes."""
+        rests_on = hashlib.sha256(f"{self._minimum} {self._policy}".encode())
+        for path in self._files:
+            rests_on.update(hashlib.sha256(path.read_bytes()).digest())
+        return HKDF(hashes.SHA256(), SIZE, salt=None, info=rests_on.digest()).derive(self._secret)
 
     def _context(self, clients: Clients | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

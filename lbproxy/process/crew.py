@@ -1,0 +1,235 @@
+"""The workers of a generation, as its control plane sees them: together they are its data path.
+
+Each worker knows every backend's condition, and acts on what it sees by itself, at once; what it has seen it tells, and
+what changes is told to all. So they agree after one message to the generation and one from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+from lbproxy.control.log import event
+from lbproxy.process import tally
+from lbproxy.process.channel import Channel, Message, Received
+from lbproxy.process.line import Line
+from lbproxy.process.setbacks import LOUD, WINDOW, Setbacks
+from lbproxy.process.tally import Tally
+from lbproxy.reasons import TABLE
+
+log = logging.getLogger(__name__)
+
+ANSWER_WITHIN = 0.5
+"""Seconds that workers have to say what they have counted; who is slower is shown as of a second ago."""
+
+END_WITHIN = 3.0
+"""Seconds that workers have to end before they are killed: their access log may wait for a disk."""
+
+
+class _Mate:
+    """A worker: its process and line, and what it has said: what it counted, that it is up, that it is empty."""
+
+    def __init__(self, pid: int, line: Line) -> None:
+        self.pid = pid
+        self.line = line
+        self.counted: Tally = {}
+        self.up = self.empty = self.asked = False
+
+
+class Crew:
+    """`size` workers that `nursery` forks. It is the data path that the generation starts, drains and stops."""
+
+    def __init__(self, size: int, nursery: Channel, pools: Mapping[str, Pool], lost: Callable[[], None]) -> None:
+        """lost: called when no worker can be forked any more. Call it on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._size = size
+        self._pools = pools
+        self._nursery = Line(nursery, self._from_nursery, lost)
+        self._mates: dict[int, _Mate] = {}  # by their index
+        self._ended: Tally = {}  # what those had counted that have died
+        self._addresses: dict[str, Message] = {}  # by POOL/BACKEND
+        self._changed: dict[str, tuple[Pool, Backend]] = {}  # whose condition is still to be told
+        self._setbacks = Setbacks()
+        self._accepts = self._ending = False
+        self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
+        for pool in pools.values():
+            pool.on_place.append(partial(self._note, pool))
+        for index in range(size):
+            self._nursery.tell("fork", index=index)
+
+    def __repr__(self) -> str:
+        return f"<crew of {len(self._mates)}>"
+
+    # --- the data path
+
+    @property
+    def connections(self) -> int:
+        """Client connections that were open when the workers counted last."""
+        return sum(one["connections"] for one in self.tally().get("listeners", {}).values())
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._accepts = True
+        self._tell_all("accept")
+
+    def retire(self) -> None:
+        """Accept no more. Who is connected gets one more answer."""
+        self._leave_sockets()
+        self._tell_all("retire")
+
+    async def drain(self, within: float | None = None) -> bool:
+        """Let requests finish, and end idle connections, at most `within` seconds; False when some were cut."""
+        self._leave_sockets()
+        self._tell_all("drain")
+        return await self.emptied(within)
+
+    async def emptied(self, within: float | None = None) -> bool:
+        """Wait until nobody is connected, at most `within` seconds; whether that is so."""
+        return await self._until(lambda: all(mate.empty for mate in self._mates.values()), within)
+
+    async def stop(self) -> None:
+        """End everything that is still open, now, and wait for the workers' last words."""
+        self._leave_sockets()
+        self._tell_all("end")
+        if not await self._until(lambda: not self._mates, END_WITHIN):
+            for mate in self._mates.values():
+                with suppress(ProcessLookupError):
+                    os.kill(mate.pid, signal.SIGKILL)
+        self._nursery.close()
+
+    def reopen(self) -> None:
+        """Open the access log again."""
+        self._tell_all("reopen")
+
+    # --- what the control plane tells and asks
+
+    async def ready(self) -> None:
+        """Wait until every worker could accept."""
+        await self._until(lambda: len(self._mates) == self._size and all(one.up for one in self._mates.values()))
+
+    def resolved(self, name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        """The backend POOL/NAME has this address."""
+        self._addresses[name] = {"type": "address", "backend": name, "family": family, "address": address}
+        self._send_all(self._addresses[name])
+
+    async def count(self) -> None:
+        """Have every worker tell what it has counted."""
+        asked = list(self._mates.values())
+        for mate in asked:
+            mate.asked = True
+        self._tell_all("count")
+        await self._until(lambda: not any(mate.asked for mate in asked), ANSWER_WITHIN)
+
+    def tally(self) -> Tally:
+        """The sum of what all workers counted, also of those that have died."""
+        return tally.total([self._ended, *(mate.counted for mate in self._mates.values())])
+
+    # --- what workers tell
+
+    def _from_nursery(self, received: Received) -> None:
+        message = received.message
+        index = message["index"]
+        if message["type"] == "born":
+            [descriptor] = received.descriptors
+            line = Line(Channel(socket.socket(fileno=descriptor)), partial(self._told, index), lambda: None)
+            self._mates[index] = _Mate(message["pid"], line)
+            self._bring_up_to_date(line)
+        else:
+            self._died(index, message)
+        self._happened()
+
+    def _bring_up_to_date(self, line: Line) -> None:
+        """Tell a new worker what the others know."""
+        backends = [(pool, backend) for pool in self._pools.values() for backend in pool.backends]
+        line.tell("conditions", backends={_key(*one): one[0].condition(one[1]) for one in backends})
+        for address in self._addresses.values():
+            line.send(address)
+        if self._accepts:
+            line.tell("accept")
+
+    def _told(self, index: int, received: Received) -> None:
+        message, mate = received.message, self._mates[index]
+        match message["type"]:
+            case "up":
+                mate.up = True
+            case "met":
+                self._met(message)
+            case "tally":
+                mate.counted, mate.asked = message["tally"], False
+            case "empty":
+                mate.empty = True
+        self._happened()
+
+    def _met(self, message: Message) -> None:
+        """A worker met something on a backend. It is told what became of it, in case that it thinks otherwise."""
+        pool_name, _, name = message["backend"].partition("/")
+        pool = self._pools[pool_name]
+        backend = pool.by_name(name)
+        assert backend is not None
+        pool.reported(backend, message["ejected"], TABLE[message["reason"]], time.monotonic(), message["detail"])
+        self._note(pool, backend)
+
+    def _died(self, index: int, message: Message) -> None:
+        mate = self._mates.pop(index)
+        mate.line.close()
+        mate.asked = False
+        self._ended = tally.total([self._ended, tally.past(mate.counted)])
+        if self._ending:
+            return
+        count, delay = self._setbacks.happened(time.monotonic())
+        event(log, logging.ERROR, "worker_died", worker=index, pid=mate.pid, status=message["status"], again_in=delay)
+        if count >= LOUD:
+            event(log, logging.CRITICAL, "workers_keep_dying", deaths=count, within=WINDOW)
+        self._loop.call_later(delay, partial(self._nursery.tell, "fork", index=index))
+
+    # --- conditions
+
+    def _note(self, pool: Pool, backend: Backend) -> None:
+        """What is known of `backend` may have changed: tell it as soon as all that follows from it is known."""
+        if not self._changed:
+            self._loop.call_soon(self._tell_changes)
+        self._changed[_key(pool, backend)] = (pool, backend)
+
+    def _tell_changes(self) -> None:
+        changed, self._changed = self._changed, {}
+        backends = {key: pool.condition(backend) for key, (pool, backend) in changed.items()}
+        self._send_all({"type": "conditions", "backends": backends})
+
+    # --- all of them
+
+    def _leave_sockets(self) -> None:
+        """No worker follows those that are there."""
+        if not self._ending:
+            self._ending = True
+            self._nursery.tell("retire")
+
+    def _tell_all(self, kind: str) -> None:
+        self._send_all({"type": kind})
+
+    def _send_all(self, message: Message) -> None:
+        for mate in self._mates.values():
+            mate.line.send(message)
+
+    def _happened(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    async def _until(self, condition: Callable[[], bool], within: float | None = None) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not condition():
+                    await self._progress.wait()
+        return condition()
+
+
+def _key(pool: Pool, backend: Backend) -> str:
+    return f"{pool.name}/{backend.name}"
