@@ -17,13 +17,14 @@ _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STA
 class Attempts:
     """`count` is how many backends were asked, or could not be."""
 
-    __slots__ = ("_has_token", "_met_stale_lane", "_never", "_pool", "_tried", "count")
+    __slots__ = ("_failure", "_has_token", "_met_stale_lane", "_never", "_pool", "_tried", "count")
 
     def __init__(self, pool: Pool, never: tuple[Backend, ...] = ()) -> None:
         """never: those of the pool that take no requests, and are not asked."""
         self._pool = pool
         self._never = never
         self._tried = never  # and those that failed, and are not asked again
+        self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
         self._has_token = False
         self.count = 0
         self._met_stale_lane = False
@@ -34,6 +35,7 @@ class Attempts:
     def begin(self, has_token: bool) -> None:
         """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
         self._tried = self._never
+        self._failure = reasons.NO_BACKEND
         self._has_token = has_token
         self.count = 0
         self._met_stale_lane = False
@@ -47,13 +49,28 @@ class Attempts:
         lane: Lane | None = None if self._met_stale_lane else backend.lanes.take()
         return lane
 
-    def failed(self, backend: Backend, stale: bool = False) -> None:
-        """The request goes on without this backend. stale: it closed an idle lane, and may be as good as before."""
+    def passed_over(self, backend: Backend) -> None:
+        """No byte of the request was sent there, and it goes on without this backend."""
+        self.count += 1
         backend.retried_from += 1
-        if stale:
-            self._met_stale_lane = True
-        if not stale or self.has_other(backend):
+        self._tried += (backend,)
+
+    def failed(self, backend: Backend, reason: Reason) -> None:
+        """It was sent there, failed by `reason`, and goes on without this backend.
+
+        One that closed an idle lane may be as good as before: it is asked again when there is no other.
+        """
+        backend.retried_from += 1
+        self._failure = reason
+        self._met_stale_lane |= reason is reasons.LANE_STALE
+        if reason is not reasons.LANE_STALE or self.has_other(backend):
             self._tried += (backend,)
+
+    @property
+    def exhausted(self) -> Reason:
+        """Why there is nobody left to ask."""
+        anybody = any(backend not in self._never for backend in self._pool.rotation.members)
+        return self._failure if anybody else reasons.NO_BACKEND
 
     def has_other(self, backend: Backend) -> bool:
         """Whether another one than `backend`, that was not tried yet, is in rotation."""
