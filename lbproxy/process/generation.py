@@ -20,6 +20,7 @@ import uvloop
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config, load
 from lbproxy.control import log as operational_log
+from lbproxy.control import unraisable
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.admin.orders import order_routes
@@ -48,6 +49,7 @@ def run(path: Path) -> None:
     if report.problems:
         raise ConfigError(str(path), report.problems)
     handler = operational_log.setup()
+    unraisable.install()
     _raise_descriptor_limit()
     try:
         for warning in (*report.warnings, *report.unused):
