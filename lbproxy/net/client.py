@@ -20,7 +20,7 @@ from lbproxy.net.exchange import Exchange
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.lane import ANYBODY, Lane
 from lbproxy.net.peer import Peer
-from lbproxy.net.private import PrivateLanes
+from lbproxy.net.private import PARTING, PrivateLanes
 from lbproxy.net.record import record
 from lbproxy.net.stream import Stream
 from lbproxy.net.tunnel import Tunnel
@@ -365,10 +365,9 @@ class ClientConnection:
         return backend.draining or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
 
     def draining(self, backend: Backend) -> None:
-        """A backend drains: the lane to it closes, unless requests follow it or it is answering."""
-        lane = self._own.get(backend)
-        if lane is not None and lane is not self._lane and lane is not self._own.followed:
-            self._own.drop(lane, reasons.LANE_DRAINED)
+        """A backend drains: the lane to it closes. Where requests follow it, a client that is idle leaves with it."""
+        if self._own.let_go(backend, self._lane) and self.exchange.idle_for >= PARTING:
+            self.exchange.drain()
 
     # --- endings
 

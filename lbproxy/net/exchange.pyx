@@ -773,6 +773,13 @@ cdef class Exchange(Handler):
         """The client's HTTP version."""
         return "HTTP/1.1" if self._minor else "HTTP/1.0"
 
+    @property
+    def idle_for(self):
+        """Seconds since the last answer, while there is no request."""
+        if self.phase != IDLE or self.client.rx_size or self.client.has_queue():
+            return 0.0
+        return self.site.idle_timeout - (self.client.deadline - self.poller.now)
+
     def drain(self):
         """End an idle client connection now, a busy one with its answer; one that is new may ask once, soon."""
         self.closes = True

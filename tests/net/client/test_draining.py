@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.net.client import ClientConnection
+from lbproxy.net.private import PARTING
 from tests.net.client.visits import UNAUTHORIZED, ask, authenticated, connections, first
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, request
@@ -39,6 +40,21 @@ async def test_whoever_follows_a_lane_leaves_with_his_next_answer(house: Build) 
     await drain(home)
     await is_the_last(client, lane)
     assert home.ends == ["done", "done"]
+
+
+async def test_whoever_is_idle_for_a_while_leaves_without_one(house: Build) -> None:
+    home = house(2)
+    client = await home.connect()
+    lane = await authenticated(home, client, 0)
+    connection = await drain(home)
+    connection.stream.deadline -= PARTING - 1
+    connection.draining(home.backends[0])
+    connection.stream.deadline -= 1
+    assert home.listener.connections, "he may have more to ask"
+    connection.draining(home.backends[0])
+    assert await client.rest() == b""
+    assert await lane.rest() == b""
+    assert home.listener.ends["drained"] == 1
 
 
 async def test_an_answer_that_is_on_its_way_is_the_last_too(house: Build) -> None:
