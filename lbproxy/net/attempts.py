@@ -11,7 +11,7 @@ from lbproxy.net.lane import Lane
 from lbproxy.reasons import Reason
 
 _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
-"""Retries for which the budget is not asked: no backend has failed, or `may_leave` has asked already."""
+"""Retries for which the budget is not asked: nobody may have begun the work, or `may_ask_another` has asked already."""
 
 
 class Attempts:
@@ -92,6 +92,12 @@ class Attempts:
         return reason in _UNCOUNTED or self._pool.retry_budget.allow()
 
     def may_leave(self, exchange: Exchange, backend: Backend) -> bool:
-        """Whether the request may be taken from a backend that has not failed it; if so, that is counted."""
-        replayable_now = exchange.body_kept and self.repeatable(exchange)
-        return replayable_now and self.has_other(backend) and self._pool.retry_budget.allow()
+        """Whether the request may be taken from a backend that has not answered, for another one that is there.
+
+        That is not counted: a frozen backend would keep those for which the budget has nothing left.
+        """
+        return exchange.body_kept and self.repeatable(exchange) and self.has_other(backend)
+
+    def may_ask_another(self, exchange: Exchange, backend: Backend) -> bool:
+        """Whether the request may be taken from a backend that has answered badly; if so, that is counted."""
+        return self.may_leave(exchange, backend) and self._pool.retry_budget.allow()

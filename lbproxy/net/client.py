@@ -235,7 +235,7 @@ class ClientConnection:
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
         assert self._lane is not None
-        return not self._pending and self._attempts.may_leave(exchange, self._lane.backend)
+        return not self._pending and self._attempts.may_ask_another(exchange, self._lane.backend)
 
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""

@@ -20,8 +20,7 @@ import uvloop
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config, load
 from lbproxy.control import log as operational_log
-from lbproxy.control import unraisable
-from lbproxy.control import tasks
+from lbproxy.control import tasks, unraisable
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes

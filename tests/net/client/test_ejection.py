@@ -87,13 +87,22 @@ async def test_one_with_a_token_goes_on_waiting_and_is_then_asked_to_leave(house
     assert await client.rest() == b""
 
 
-@pytest.mark.parametrize("why", ["nobody else", "the budget"])
-async def test_it_goes_on_waiting_where_it_can_go_nowhere(house: Build, why: str) -> None:
-    home = house(1 if why == "nobody else" else 2)
-    if why == "the budget":
-        home.pool.retry_budget.ratio, home.pool.retry_budget.floor = 0.0, 0
+async def test_it_goes_on_waiting_where_it_can_go_nowhere(house: Build) -> None:
+    home = house(1)
     client = await home.connect()
     await stays(home, client, await waits_on(home, client))
+
+
+async def test_a_move_costs_nothing_of_the_budget(house: Build) -> None:
+    home = house(2)
+    home.pool.retry_budget.ratio, home.pool.retry_budget.floor = 0.0, 0
+    client = await home.connect()
+    await waits_on(home, client)
+    await eject(home)
+    lane = await home.places[1].lane()
+    await lane.head()
+    await lane.send(answer(b"ok"))
+    await client.sees(answer(b"ok"))
 
 
 async def test_an_answer_that_has_begun_goes_on(house: Build) -> None:
