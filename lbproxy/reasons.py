@@ -115,8 +115,8 @@ TLS_TIMEOUT = _row("tls_timeout", "the TLS handshake with the client took longer
 CLIENT_CERT_REFUSED = _row(
     "client_cert_refused", "the client's certificate, or the lack of one, is not accepted", _CLIENT
 )
-CLIENT_CERT_REVOKED = _row("client_cert_revoked", "the certificate of a connected client was revoked", _CLIENT)
-CLIENT_CERT_EXPIRED = _row("client_cert_expired", "the certificate of a connected client expired", _CLIENT)
+CLIENT_CERT_REVOKED = _row("client_cert_revoked", "the client's certificate was revoked", _CLIENT)
+CLIENT_CERT_EXPIRED = _row("client_cert_expired", "the client's certificate expired", _CLIENT)
 CRL_EXPIRED = _row(
     "crl_expired", "the revocation list for the client's certificate expired: none is believed", _LBPROXY
 )

@@ -14,6 +14,8 @@ from lbproxy.reasons import TABLE, Counts, Fault, Reason
 ROWS = list(TABLE.values())
 CLIENT_CLOSED_REQUEST = 499  # nginx's, logged only
 
+LABEL = re.compile(r"`([a-z_]+)`")
+
 CODE = "\n".join(
     path.read_text()
     for path in Path("lbproxy").rglob("*.py*")
@@ -63,3 +65,37 @@ def test_a_client_is_told_which_key_was_in_the_way() -> None:
     assert "max_header_size" in reasons.HEAD_TOO_LARGE.text
     assert "max_target_size" in reasons.TARGET_TOO_LONG.text
     assert "max_header_lines" in reasons.TOO_MANY_FIELDS.text
+
+
+# --- the page
+
+
+_COUNTS = {Counts.NOTHING: "-", Counts.SUSPECT: "probed", Counts.ERROR: "error", Counts.EJECT: "ejected"}
+
+
+def retried(row: Reason) -> str:
+    """Whatever the request is where no byte of it was sent, else if it is replayable."""
+    if not row.retry:
+        return "-"
+    return "any request" if row.label.startswith("connect_") else "replayable ones"
+
+
+def test_the_page_has_the_reasons_of_backends() -> None:
+    page = Path("docs/failure.md").read_text()
+    rows = [
+        f"| `{row.label}` | {row.text} | {row.status or '-'} | {_COUNTS[row.counts]} | {retried(row)} |"
+        for row in ROWS
+        if row.fault is Fault.BACKEND
+    ]
+    assert "\n".join(["| --- | --- | --- | --- | --- |", *rows, ""]) in page, "\n".join(rows)
+
+
+def test_the_page_names_reasons_that_there_are() -> None:
+    """In the last column of its first table."""
+    table = Path("docs/failure.md").read_text().partition("## The table")[2].partition("###")[0]
+    named = [
+        label for line in table.splitlines() if line.startswith("| ") for label in LABEL.findall(line.split("|")[4])
+    ]
+    assert set(named) <= set(TABLE)
+    of_backends = {row.label for row in ROWS if row.counts is not Counts.NOTHING}
+    assert of_backends - set(named) == {"tunnel_cut"}, "which is no request's"

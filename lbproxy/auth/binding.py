@@ -175,6 +175,12 @@ class Binding:
         """Whether the client connection has to be closed too; if not, the effect is FORGET."""
         return self._move(EVENTS, Event.LOST) is Effect.CLOSE
 
+    @property
+    def ends_with_lane(self) -> bool:
+        """Whether `lane_lost` would be True now."""
+        move = EVENTS[self.state].get(Event.LOST)
+        return move is not None and move[1] is Effect.CLOSE
+
     def _move(self, table: _Table[_Key, _Outcome], key: _Key) -> _Outcome:
         move = table[self.state].get(key)
         if move is None:

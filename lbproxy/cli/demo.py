@@ -25,7 +25,12 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("demo")
-@click.option("--port", default=8443, show_default=True, help="Port on 127.0.0.1; if it is taken, any free one.")
+@click.option(
+    "--port",
+    default=8443,
+    show_default=True,
+    help="On 127.0.0.1; the next one passes TLS through. One that is taken is replaced by any that is free.",
+)
 @click.option(
     "--dir",
     "directory",
@@ -35,7 +40,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--no-kerberos", is_flag=True, help="Connectors that ask for no ticket, and no realm.")
 @click.option("--once", is_flag=True, help="Run the commands that the demo prints, and end.")
 def command(port: int, directory: Path | None, no_kerberos: bool, once: bool) -> None:
-    """Start three sample connectors, a throwaway Kerberos realm and CA, and the balancer in front of them.
+    """Start three sample connectors, a throwaway Kerberos realm and CAs, and the balancer in front of them.
 
     It prints commands to try, and runs until Ctrl-C or TERM. Nothing is left running, and the exit status is 0; with
     --once it is 1 if one of the commands fails.

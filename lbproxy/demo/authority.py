@@ -95,6 +95,12 @@ class Authority:
         return pair
 
 
+def write_bundle(path: Path, authorities: Iterable[Authority]) -> Path:
+    """Several authorities' certificates in one PEM file, for those who believe all of them."""
+    path.write_bytes(b"".join(each.pair.certificate.read_bytes() for each in authorities))
+    return path
+
+
 def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lbproxy.demo.ports import LOOPBACK
-from lbproxy.demo.town import HOST, USER, Town
+from lbproxy.demo.town import CERTIFICATE_USER, HOST, USER, Town
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +24,44 @@ def tour(town: Town) -> list[Stop]:
     victim = town.connectors[1]
     who = f"as {USER}, with a Kerberos ticket" if town.ticket else "without Kerberos"
     request = _request(town)
-    turns = f'for n in $(seq 9); do {request} -w \'\\n\'; done | grep -o \'"instance": "[^"]*"\''
+    certificate = _by_certificate(town, town.port, town.server_url)
+    passthrough = _by_certificate(town, town.passthrough_port, town.passthrough_url)
     status = _shell([sys.executable, "-m", "lbproxy", "status", "--admin", town.admin])
     return [
-        Stop(f"One request {who}", f"{request} -w '\\n'"),
-        Stop("Nine requests: the instances take turns", turns),
+        Stop(f"One request {who}", request),
+        Stop("Nine requests: the instances take turns", _nine(request)),
+        Stop(f"One as {CERTIFICATE_USER}, by certificate: the connector sees one that was minted", certificate),
+        Stop(f"The same with TLS passed through: it sees {CERTIFICATE_USER}'s own certificate", passthrough),
         Stop("What the balancer sees (--watch keeps looking)", status),
         Stop(f"Kill {victim.name}", f"kill -9 {victim.pid}"),
-        Stop("Nine requests again: no one notices", turns),
+        Stop("Nine requests again: no one notices", _nine(request)),
+        Stop("Nine connections that are passed through: no one notices either", _nine(passthrough)),
         Stop(f"{victim.name} is out of rotation, and why", status),
     ]
 
 
+def _nine(request: str) -> str:
+    """The same request nine times, to see who answers."""
+    return f'for n in $(seq 9); do {request}; done | grep -o \'"instance": "[^"]*"\''
+
+
 def _request(town: Town) -> str:
-    target = ["--resolve", f"{HOST}:{town.port}:{LOOPBACK}", "--cacert", str(town.ca)]
-    curl = ["curl", "--silent", "--show-error", "--fail", *target]
+    curl = _curl(town, town.port)
     if town.ticket is None:
         return _shell([*curl, f"{town.server_url}/users"])
     return _shell([*curl, "--negotiate", "-u", ":", f"{town.server_url}/wsfed"], town.ticket)
+
+
+def _by_certificate(town: Town, port: int, url: str) -> str:
+    assert town.certificate is not None, "a tour of a town that has not started"
+    shown = ["--cert", str(town.certificate.certificate), "--key", str(town.certificate.key)]
+    return _shell([*_curl(town, port), *shown, f"{url}/wsfed"])
+
+
+def _curl(town: Town, port: int) -> list[str]:
+    """curl and the options that lead to the town; an answer ends with its line."""
+    target = ["--resolve", f"{HOST}:{port}:{LOOPBACK}", "--cacert", str(town.ca)]
+    return ["curl", "--silent", "--show-error", "--fail", *target, "-w", "\\n"]
 
 
 def _shell(command: list[str], environment: Mapping[str, str] | None = None) -> str:

@@ -11,19 +11,20 @@ from lbproxy.net.lane import Lane
 from lbproxy.reasons import Reason
 
 _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
-"""Retries for which the budget is not asked: no backend has failed, or `may_leave` has asked already."""
+"""Retries for which the budget is not asked: nobody may have begun the work, or `may_ask_another` has asked already."""
 
 
 class Attempts:
     """`count` is how many backends were asked, or could not be."""
 
-    __slots__ = ("_has_token", "_met_stale_lane", "_never", "_pool", "_tried", "count")
+    __slots__ = ("_failure", "_has_token", "_met_stale_lane", "_never", "_pool", "_tried", "count")
 
     def __init__(self, pool: Pool, never: tuple[Backend, ...] = ()) -> None:
         """never: those of the pool that take no requests, and are not asked."""
         self._pool = pool
         self._never = never
         self._tried = never  # and those that failed, and are not asked again
+        self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
         self._has_token = False
         self.count = 0
         self._met_stale_lane = False
@@ -34,6 +35,7 @@ class Attempts:
     def begin(self, has_token: bool) -> None:
         """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
         self._tried = self._never
+        self._failure = reasons.NO_BACKEND
         self._has_token = has_token
         self.count = 0
         self._met_stale_lane = False
@@ -47,13 +49,28 @@ class Attempts:
         lane: Lane | None = None if self._met_stale_lane else backend.lanes.take()
         return lane
 
-    def failed(self, backend: Backend, stale: bool = False) -> None:
-        """The request goes on without this backend. stale: it closed an idle lane, and may be as good as before."""
+    def passed_over(self, backend: Backend) -> None:
+        """No byte of the request was sent there, and it goes on without this backend."""
+        self.count += 1
         backend.retried_from += 1
-        if stale:
-            self._met_stale_lane = True
-        if not stale or self.has_other(backend):
+        self._tried += (backend,)
+
+    def failed(self, backend: Backend, reason: Reason) -> None:
+        """It was sent there, failed by `reason`, and goes on without this backend.
+
+        One that closed an idle lane may be as good as before: it is asked again when there is no other.
+        """
+        backend.retried_from += 1
+        self._failure = reason
+        self._met_stale_lane |= reason is reasons.LANE_STALE
+        if reason is not reasons.LANE_STALE or self.has_other(backend):
             self._tried += (backend,)
+
+    @property
+    def exhausted(self) -> Reason:
+        """Why there is nobody left to ask."""
+        anybody = any(backend not in self._never for backend in self._pool.rotation.members)
+        return self._failure if anybody else reasons.NO_BACKEND
 
     def has_other(self, backend: Backend) -> bool:
         """Whether another one than `backend`, that was not tried yet, is in rotation."""
@@ -75,6 +92,12 @@ class Attempts:
         return reason in _UNCOUNTED or self._pool.retry_budget.allow()
 
     def may_leave(self, exchange: Exchange, backend: Backend) -> bool:
-        """Whether the request may be taken from a backend that has not failed it; if so, that is counted."""
-        replayable_now = exchange.body_kept and self.repeatable(exchange)
-        return replayable_now and self.has_other(backend) and self._pool.retry_budget.allow()
+        """Whether the request may be taken from a backend that has not answered, for another one that is there.
+
+        That is not counted: a frozen backend would keep those for which the budget has nothing left.
+        """
+        return exchange.body_kept and self.repeatable(exchange) and self.has_other(backend)
+
+    def may_ask_another(self, exchange: Exchange, backend: Backend) -> bool:
+        """Whether the request may be taken from a backend that has answered badly; if so, that is counted."""
+        return self.may_leave(exchange, backend) and self._pool.retry_budget.allow()

@@ -13,13 +13,14 @@ from lbproxy.auth.certificate import ClientCertificate
 from lbproxy.auth.mint import MintError
 from lbproxy.auth.spnego import Credential, challenge, classify
 from lbproxy.balance.backend import Backend
+from lbproxy.net.account import settle
 from lbproxy.net.answers import answer
 from lbproxy.net.attempts import Attempts
 from lbproxy.net.exchange import Exchange
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.lane import ANYBODY, Lane
 from lbproxy.net.peer import Peer
-from lbproxy.net.private import PrivateLanes
+from lbproxy.net.private import PARTING, PrivateLanes
 from lbproxy.net.record import record
 from lbproxy.net.stream import Stream
 from lbproxy.net.tunnel import Tunnel
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_GATEWAY_ERRORS = frozenset({502, 503, 504})
-_HEAD_REFUSED = frozenset({400, 431})
-LARGE_HEAD = 8192
-"""Bytes of a request head beyond which many servers refuse it by default; a ticket with many groups is larger."""
 _SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
 _NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 
@@ -148,7 +145,7 @@ class ClientConnection:
         while True:
             backend = attempts.pick()
             if backend is None:
-                self.exchange.refuse(reasons.NO_BACKEND)
+                self.exchange.refuse(attempts.exhausted)
                 return
             lane = self._own.get(backend) if owned else attempts.idle_lane(backend)
             if lane is None:
@@ -183,8 +180,7 @@ class ClientConnection:
             self.exchange.refuse(reason)
             return False
         backend.connect_failures += 1
-        self._attempts.failed(backend)
-        self._attempts.count += 1
+        self._attempts.passed_over(backend)
         self.service.evidence(backend, reason, detail)
         return True
 
@@ -213,8 +209,11 @@ class ClientConnection:
 
     def lane_gone(self, lane: Lane) -> None:
         """A private lane ended while no request was on it."""
+        self._end_idle(lane, reasons.LANE_CLOSED)
+
+    def _end_idle(self, lane: Lane, reason: Reason) -> None:
         with self._contained():
-            self._own.drop(lane, reasons.LANE_CLOSED)
+            self._own.drop(lane, reason)
             if lane is self._own.followed and self._lost():
                 self.exchange.stop(reasons.AUTH_LANE_LOST)
 
@@ -236,7 +235,7 @@ class ClientConnection:
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
         assert self._lane is not None
-        return not self._pending and self._attempts.may_leave(exchange, self._lane.backend)
+        return not self._pending and self._attempts.may_ask_another(exchange, self._lane.backend)
 
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""
@@ -249,7 +248,7 @@ class ClientConnection:
         if effect is Effect.FOLLOW:
             self._own.follow(lane)
         self._forgets = effect is Effect.FORGET
-        if lane.backend.draining and exchange.status != 401:  # an exchange of several legs may finish
+        if self._is_left(lane.backend) and exchange.status != 401:  # an exchange of several legs may finish
             exchange.closes = True
 
     def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None:
@@ -262,7 +261,7 @@ class ClientConnection:
         if self._pending and self._lost():
             exchange.stop(reasons.AUTH_LANE_LOST)
         elif goes_on:
-            self._attempts.failed(lane.backend, stale=reason is reasons.LANE_STALE)
+            self._attempts.failed(lane.backend, reason)
             self._again()
         else:
             exchange.refuse(reason)
@@ -287,20 +286,8 @@ class ClientConnection:
 
     def _part(self, lane: Lane, reusable: bool, reason: Reason) -> None:
         """The current request leaves its lane."""
-        backend = lane.backend
-        status = self.exchange.status
-        backend.requests += 1
-        if reason is reasons.DONE or reason is reasons.TUNNEL_DONE:
-            backend.responses[status // 100] += 1
-            if status in _GATEWAY_ERRORS:
-                self.service.evidence(backend, reasons.BACKEND_ERROR, str(status))
-            else:
-                backend.errors_in_row = 0
-                if status in _HEAD_REFUSED and self.exchange.head_size > LARGE_HEAD:
-                    self.service.head_refused(self.listener, backend, status, self.exchange.head_size)
-        else:
-            self.service.evidence(backend, reason)
-        if reusable and (self._may_rest(lane) if lane.private else backend.in_rotation):
+        settle(self, lane.backend, self.exchange, reason)
+        if reusable and (self._may_rest(lane) if lane.private else lane.backend.in_rotation):
             lane.rest()
             return
         self._own.drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
@@ -308,7 +295,7 @@ class ClientConnection:
             self.exchange.closes = True
 
     def _may_rest(self, lane: Lane) -> bool:
-        return self._own.keeps(lane) and (lane is self._own.followed or not lane.backend.draining)
+        return self._own.keeps(lane) and (lane is self._own.followed or not self._is_left(lane.backend))
 
     def rewrite_location(self, value: bytes) -> bytes:
         """A URL that names a backend's own address names SERVER_URL instead."""
@@ -353,7 +340,10 @@ class ClientConnection:
     # --- a backend leaves
 
     def ejected(self, backend: Backend) -> None:
-        """A backend was ejected: a request that waits on it goes elsewhere, if it may and there is an elsewhere."""
+        """A backend was ejected: what waits on it goes elsewhere, if it may and there is an elsewhere."""
+        idle = self._own.get(backend)
+        if idle is not None and idle is not self._lane and self._is_left(backend):
+            self._end_idle(idle, reasons.LANE_EJECTED)
         lane = self._lane
         if lane is None or lane.backend is not backend or not self._attempts.has_other(backend):
             return
@@ -361,16 +351,23 @@ class ClientConnection:
             with self._contained():
                 self._leave()
                 lane.close(reasons.LANE_EJECTED)
-                self._attempts.failed(backend)
+                self._attempts.passed_over(backend)
                 self._next()
-        elif self.exchange.untouched() and self._attempts.may_leave(self.exchange, backend):
+        elif self._may_move() and self._attempts.may_leave(self.exchange, backend):
             self.exchange.move(reasons.BACKEND_EJECTED)
 
+    def _may_move(self) -> bool:
+        """Whether no answer has begun, and the client would not have to start again without this lane."""
+        return self.exchange.untouched() and not (self._pending and self._bound().ends_with_lane)
+
+    def _is_left(self, backend: Backend) -> bool:
+        """Whether a client that leans on a lane to it should start anew: it drains, or is out while others are not."""
+        return backend.draining or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
+
     def draining(self, backend: Backend) -> None:
-        """A backend drains: the lane to it closes, unless requests follow it or it is answering."""
-        lane = self._own.get(backend)
-        if lane is not None and lane is not self._lane and lane is not self._own.followed:
-            self._own.drop(lane, reasons.LANE_DRAINED)
+        """A backend drains: the lane to it closes. Where requests follow it, a client that is idle leaves with it."""
+        if self._own.let_go(backend, self._lane) and self.exchange.idle_for >= PARTING:
+            self.exchange.drain()
 
     # --- endings
 

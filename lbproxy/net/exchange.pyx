@@ -53,7 +53,7 @@ from lbproxy.wire.http1 cimport (
 
 cdef enum:
     KEPT_LIMIT = 65536           # bytes of pipelined requests that are read ahead
-    MAX_INFORMATIONAL = 16       # 1xx answers to one request
+    MAX_INFORMATIONAL = 16       # 1xx answers of one backend to one request
     MAX_HOSTS = 64               # spellings of Host that are remembered
 
 cdef double FIRST_WORD = 1.0     # seconds that a connection which never asked anything has left in a drain
@@ -397,6 +397,7 @@ cdef class Exchange(Handler):
         link.handler = self
         link.patience = 0
         self._suspected = False
+        self._informational = 0
         self._await_answer()
         self._fresh = fresh
         self._scanned = 0
@@ -488,7 +489,7 @@ cdef class Exchange(Handler):
             self._await_body(0)
             self.client.pause()
             if self.phase == SENT:
-                self.link.deadline = now + self.site.response_timeout
+                self._await_answer()
         else:
             if self._expects and self._informational == 0 and self.body_sent == 0:
                 self._await_body(0)          # it is the backend's turn: `run` has set the lane's deadline
@@ -772,6 +773,13 @@ cdef class Exchange(Handler):
         """The client's HTTP version."""
         return "HTTP/1.1" if self._minor else "HTTP/1.0"
 
+    @property
+    def idle_for(self):
+        """Seconds since the last answer, while there is no request."""
+        if self.phase != IDLE or self.client.rx_size or self.client.has_queue():
+            return 0.0
+        return self.site.idle_timeout - (self.client.deadline - self.poller.now)
+
     def drain(self):
         """End an idle client connection now, a busy one with its answer; one that is new may ask once, soon."""
         self.closes = True
@@ -794,7 +802,7 @@ cdef class Exchange(Handler):
     cdef int _lane_ended(self, bint clean) except -1:
         """The backend closed the lane (cleanly, or with an error)."""
         if self.phase == SENT:
-            if self.link.rx_size:
+            if self.link.rx_size or self._informational:
                 return self._lane_failed(reasons.RESPONSE_CUT_HEAD)
             return self._lane_failed(reasons.LANE_LOST if self._fresh else reasons.LANE_STALE)
         if self.phase == ANSWERING:
@@ -808,6 +816,7 @@ cdef class Exchange(Handler):
         cdef Stream link = self.link
         self.link = None
         self.phase = WAITING
+        self._await_body(0)                  # until there is a lane to send it to
         self.policy.lane_failed(self, link, reason)
         return 0
 

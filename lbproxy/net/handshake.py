@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from lbproxy import reasons
+from lbproxy.net.farewell import Farewell
 from lbproxy.net.peer import Peer
 from lbproxy.net.stream import Handler, Stream
 from lbproxy.net.tls import AcceptedTls, ClientRefused, ServerTls, refusal
@@ -54,6 +55,7 @@ class Handshake(Handler):
 
     def lost(self, stream: Stream, error: object) -> None:
         assert isinstance(error, OSError | ValueError)
+        stream.forget_tls()
         self._refuse(*refusal(error))
 
     def expired(self, stream: Stream) -> None:
@@ -71,15 +73,14 @@ class Handshake(Handler):
         self._end(reason)
 
     def _refuse(self, reason: Reason, detail: str) -> None:
-        if reason is not reasons.TLS_FAILED:  # that is too common on the Internet to be said each time
-            fields = {
-                "listener": self._listener.name,
-                "client": self.peer.name,
-                "reason": reason.label,
-                "detail": detail,
-            }
-            _log.warning("client_certificate_refused", extra={"fields": fields})
-        self._end(reason)
+        if reason is reasons.TLS_FAILED:  # that is too common on the Internet to be said each time
+            self._end(reason)
+            return
+        listener = self._listener
+        fields = {"listener": listener.name, "client": self.peer.name, "reason": reason.label, "detail": detail}
+        _log.warning("client_certificate_refused", extra={"fields": fields})
+        # Gently: a client of TLS 1.3 has sent its request already, and a reset would overtake the alert.
+        Farewell(self._stream, True, lambda: listener.forget(self, reason))
 
     def _end(self, reason: Reason) -> None:
         self._stream.close()

@@ -7,6 +7,10 @@ from lbproxy.balance.backend import Backend
 from lbproxy.net.lane import Lane, Waiter
 from lbproxy.reasons import Reason
 
+PARTING = 5.0
+"""Seconds after an answer in which a client is left alone though the backend that it follows drains: browsers ask for
+the rest of a page in that time, and whatever they ask is answered with a `Connection: close`."""
+
 
 class PrivateLanes:
     """One lane a backend at most; `followed` is the one of them that was authenticated last."""
@@ -47,6 +51,15 @@ class PrivateLanes:
         if self.keeps(lane):
             del self._by_backend[lane.backend]
         lane.close(reason)
+
+    def let_go(self, backend: Backend, busy: Lane | None) -> bool:
+        """Close the lane to `backend`, unless it is answering, or followed: whether it is that and nothing else."""
+        lane = self._by_backend.get(backend)
+        if lane is None or lane is busy:
+            return False
+        if lane is not self.followed:
+            self.drop(lane, reasons.LANE_DRAINED)
+        return lane is self.followed
 
     def forget(self, busy: Lane | None) -> None:
         """Close all of them, but for the one that is answering: that one closes with its answer."""

@@ -587,6 +587,10 @@ cdef class Stream:
         """Whether bytes wait for the peer to read."""
         return self._tx_size > 0
 
+    def forget_tls(self):
+        """The handshake has failed: what is still received is dropped as it comes, and nothing is encrypted."""
+        self._sslobj = None
+
     # --- ending
 
     def finish_writing(self):

@@ -114,6 +114,12 @@ class Tunnel(Handler):
         return self._backend if stream is self._client else self._client
 
     def _why(self, stream: Stream) -> Reason:
+        """Why it ends with an error on `stream`, which is none on one that has said its last word.
+
+        Many who speak TLS leave then; what comes after, such as the other's close_notify, is answered by a reset.
+        """
+        if stream in self._ended:
+            return reasons.TUNNEL_DONE
         return reasons.CLIENT_GONE if stream is self._client else reasons.TUNNEL_CUT
 
     def _close(self, reason: Reason) -> None:

@@ -16,6 +16,7 @@ import uvloop
 
 from lbproxy.config import Config, load
 from lbproxy.control import log as operational_log
+from lbproxy.control import unraisable
 from lbproxy.control.log import event
 from lbproxy.errors import ConfigError, LbproxyError
 from lbproxy.process.channel import Channel
@@ -33,6 +34,7 @@ def main(descriptor: int, number: int, path: Path) -> int:
     """Serve what the file at `path` says, with the master at the other end of `descriptor`; the exit status."""
     for relayed in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # to the whole group, or to the wrong process
         signal.signal(relayed, signal.SIG_IGN)
+    unraisable.install()
     os.set_inheritable(descriptor, False)
     channel = Channel(socket.socket(fileno=descriptor))
     try:

@@ -301,8 +301,9 @@ class AnyHistory(RuleBasedStateMachine):
     @rule()
     def lane_lost(self) -> None:
         before = self.binding.state
+        expected = self.binding.ends_with_lane
         closes = self.binding.lane_lost()
-        assert closes == (before in (State.LEG, State.NTLM))
+        assert closes == expected == (before in (State.LEG, State.NTLM))
         self.forget()
         if closes:
             assert self.binding.state is State.CLOSED
@@ -317,6 +318,11 @@ class AnyHistory(RuleBasedStateMachine):
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+def test_nothing_can_be_lost_where_nothing_is_leant_on() -> None:
+    assert not binding_in(State.OPEN).ends_with_lane
+    assert not binding_in(State.CLOSED).ends_with_lane
 
 
 # --- the page

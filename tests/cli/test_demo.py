@@ -69,10 +69,11 @@ def test_the_tour_once(start: Start, tmp_path: Path, arguments: tuple[str, ...],
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert f'{{"user": {user}, "instance": ' in output
-    before, after = instances(output)
+    for issuer in ("lbproxy demo mint", "lbproxy demo users"):
+        assert f'"certificate": "bob", "certificate_issuer": "{issuer}"' in output
+    before, *after = instances(output)
     assert before == {"c1": 3, "c2": 3, "c3": 3}
-    assert after.total() == 9
-    assert after["c2"] == 0
+    assert [(each.total(), each["c2"]) for each in after] == [(9, 0), (9, 0)]
     assert re.search(r"\bc2\b.*\bdown\b", output)
     assert not list(tmp_path.iterdir())
 

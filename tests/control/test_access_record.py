@@ -16,8 +16,8 @@ def test_reads_as_documented() -> None:
     assert line(Made()) == (
         '{"time":"2026-11-21T07:40:00.123Z","listener":"login","client":"10.1.2.3:51234","method":"GET",'
         '"target":"/wsfed?wa=wsignin1.0","host":"login.corp.example","protocol":"HTTP/1.1","status":200,"bytes_in":912,'
-        '"bytes_out":4096,"user_agent":"Mozilla/5.0 (X11)","user":"alice","backend":"c1","lane":"private","reused":true,'
-        '"tries":2,"connect_ms":null,"first_byte_ms":2.134,"total_ms":2.500,"reason":"done"}\n'
+        '"bytes_out":4096,"user_agent":"Mozilla/5.0 (X11)","user":"alice","backend":"c1","lane":"private",'
+        '"reused":true,"tries":2,"connect_ms":null,"first_byte_ms":2.134,"total_ms":2.500,"reason":"done"}\n'
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lbproxy.demo.authority import Authority, Pair
+from lbproxy.demo.authority import Authority, Pair, write_bundle
 
 NAMES = ["login.corp.example", "localhost", "127.0.0.1"]
 
@@ -61,6 +61,14 @@ def test_a_user_of_another_authority_is_refused(authority: Authority, tmp_path: 
     stranger = Authority(tmp_path / "other").user("alice")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         handshake(authority, authority.server(NAMES), "localhost", stranger)
+
+
+def test_users_of_every_authority_in_a_bundle_are_believed(authority: Authority, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other", "other")
+    path = write_bundle(tmp_path / "both.pem", [authority, other])
+    context = ssl.create_default_context(cafile=path)
+    names = {name["subject"][0][0][1] for name in context.get_ca_certs()}
+    assert names == {"lbproxy demo CA", "other"}
 
 
 def test_a_user_is_no_server(authority: Authority) -> None:

@@ -44,6 +44,8 @@ async def test_a_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
         town = Town(tmp_path, port, kerberos=False, tell=print)
     assert town.port != port
     assert town.server_url == f"https://login.corp.example:{town.port}"
+    assert town.passthrough_url == f"https://login.corp.example:{town.passthrough_port}"
+    assert town.passthrough_port != town.port
 
 
 async def test_a_killed_connector_is_started_again_where_it_was(town: Town, told: asyncio.Queue[str]) -> None:

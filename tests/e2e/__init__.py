@@ -10,6 +10,11 @@ They know the configuration contract and the command line, and nothing of the co
     message.py        the strict HTTP/1 reader that backend and client share
     progress.py       waiting for a condition
     tls.py            certificates and contexts
+    users.py          users with client certificates, and a gate that asks for them
+    connectors.py     sample connectors that end TLS, each an instance.py; reaper.py kills them
+    handshakes.py     a TLS client whose every byte is in the test's hands
+    passing.py        listeners that pass connections through
+    programs.py, haproxy.py    curl, `openssl s_client` and HAProxy
 
-LBPROXY_FULL=1 runs the long form: a gigabyte to a slow reader.
+LBPROXY_FULL=1 runs the long form: gigabytes, and more connectors killed.
 """

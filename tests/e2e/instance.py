@@ -43,6 +43,10 @@ class Instance:
         self._runs = True  # from here on there may be processes to end, also if this is cancelled
         await self._child.start()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it to all of its processes."""
+        os.killpg(self._child.pid, number)
+
     async def kill(self) -> None:
         """SIGKILL all of its processes, as when the machine's power goes; returns once they are gone."""
         if self._runs:

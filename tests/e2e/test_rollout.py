@@ -86,7 +86,8 @@ class Users:
 
     async def stop(self) -> None:
         self._stop = True
-        await asyncio.gather(*self._tasks)
+        errors = await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert not list(filter(None, errors)), errors
 
 
 async def roll_out(balancer: Balancer, line: str, *arguments: str) -> tuple[int, str, str]:

@@ -56,6 +56,8 @@ def make_site(
     max_head: int = MAX_HEAD,
     host_served: Callable[[bytes], bool] = lambda host: host.endswith(b".test"),
     path_denied: Callable[[bytes], bool] = lambda target: False,
+    suspicion: float = 0.0,
+    retry_statuses: Iterable[int] = (),
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
     return Site(
@@ -71,6 +73,8 @@ def make_site(
         idle_timeout=IDLE_TIMEOUT,
         response_timeout=RESPONSE_TIMEOUT,
         logs=logs,
+        suspicion=suspicion,
+        retry_statuses=frozenset(retry_statuses),
     )
 
 
@@ -91,6 +95,7 @@ class Decisions:
         self.free = list(lanes)
         self.waits = False  # leave a request waiting for its lane
         self.retries = False  # take the next lane when one failed
+        self.keeps: int | None = None  # bytes of a body that are kept to be sent again
         self.faulty = ("", 0)
         self.fresh = True
         self.told: list[tuple[object, ...]] = []
@@ -107,6 +112,8 @@ class Decisions:
 
     def route(self, exchange: Exchange) -> None:
         self.note("route")
+        if self.keeps is not None:
+            exchange.keep_body(self.keeps)
         if not self.waits:
             self._next(exchange, reasons.NO_BACKEND)
 
@@ -129,6 +136,8 @@ class Decisions:
     def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None:
         link.close()
         self.note("lane_failed", reason)
+        if self.waits:
+            return
         if self.retries and reason.retry:
             self._next(exchange, reason)
         else:

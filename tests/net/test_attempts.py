@@ -23,15 +23,41 @@ def test_who_failed_is_not_asked_again_for_this_request() -> None:
     attempts.begin(has_token=False)
     first = attempts.pick()
     assert first is not None
-    attempts.failed(first)
+    attempts.failed(first, reasons.LANE_LOST)
     second = attempts.pick()
     assert second not in (None, first)
     assert not attempts.has_other(second)
-    attempts.failed(second)
+    attempts.passed_over(second)
     assert attempts.pick() is None
     attempts.begin(has_token=False)
     assert attempts.pick() is not None
     assert [first.retried_from, second.retried_from] == [1, 1]
+
+
+def test_who_was_passed_over_counts_as_asked() -> None:
+    """One that the request was sent to was counted when it was sent."""
+    attempts = Attempts(pool(3))
+    attempts.begin(has_token=False)
+    first, second, _ = attempts._pool.backends
+    attempts.passed_over(first)
+    attempts.failed(second, reasons.LANE_LOST)
+    assert attempts.count == 1
+
+
+def test_the_last_failure_is_why_nobody_is_left() -> None:
+    """Unless nobody is in rotation, or nobody was sent the request."""
+    members = pool(3)
+    attempts = Attempts(members, never=members.backends[:1])
+    attempts.begin(has_token=False)
+    assert attempts.exhausted is reasons.NO_BACKEND
+    attempts.failed(members.backends[1], reasons.LANE_LOST)
+    attempts.passed_over(members.backends[2])
+    assert attempts.exhausted is reasons.LANE_LOST
+    for backend in members.backends[1:]:
+        members.probed(backend, False, "", 0.0)
+    assert attempts.exhausted is reasons.NO_BACKEND, "who takes no requests is no help"
+    attempts.begin(has_token=False)
+    assert attempts.exhausted is reasons.NO_BACKEND
 
 
 def test_who_closed_an_idle_lane_is_asked_again_if_nobody_else_is_there() -> None:
@@ -40,7 +66,7 @@ def test_who_closed_an_idle_lane_is_asked_again_if_nobody_else_is_there() -> Non
         attempts.begin(has_token=False)
         first = attempts.pick()
         assert first is not None
-        attempts.failed(first, stale=True)
+        attempts.failed(first, reasons.LANE_STALE)
         again = attempts.pick()
         assert again is not None
         assert again.name == f"c{1 + expected}"
@@ -55,12 +81,12 @@ def test_backends_that_take_no_requests_are_never_asked() -> None:
         first = attempts.pick()
         assert first in others
         assert attempts.has_other(first)
-        attempts.failed(first)
+        attempts.failed(first, reasons.LANE_LOST)
         second = attempts.pick()
         assert {first, second} == set(others)
         assert second is not None
         assert not attempts.has_other(second)
-        attempts.failed(second)
+        attempts.failed(second, reasons.LANE_LOST)
         assert attempts.pick() is None
 
 
@@ -74,7 +100,7 @@ async def test_idle_lanes_are_not_trusted_after_one_was_stale(house: Build) -> N
     await until(lambda: home.backends[0].lanes.idle)
     attempts = Attempts(home.pool)
     attempts.begin(has_token=False)
-    attempts.failed(home.backends[0], stale=True)
+    attempts.failed(home.backends[0], reasons.LANE_STALE)
     assert attempts.idle_lane(home.backends[0]) is None
     attempts.begin(has_token=False)
     taken = attempts.idle_lane(home.backends[0])
@@ -97,7 +123,8 @@ def test_the_budget_is_asked_for_what_a_backend_failed() -> None:
     assert attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
     assert not attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
     assert attempts.may_follow(exchange, reasons.LANE_STALE)  # type: ignore[arg-type]
-    assert not attempts.may_leave(exchange, members.backends[0])  # type: ignore[arg-type]
+    assert not attempts.may_ask_another(exchange, members.backends[0])  # type: ignore[arg-type]
+    assert attempts.may_leave(exchange, members.backends[0])  # type: ignore[arg-type]
     assert not attempts.may_follow(exchange, reasons.RESPONSE_TIMEOUT)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ import trustme
 
 from lbproxy.net.handshake import Handshake
 from lbproxy.net.stream import Poller
-from lbproxy.net.tls import ServerTls
+from lbproxy.net.tls import ClientPolicy, ServerTls
 from lbproxy.net.web import WebService
 from tests.net.conftest import Build
 from tests.net.dialogue import HEADER_TIMEOUT, answer, request
@@ -94,6 +94,21 @@ async def test_a_handshake_has_header_timeout(house: Build, tmp_path: Path, poll
     let_expire(poller, connection._stream)
     assert await client.rest() == b""
     assert home.listener.ends == {"tls_timeout": 1}
+
+
+async def test_a_refused_client_gets_its_alert_though_it_has_sent_a_request(house: Build, tmp_path: Path) -> None:
+    """With TLS 1.3 a client is done before the server has looked at its certificate."""
+    CA.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate(tmp_path)
+    pair = (tmp_path / "chain.pem", tmp_path / "key.pem")
+    home = house(tls=ServerTls([pair], "1.3", ClientPolicy(True, tmp_path / "ca.pem")))
+    client = browser(await home.connect())
+    await client.shake_hands(request() * 1000)
+    with pytest.raises(ssl.SSLError, match=r"CERTIFICATE_REQUIRED"):
+        await client.receive()
+    client.close()
+    await until(lambda: not home.listener.connections)
+    assert home.listener.ends == {"client_cert_refused": 1}
 
 
 async def test_new_clients_get_the_new_certificate(house: Build, tmp_path: Path) -> None:

@@ -114,6 +114,21 @@ async def test_a_reset_ends_both_and_is_blamed_on_who_sent_it(
     await other.is_reset()
 
 
+@pytest.mark.parametrize("who", ["client", "backend"])
+async def test_who_has_said_all_may_leave_as_it_likes(open_stream: Open, who: str) -> None:
+    """As after TLS: the other's goodbye comes too late, and is answered by a reset."""
+    joined = Joined(open_stream)
+    one, other = (joined.browser, joined.backend) if who == "client" else (joined.backend, joined.browser)
+    await one.send(b"goodbye")
+    one.finish()
+    assert await other.rest() == b"goodbye"
+    one.reset()
+    await other.send(b"goodbye")
+    await until(lambda: joined.ends)
+    assert joined.ends == [reasons.TUNNEL_DONE]
+    assert joined.closed
+
+
 async def test_one_that_is_lost_with_a_queue(open_stream: Open) -> None:
     joined = Joined(open_stream, slow="client and backend")
     sending = asyncio.ensure_future(joined.backend.send(b"x" * MUCH))

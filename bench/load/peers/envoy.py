@@ -103,7 +103,8 @@ def _tls(site: Site) -> dict[str, Any]:
 def _cluster(site: Site) -> dict[str, Any]:
     endpoints = [{"endpoint": {"address": _address(port)}} for port in site.backends]
     probe = {"tcp_health_check": {}} if site.scenario.tcp else {"http_health_check": {"path": "/64"}}
-    rules = {"timeout": "2s", "interval": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2}
+    every = {"interval": "2s", "no_traffic_interval": "2s"}  # the second is a minute by default
+    rules = every | {"timeout": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2}
     return {
         "name": "backends",
         "type": "STATIC",

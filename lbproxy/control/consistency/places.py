@@ -16,6 +16,7 @@ from lbproxy.control.consistency.reading import Unreadable
 Place = Callable[[Page], str]
 
 _INDEX = re.compile("0|[1-9][0-9]*", re.ASCII)
+_SEARCHED = 16 * 1024  # bytes; a search can take the square of that, and users' requests wait for it
 _ERRORS = 500  # and above: the page is not what it is when the backend is well
 
 
@@ -36,11 +37,11 @@ def at_pointer(pointer: str) -> Place:
 
 
 def by_regex(expression: str) -> Place:
-    """What the one group of the regular expression has in its first match."""
+    """What the one group of the regular expression has in its first match, within the first 16 KiB of the page."""
     pattern = re.compile(expression)
 
     def find(page: Page) -> str:
-        match = pattern.search(page.content().decode("utf-8", "replace"))
+        match = pattern.search(page.content()[:_SEARCHED].decode("utf-8", "replace"))
         if match is None or match[1] is None:
             raise Unreadable("nothing on the page matches")
         return match[1]

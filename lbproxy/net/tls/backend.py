@@ -51,7 +51,7 @@ class BackendContext:
         if tls.context is not self.context:  # refreshed meanwhile
             return
         session = tls.session
-        if session is not None and (session.has_ticket or session.id):
+        if session is not None:
             self._sessions[host, port] = session
 
 

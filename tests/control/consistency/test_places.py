@@ -101,6 +101,12 @@ def test_a_regular_expression_that_matches_nothing_or_leaves_its_group_out() -> 
     assert trouble(by_regex("a(b)?"), page("a")) == "nothing on the page matches"
 
 
+def test_a_regular_expression_looks_at_the_beginning_only() -> None:
+    """A lazy one takes the square of the page's length if it has many beginnings and no end; nobody else runs then."""
+    assert by_regex("(x)")(page("é" * 8191 + "x")) == "x"
+    assert trouble(by_regex("(x)"), page("é" * 8192 + "x")) == "nothing on the page matches"
+
+
 # --- headers
 
 

@@ -35,6 +35,9 @@ Tell = Callable[[str], None]
 _CHECK = {"kind": "http", "path": "/wsfed", "expect": [401], "interval": "200ms", "timeout": "10s", "rise": 1}
 """A patient probe: on a busy machine no instance is called dead that is not."""
 
+_POOL = {"check": _CHECK, "readmit_backoff": "0s"}
+"""Who is killed over and over flaps; these tests wait for each to come back."""
+
 _KINDS: dict[str, Callable[..., Instance]] = {
     "apache on": lambda name, place: apache(name, place, bound=True),
     "apache off": lambda name, place: apache(name, place, bound=False),
@@ -94,7 +97,7 @@ def front(fleet: Fleet, balance: Balance) -> Front:
     """Depends on `fleet` so that the balancer ends first."""
 
     async def start(members: list[Instance], tls: bool = False, **changes: Any) -> Balancer:
-        return await balance(*members, tls=tls, pool={"check": _CHECK}, **changes)
+        return await balance(*members, tls=tls, pool=_POOL, **changes)
 
     return start
 

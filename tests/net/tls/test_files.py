@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_watches_where_links_lead(tmp_path: Path) -> None:
     watch = Watch([link / "login.pem"])
     link.unlink()
     link.symlink_to("new")
+    assert watch.changed()
+
+
+def test_watches_for_another_file_of_the_same_name(tmp_path: Path) -> None:
+    """Of the same age and size: renewed by a tool that copies times."""
+    path, other = tmp_path / "login.pem", tmp_path / "next.pem"
+    for file in (path, other):
+        file.write_bytes(b"same size")
+        os.utime(file, (1, 1))
+    watch = Watch([path])
+    other.replace(path)
     assert watch.changed()
 
 

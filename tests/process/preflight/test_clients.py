@@ -171,9 +171,7 @@ def test_a_mint_that_is_not_used_prevents_nothing(
     assert list(map(str, report.unused)) == [f"a.mint.ca_key: {tmp_path}/mint.key: No such file or directory"]
 
 
-def test_users_who_are_not_asked_may_have_no_authorities(
-    inspect_tls: Inspect, report: Report, tmp_path: Path
-) -> None:
+def test_users_who_are_not_asked_may_have_no_authorities(inspect_tls: Inspect, report: Report, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").unlink()
     assert inspect_tls(client_certificate="none", client_crl=["a.crl"]) == ([], [])
     assert list(map(str, report.unused)) == [
