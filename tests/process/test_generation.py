@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.process.channel import Channel, Message
 from lbproxy.process.generation import Generation, Inherited
-from lbproxy.process.handover import State
+from lbproxy.process.handover import State, secret
 from lbproxy.process.places import ADMIN, wanted
 from lbproxy.process.sockets import listen
 from tests.process.places import listen_all
@@ -57,7 +58,8 @@ class Run:
     def __init__(self, config: Config, state: State | None = None) -> None:
         ours, self.master = Channel.pair()
         [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
-        inherited = Inherited(1 if state is None else 2, ours, listen_all(config), admin, state)
+        number = 1 if state is None else 2
+        inherited = Inherited(number, ours, listen_all(config), admin, secret(state, time.monotonic()), state)
         self.task = asyncio.create_task(Generation(config, inherited).serve())
 
     async def heard(self, kind: str) -> Message:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lbproxy.config import load
 from lbproxy.control.admin.client import drain, fetch_status, make_ready
+from lbproxy.process.handover import secret
 from lbproxy.process.places import ADMIN, wanted
 from lbproxy.process.plane import Plane
 from lbproxy.process.sockets import listen
@@ -27,7 +28,7 @@ async def test_orders_over_the_admin_interface_are_passed_on() -> None:
         path.write_text(CONFIG.format(port=9, kind="none"))
         config = load(path)
         sockets = listen_all(config)
-        plane = Plane(config, sockets, None)
+        plane = Plane(config, sockets, secret(None, 0.0))
         [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
         async with AsyncExitStack() as stack:
             await plane.start(stack)
