@@ -91,14 +91,18 @@ class Reactor:
         self._running = False
 
     def close(self) -> None:
-        """Close everything that is watched; signals do nothing from now on."""
+        """Close everything that is watched; signals do nothing from now on.
+
+        Unregisters nothing: in a fork that would end the watching in the parent, whose epoll set it shares (epoll(7)).
+        """
+        self._selector.close()
         if self._signals:
             signal.set_wakeup_fd(-1)
         for sock in self._signals:
             sock.close()
-        for channel in tuple(self._channels):
-            self.unwatch(channel)
-        self._selector.close()
+        for channel in self._channels:
+            channel.close()
+        self._channels.clear()
 
     def _turn(self) -> None:
         for channel in self._channels:

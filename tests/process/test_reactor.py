@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lbproxy.process.channel import Received
 from lbproxy.process.reactor import Reactor
 from tests.process.conftest import Pair
 
@@ -106,3 +107,22 @@ def test_nothing_is_told_of_a_channel_that_was_given_up_meanwhile(reactor: React
         theirs.send({"type": "x"})
     reactor.run()
     assert len(seen) == 1
+
+
+def test_a_fork_that_closes_it_leaves_it_to_its_parent(reactor: Reactor, pair: Pair) -> None:
+    ours, theirs = pair()
+    seen: list[object] = []
+
+    def received(received: Received) -> None:
+        seen.append(received.message["type"])
+        reactor.stop()
+
+    reactor.watch(ours, received, lambda: None)
+    if (pid := os.fork()) == 0:
+        reactor.close()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    theirs.send({"type": "after"})
+    reactor.later(10, reactor.stop)
+    reactor.run()
+    assert seen == ["after"]
