@@ -19,6 +19,7 @@ from functools import partial
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
+from lbproxy.errors import StartError
 from lbproxy.process import tally
 from lbproxy.process.channel import Channel, Message, Received
 from lbproxy.process.line import Line
@@ -36,13 +37,13 @@ END_WITHIN = 3.0
 
 
 class _Mate:
-    """A worker: its process and line, and what it has said: what it counted, that it is up, that it is empty."""
+    """A worker: its process and line, what it has counted, and how it is: it could accept, has no clients, is gone."""
 
     def __init__(self, pid: int, line: Line) -> None:
         self.pid = pid
         self.line = line
         self.counted: Tally = {}
-        self.up = self.empty = self.asked = False
+        self.up = self.empty = self.gone = self.asked = False
 
 
 class Crew:
@@ -58,8 +59,9 @@ class Crew:
         self._ended: Tally = {}  # what those had counted that have died
         self._addresses: dict[str, Message] = {}  # by POOL/BACKEND
         self._changed: dict[str, tuple[Pool, Backend]] = {}  # whose condition is still to be told
-        self._setbacks = Setbacks()
+        self._setbacks = [Setbacks() for _ in range(size)]
         self._accepts = self._ending = False
+        self._hopeless = False  # a worker ends as soon as it begins
         self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
         for pool in pools.values():
             pool.on_place.append(partial(self._note, pool))
@@ -100,10 +102,12 @@ class Crew:
         """End everything that is still open, now, and wait for the workers' last words."""
         self._leave_sockets()
         self._tell_all("end")
-        if not await self._until(lambda: not self._mates, END_WITHIN):
-            for mate in self._mates.values():
+        await self._until(lambda: all(mate.gone for mate in self._mates.values()), END_WITHIN)
+        for mate in self._mates.values():
+            if not mate.gone:
                 with suppress(ProcessLookupError):
                     os.kill(mate.pid, signal.SIGKILL)
+            mate.line.close()
         self._nursery.close()
 
     def reopen(self) -> None:
@@ -113,16 +117,22 @@ class Crew:
     # --- what the control plane tells and asks
 
     async def ready(self) -> None:
-        """Wait until every worker could accept."""
-        await self._until(lambda: len(self._mates) == self._size and all(one.up for one in self._mates.values()))
+        """Wait until every worker could accept. Raises StartError if one cannot be brought up."""
+        await self._until(lambda: self._hopeless or self._is_complete())
+        if self._hopeless:
+            raise StartError("workers end as soon as they are started: their log lines say why")
 
     def resolved(self, name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
         """The backend POOL/NAME has this address."""
         self._addresses[name] = {"type": "address", "backend": name, "family": family, "address": address}
         self._send_all(self._addresses[name])
 
+    def _is_complete(self) -> bool:
+        return len(self._mates) == self._size and all(mate.up for mate in self._mates.values())
+
     async def count(self) -> None:
-        """Have every worker tell what it has counted."""
+        """Have every worker tell what it has counted, after it heard what was decided until now."""
+        self._tell_changes()
         asked = list(self._mates.values())
         for mate in asked:
             mate.asked = True
@@ -140,7 +150,8 @@ class Crew:
         index = message["index"]
         if message["type"] == "born":
             [descriptor] = received.descriptors
-            line = Line(Channel(socket.socket(fileno=descriptor)), partial(self._told, index), lambda: None)
+            channel = Channel(socket.socket(fileno=descriptor))
+            line = Line(channel, partial(self._told, index), partial(self._gone, index))
             self._mates[index] = _Mate(message["pid"], line)
             self._bring_up_to_date(line)
         else:
@@ -153,7 +164,9 @@ class Crew:
         line.tell("conditions", backends={_key(*one): one[0].condition(one[1]) for one in backends})
         for address in self._addresses.values():
             line.send(address)
-        if self._accepts:
+        if self._ending:
+            line.tell("end")
+        elif self._accepts:
             line.tell("accept")
 
     def _told(self, index: int, received: Received) -> None:
@@ -169,6 +182,10 @@ class Crew:
                 mate.empty = True
         self._happened()
 
+    def _gone(self, index: int) -> None:
+        self._mates[index].gone = True
+        self._happened()
+
     def _met(self, message: Message) -> None:
         """A worker met something on a backend. It is told what became of it, in case that it thinks otherwise."""
         pool_name, _, name = message["backend"].partition("/")
@@ -179,16 +196,17 @@ class Crew:
         self._note(pool, backend)
 
     def _died(self, index: int, message: Message) -> None:
+        self._mates[index].line.finish()
         mate = self._mates.pop(index)
-        mate.line.close()
         mate.asked = False
         self._ended = tally.total([self._ended, tally.past(mate.counted)])
         if self._ending:
             return
-        count, delay = self._setbacks.happened(time.monotonic())
+        count, delay = self._setbacks[index].happened(time.monotonic())
         event(log, logging.ERROR, "worker_died", worker=index, pid=mate.pid, status=message["status"], again_in=delay)
         if count >= LOUD:
-            event(log, logging.CRITICAL, "workers_keep_dying", deaths=count, within=WINDOW)
+            event(log, logging.CRITICAL, "workers_keep_dying", worker=index, deaths=count, within=WINDOW)
+            self._hopeless = not mate.up
         self._loop.call_later(delay, partial(self._nursery.tell, "fork", index=index))
 
     # --- conditions
@@ -201,6 +219,8 @@ class Crew:
 
     def _tell_changes(self) -> None:
         changed, self._changed = self._changed, {}
+        if not changed:
+            return
         backends = {key: pool.condition(backend) for key, (pool, backend) in changed.items()}
         self._send_all({"type": "conditions", "backends": backends})
 

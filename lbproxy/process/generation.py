@@ -16,21 +16,17 @@ from typing import NamedTuple
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.log import event
+from lbproxy.errors import StartError
 from lbproxy.process.channel import Channel, Message
 from lbproxy.process.handover import Secret, State
 from lbproxy.process.plane import Plane
 from lbproxy.process.upstream import Upstream
+from lbproxy.process.worker import PATIENCE
 
 log = logging.getLogger(__name__)
 
 REPORT_EVERY = 1.0
 """Seconds between two tallies of a generation that drains."""
-
-PATIENCE = 0.5
-"""Of drain_timeout: how long a generation that was replaced waits for idle connections to ask once more.
-
-Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
-"""
 
 
 class Inherited(NamedTuple):
@@ -91,6 +87,9 @@ class Generation:
                 await self._stop.wait()
                 await self._drain()
             self._tell_tally()
+        except StartError as error:
+            self._upstream.tell("failed", problems=str(error).splitlines())
+            raise
         finally:
             self._upstream.close()
         event(log, logging.INFO, "stopped", generation=self._number)
@@ -196,9 +195,13 @@ class Generation:
         self._end.set()
 
     def _barren(self) -> None:
-        """The nursery is gone: workers that die would not be replaced. The master starts another generation."""
+        """The nursery is gone, and workers that die would not be replaced: the next generation has one."""
         if not self._stop.is_set():
             event(log, logging.CRITICAL, "nursery_lost", generation=self._number)
+            tasks.start(self._be_replaced(), name="replacement")
+
+    async def _be_replaced(self) -> None:
+        if await self._upstream.reload():
             self._interrupted()
 
     def _alone(self) -> None:

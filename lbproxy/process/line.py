@@ -34,6 +34,12 @@ class Line:
             if self._channel.has_queue:
                 self._loop.add_writer(self._channel.fileno(), self._writable)
 
+    def finish(self) -> None:
+        """The peer has ended: hear what it has said last, and close."""
+        if self._open:
+            self._readable()
+        self.close()
+
     def close(self) -> None:
         """Hear no more; the channel closes when everything was sent that can be sent now."""
         if self._open:

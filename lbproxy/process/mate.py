@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Coroutine, Mapping
 from functools import partial
@@ -18,12 +19,16 @@ from lbproxy.config import Config
 from lbproxy.control import log as operational_log
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
+from lbproxy.control.log import event
+from lbproxy.errors import StartError
 from lbproxy.net.stream import monotonic
 from lbproxy.process import tally
 from lbproxy.process.channel import Channel, Received
 from lbproxy.process.line import Line
-from lbproxy.process.worker import Worker
+from lbproxy.process.worker import PATIENCE, Worker
 from lbproxy.reasons import Reason
+
+log = logging.getLogger(__name__)
 
 REPORT_EVERY = 1.0
 """Seconds between two tallies that nobody asked for."""
@@ -34,6 +39,9 @@ def work(config: Config, sockets: Mapping[str, socket.socket], secret: bytes, ch
     handler = operational_log.setup()
     try:
         uvloop.run(Mate(config, sockets, secret).serve(channel))
+    except StartError as error:
+        event(log, logging.ERROR, "worker_failed", problem=error)
+        return 1
     finally:
         handler.close()
     return 0
@@ -91,10 +99,9 @@ class Mate:
             case "end":
                 self._end.set()
             case "retire":
-                self._worker.retire()
-                self._empty(self._worker.emptied())
+                self._leave(self._tell_when(self._worker.emptied()))
             case "drain":
-                self._empty(self._worker.drain())
+                self._leave(self._tell_when(self._worker.drain()))
 
     def _adopt(self, backends: Mapping[str, list[Any]]) -> None:
         self._adopting = True
@@ -119,25 +126,27 @@ class Mate:
             "met", backend=f"{pool.name}/{backend.name}", ejected=ejected, reason=reason.label, detail=detail
         )
 
-    def _empty(self, emptied: Coroutine[None, None, bool]) -> None:
-        """Accept no more, and tell when the last client has gone."""
+    def _leave(self, emptying: Coroutine[object, object, None]) -> None:
+        """Accept what waits and then no more; `emptying` goes on until nobody is connected."""
+        self._worker.retire()
         for sock in self._sockets.values():
             sock.close()
         if self._emptying is not None:
             self._emptying.cancel()
-        self._emptying = tasks.start(self._tell_when(emptied), name="emptied")
+        self._emptying = tasks.start(emptying, name="emptying")
 
-    async def _tell_when(self, emptied: Coroutine[None, None, bool]) -> None:
+    async def _tell_when(self, emptied: Coroutine[object, object, bool]) -> None:
         await emptied
         self._line.tell("empty")
 
     def _deserted(self) -> None:
-        """The generation is gone: let requests finish, and end."""
-        self._worker.retire()
-        self._emptying = tasks.start(self._finish(), name="finish")
+        """The generation is gone, and another one will accept: let everybody finish, and end."""
+        self._leave(self._finish())
 
     async def _finish(self) -> None:
-        await self._worker.drain(self._config.drain_timeout)
+        patience = self._config.drain_timeout * PATIENCE
+        await self._worker.emptied(patience)
+        await self._worker.drain(self._config.drain_timeout - patience)
         self._end.set()
 
     async def _keep_telling(self) -> None:

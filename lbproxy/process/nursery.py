@@ -25,7 +25,8 @@ def found(work: Work, sockets: Collection[socket.socket]) -> tuple[int, Channel]
     """Fork a nursery whose workers do `work`: its process id, and the generation's end of the channel to it.
 
     `fork` (index) is answered with `born` (index, pid, and the worker's channel as a descriptor), and the worker's end
-    with `died` (index, pid, status). `retire` closes `sockets`: a socket listens for as long as anybody has it open.
+    with `died` (index, pid, status). After `retire` nobody is forked any more, and `sockets` are closed: a socket
+    listens for as long as anybody has it open.
     """
     ours, theirs = Channel.pair()
     pid = os.fork()
@@ -55,7 +56,7 @@ class Nursery:
         self._work = work
         self._reactor = Reactor()
         self._workers: dict[int, int] = {}  # index by process id
-        self._closing = False
+        self._retired = self._deserted = False
 
     def __repr__(self) -> str:
         return f"<nursery of {sorted(self._workers.values())}>"
@@ -65,15 +66,19 @@ class Nursery:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # the generation says when
         self._reactor.signals([signal.SIGCHLD], lambda _: self._reap())
-        self._reactor.watch(self._channel, self._told, self._deserted)
+        self._reactor.watch(self._channel, self._told, self._desert)
         self._reactor.run()
 
     def _told(self, received: Received) -> None:
         if received.message["type"] == "retire":
-            for sock in self._sockets:
-                sock.close()
-            return
-        self._fork(received.message["index"])
+            self._retire()
+        elif not self._retired:
+            self._fork(received.message["index"])
+
+    def _retire(self) -> None:
+        self._retired = True
+        for sock in self._sockets:
+            sock.close()
 
     def _fork(self, index: int) -> None:
         ours, theirs = socket.socketpair()
@@ -103,10 +108,12 @@ class Nursery:
                 self._channel.send({"type": "died", "index": index, "pid": pid, "status": status})
         self._end_if_alone()
 
-    def _deserted(self) -> None:
-        self._closing = True
+    def _desert(self) -> None:
+        """The generation is gone."""
+        self._deserted = True
+        self._retire()
         self._end_if_alone()
 
     def _end_if_alone(self) -> None:
-        if self._closing and not self._workers:
+        if self._deserted and not self._workers:
             self._reactor.stop()

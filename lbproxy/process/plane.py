@@ -135,7 +135,7 @@ class Plane:
         """Serve the admin interface on `sock`."""
         operations = Operations(self.links, self.ledger.complete_backend, on_drain)
         count = None if self.crew is None else self.crew.count
-        routes = [*read_routes(self.view, count), *order_routes(operations), reload_route(reload)]
+        routes = [*read_routes(self.view, count), *order_routes(operations, count), reload_route(reload)]
         server = AdminServer(sock, routes)
         stack.push_async_callback(server.stop)
         await server.start()

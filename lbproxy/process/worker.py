@@ -22,6 +22,12 @@ from lbproxy.reasons import Reason
 
 TICK = 0.1
 """Seconds between two looks at the deadlines; timeouts are that coarse."""
+PATIENCE = 0.5
+"""Of drain_timeout: how long idle connections have to ask once more, where there is somebody else to accept new ones.
+
+Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
+"""
+
 TICKS_A_REFRESH = 10
 """Certificates' files, and the clients that are connected by one, are looked at once a second."""
 

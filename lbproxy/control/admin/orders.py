@@ -10,7 +10,7 @@ JSON, or with 409 and one sentence that says why not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
@@ -35,18 +35,32 @@ class Operations(Protocol):
         ...
 
 
-def order_routes(operations: Operations) -> list[web.RouteDef]:
-    """The routes above; `operations` is called on the event loop."""
+def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | None = None) -> list[web.RouteDef]:
+    """The routes above; `operations` is called on the event loop.
+
+    count: see `read_routes`. What it counts is no older than the order: nothing that began before is missing.
+    """
+
+    async def answer(request: web.Request, order: Callable[[str], BackendInPool]) -> web.Response:
+        name = request.match_info["name"]
+        try:
+            found = order(name)
+            if count is not None:
+                await count()
+                found = operations.show(name)
+            return web.json_response(found)
+        except AdminError as error:
+            return web.Response(status=409, text=f"{error}\n")
 
     async def show(request: web.Request) -> web.Response:
-        return _answer(lambda: operations.show(request.match_info["name"]))
+        return await answer(request, operations.show)
 
     async def drain(request: web.Request) -> web.Response:
         force = request.query.get("force") == "true"
-        return _answer(lambda: operations.drain(request.match_info["name"], force))
+        return await answer(request, lambda name: operations.drain(name, force))
 
     async def ready(request: web.Request) -> web.Response:
-        return _answer(lambda: operations.ready(request.match_info["name"]))
+        return await answer(request, operations.ready)
 
     backend = "/backends/{name:[^/]+(/[^/]+)?}"
     return [
@@ -54,10 +68,3 @@ def order_routes(operations: Operations) -> list[web.RouteDef]:
         web.post(f"{backend}/ready", ready),
         web.get(backend, show),
     ]
-
-
-def _answer(operation: Callable[[], BackendInPool]) -> web.Response:
-    try:
-        return web.json_response(operation())
-    except AdminError as error:
-        return web.Response(status=409, text=f"{error}\n")

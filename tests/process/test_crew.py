@@ -1,0 +1,209 @@
+"""The workers as the generation sees them; the test is the nursery, and every worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.condition import Condition
+from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.errors import StartError
+from lbproxy.process.channel import Channel, Message
+from lbproxy.process.crew import Crew
+from tests.process.far import Far
+
+
+class Scene:
+    """A crew of two in front of two backends that are up."""
+
+    def __init__(self) -> None:
+        self.backends = [Backend(name, f"http://{name}.test") for name in ("c1", "c2")]
+        self.pool = Pool("connectors", self.backends, Rules())
+        for backend in self.backends:
+            self.pool.probed(backend, True, "", 1.0)
+        ours, theirs = Channel.pair()
+        self.nursery = Far(theirs)
+        self.lost = asyncio.Event()
+        self.crew = Crew(2, ours, {"connectors": self.pool}, self.lost.set)
+        self.workers: list[Far] = []
+
+    async def born(self, index: int) -> Far:
+        """The fork that was asked for has happened."""
+        assert (await self.nursery.hears("fork"))["index"] == index
+        ours, theirs = Channel.pair()
+        message = {"type": "born", "index": index, "pid": 1000 + index}
+        self.nursery.channel.send(message, [theirs.fileno()])
+        theirs.close()
+        self.workers.append(Far(ours))
+        return self.workers[-1]
+
+    async def complete(self) -> list[Far]:
+        """Both workers are up."""
+        workers = [await self.born(index) for index in range(2)]
+        for worker in workers:
+            worker.say("up")
+        await self.crew.ready()
+        return workers
+
+    def dies(self, index: int, worker: Far, status: int = -9) -> None:
+        worker.close()
+        self.nursery.say("died", index=index, pid=1000 + index, status=status)
+
+    async def stop(self) -> None:
+        """As a generation does, and its workers obey."""
+        stopping = asyncio.ensure_future(self.crew.stop())
+        for worker in self.workers:
+            if not worker.closed:
+                await worker.hears("end")
+                worker.close()
+        await stopping
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene()
+    yield made
+    await made.stop()
+    made.nursery.close()
+
+
+def conditions(message: Message) -> dict[str, Condition]:
+    return {name: Condition(*told) for name, told in message["backends"].items()}
+
+
+async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
+    scene.pool.drain(scene.backends[1])
+    scene.crew.resolved("connectors/c1", socket.AF_INET, ("127.0.0.1", 80))
+    scene.crew.start()
+    worker = await scene.born(0)
+    told = conditions(await worker.hears("conditions"))
+    assert told["connectors/c1"].state == "up"
+    assert told["connectors/c2"].draining
+    assert (await worker.hears("address"))["address"] == ["127.0.0.1", 80]
+    await worker.hears("accept")
+    assert repr(scene.crew) == "<crew of 1>"
+
+
+async def test_what_one_worker_met_all_hear(scene: Scene) -> None:
+    workers = await scene.complete()
+    told: list[tuple[Backend, Change]] = []
+    scene.pool.on_change.append(lambda backend, change, *_: told.append((backend, change)))
+    for worker in workers:
+        await worker.hears("conditions")
+    workers[0].say("met", backend="connectors/c1", ejected=True, reason="connect_refused", detail="refused")
+    for worker in workers:
+        condition = conditions(await worker.hears("conditions"))["connectors/c1"]
+        assert (condition.state, condition.reason, condition.detail) == ("down", "connect_refused", "refused")
+    assert told == [(scene.backends[0], Change.EJECT)]
+    assert scene.backends[0].state is State.DOWN
+
+
+async def test_a_suspicion_is_told_to_the_prober_only(scene: Scene) -> None:
+    workers = await scene.complete()
+    told: asyncio.Queue[object] = asyncio.Queue()
+    scene.pool.on_change.append(lambda *change: told.put_nowait(change))
+    workers[0].say("met", backend="connectors/c1", ejected=False, reason="response_timeout", detail="")
+    assert await told.get() == (scene.backends[0], Change.SUSPECT, reasons.RESPONSE_TIMEOUT, "")
+    assert scene.backends[0].state is State.UP
+
+
+async def test_probes_drains_and_inconsistencies_are_told(scene: Scene) -> None:
+    workers = await scene.complete()
+    await workers[0].hears("conditions")
+    one, two = scene.backends
+    scene.pool.drain(one)
+    assert conditions(await workers[0].hears("conditions"))["connectors/c1"].draining
+    scene.pool.ready(one)
+    assert not conditions(await workers[0].hears("conditions"))["connectors/c1"].draining
+    for _ in range(scene.pool.rules.fall):
+        scene.pool.probed(two, False, "refused", 2.0)
+    assert conditions(await workers[0].hears("conditions"))["connectors/c2"].state == "down"
+
+
+async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:
+    workers = await scene.complete()
+    counting = asyncio.ensure_future(scene.crew.count())
+    for worker, requests in zip(workers, (3, 4), strict=True):
+        await worker.hears("count")
+        worker.say("tally", tally={"listeners": {"login": {"requests": requests, "connections": 1}}})
+    await counting
+    assert scene.crew.tally()["listeners"]["login"] == {"requests": 7, "connections": 2}
+    assert scene.crew.connections == 2
+    workers[0].say("tally", tally={"listeners": {"login": {"requests": 5, "connections": 1}}})  # its last words
+    scene.dies(0, workers[0])
+    await scene.born(0)
+    assert scene.crew.tally()["listeners"]["login"] == {"requests": 9, "connections": 1}
+
+
+async def test_who_does_not_answer_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.process.crew.ANSWER_WITHIN", 0.01)
+    await scene.complete()
+    await scene.crew.count()
+
+
+async def test_a_worker_that_dies_is_replaced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    workers = await scene.complete()
+    scene.crew.start()
+    scene.dies(1, workers[1])
+    successor = await scene.born(1)
+    await successor.hears("accept")
+    [record] = [record for record in caplog.records if record.message == "worker_died"]
+    assert record.levelno == logging.ERROR
+    assert vars(record)["fields"] == {"worker": 1, "pid": 1001, "status": -9, "again_in": 0.0}
+
+
+async def test_workers_that_cannot_start_are_the_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.process.setbacks.LONGEST", 0.0)
+    ready = asyncio.ensure_future(scene.crew.ready())
+    await scene.born(0)
+    for _ in range(3):
+        worker = await scene.born(1)
+        scene.dies(1, worker, 1)
+    with pytest.raises(StartError):
+        await ready
+
+
+async def test_retiring_and_draining_wait_for_everybody(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.crew.retire()
+    await scene.nursery.hears("retire")
+    emptied = asyncio.ensure_future(scene.crew.emptied())
+    for worker in workers:
+        await worker.hears("retire")
+        assert not emptied.done()
+        worker.say("empty")
+    assert await emptied
+    assert await scene.crew.drain(10.0)
+    await workers[0].hears("drain")
+
+
+async def test_who_is_not_empty_in_time_is_cut(scene: Scene) -> None:
+    workers = await scene.complete()
+    assert not await scene.crew.drain(0.01)
+    scene.crew.reopen()
+    await workers[0].hears("reopen")
+
+
+async def test_nobody_is_replaced_who_dies_in_the_end(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.crew.retire()
+    scene.dies(0, workers[0], 0)
+    workers[1].say("empty")
+    assert await scene.crew.emptied()
+    await scene.nursery.hears("retire")
+    await scene.stop()
+    with pytest.raises(EOFError):
+        scene.nursery.channel.receive()  # nothing but the end, and so no order to fork
+
+
+async def test_the_loss_of_the_nursery_is_told(scene: Scene) -> None:
+    await scene.complete()
+    scene.nursery.close()
+    await scene.lost.wait()
