@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -99,9 +99,9 @@ class Mate:
             case "end":
                 self._end.set()
             case "retire":
-                self._leave(self._tell_when(self._worker.emptied()))
+                self._leave(self._tell_when(self._worker.emptied))
             case "drain":
-                self._leave(self._tell_when(self._worker.drain()))
+                self._leave(self._tell_when(self._worker.drain))
 
     def _adopt(self, backends: Mapping[str, list[Any]]) -> None:
         self._adopting = True
@@ -135,8 +135,8 @@ class Mate:
             self._emptying.cancel()
         self._emptying = tasks.start(emptying, name="emptying")
 
-    async def _tell_when(self, emptied: Coroutine[object, object, bool]) -> None:
-        await emptied
+    async def _tell_when(self, emptied: Callable[[], Awaitable[bool]]) -> None:
+        await emptied()
         self._line.tell("empty")
 
     def _deserted(self) -> None:

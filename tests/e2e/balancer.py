@@ -10,7 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,12 @@ class Balancer:
     @property
     def generations(self) -> list[int]:
         """Those of all generations that live, the oldest first."""
-        return [int(pid) for pid in Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()]
+        return children(self.master)
+
+    @property
+    def workers(self) -> list[int]:
+        """Those of the workers of the generation that serves, if it has more than one: its nursery's children."""
+        return [worker for nursery in children(self.pid) for worker in children(nursery)]
 
     @property
     def pid(self) -> int:
@@ -173,9 +178,11 @@ class Balancer:
     async def kill(self) -> None:
         """Make sure that it is gone."""
         if self.process.returncode is None:
-            for pid in self.generations:
-                os.kill(pid, signal.SIGKILL)
-            self.process.kill()
+            others = descendants(self.master)
+            self.process.kill()  # first, since it would start others
+            for pid in others:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
@@ -194,6 +201,18 @@ class Balancer:
             self.access_lines.append(line)
             self.access.append(json.loads(line))
             self._progress.happened()
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of its children, the oldest first (proc(5)); none if it has ended."""
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def descendants(pid: int) -> list[int]:
+    """Those of its children, and of theirs."""
+    return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
 async def spawn(*arguments: str) -> asyncio.subprocess.Process:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGHUP, SIGKILL, SIGUSR1, SIGUSR2
 from typing import Any
@@ -16,78 +16,16 @@ import pytest
 from .backend import Lane, answer
 from .balancer import Balancer, command
 from .client import Client, request
-from .configuration import configuration, free_port, toml
+from .configuration import configuration, free_port
 from .conftest import Backends, Balance
+from .crowd import Crowd, serve_posts
 from .message import Cut
-from .progress import DEADLINE
-
-
-async def rewrite(balancer: Balancer, **top: Any) -> None:
-    """Change the balancer's file."""
-    balancer.config = {**balancer.config, **top}
-    balancer.path.write_text(toml(balancer.config))
-
-
-async def reload(balancer: Balancer) -> None:
-    """HUP, and wait until the next generation serves and the last one is gone."""
-    [old] = balancer.generations
-    balancer.signal(SIGHUP)
-    await changed(balancer, old)
-
-
-async def changed(balancer: Balancer, old: int) -> None:
-    """The generation `old` is gone, and another one serves."""
-    await _comes_true(lambda: old not in balancer.generations and len(balancer.generations) == 1)
-
-
-async def _comes_true(condition: Callable[[], bool]) -> None:
-    """Of processes and files there are no events to wait for."""
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-class Crowd:
-    """Users who ask all the time, on kept connections and on new ones; each request has a number of its own."""
-
-    def __init__(self, balancer: Balancer, kept: int, new: int) -> None:
-        self._balancer = balancer
-        self._stop = asyncio.Event()
-        self._count = 0
-        self._users = [asyncio.ensure_future(self._stay()) for _ in range(kept)]
-        self._users += [asyncio.ensure_future(self._come_and_go()) for _ in range(new)]
-        self.answered: list[int] = []
-
-    async def end(self) -> None:
-        """Let everybody finish; raises what went wrong for anybody."""
-        self._stop.set()
-        await asyncio.gather(*self._users)
-
-    async def _ask(self, client: Client) -> bool:
-        """One request; whether the connection may be used again."""
-        self._count += 1
-        number = self._count
-        response = await client.ask(f"/{number}", "POST", body=b"x")
-        assert response.status == 200
-        self.answered.append(number)
-        return not response.closes
-
-    async def _stay(self) -> None:
-        while not self._stop.is_set():
-            async with await self._balancer.connect() as client:
-                while await self._ask(client) and not self._stop.is_set():  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
-
-    async def _come_and_go(self) -> None:
-        while not self._stop.is_set():
-            async with await self._balancer.connect() as client:
-                await self._ask(client)
-            await asyncio.sleep(0.005)
+from .reloads import changed, comes_true, reload, rewrite
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 async def test_no_request_is_lost_or_run_twice(backends: Backends, balance: Balance, tls: bool) -> None:
-    one, two = await backends(*[_serve_posts] * 2)
+    one, two = await backends(*[serve_posts] * 2)
     balancer = await balance(one, two, tls=tls)
     crowd = Crowd(balancer, 4, 4)
     for number in range(3):
@@ -101,11 +39,6 @@ async def test_no_request_is_lost_or_run_twice(backends: Backends, balance: Bala
     assert len(ran) == len(crowd.answered)
     counted = (await balancer.status())["listeners"][0]
     assert counted["requests"] == len(crowd.answered)
-
-
-async def _serve_posts(lane: Lane) -> None:
-    while await lane.request():
-        await lane.send(answer(b"ok"))
 
 
 async def test_a_download_outlives_a_reload(backends: Backends, balance: Balance) -> None:
@@ -181,7 +114,7 @@ async def test_an_address_that_is_taken_leaves_the_old_ones(backends: Backends, 
 
 
 async def test_health_drains_and_counters_survive(backends: Backends, balance: Balance) -> None:
-    one, two, three = await backends(*[_serve_posts] * 3)
+    one, two, three = await backends(*[serve_posts] * 3)
     check = {"check": {"kind": "tcp", "interval": "200ms"}}
     balancer = await balance(one, two, three, pool=check)
     await two.stop()
@@ -199,7 +132,7 @@ async def test_health_drains_and_counters_survive(backends: Backends, balance: B
 
 
 async def test_the_next_program_takes_over(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(_serve_posts))
+    balancer = await balance(*await backends(serve_posts))
     crowd = Crowd(balancer, 2, 2)
     for _ in range(2):
         [old] = balancer.generations
@@ -268,13 +201,13 @@ async def test_usr1_opens_the_access_log_again(backends: Backends, balance: Bala
     await _has(path, "/before")
     path.rename(directory / "old.log")
     balancer.signal(SIGUSR1)
-    await _comes_true(path.exists)
+    await comes_true(path.exists)
     await balancer.ask("/after")
     await _has(path, "/after")
 
 
 async def _has(path: Path, target: str) -> None:
-    await _comes_true(lambda: target in _targets(path))
+    await comes_true(lambda: target in _targets(path))
 
 
 def _targets(path: Path) -> list[Any]:

@@ -1,0 +1,53 @@
+"""Users who ask all the time, and backends that know what they were asked."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .backend import Lane, answer
+from .balancer import Balancer
+from .client import Client
+
+
+async def serve_posts(lane: Lane) -> None:
+    """Answers all requests alike."""
+    while await lane.request():
+        await lane.send(answer(b"ok"))
+
+
+class Crowd:
+    """Users who ask all the time, on kept connections and on new ones; each request has a number of its own."""
+
+    def __init__(self, balancer: Balancer, kept: int, new: int) -> None:
+        self._balancer = balancer
+        self._stop = asyncio.Event()
+        self._count = 0
+        self._users = [asyncio.ensure_future(self._stay()) for _ in range(kept)]
+        self._users += [asyncio.ensure_future(self._come_and_go()) for _ in range(new)]
+        self.answered: list[int] = []
+
+    async def end(self) -> None:
+        """Let everybody finish; raises what went wrong for anybody."""
+        self._stop.set()
+        await asyncio.gather(*self._users)
+
+    async def _ask(self, client: Client) -> bool:
+        """One request; whether the connection may be used again."""
+        self._count += 1
+        number = self._count
+        response = await client.ask(f"/{number}", "POST", body=b"x")
+        assert response.status == 200
+        self.answered.append(number)
+        return not response.closes
+
+    async def _stay(self) -> None:
+        while not self._stop.is_set():
+            async with await self._balancer.connect() as client:
+                while await self._ask(client) and not self._stop.is_set():  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+
+    async def _come_and_go(self) -> None:
+        while not self._stop.is_set():
+            async with await self._balancer.connect() as client:
+                await self._ask(client)
+            await asyncio.sleep(0.005)

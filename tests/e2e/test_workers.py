@@ -1,0 +1,261 @@
+"""Several data-path processes are one balancer: in what they serve, know and count, and when one of them dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+
+from .backend import Lane, answer
+from .balancer import Balancer, children, command
+from .client import Client, request
+from .configuration import configuration
+from .conftest import Backends, Balance
+from .crowd import Crowd, serve_posts
+from .message import Cut
+from .reloads import changed, comes_true, reload, rewrite
+from .test_consistency import fleet, guard
+
+
+def sockets(pid: int) -> int:
+    """How many a process has open."""
+    descriptors = Path(f"/proc/{pid}/fd").iterdir()
+    return sum(str(descriptor.readlink()).startswith("socket:") for descriptor in descriptors)
+
+
+@asynccontextmanager
+async def clients_of_all(balancer: Balancer) -> AsyncIterator[list[Client]]:
+    """Kept connections, several to each worker, each used once."""
+    idle = {pid: sockets(pid) for pid in balancer.workers}
+    async with AsyncExitStack() as stack:
+        clients: list[Client] = []
+        while len(clients) < 12 or any(sockets(pid) < idle[pid] + 4 for pid in idle):
+            assert len(clients) < 500
+            clients.append(await stack.enter_async_context(await balancer.connect()))
+            assert (await clients[-1].ask("/healthz")).status == 200
+        yield clients
+
+
+async def is_alive(client: Client) -> bool:
+    """Whether it gets another answer."""
+    try:
+        return (await client.ask()).status == 200
+    except (Cut, ConnectionError):
+        return False
+
+
+async def metric(balancer: Balancer, name: str) -> float:
+    """The sum of a counter over its labels."""
+    text = (await balancer.admin("/metrics")).body.decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
+
+
+async def test_all_serve_and_are_shown_as_one(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(*[serve_posts] * 2), workers=2)
+    assert len(balancer.workers) == 2
+    async with clients_of_all(balancer) as clients:
+        status = await balancer.status()
+        [listener] = status["listeners"]
+        assert (listener["connections"], listener["requests"]) == (len(clients), len(clients))
+        assert sum(one["requests"] for one in (await balancer.backends()).values()) == len(clients)
+        assert status["request_seconds"]["count"] == len(clients)
+        assert await metric(balancer, "lbproxy_requests_total") == len(clients)
+        assert len(await balancer.accessed(len(clients))) == len(clients)
+
+
+async def test_only_its_own_connections_end_with_a_worker(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(serve_posts), workers=2)
+    async with clients_of_all(balancer) as clients:
+        killed, other = balancer.workers
+        os.kill(killed, SIGKILL)
+        alive = [await is_alive(client) for client in clients]
+        assert set(alive) == {True, False}
+        for _ in range(10):
+            assert (await balancer.ask()).status == 200
+        await balancer.logged("worker_died", f"pid={killed}", "status=-9")
+        await comes_true(lambda: len(balancer.workers) == 2)
+        assert other in balancer.workers
+        async with clients_of_all(balancer):  # the new one has some
+            pass
+        assert [await is_alive(client) for client in clients] == alive
+
+
+async def test_new_connections_go_on_while_workers_die(backends: Backends, balance: Balance) -> None:
+    """All at once, so that for a moment nobody accepts: who connects then waits in the listening socket's queue."""
+    balancer = await balance(*await backends(serve_posts), workers=2)
+    before = balancer.workers
+    for pid in before:
+        os.kill(pid, SIGKILL)
+    for _ in range(10):
+        assert (await balancer.ask()).status == 200
+    await comes_true(lambda: len(balancer.workers) == 2 and not set(before) & set(balancer.workers))
+
+
+async def test_what_was_counted_outlives_workers_and_reloads(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(serve_posts), workers=2)
+
+    async def asked() -> list[float]:
+        for _ in range(6):
+            await balancer.ask()
+        [listener] = (await balancer.status())["listeners"]
+        [backend] = (await balancer.backends()).values()
+        return [listener["requests"], backend["requests"], await metric(balancer, "lbproxy_requests_total")]
+
+    assert await asked() == [6, 6, 6]
+    os.kill(balancer.workers[0], SIGKILL)  # it was asked a moment ago what it had counted
+    await balancer.logged("worker_died")
+    assert await asked() == [12, 12, 12]
+    for number, workers in enumerate((1, 2), 3):
+        await rewrite(balancer, workers=workers)
+        await reload(balancer)
+        assert len(balancer.workers) == (0 if workers == 1 else workers)
+        assert await asked() == [6 * number] * 3
+
+
+async def test_no_request_is_lost_as_workers_come_and_go(backends: Backends, balance: Balance) -> None:
+    [backend] = await backends(serve_posts)
+    balancer = await balance(backend, workers=2)
+    crowd = Crowd(balancer, 4, 4)
+    for workers in (3, 1, 2):
+        await rewrite(balancer, workers=workers)
+        await reload(balancer)
+    await crowd.end()
+    assert len({request.target for request in backend.complete}) == len(backend.complete) == len(crowd.answered)
+
+
+async def test_an_ejection_by_one_is_known_to_all(backends: Backends, balance: Balance) -> None:
+    one, two = await backends(serve_posts, serve_posts)
+    balancer = await balance(one, two, workers=2, pool={"check": {"kind": "tcp", "interval": "1s"}})
+    async with clients_of_all(balancer) as clients:
+        await two.stop()
+        await balancer.logged("backend_ejected", "backend=c2")
+        assert (await balancer.backends())["c2"]["ejections"] == 1
+        failures = (await balancer.backends())["c2"]["connect_failures"]
+        assert all([await is_alive(client) for client in clients])
+        assert (await balancer.backends())["c2"]["connect_failures"] == failures
+        await two.start()
+        await balancer.logged("backend_readmitted", "backend=c2", count=2)
+        for client in clients:
+            await client.ask("/again")
+        assert "/again" in {str(each.target, "ascii") for each in two.requests}
+
+
+async def test_drains_reach_all(backends: Backends, balance: Balance) -> None:
+    one, two = await backends(serve_posts, serve_posts)
+    balancer = await balance(one, two, workers=2)
+    admin = balancer.config["admin"]["bind"]
+    async with clients_of_all(balancer) as clients:
+        assert (await command("drain", "c2", "--admin", admin))[0] == 0
+        for client in clients:
+            await client.ask("/drained")
+        assert b"/drained" not in {each.target for each in two.requests}
+        assert (await command("ready", "c2", "--admin", admin))[0] == 0
+        for client in clients:
+            await client.ask("/ready")
+        assert b"/ready" in {each.target for each in two.requests}
+
+
+async def test_who_is_waited_for_is_counted_in_all(backends: Backends, balance: Balance) -> None:
+    """`drain --wait` must see a request that another process began a moment ago."""
+    gate = asyncio.Event()
+
+    async def slow(lane: Lane) -> None:
+        while await lane.request():
+            await gate.wait()
+            await lane.send(answer(b"finished"))
+
+    one, two = await backends(serve_posts, slow)
+    balancer = await balance(one, two, workers=2)
+    async with await balancer.connect() as client:
+        await client.send(request())
+        await one.until(lambda: one.requests or two.requests)
+        if one.requests:
+            await client.response()
+            await client.send(request())
+        await two.until(lambda: two.requests)
+        drained = (await balancer.admin("/backends/c2/drain", "POST")).body
+        assert b'"active": 1' in drained
+        gate.set()
+        assert (await client.response()).status == 200
+    assert b'"active": 0' in (await balancer.admin("/backends/c2")).body
+
+
+async def test_an_inconsistent_one_is_kept_out_by_all(balance: Balance, directory: Path) -> None:
+    async with fleet(directory, *[("--version", "1.7.0")] * 2, ("--version", "1.8.0")) as instances:
+        balancer = await balance(*instances.members, workers=2, pool=guard("eject-minority"))
+        await balancer.logged("backend_ejected", "backend=c3", "reason=consistency")
+        async with clients_of_all(balancer) as clients:
+            counted = {name: one["requests"] for name, one in (await balancer.backends()).items()}
+            assert counted["c3"] == 0
+            assert sum(counted.values()) == len(clients)
+
+
+async def test_workers_outlive_their_generation(backends: Backends, balance: Balance) -> None:
+    """As when it was replaced: who is connected is served, and the workers end when nobody is."""
+    balancer = await balance(*await backends(serve_posts), workers=2, drain_timeout="20s")
+    old, workers = balancer.pid, balancer.workers
+    async with clients_of_all(balancer) as clients:
+        os.kill(old, SIGKILL)
+        await balancer.logged("generation_serves", "generation=2")
+        assert (await balancer.ask()).status == 200
+        assert all([await is_alive(client) for client in clients])
+    await comes_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+async def test_a_generation_without_its_nursery_is_replaced(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(serve_posts), workers=2)
+    old = balancer.pid
+    async with clients_of_all(balancer) as clients:
+        [nursery] = children(old)
+        os.kill(nursery, SIGKILL)
+        await balancer.logged("nursery_lost")
+        assert all([await is_alive(client) for client in clients])
+    await changed(balancer, old)
+    assert len(balancer.workers) == 2
+
+
+async def test_nobody_is_left_behind(backends: Backends, directory: Path) -> None:
+    """Whatever way a generation ends, its nursery and its workers end too."""
+    [backend] = await backends(serve_posts)
+    config = configuration(directory, [(backend.name, backend.url)], workers=2, drain_timeout="200ms")
+    balancer = await Balancer.start(config, directory)
+    families = [[balancer.pid, *children(balancer.pid), *balancer.workers]]
+    await reload(balancer)
+    families.append([balancer.pid, *children(balancer.pid), *balancer.workers])
+    os.kill(balancer.pid, SIGKILL)
+    await balancer.logged("generation_serves", "generation=3")
+    families.append([balancer.pid, *children(balancer.pid), *balancer.workers])
+    os.kill(balancer.master, SIGKILL)
+    assert await balancer.exited() == -SIGKILL
+    everybody = {pid for family in families for pid in family}
+    assert len(everybody) == 12
+    await comes_true(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in everybody))
+    balancer.check()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_long_downloads_outlive_a_change_of_workers(backends: Backends, balance: Balance, workers: int) -> None:
+    size, reloaded = 2_000_000, asyncio.Event()
+
+    async def big(lane: Lane) -> None:
+        await lane.request()
+        await lane.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, bytes(size // 2))
+        await reloaded.wait()
+        await lane.send(bytes(size // 2))
+
+    balancer = await balance(*await backends(big), workers=workers, drain_timeout="20s")
+    async with await balancer.connect() as client:
+        await client.send(request())
+        receiving = asyncio.ensure_future(client.digest())
+        await rewrite(balancer, workers=3 - workers)
+        old = balancer.pid
+        assert (await command("reload", "--admin", balancer.config["admin"]["bind"]))[0] == 0
+        reloaded.set()
+        assert (await receiving)[1] == size
+    await changed(balancer, old)
