@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 
 from rich.console import Console
 from rich.table import Table
@@ -15,8 +16,17 @@ def console() -> Console:
     return Console() if os.isatty(1) else Console(width=_WIDTH)
 
 
-def show(lines: str, table: Table) -> None:
-    """Print `lines` as they are, however long, and the table below them."""
+def show(lines: str, *tables: Table) -> None:
+    """Print `lines` as they are, however long, and the tables below them."""
     out = console()
     out.print(lines, soft_wrap=True, highlight=False, markup=False)
-    out.print(table)
+    for table in tables:
+        out.print(table)
+
+
+def markdown(table: Table) -> str:
+    """A table with box.MARKDOWN as it goes into a page: no line is wrapped."""
+    out = Console(width=1000, file=StringIO())
+    with out.capture() as captured:
+        out.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().strip().splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -25,6 +26,8 @@ _STOP_LIMIT = 10.0
 class Child:
     """A program that runs in the background until `stop`, with everything that it starts, on one core.
 
+    They are a process group of their own: the terminal's Ctrl-C is for the measurement, which ends them in order.
+
     Its standard output and error go to NAME.out and NAME.err in `directory`, opened for appending.
     """
 
@@ -34,7 +37,7 @@ class Child:
         self.errors = directory / f"{name}.err"
         with self.output.open("ab") as output, self.errors.open("ab") as errors:
             self._process = subprocess.Popen(
-                pinned(core, command), stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+                pinned(core, command), stdin=subprocess.DEVNULL, stdout=output, stderr=errors, process_group=0
             )
 
     def __repr__(self) -> str:
@@ -47,7 +50,7 @@ class Child:
         self.stop()
 
     def pids(self) -> list[int]:
-        """The process and all its descendants: the one that works may be a child (nginx's worker)."""
+        """The process and all its descendants: what works may be children (nginx's workers, lbproxy's generation)."""
         return _tree(self._process.pid)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -66,15 +69,13 @@ class Child:
             raise BenchError(f"{self.name} failed ({self._process.returncode}):\n{said}")
 
     def stop(self) -> None:
-        """TERM, then KILL when that does not help."""
+        """TERM, then KILL for what that leaves: of the whole group, so that no child outlives its parent."""
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_LIMIT)
-        except subprocess.TimeoutExpired:
-            for pid in self.pids():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, 9)
-            self._process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 def pinned(core: int, command: Sequence[str | Path]) -> list[str]:

@@ -1,78 +1,89 @@
-"""`python -m bench.load`: measure lbproxy beside other proxies, or compare two saved runs."""
+"""`python -m bench.load`: measure lbproxy beside other proxies."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bench.console import console, show
+from bench.console import show
 from bench.load.options import peers_option
 from bench.load.outcome import Outcome
-from bench.load.peers import PEERS
+from bench.load.page import check_page, write_page
+from bench.load.peers import PEERS, Peer
 from bench.load.plot import svg
-from bench.load.report import comparison, heading, table
+from bench.load.report import heading, summary, table
 from bench.load.rounds import Plan
-from bench.load.run import run, steps
-from bench.load.scenario import TABLE
+from bench.load.run import about, check_machine, programs, run, steps
+from bench.load.saved import save
+from bench.load.scenario import TABLE, Scenario
 from bench.options import Names
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+def _new_file() -> Path:
+    """No run replaces an older one's file."""
+    return Path("build/bench", f"{datetime.now():%Y-%m-%d-%H%M%S}.json")
+
+
 @click.command()
 @peers_option
 @click.option("--scenarios", type=Names(list(TABLE)), default=",".join(TABLE), help="All of them unless given.")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Of each peer and scenario.")
+@click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="The worst one is reported.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Of each proxy, in each scenario.")
 @click.option("--seconds", type=click.IntRange(1), default=5, show_default=True, help="Of load in one round.")
 @click.option("--connections", type=click.IntRange(1), default=64, show_default=True, help="Of clients, at once.")
-@click.option("--max-spread", type=float, default=1.1, show_default=True, help="Dearest round to cheapest.")
-@click.option("--json", "save", type=_FILE, help="Save the run in this file.")
-@click.option("--svg", "picture", type=_FILE, help="Draw the ratios in this file.")
-@click.option("--compare", type=_FILE, nargs=2, help="Measure nothing; show two saved runs, the old and the new.")
+@click.option("--json", "file", type=_FILE, default=_new_file, help="The figures; build/bench/TIME.json unless given.")
+@click.option("--svg", "picture", type=_FILE, help="The ratios, drawn; beside the figures unless given.")
+@click.option("--markdown", "page", type=_FILE, help="A page that the tables are to be written into, too.")
 def main(
     peers: list[str],
     scenarios: list[str],
+    runs: int,
     rounds: int,
     seconds: int,
     connections: int,
-    max_spread: float,
-    save: Path | None,
+    file: Path,
     picture: Path | None,
-    compare: tuple[Path, Path] | None,
+    page: Path | None,
 ) -> None:
     """What a request costs lbproxy, and what it costs others under the same load. bench/README.md has the method.
 
-    A ratio is given only where the rounds differ by less than --max-spread. The exit status is 1 when a scenario
-    could not be measured.
+    The exit status is 1 when a scenario could not be measured.
     """
-    if compare:
-        old, new = (Outcome.read(path) for path in compare)
-        console().print(comparison(old, new, max_spread))
-        return
-    outcome = _run(["lbproxy", *peers], scenarios, Plan(rounds, seconds, connections))
-    if save:
-        outcome.save(save)
-    if picture:
-        picture.write_text(svg(outcome, max_spread))
-    show(heading(outcome), table(outcome, max_spread))
-    if outcome.failures:
-        raise SystemExit(1)
+    if page:
+        check_page(page)
+    chosen, rows = [PEERS[name] for name in ("lbproxy", *peers)], [TABLE[name] for name in scenarios]
+    outcome = _measured(chosen, rows, Plan(rounds, seconds, connections), runs, file)
+    picture = picture or file.with_suffix(".svg")
+    picture.write_text(svg(outcome))
+    if page:
+        write_page(outcome, page, picture)
+    show(heading(outcome), table(outcome), summary(outcome))
+    click.echo(f"saved: {file} and {picture}", err=True)
+    raise SystemExit(outcome.failed)
 
 
-def _run(names: list[str], scenarios: list[str], plan: Plan) -> Outcome:
-    """The run, with a bar on standard error."""
-    peers, rows = [PEERS[name] for name in names], [TABLE[name] for name in scenarios]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=steps(peers, rows, plan))
+def _measured(peers: list[Peer], rows: list[Scenario], plan: Plan, runs: int, file: Path) -> Outcome:
+    """The runs, with a bar on standard error; what there is is saved after each of them."""
+    check_machine(["wrk", *programs(peers)])
+    outcome = Outcome(about(peers, rows, plan), ())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=runs * steps(peers, rows, plan))
+        for number in range(1, runs + 1):
 
-        def step(what: str) -> None:
-            progress.update(task, advance=1, description=what)
+            def step(what: str, prefix: str = f"run {number}: " if runs > 1 else "") -> None:
+                progress.update(task, advance=1, description=prefix + what)
 
-        return run(peers, rows, plan, step)
+            outcome = outcome.with_run(run(peers, rows, plan, step))
+            save(outcome, file)
+    return outcome
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ def _rows(peers: Sequence[Peer], connections: int, backends: Backends, directory
     rows: list[tuple[str, ...]] = []
     for scenario in (TABLE["browser"], TABLE["tls"]):
         for peer in peers:
-            site = site_of(peer, scenario, connections, backends.ports, certificate, directory)
+            folder = directory / scenario.name
+            site = site_of(peer.name, scenario, connections, backends.ports, certificate, folder)
             with serving(peer, site) as running:
                 before, after = _measure(running, connections)
             each = f"{(after - before) / connections:,.0f}"

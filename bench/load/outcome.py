@@ -1,17 +1,16 @@
-"""A run's figures: as they are measured, summed up, saved and read again."""
+"""Figures as they are measured, and summed up."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
-from dataclasses import asdict, dataclass
+import ssl
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.errors import BenchError
 from bench.load.load import Load
 
 
@@ -49,12 +48,6 @@ class Result:
         return median(one.cpu_us for one in self.rounds)
 
     @property
-    def spread(self) -> float:
-        """The dearest round's CPU time a request over the cheapest one's."""
-        costs = [one.cpu_us for one in self.rounds]
-        return max(costs) / min(costs)
-
-    @property
     def errors(self) -> int:
         return sum(one.load.errors for one in self.rounds)
 
@@ -71,48 +64,41 @@ class Result:
         values: list[float] = [getattr(one.load, f"{percentile}_us") for one in self.rounds]
         return median(values)
 
-    def doubt(self, max_spread: float) -> str:
-        """Why no ratio may be made of this result; "" when there is no reason."""
-        if self.errors:
-            return f"{self.errors} errors"
-        if len(self.rounds) < 2:
-            return "one round"
-        return f"spread {self.spread:.2f}" if self.spread > max_spread else ""
-
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A whole run: where and how it was made (`about`), its results, and why a scenario (its name) has none."""
+class Run:
+    """Every scenario once: the results, and why a scenario (its name) has none."""
 
-    about: dict[str, Any]
     results: tuple[Result, ...]
     failures: dict[str, str]
 
     def of(self, scenario: str, peer: str) -> Result | None:
         return next((one for one in self.results if (one.scenario, one.peer) == (scenario, peer)), None)
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
-    @classmethod
-    def read(cls, path: Path) -> Outcome:
-        """The outcome that `save` wrote; BenchError when the file holds something else."""
-        try:
-            document = json.loads(path.read_text())
-            results = tuple(_result(item) for item in document["results"])
-            return cls(document["about"], results, document["failures"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BenchError(f"{path} is not a saved run: {error!r}") from error
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is saved: where and how it was made (`about`), and the runs."""
 
+    about: dict[str, Any]
+    runs: tuple[Run, ...]
 
-def ratio(result: Result, reference: Result | None, max_spread: float) -> float | str:
-    """CPU time a request of `result` over that of `reference`, or why there is none to be trusted."""
-    if reference is None:
-        return ""
-    doubts = {one.peer: doubt for one in (result, reference) if (doubt := one.doubt(max_spread))}
-    if doubts:
-        return "; ".join(f"{peer}: {doubt}" for peer, doubt in doubts.items())
-    return result.cpu_us / reference.cpu_us
+    @property
+    def scenarios(self) -> list[str]:
+        """The names of those that have results, in the order they were measured."""
+        return list(dict.fromkeys(result.scenario for run in self.runs for result in run.results))
+
+    @property
+    def peers(self) -> list[str]:
+        return list(dict.fromkeys(result.peer for run in self.runs for result in run.results))
+
+    @property
+    def failed(self) -> bool:
+        """Whether a scenario could not be measured."""
+        return any(run.failures for run in self.runs)
+
+    def with_run(self, run: Run) -> Outcome:
+        return replace(self, runs=(*self.runs, run))
 
 
 def machine() -> dict[str, str]:
@@ -123,10 +109,6 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "openssl": ssl.OPENSSL_VERSION,
         "load_average_before": f"{os.getloadavg()[0]:.2f}",
     }
-
-
-def _result(item: dict[str, Any]) -> Result:
-    rounds = tuple(Round(Load(**one["load"]), one["cpu_ns"]) for one in item["rounds"])
-    return Result(item["scenario"], item["peer"], item["pss_bytes"], rounds, item["tls"])

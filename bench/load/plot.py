@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
-from itertools import groupby
 
-from bench.load.outcome import Outcome, Result, ratio
+from bench.load.outcome import Outcome, Result
 from bench.load.peers import PEERS, REFERENCE
+from bench.load.ratio import Ratio, ratio
+from bench.load.worst import shown
+from bench.svg import bar, document, text
 
 _COLOURS: Mapping[str, str] = dict(zip(PEERS, ("#1f6feb", "#3fa34d", "#d9822b", "#8e44ad", "#7a869a"), strict=True))
 _LEFT = 150  # pixels for the names
@@ -18,44 +19,36 @@ _GAP = 10
 _WIDTH = _LEFT + int(_LONGEST * _UNIT) + 170
 
 
-def svg(outcome: Outcome, max_spread: float) -> str:
-    """An SVG document. A result of which no ratio may be made has its reason in the place of the bar."""
+def svg(outcome: Outcome) -> str:
+    """An SVG document. A result of which no ratio may be made has its reason in the place of the bar.
+
+    Of several runs, each scenario is of the one in which lbproxy's ratio to the reference was the worst.
+    """
     parts: list[str] = []
     y = 40
-    for scenario, results in groupby(outcome.results, key=lambda result: result.scenario):
-        parts.append(_text(0, y + _ROW - 3, scenario, weight="bold"))
-        for result in results:
-            parts += _bar(result, ratio(result, outcome.of(scenario, REFERENCE), max_spread), y)
+    for scenario in outcome.scenarios:
+        results = {result.peer: result for result in shown(outcome, scenario) if result.peer in PEERS}
+        parts.append(text(0, y + _ROW - 3, scenario, weight="bold"))
+        for result in results.values():
+            parts += _bar(result, ratio(result, results.get(REFERENCE)), y)
             y += _ROW
         y += _GAP
-    return "\n".join((_head(y), *_scale(y), *parts, "</svg>", ""))
-
-
-def _head(height: int) -> str:
     title = f"CPU time a request, as a ratio to {REFERENCE} in the same run (shorter is better)"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
-        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
-        f"{_text(0, 14, title, weight='bold')}"
-    )
+    return document(title, _WIDTH, y, [*_scale(y), *parts])
 
 
 def _scale(height: int) -> Iterator[str]:
     for value in range(int(_LONGEST) + 1):
         x = _LEFT + value * _UNIT
         colour = "#444" if value == 1 else "#ddd"
-        yield f'<line x1="{x}" y1="34" x2="{x}" y2="{height}" stroke="{colour}"/>{_text(x - 3, 30, str(value))}'
+        yield f'<line x1="{x}" y1="34" x2="{x}" y2="{height}" stroke="{colour}"/>{text(x - 3, 30, str(value))}'
 
 
-def _bar(result: Result, compared: float | str, y: int) -> Iterator[str]:
-    yield _text(_LEFT - 50, y + _ROW - 3, result.peer)
+def _bar(result: Result, compared: Ratio | str, y: int) -> Iterator[str]:
+    yield text(_LEFT - 50, y + _ROW - 3, result.peer)
     if isinstance(compared, str):
-        yield _text(_LEFT + 4, y + _ROW - 3, compared or f"no {REFERENCE} to compare with")
+        yield text(_LEFT + 4, y + _ROW - 3, compared or f"no {REFERENCE} to compare with")
         return
-    width = min(compared, _LONGEST) * _UNIT
-    yield f'<rect x="{_LEFT}" y="{y + 2}" width="{width:.1f}" height="{_ROW - 4}" fill="{_COLOURS[result.peer]}"/>'
-    yield _text(_LEFT + width + 4, y + _ROW - 3, f"{compared:.2f} ({result.cpu_us:.1f} us)")
-
-
-def _text(x: float, y: float, text: str, weight: str = "normal") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-weight="{weight}">{escape(text)}</text>'
+    width = min(compared.value, _LONGEST) * _UNIT
+    yield bar(_LEFT, y + 2, width, _ROW - 4, _COLOURS[result.peer])
+    yield text(_LEFT + width + 4, y + _ROW - 3, f"{compared} ({result.cpu_us:.1f} us)")

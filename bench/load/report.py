@@ -1,47 +1,57 @@
-"""Tables of a run, and of two runs beside each other; on paper they are Markdown."""
+"""Tables of an outcome; on paper they are Markdown."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from rich import box
 from rich.table import Table
 
-from bench.load.outcome import Outcome, Result, ratio
-from bench.load.peers import REFERENCE
+from bench.load.outcome import Outcome, Result
+from bench.load.peers import AS_BASE, REFERENCE
+from bench.load.ratio import Ratio, ratio
+from bench.load.worst import OWN, shown, worst
 
 
-def table(outcome: Outcome, max_spread: float) -> Table:
-    """A row for each scenario and peer; the ratio to the reference, or why there is none."""
-    shown = _table("scenario", "proxy")
-    for heading in ("CPU us/request", "spread", "requests/s", "busy", "p50 ms", "p99 ms", "p99.9 ms", "memory MB"):
-        shown.add_column(heading, justify="right")
-    shown.add_column(f"CPU to {REFERENCE}")
-    for result in outcome.results:
-        compared = ratio(result, outcome.of(result.scenario, REFERENCE), max_spread)
-        shown.add_row(result.scenario, result.peer, *_figures(result), _ratio(compared))
-    return shown
+def table(outcome: Outcome) -> Table:
+    """A row for each scenario and peer; the ratio to the reference, or why there is none.
+
+    Of several runs, each scenario's rows are of the one in which lbproxy's ratio to the reference was the worst.
+    """
+    made = _table("scenario", "proxy")
+    for heading in ("CPU us/request", "requests/s", "busy", "p50 ms", "p99 ms", "p99.9 ms", "memory MB"):
+        made.add_column(heading, justify="right")
+    made.add_column(f"CPU to {REFERENCE}")
+    for scenario in outcome.scenarios:
+        results = shown(outcome, scenario)
+        reference = next((result for result in results if result.peer == REFERENCE), None)
+        for result in results:
+            made.add_row(scenario, result.peer, *_figures(result), _compared(result, reference))
+    return made
 
 
-def comparison(old: Outcome, new: Outcome, max_spread: float) -> Table:
-    """What two runs have in common. Their microseconds may differ by the day; their ratios should not."""
-    shown = _table("scenario", "proxy")
-    for heading in ("CPU us/request", "then", f"CPU to {REFERENCE}", "then", "change of the ratio"):
-        shown.add_column(heading, justify="right")
-    for before, after in _common(old, new):
-        now = ratio(after, new.of(after.scenario, REFERENCE), max_spread)
-        then = ratio(before, old.of(before.scenario, REFERENCE), max_spread)
-        costs = (f"{after.cpu_us:.1f}", f"{before.cpu_us:.1f}")
-        shown.add_row(after.scenario, after.peer, *costs, _ratio(now), _ratio(then), _change(then, now))
-    return shown
+def summary(outcome: Outcome) -> Table:
+    """A row for each scenario: what lbproxy costs, and the ratio of that to what each of the others costs.
+
+    Of several runs, each ratio is the worst one, and the cost that of the run which `table` shows.
+    """
+    others = [peer for peer in outcome.peers if peer != OWN]
+    made = _table("scenario")
+    for heading in ("lbproxy us/request", *(f"to {peer}" for peer in others)):
+        made.add_column(heading, justify="right")
+    for scenario in outcome.scenarios:
+        cost = [f"{result.cpu_us:.1f}" for result in shown(outcome, scenario) if result.peer == OWN]
+        made.add_row(scenario, *(cost or [""]), *(str(worst(outcome, scenario, peer)) for peer in others))
+    return made
 
 
 def heading(outcome: Outcome) -> str:
     """What the figures depend on and what could not be measured, one thing a line."""
     lines = [f"- {key}: {_flat(value)}" for key, value in outcome.about.items()]
-    negotiated = {result.peer: result.tls for result in outcome.results if result.tls}
+    if len(outcome.runs) > 1:
+        lines.append(f"- runs: {len(outcome.runs)}; of each scenario the worst one for lbproxy")
+    negotiated = {result.peer: result.tls for run in outcome.runs for result in run.results if result.tls}
     lines += [f"- tls: {_flat(negotiated)}"] if negotiated else []
-    lines += [f"- NOT MEASURED: {scenario}: {why}" for scenario, why in outcome.failures.items()]
+    failures = [(n, *failure) for n, run in enumerate(outcome.runs, 1) for failure in run.failures.items()]
+    lines += [f"- NOT MEASURED in run {n}: {scenario}: {why}" for n, scenario, why in failures]
     return "\n".join(lines)
 
 
@@ -53,7 +63,6 @@ def _figures(result: Result) -> tuple[str, ...]:
     latencies = (f"{result.latency_us(percentile) / 1000:.2f}" for percentile in ("p50", "p99", "p999"))
     return (
         f"{result.cpu_us:.1f}",
-        f"{result.spread:.2f}",
         f"{result.requests_per_second:,.0f}",
         f"{result.busy:.0%}",
         *latencies,
@@ -61,19 +70,11 @@ def _figures(result: Result) -> tuple[str, ...]:
     )
 
 
-def _ratio(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.2f}"
-
-
-def _change(then: float | str, now: float | str) -> str:
-    return "" if isinstance(then, str) or isinstance(now, str) else f"{now / then - 1:+.1%}"
-
-
-def _common(old: Outcome, new: Outcome) -> Iterator[tuple[Result, Result]]:
-    for after in new.results:
-        before = old.of(after.scenario, after.peer)
-        if before is not None:
-            yield before, after
+def _compared(result: Result, reference: Result | None) -> str:
+    if result.peer == AS_BASE:  # the reference did other work
+        return ""
+    found = ratio(result, reference)
+    return f"{found} ({found.between})" if isinstance(found, Ratio) else found
 
 
 def _flat(value: object) -> str:

@@ -22,6 +22,8 @@ from bench.processes import PROXY_CORE, Child, free_port
 
 _WARM_UP = 1  # seconds of load that are not counted
 
+OnStep = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -54,32 +56,31 @@ def serving(peer: Peer, site: Site) -> Iterator[Running]:
 
 
 def site_of(
-    peer: Peer, scenario: Scenario, active: int, backends: Sequence[int], certificate: Certificate, directory: Path
+    name: str, scenario: Scenario, active: int, backends: Sequence[int], certificate: Certificate, directory: Path
 ) -> Site:
     """A site on a free port, with a folder of its own below `directory`, in front of as many backends as it needs."""
-    folder = directory / scenario.name / peer.name
-    return Site(peer.name, folder, free_port(), tuple(backends[: scenario.backends]), scenario, active, certificate)
+    return Site(
+        name, directory / name, free_port(), tuple(backends[: scenario.backends]), scenario, active, certificate
+    )
 
 
-def measure(
-    peers: Sequence[Peer], sites: Sequence[Site], plan: Plan, step: Callable[[str], None] = lambda what: None
-) -> list[Result]:
-    """Measure each of `peers` at its site. `step` is called before each load, with what is loaded."""
+def measure(name: str, entries: Sequence[tuple[Peer, Site]], plan: Plan, step: OnStep) -> list[Result]:
+    """Measure each peer at its site, in the scenario `name`. `step` is called before each load, with what is loaded."""
     with ExitStack() as stack:
-        running = [stack.enter_context(serving(peer, site)) for peer, site in zip(peers, sites, strict=True)]
+        running = [stack.enter_context(serving(peer, site)) for peer, site in entries]
         tls = _verify_all(running)
         for one in running:
-            step(f"{one.site.scenario.name}: {one.site.name} warms up")
+            step(f"{name}: {one.site.name} warms up")
             if one.site.scenario.idle:
                 stack.enter_context(Quiet(one.site))
             _load(one.site, _WARM_UP)
         rounds: dict[str, list[Round]] = {one.site.name: [] for one in running}
         for number in range(plan.rounds):
             for one in _turned(running, number):
-                step(f"{one.site.scenario.name}: {one.site.name}, round {number + 1}")
+                step(f"{name}: {one.site.name}, round {number + 1}")
                 rounds[one.site.name].append(_round(one, plan))
         _verify_all(running)
-        return [_result(one, rounds[one.site.name], tls[one.site.name]) for one in running]
+        return [_result(name, one, rounds[one.site.name], tls[one.site.name]) for one in running]
 
 
 def _verify_all(running: Sequence[Running]) -> dict[str, str]:
@@ -116,6 +117,5 @@ def _load(site: Site, seconds: int) -> Load:
     return (wrk if site.scenario.kind is Kind.KEPT else handshakes)(site, site.active, seconds)
 
 
-def _result(one: Running, rounds: Sequence[Round], tls: str) -> Result:
-    memory = meter.pss_bytes(one.child.pids())
-    return Result(one.site.scenario.name, one.site.name, memory, tuple(rounds), tls)
+def _result(scenario: str, one: Running, rounds: Sequence[Round], tls: str) -> Result:
+    return Result(scenario, one.site.name, meter.pss_bytes(one.child.pids()), tuple(rounds), tls)

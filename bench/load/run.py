@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,50 +14,55 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.load.backends import Backends
 from bench.load.certificate import Certificate
-from bench.load.outcome import Outcome, Result, machine
-from bench.load.peers import Peer
-from bench.load.rounds import Plan, measure, site_of
-from bench.load.scenario import Scenario
+from bench.load.outcome import Result, Run, machine
+from bench.load.peers import AS_BASE, PEERS, Peer
+from bench.load.rounds import OnStep, Plan, measure, site_of
+from bench.load.scenario import BASE, TABLE, Scenario
 from bench.processes import allow_descriptors
 
 _PROGRAMS = os.pathsep.join(("/usr/sbin", str(Path(sys.executable).parent)))
 """Where proxies are out of an ordinary user's sight: Debian's, and those that are installed beside lbproxy."""
 
-OnStep = Callable[[str], None]
 
-
-def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: OnStep) -> Outcome:
+def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: OnStep) -> Run:
     """Measure `peers` in each of `scenarios`; one that cannot be measured does not keep the others from it.
 
     `step` is called at every load, which are `steps` in all, with what is loaded.
     """
-    check_machine(["wrk", *programs(peers)])
     active = max(map(plan.active, scenarios))
     servers = max(scenario.backends for scenario in scenarios)
     idle = max(scenario.idle for scenario in scenarios)
     allow_descriptors(4 * active + idle + servers + 1000)  # of one proxy: a client each, and three private lanes
     results: list[Result] = []
     failures: dict[str, str] = {}
-    about = _about(peers, scenarios, plan)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         certificate = Certificate.write(directory)
-        with Backends(directory, servers, 3 * len(peers) * active + 1000) as backends:
+        with Backends(directory, servers, 3 * (len(peers) + 1) * active + 1000) as backends:
             for scenario in scenarios:
-                able = [peer for peer in peers if not peer.lacks(scenario)]
-                sites = [
-                    site_of(p, scenario, plan.active(scenario), backends.ports, certificate, directory) for p in able
+                entries = [
+                    (
+                        peer,
+                        site_of(label, row, plan.active(row), backends.ports, certificate, directory / scenario.name),
+                    )
+                    for label, peer, row in _entries(peers, scenario)
                 ]
                 try:
-                    results += measure(able, sites, plan, step)
+                    results += measure(scenario.name, entries, plan, step)
                 except BenchError as error:
                     failures[scenario.name] = error.message
-    return Outcome(about, tuple(results), failures)
+    return Run(tuple(results), failures)
 
 
 def steps(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> int:
-    able = sum(not peer.lacks(scenario) for peer in peers for scenario in scenarios)
-    return able * (plan.rounds + 1)
+    """How many loads a run has."""
+    return sum(len(_entries(peers, scenario)) for scenario in scenarios) * (plan.rounds + 1)
+
+
+def _entries(peers: Sequence[Peer], scenario: Scenario) -> list[tuple[str, Peer, Scenario]]:
+    """Who is measured, under which name, and in what."""
+    able = [(peer.name, peer, scenario) for peer in peers if not peer.lacks(scenario)]
+    return [*able, (AS_BASE, PEERS["lbproxy"], TABLE[BASE])] if scenario.beside_base else able
 
 
 def programs(peers: Sequence[Peer]) -> list[str]:
@@ -75,7 +80,8 @@ def check_machine(wanted: Sequence[str]) -> None:
         raise BenchError(f"missing: {', '.join(missing)}; `make bench` and `make compare-failure` install them")
 
 
-def _about(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> dict[str, object]:
+def about(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> dict[str, object]:
+    """What the figures depend on."""
     lacking = {
         f"{peer.name} in {scenario.name}": why
         for scenario in scenarios

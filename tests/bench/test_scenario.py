@@ -21,20 +21,26 @@ def test_ports_are_different() -> None:
 )
 def test_a_scenario_may_have_connections_of_its_own(name: str, active: int, open_: int, tmp_path: Path) -> None:
     files = Certificate(*(tmp_path / name for name in "abcde"))
-    site = site_of(PEERS["nginx"], TABLE[name], Plan(1, 1, 64).active(TABLE[name]), range(1000), files, tmp_path)
+    site = site_of("nginx", TABLE[name], Plan(1, 1, 64).active(TABLE[name]), range(1000), files, tmp_path)
     assert (site.active, site.connections) == (active, open_)
 
 
 def test_a_site_has_the_scenarios_backends(tmp_path: Path) -> None:
     files = Certificate(*(tmp_path / name for name in "abcde"))
     for name, count in (("browser", 3), ("backends-100", 100)):
-        assert site_of(PEERS["nginx"], TABLE[name], 64, range(1000), files, tmp_path).backends == tuple(range(count))
+        assert site_of("nginx", TABLE[name], 64, range(1000), files, tmp_path).backends == tuple(range(count))
 
 
 def test_what_a_proxy_lacks_is_not_counted_as_a_step() -> None:
     caddy, haproxy = PEERS["caddy"], PEERS["haproxy"]
     assert caddy.lacks(TABLE["tcp-1m"])
     assert steps([caddy, haproxy], [TABLE["browser"], TABLE["tcp-1m"]], Plan(2, 1, 64)) == 9
+
+
+def test_lbproxy_is_measured_once_more_beside_what_has_more_of_something() -> None:
+    lbproxy, nginx = PEERS["lbproxy"], PEERS["nginx"]
+    assert steps([lbproxy, nginx], [TABLE["backends-1000"]], Plan(2, 1, 64)) == 9
+    assert steps([lbproxy, nginx], [TABLE["tls"]], Plan(2, 1, 64)) == 6
 
 
 def test_the_users_certificate_is_signed_by_the_users_ca(tmp_path: Path) -> None:

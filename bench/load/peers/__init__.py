@@ -12,6 +12,9 @@ from bench.load.peers.peer import Peer
 REFERENCE = "nginx"
 """The peer that ratios are to."""
 
+AS_BASE = "lbproxy-as-browser"
+"""lbproxy once more, in the scenario `scenario.BASE`, beside one that has more of something."""
+
 PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy(), Envoy(), Caddy())}
 
-__all__ = ["PEERS", "REFERENCE", "Peer"]
+__all__ = ["AS_BASE", "PEERS", "REFERENCE", "Peer"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 from bench.heads import HOST
 from bench.load.peers.peer import Peer
-from bench.load.scenario import Scenario
 from bench.load.site import Site
 from bench.processes import Child
 from lbproxy import __version__
@@ -17,11 +17,8 @@ from lbproxy import __version__
 class Lbproxy(Peer):
     name = "lbproxy"
 
-    def lacks(self, scenario: Scenario) -> str:
-        return "one worker only, so far" if scenario.workers > 1 else ""
-
     def version(self) -> str:
-        return f"lbproxy {__version__}"
+        return f"lbproxy {__version__}{_commit()}"
 
     def command(self, site: Site) -> list[str | Path]:
         return [sys.executable, "-m", "lbproxy", "run", "-c", site.write(_file(site))]
@@ -29,6 +26,16 @@ class Lbproxy(Peer):
     def ready(self, site: Site, child: Child) -> bool:
         """Not when it accepts: until the first probes are back only some backends are in rotation."""
         return b"ready: " in child.errors.read_bytes()
+
+
+def _commit() -> str:
+    """Which commit it is, and whether files differ from it; "" for an installed one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return f" at {done.stdout.strip()}" if done.returncode == 0 else ""
 
 
 def _file(site: Site) -> str:
@@ -39,6 +46,7 @@ def _file(site: Site) -> str:
     return f"""
 server_url = "{site.scheme}://{HOST}:{site.port}"
 drain_timeout = "1s"
+workers = {site.scenario.workers}
 [listener.login]
 bind = "127.0.0.1:{site.port}"
 mode = "{"tcp" if site.scenario.tcp else "http"}"
