@@ -15,7 +15,7 @@ PEERS ?=
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test bench compare-failure bench-micro lint build clean constraints debian
+.PHONY: help run test bench compare-failure profile bench-micro lint build clean constraints debian
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,6 +33,10 @@ bench: build $(OTHERS) ## the cost of a request beside four other proxies (PEERS
 compare-failure: build $(OTHERS) ## what users notice of a failing backend, beside the same four (PEERS and ARGS as above)
 	@tools/prepare debian nginx haproxy iproute2 nftables
 	@exec $(BIN)/python -m bench.failure $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+profile: build ## where the CPU time of a request goes (ARGS="--scenario tls", "--peer nginx")
+	@tools/prepare debian nginx libnginx-mod-stream haproxy wrk linux-perf
+	@exec $(BIN)/python -m bench.profile $(ARGS)
 
 bench-micro: build ## the cost of single steps (ARGS="--save F", "--baseline F")
 	@exec $(BIN)/python -m bench.micro $(ARGS)

@@ -73,12 +73,12 @@ def measure(name: str, entries: Sequence[tuple[Peer, Site]], plan: Plan, step: O
             step(f"{name}: {one.site.name} warms up")
             if one.site.scenario.idle:
                 stack.enter_context(Quiet(one.site))
-            _load(one.site, _WARM_UP)
+            warm_up(one)
         rounds: dict[str, list[Round]] = {one.site.name: [] for one in running}
         for number in range(plan.rounds):
             for one in _turned(running, number):
                 step(f"{name}: {one.site.name}, round {number + 1}")
-                rounds[one.site.name].append(_round(one, plan))
+                rounds[one.site.name].append(measure_round(one, plan.seconds))
         _verify_all(running)
         return [_result(name, one, rounds[one.site.name], tls[one.site.name]) for one in running]
 
@@ -97,12 +97,13 @@ def _turned(running: Sequence[Running], number: int) -> list[Running]:
     return [*running[start:], *running[:start]]
 
 
-def _round(one: Running, plan: Plan) -> Round:
+def measure_round(one: Running, seconds: int) -> Round:
+    """Load it, and see what that took. Raises BenchError when nothing, or not the whole work, was done."""
     site, pids = one.site, one.child.pids()
     if site.scenario.access_log:
         site.log.open("w").close()  # or the disk would fill up; all of them append
     before = meter.cpu_ns(pids)
-    load = _load(site, plan.seconds)
+    load = _load(site, seconds)
     spent = meter.cpu_ns(pids) - before
     if load.requests == 0:
         raise BenchError(f"{site.name}: {site.scenario.name}: not one request was answered")
@@ -111,6 +112,11 @@ def _round(one: Running, plan: Plan) -> Round:
     if site.scenario.access_log:
         check_log(site, load.requests)
     return Round(load, spent)
+
+
+def warm_up(one: Running) -> None:
+    """Load it for a moment that does not count."""
+    _load(one.site, _WARM_UP)
 
 
 def _load(site: Site, seconds: int) -> Load:
