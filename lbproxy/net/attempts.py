@@ -7,7 +7,6 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.retry import replayable
 from lbproxy.net.exchange import Exchange
-from lbproxy.net.lane import Lane
 from lbproxy.reasons import Reason
 
 _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
@@ -15,45 +14,39 @@ _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STA
 
 
 class Attempts:
-    """`count` is how many backends were asked, or could not be."""
+    """`count` is how many backends were asked, or could not be; `tried` are those that are not asked (any more).
 
-    __slots__ = ("_failure", "_has_token", "_met_stale_lane", "_never", "_pool", "_tried", "count")
+    `wants_new` says that idle lanes are not used: the backend that closed one may have closed more of them.
+    """
+
+    __slots__ = ("_failure", "_has_token", "_never", "_pool", "count", "tried", "wants_new")
 
     def __init__(self, pool: Pool, never: tuple[Backend, ...] = ()) -> None:
         """never: those of the pool that take no requests, and are not asked."""
         self._pool = pool
         self._never = never
-        self._tried = never  # and those that failed, and are not asked again
+        self.tried = never  # those, and who failed
         self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
         self._has_token = False
         self.count = 0
-        self._met_stale_lane = False
+        self.wants_new = False
 
     def __repr__(self) -> str:
         return f"<{self.count} attempts on {self._pool.name}>"
 
     def begin(self, has_token: bool) -> None:
         """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
-        self._tried = self._never
+        self.tried = self._never
         self._failure = reasons.NO_BACKEND
         self._has_token = has_token
         self.count = 0
-        self._met_stale_lane = False
-
-    def pick(self) -> Backend | None:
-        """The next backend that was not tried."""
-        return self._pool.pick(self._tried)
-
-    def idle_lane(self, backend: Backend) -> Lane | None:
-        """A shared lane that is open already; None: open one, for the backend may have closed more than one."""
-        lane: Lane | None = None if self._met_stale_lane else backend.lanes.take()
-        return lane
+        self.wants_new = False
 
     def passed_over(self, backend: Backend) -> None:
         """No byte of the request was sent there, and it goes on without this backend."""
         self.count += 1
         backend.retried_from += 1
-        self._tried += (backend,)
+        self.tried += (backend,)
 
     def failed(self, backend: Backend, reason: Reason) -> None:
         """It was sent there, failed by `reason`, and goes on without this backend.
@@ -62,9 +55,9 @@ class Attempts:
         """
         backend.retried_from += 1
         self._failure = reason
-        self._met_stale_lane |= reason is reasons.LANE_STALE
+        self.wants_new |= reason is reasons.LANE_STALE
         if reason is not reasons.LANE_STALE or self.has_other(backend):
-            self._tried += (backend,)
+            self.tried += (backend,)
 
     @property
     def exhausted(self) -> Reason:
@@ -74,7 +67,7 @@ class Attempts:
 
     def has_other(self, backend: Backend) -> bool:
         """Whether another one than `backend`, that was not tried yet, is in rotation."""
-        return any(other is not backend and other not in self._tried for other in self._pool.rotation.members)
+        return any(other is not backend and other not in self.tried for other in self._pool.rotation.members)
 
     def repeatable(self, exchange: Exchange) -> bool:
         """Whether the request may be sent twice, as long as all of it is kept."""

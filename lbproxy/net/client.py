@@ -101,9 +101,14 @@ class ClientConnection:
     def route(self, exchange: Exchange) -> None:
         """A request head is complete: find it a lane."""
         self._served_by = None
-        credential = _NONE if exchange.authorization is None else classify(exchange.authorization)
+        authorization = exchange.authorization
+        if authorization is None:
+            credential = _NONE
+            self._attempts.begin(has_token=False)
+        else:
+            credential = classify(authorization)
+            self._attempts.begin(credential.is_connection_token)
         self._credential = credential
-        self._attempts.begin(credential.is_connection_token)
         if exchange.has_body and self._attempts.repeatable(exchange):
             exchange.keep_body(self.service.options.retry_buffer)
         if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
@@ -141,13 +146,17 @@ class ClientConnection:
     def _next(self) -> None:
         """The next backend in rotation that takes the request, or an answer that there is none."""
         owned = self._route is _SPREAD or self._owns_all
-        attempts = self._attempts
+        attempts, pool = self._attempts, self.service.pool
         while True:
-            backend = attempts.pick()
+            backend = pool.pick(attempts.tried)
             if backend is None:
                 self.exchange.refuse(attempts.exhausted)
                 return
-            lane = self._own.get(backend) if owned else attempts.idle_lane(backend)
+            lane: Lane | None
+            if owned:
+                lane = self._own.get(backend)
+            else:
+                lane = None if attempts.wants_new else backend.lanes.take()
             if lane is None:
                 if not self._open(backend):
                     return
@@ -272,11 +281,17 @@ class ClientConnection:
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
         """The exchange is over: its lane rests or closes, and everybody who counts is told."""
-        lane = self._leave()
+        lane, self._lane = self._lane, None
         if self._pending and self._lost():
             exchange.closes = True
         if lane is not None:
-            self._part(lane, reusable, reason)
+            backend = lane.backend
+            backend.active -= 1
+            settle(self, backend, exchange, reason)
+            if reusable and (backend.in_rotation if lane.owner is None else self._may_rest(lane)):
+                lane.rest()
+            else:
+                self._part(lane, reason)
         if self._forgets:
             self._forget()
         listener, service = self.listener, self.service
@@ -284,12 +299,8 @@ class ClientConnection:
         if service.site.logs:
             service.log(record(exchange, self, self._served_by, self._attempts.count, reason))
 
-    def _part(self, lane: Lane, reusable: bool, reason: Reason) -> None:
-        """The current request leaves its lane."""
-        settle(self, lane.backend, self.exchange, reason)
-        if reusable and (self._may_rest(lane) if lane.private else lane.backend.in_rotation):
-            lane.rest()
-            return
+    def _part(self, lane: Lane, reason: Reason) -> None:
+        """The lane of the request that ended with `reason` closes."""
         self._own.drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
         if lane is self._own.followed and self._lost():
             self.exchange.closes = True

@@ -98,6 +98,7 @@ cdef class Exchange(Handler):
         int _from_client(self) except -1
         int _begin_kept(self) except -1
         int _begin(self, const char *data, size_t size, bint kept) except -1
+        int _reset(self) except -1
         bint _is_directed(self)
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
         int _keep_sent(self, Slice span) except -1

@@ -323,7 +323,7 @@ cdef class Exchange(Handler):
             return 0
         return self._accept(data, size, head, kept)
 
-    def _reset(self):
+    cdef int _reset(self) except -1:
         """Forget the request before."""
         self.method = self.target = self.host = self.user_agent = b""
         self.authorization = self._head = None
@@ -335,6 +335,7 @@ cdef class Exchange(Handler):
         self._sent_body = None
         self.started = monotonic()
         self.closes = True
+        return 0
 
     cdef bint _is_directed(self):
         """Whether the Host is served here and, on TLS, the name that the connection was made for (RFC 9110 section 7.4)."""
