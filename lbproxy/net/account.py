@@ -20,12 +20,16 @@ LARGE_HEAD = 8192
 
 def settle(client: ClientConnection, backend: Backend, exchange: Exchange, reason: Reason) -> None:
     """The request that `exchange` has for `client` ended with `reason` on `backend`."""
+    backend.active -= 1
     backend.requests += 1
     if reason is not reasons.DONE and reason is not reasons.TUNNEL_DONE:
         client.service.evidence(backend, reason)
         return
     status = exchange.status
     backend.responses[status // 100] += 1
+    if status < 400:
+        backend.errors_in_row = 0
+        return
     if status in _GATEWAY_ERRORS:
         client.service.evidence(backend, reasons.BACKEND_ERROR, str(status))
         return

@@ -19,11 +19,11 @@ class Attempts:
     `wants_new` says that idle lanes are not used: the backend that closed one may have closed more of them.
     """
 
-    __slots__ = ("_failure", "_has_token", "_never", "_pool", "count", "tried", "wants_new")
+    __slots__ = ("_failure", "_has_token", "_never", "count", "pool", "tried", "wants_new")
 
     def __init__(self, pool: Pool, never: tuple[Backend, ...] = ()) -> None:
         """never: those of the pool that take no requests, and are not asked."""
-        self._pool = pool
+        self.pool = pool
         self._never = never
         self.tried = never  # those, and who failed
         self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
@@ -32,7 +32,7 @@ class Attempts:
         self.wants_new = False
 
     def __repr__(self) -> str:
-        return f"<{self.count} attempts on {self._pool.name}>"
+        return f"<{self.count} attempts on {self.pool.name}>"
 
     def begin(self, has_token: bool) -> None:
         """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
@@ -62,12 +62,12 @@ class Attempts:
     @property
     def exhausted(self) -> Reason:
         """Why there is nobody left to ask."""
-        anybody = any(backend not in self._never for backend in self._pool.rotation.members)
+        anybody = any(backend not in self._never for backend in self.pool.rotation.members)
         return self._failure if anybody else reasons.NO_BACKEND
 
     def has_other(self, backend: Backend) -> bool:
         """Whether another one than `backend`, that was not tried yet, is in rotation."""
-        return any(other is not backend and other not in self.tried for other in self._pool.rotation.members)
+        return any(other is not backend and other not in self.tried for other in self.pool.rotation.members)
 
     def repeatable(self, exchange: Exchange) -> bool:
         """Whether the request may be sent twice, as long as all of it is kept."""
@@ -82,7 +82,7 @@ class Attempts:
         """Whether another attempt may follow one that ended by `reason`; if so, it is counted."""
         if not reason.retry or not exchange.body_kept or not self.repeatable(exchange):
             return False
-        return reason in _UNCOUNTED or self._pool.retry_budget.allow()
+        return reason in _UNCOUNTED or self.pool.retry_budget.allow()
 
     def may_leave(self, exchange: Exchange, backend: Backend) -> bool:
         """Whether the request may be taken from a backend that has not answered, for another one that is there.
@@ -93,4 +93,4 @@ class Attempts:
 
     def may_ask_another(self, exchange: Exchange, backend: Backend) -> bool:
         """Whether the request may be taken from a backend that has answered badly; if so, that is counted."""
-        return self.may_leave(exchange, backend) and self._pool.retry_budget.allow()
+        return self.may_leave(exchange, backend) and self.pool.retry_budget.allow()

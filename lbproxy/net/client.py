@@ -102,13 +102,8 @@ class ClientConnection:
         """A request head is complete: find it a lane."""
         self._served_by = None
         authorization = exchange.authorization
-        if authorization is None:
-            credential = _NONE
-            self._attempts.begin(has_token=False)
-        else:
-            credential = classify(authorization)
-            self._attempts.begin(credential.is_connection_token)
-        self._credential = credential
+        self._credential = credential = _NONE if authorization is None else classify(authorization)
+        self._attempts.begin(credential is not _NONE and credential.is_connection_token)
         if exchange.has_body and self._attempts.repeatable(exchange):
             exchange.keep_body(self.service.options.retry_buffer)
         if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
@@ -146,17 +141,17 @@ class ClientConnection:
     def _next(self) -> None:
         """The next backend in rotation that takes the request, or an answer that there is none."""
         owned = self._route is _SPREAD or self._owns_all
-        attempts, pool = self._attempts, self.service.pool
+        attempts = self._attempts
         while True:
-            backend = pool.pick(attempts.tried)
+            backend = attempts.pool.pick(attempts.tried)
             if backend is None:
                 self.exchange.refuse(attempts.exhausted)
                 return
-            lane: Lane | None
+            lane: Lane | None = None
             if owned:
                 lane = self._own.get(backend)
-            else:
-                lane = None if attempts.wants_new else backend.lanes.take()
+            elif not attempts.wants_new:
+                lane = backend.lanes.take()
             if lane is None:
                 if not self._open(backend):
                     return
@@ -285,19 +280,16 @@ class ClientConnection:
         if self._pending and self._lost():
             exchange.closes = True
         if lane is not None:
-            backend = lane.backend
-            backend.active -= 1
-            settle(self, backend, exchange, reason)
-            if reusable and (backend.in_rotation if lane.owner is None else self._may_rest(lane)):
+            settle(self, lane.backend, exchange, reason)
+            if reusable and (lane.backend.in_rotation if lane.owner is None else self._may_rest(lane)):
                 lane.rest()
             else:
                 self._part(lane, reason)
         if self._forgets:
             self._forget()
-        listener, service = self.listener, self.service
-        listener.ends[reason.label] += 1
-        if service.site.logs:
-            service.log(record(exchange, self, self._served_by, self._attempts.count, reason))
+        self.listener.ends[reason.label] += 1
+        if self.service.site.logs:
+            self.service.log(record(exchange, self, self._served_by, self._attempts.count, reason))
 
     def _part(self, lane: Lane, reason: Reason) -> None:
         """The lane of the request that ended with `reason` closes."""

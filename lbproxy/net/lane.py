@@ -110,13 +110,12 @@ class Lane(Handler):
 
     def rest(self) -> None:
         """No request is on it: watch for its end; a shared one may be taken by anybody until `idle_timeout`."""
-        self.stream.handler = self
-        self.stream.resume()
         if self.owner is None:
-            self.stream.deadline = self.lanes.poller.now + self.lanes.options.idle_timeout
-            self.lanes.idle.append(self)
+            lanes = self.lanes
+            self.stream.watch(self, lanes.idle_timeout)
+            lanes.idle.append(self)
         else:
-            self.stream.deadline = 0
+            self.stream.watch(self, 0)
 
     def close(self, reason: Reason | None) -> None:
         """End it; the reason is counted. None: the lane ends with its request, whose own end is counted."""
@@ -205,6 +204,7 @@ class Lanes:
         "handshakes",
         "handshakes_failed",
         "idle",
+        "idle_timeout",
         "options",
         "poller",
         "private",
@@ -216,6 +216,7 @@ class Lanes:
         self.backend = backend
         self.poller = poller
         self.options = options
+        self.idle_timeout = options.idle_timeout
         self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
         self.idle: deque[Lane] = deque()  # shared ones; the last used is the next taken, so the rest can retire
         self.private = 0

@@ -327,6 +327,12 @@ cdef class Stream:
             if self._ended:
                 self.poller.loop.call_soon(self._on_readable)
 
+    def watch(self, Handler handler not None, double seconds):
+        """From now on `handler` is told of what can be read; and after so many seconds, unless they are 0."""
+        self.handler = handler
+        self.resume()
+        self.deadline = self.poller.now + seconds if seconds else 0
+
     # --- receiving
 
     cdef Py_ssize_t receive(self) except -3:

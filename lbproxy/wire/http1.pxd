@@ -74,6 +74,7 @@ cdef class FieldTable:
         Line _slots[256]            # open addressing; name and field are used, here and in the prefixes
         Line _prefixes[24]
         int _prefix_count
+        uint8_t _begins[256]        # by its first byte: where the prefixes are that a name may have
         uint8_t classify(self, Slice name, bint underscore) noexcept
 
 

@@ -195,6 +195,8 @@ cdef class FieldTable:
         """
         cdef uint32_t at
         prefixes = dict(prefixes)
+        for at in range(256):
+            self._begins[at] = len(prefixes)
         if len(names) > 160 or len(prefixes) > 24:
             raise ValueError("too many header names to strip: at most about 100 in strip_headers")
         self.allow_underscores = allow_underscores
@@ -205,7 +207,9 @@ cdef class FieldTable:
                 at = (at + 1) & 255
             self._slots[at].name = _slice(name)
             self._slots[at].field = <int>field
-        for prefix, field in prefixes.items():
+        for prefix, field in sorted(prefixes.items(), key=_initial):       # else in the order given: the first counts
+            if self._prefix_count == 0 or self._prefixes[self._prefix_count - 1].name.at[0] != prefix[0]:
+                self._begins[<uint8_t>prefix[0]] = self._prefix_count
             self._prefixes[self._prefix_count].name = _slice(prefix)
             self._prefixes[self._prefix_count].field = <int>field
             self._prefix_count += 1
@@ -216,6 +220,10 @@ cdef class FieldTable:
         return STRIP if underscore and (field != OTHER or not self.allow_underscores) else field
 
 
+def _initial(prefix):
+    return prefix[0][0]
+
+
 cdef inline uint32_t _first_slot(Slice name) noexcept:
     """Where a name, which is not empty, may be: its size and three of its bytes tell header names apart well enough."""
     cdef const uint8_t *at = <const uint8_t *>name.at
@@ -224,14 +232,17 @@ cdef inline uint32_t _first_slot(Slice name) noexcept:
 
 cdef inline uint8_t _meaning(FieldTable table, Slice name) noexcept:
     cdef uint32_t at = _first_slot(name)
+    cdef uint8_t initial = _NAME[<uint8_t>name.at[0]]
     cdef Line *prefix
     cdef int i
     while table._slots[at].name.at != NULL:
         if _same(name, table._slots[at].name, _NAME):
             return table._slots[at].field
         at = (at + 1) & 255
-    for i in range(table._prefix_count):
+    for i in range(table._begins[initial], table._prefix_count):
         prefix = &table._prefixes[i]
+        if <uint8_t>prefix.name.at[0] != initial:
+            break
         if name.size >= prefix.name.size and _same(Slice(name.at, prefix.name.size), prefix.name, _NAME):
             return prefix.field
     return OTHER

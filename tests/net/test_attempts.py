@@ -5,10 +5,6 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.net.attempts import Attempts
-from tests.net.conftest import Build
-from tests.net.dialogue import request
-from tests.net.house import House
-from tests.net.peers import until
 
 
 def pool(size: int) -> Pool:
@@ -18,19 +14,23 @@ def pool(size: int) -> Pool:
     return made
 
 
+def pick(attempts: Attempts) -> Backend | None:
+    return attempts.pool.pick(attempts.tried)
+
+
 def test_who_failed_is_not_asked_again_for_this_request() -> None:
     attempts = Attempts(pool(2))
     attempts.begin(has_token=False)
-    first = attempts.pick()
+    first = pick(attempts)
     assert first is not None
     attempts.failed(first, reasons.LANE_LOST)
-    second = attempts.pick()
+    second = pick(attempts)
     assert second not in (None, first)
     assert not attempts.has_other(second)
     attempts.passed_over(second)
-    assert attempts.pick() is None
+    assert pick(attempts) is None
     attempts.begin(has_token=False)
-    assert attempts.pick() is not None
+    assert pick(attempts) is not None
     assert [first.retried_from, second.retried_from] == [1, 1]
 
 
@@ -38,7 +38,7 @@ def test_who_was_passed_over_counts_as_asked() -> None:
     """One that the request was sent to was counted when it was sent."""
     attempts = Attempts(pool(3))
     attempts.begin(has_token=False)
-    first, second, _ = attempts._pool.backends
+    first, second, _ = attempts.pool.backends
     attempts.passed_over(first)
     attempts.failed(second, reasons.LANE_LOST)
     assert attempts.count == 1
@@ -64,10 +64,10 @@ def test_who_closed_an_idle_lane_is_asked_again_if_nobody_else_is_there() -> Non
     for size, expected in ((1, 0), (2, 1)):
         attempts = Attempts(pool(size))
         attempts.begin(has_token=False)
-        first = attempts.pick()
+        first = pick(attempts)
         assert first is not None
         attempts.failed(first, reasons.LANE_STALE)
-        again = attempts.pick()
+        again = pick(attempts)
         assert again is not None
         assert again.name == f"c{1 + expected}"
 
@@ -78,34 +78,27 @@ def test_backends_that_take_no_requests_are_never_asked() -> None:
     attempts = Attempts(members, never=(passed_to,))
     for _ in range(2):
         attempts.begin(has_token=False)
-        first = attempts.pick()
+        first = pick(attempts)
         assert first in others
         assert attempts.has_other(first)
         attempts.failed(first, reasons.LANE_LOST)
-        second = attempts.pick()
+        second = pick(attempts)
         assert {first, second} == set(others)
         assert second is not None
         assert not attempts.has_other(second)
         attempts.failed(second, reasons.LANE_LOST)
-        assert attempts.pick() is None
+        assert pick(attempts) is None
 
 
-async def test_idle_lanes_are_not_trusted_after_one_was_stale(house: Build) -> None:
-    home: House = house()
-    client = await home.connect()
-    await client.send(request())
-    lane = await home.places[0].lane()
-    await lane.head()
-    await lane.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    await until(lambda: home.backends[0].lanes.idle)
-    attempts = Attempts(home.pool)
+def test_a_new_lane_is_wanted_after_a_stale_one() -> None:
+    attempts = Attempts(pool(2))
     attempts.begin(has_token=False)
-    attempts.failed(home.backends[0], reasons.LANE_STALE)
-    assert attempts.idle_lane(home.backends[0]) is None
+    attempts.failed(attempts.pool.backends[0], reasons.LANE_LOST)
+    assert not attempts.wants_new
+    attempts.failed(attempts.pool.backends[1], reasons.LANE_STALE)
+    assert attempts.wants_new
     attempts.begin(has_token=False)
-    taken = attempts.idle_lane(home.backends[0])
-    assert taken is not None
-    taken.rest()
+    assert not attempts.wants_new
 
 
 class Asked:
@@ -133,4 +126,4 @@ def test_a_token_is_presented_once() -> None:
     attempts.begin(has_token=True)
     exchange: object = Asked()
     assert not attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
-    assert not attempts.may_leave(exchange, attempts.pick())  # type: ignore[arg-type]
+    assert not attempts.may_leave(exchange, pick(attempts))  # type: ignore[arg-type]
