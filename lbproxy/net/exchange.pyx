@@ -22,6 +22,7 @@ from lbproxy import reasons
 from lbproxy.wire.hosts import without_port
 
 from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
 
 from lbproxy.net.stream cimport (
     RECEIVED_EOF,
@@ -62,6 +63,10 @@ cdef double[BUCKETS - 1] _LE = [
 ]
 cdef tuple _PHASES = ("idle", "waiting", "sent", "answering", "uploading", "ended")
 cdef object _log = logging.getLogger(__name__)
+
+
+cdef inline bint _equal(Slice text, bytes other) noexcept:
+    return other is not None and text.size == <size_t>len(other) and memcmp(text.at, <const char *>other, text.size) == 0
 
 
 cdef class Site:
@@ -339,7 +344,7 @@ cdef class Exchange(Handler):
 
     cdef bint _is_directed(self):
         """Whether the Host is served here and, on TLS, the name that the connection was made for (RFC 9110 section 7.4)."""
-        if self.host == self._directed:
+        if self.host is self._directed:
             return True
         if not self.site.serves_host(self.host):
             return False
@@ -354,8 +359,8 @@ cdef class Exchange(Handler):
         cdef RequestHead request = site.request
         cdef char *out
         cdef object refused = None
-        self.method = to_bytes(request.method)
-        self.host = to_bytes(request.host)
+        self.method = b"GET" if _equal(request.method, b"GET") else to_bytes(request.method)
+        self.host = self._directed if _equal(request.host, self._directed) else to_bytes(request.host)
         if request.authorization.at != NULL:
             self.authorization = to_bytes(request.authorization)
         if site.logs:
