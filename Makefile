@@ -26,7 +26,7 @@ run: build ## the demo: a realm, a CA, three sample connectors and the balancer 
 test: build ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-bench: build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="..." for options)
+bench: build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="--runs 3" for the worst of three)
 	@tools/prepare debian nginx libnginx-mod-stream haproxy wrk
 	@exec $(BIN)/python -m bench.load $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
@@ -38,7 +38,7 @@ profile: build ## where the CPU time of a request goes (ARGS="--scenario tls", "
 	@tools/prepare debian nginx libnginx-mod-stream haproxy wrk linux-perf
 	@exec $(BIN)/python -m bench.profile $(ARGS)
 
-bench-micro: build ## the cost of single steps (ARGS="--save F", "--baseline F")
+bench-micro: build ## the cost of single steps beside those of the first time (ARGS="--save" to begin anew)
 	@exec $(BIN)/python -m bench.micro $(ARGS)
 
 lint: build ## ruff check, ruff format --check, mypy --strict

@@ -15,17 +15,24 @@ from bench.console import console
 from bench.micro.cases import cases
 from bench.micro.timing import Timing, measure
 
+_BASELINE = Path("build/bench/micro.json")
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 @click.command()
 @click.option("--only", default="", help="Cases with this in their name.")
-@click.option("--baseline", type=click.Path(exists=True, path_type=Path), help="Compare with this file.")
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Save the times in this file.")
-def main(only: str, baseline: Path | None, save: Path | None) -> None:
+@click.option("--baseline", type=_FILE, default=_BASELINE, show_default=True, help="Compare with this file.")
+@click.option("--save", is_flag=True, help="Make these times the baseline. The first ones are in any case.")
+def main(only: str, baseline: Path, save: bool) -> None:
     """Nanoseconds a call. A baseline is good on the machine that it was made on, and when that is as quiet as then."""
-    timings = {name: measure(call) for name, call in cases().items() if only in name}
-    console().print(_table(timings, _read(baseline) if baseline else {}))
-    if save:
-        save.write_text(json.dumps({name: asdict(timing) for name, timing in timings.items()}, indent=1) + "\n")
+    before = _read(baseline) if baseline.exists() else {}
+    timings = {name: measure(case) for name, case in cases().items() if only in name}
+    console().print(_table(timings, before))
+    if save or not before:
+        baseline.parent.mkdir(parents=True, exist_ok=True)
+        saved = {name: asdict(timing) for name, timing in (before | timings).items()}
+        baseline.write_text(json.dumps(saved, indent=1) + "\n")
+        click.echo(f"saved: {baseline}", err=True)
 
 
 def _read(path: Path) -> dict[str, Timing]:
@@ -47,10 +54,7 @@ def _table(timings: Mapping[str, Timing], baseline: Mapping[str, Timing]) -> Tab
 
 
 def _compared(timing: Timing, before: Timing | None) -> tuple[str, str]:
-    """By the best samples: what disturbs a sample only ever makes it longer."""
-    if before is None:
-        return "", ""
-    return f"{before.best_ns:,.0f}", f"{timing.best_ns / before.best_ns - 1:+.0%}"
+    return (f"{before.best_ns:,.0f}", timing.change(before)) if before else ("", "")
 
 
 if __name__ == "__main__":

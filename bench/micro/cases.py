@@ -6,49 +6,27 @@ Cython, on its own buffers, and saves the copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from bench import heads
+from bench.micro.case import Case
+from bench.micro.tables import tables
 from lbproxy.auth.spnego import Credential, classify
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.control.access_record import line
-from lbproxy.net.record import Record
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
 from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
-
-Call = Callable[[], object]
+from tests.control.sample import Made
 
 _FORWARDING = Forwarding(b"https", b"443", heads.HOST.encode())
 _ANSWER = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Mon, 06 Jan 2025 10:00:00 GMT\r\nContent-Type: text/html\r\n"
 _ANSWER += b"Content-Length: 64\r\nConnection: keep-alive\r\nCache-Control: no-cache\r\n\r\n"
-_RECORD = Record(
-    time=1736157600.125,
-    listener="login",
-    client="192.0.2.17:50123",
-    method="GET",
-    target="/wsfed?wa=wsignin1.0&wtrealm=urn%3Aexample",
-    host=heads.HOST,
-    protocol="HTTP/1.1",
-    status=200,
-    bytes_in=910,
-    bytes_out=310,
-    user_agent=heads.BROWSER["User-Agent"],
-    user="",
-    backend="c1",
-    lane="shared",
-    reused=True,
-    tries=1,
-    connect_ms=-1.0,
-    first_byte_ms=1.234,
-    total_ms=1.345,
-    reason="done",
-)
 
 
-def cases() -> dict[str, Call]:
+def cases() -> dict[str, Case]:
     """Every case by its name. AssertionError when one does not do what is meant to be timed."""
     basic, negotiate = heads.basic(), heads.negotiate()
     with_token = heads.BROWSER | {"Authorization": negotiate}
@@ -64,16 +42,17 @@ def cases() -> dict[str, Call]:
         "pick of 3": _pick(3),
         "pick of 1,000": _pick(1000),
         "access-log line": _line(),
+        **tables(),
     }
 
 
-def _parse(headers: Mapping[str, str]) -> Call:
+def _parse(headers: Mapping[str, str]) -> Case:
     data, request = heads.head(headers), RequestHead(Limits(), request_fields())
     assert request.read(data) == len(data)
-    return partial(request.read, data)
+    return Case(partial(request.read, data))
 
 
-def _rewrite(headers: Mapping[str, str]) -> Call:
+def _rewrite(headers: Mapping[str, str]) -> Case:
     data, request = heads.head(headers), RequestHead(Limits(), request_fields())
 
     def call() -> bytes:
@@ -81,10 +60,10 @@ def _rewrite(headers: Mapping[str, str]) -> Call:
         return request.rewritten(_FORWARDING, b"192.0.2.17", False)
 
     assert b"\r\nX-Forwarded-For: 192.0.2.17\r\n" in call()
-    return call
+    return Case(call)
 
 
-def _answer() -> Call:
+def _answer() -> Case:
     response = ResponseHead(Limits(), RESPONSE_FIELDS)
 
     def call() -> bytes:
@@ -92,23 +71,24 @@ def _answer() -> Call:
         return response.rewritten(b"")
 
     assert b"\r\nContent-Length: 64\r\n" in call()
-    return call
+    return Case(call)
 
 
-def _classify(value: str, expected: Credential) -> Call:
+def _classify(value: str, expected: Credential) -> Case:
     data = value.encode()
     assert classify(data) is expected
-    return partial(classify, data)
+    return Case(partial(classify, data))
 
 
-def _pick(count: int) -> Call:
+def _pick(count: int) -> Case:
     pool = Pool("bench", [Backend(f"b{n}", f"http://127.0.0.1:{n + 1}") for n in range(count)], Rules())
     for backend in pool.backends:
         pool.probed(backend, True, "", 0.0)
     assert {pool.pick() for _ in range(count)} == set(pool.backends)
-    return pool.pick
+    return Case(pool.pick)
 
 
-def _line() -> Call:
-    assert '"reason":"done"' in line(_RECORD)
-    return partial(line, _RECORD)
+def _line() -> Case:
+    record = Made(user_agent=heads.BROWSER["User-Agent"])
+    assert '"reason":"done"' in line(record)
+    return Case(partial(line, record))

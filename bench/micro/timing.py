@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
+from bench.micro.case import Case
+
 SAMPLES = 15
 SAMPLE_SECONDS = 0.02
 
@@ -24,12 +26,17 @@ class Timing:
         """How far the median is above the best: 0.0 on a quiet machine."""
         return self.median_ns / self.best_ns - 1
 
+    def change(self, before: Timing) -> str:
+        """In percent, by the best samples: what disturbs a sample only ever makes it longer."""
+        change = self.best_ns / before.best_ns - 1
+        return f"{change:+.0%}" if abs(change) > max(self.noise, before.noise) else f"within the noise ({change:+.0%})"
 
-def measure(call: Callable[[], object]) -> Timing:
-    """Time `call`; the cost of calling an empty function is taken off."""
-    best, middle = _sampled(call)
+
+def measure(case: Case) -> Timing:
+    """Time one of the `times` that a call does its work; the cost of calling an empty function is taken off."""
     empty = _of_an_empty_call()
-    return Timing(max(best - empty, 0.1), max(middle - empty, 0.1))
+    best, middle = (max(taken - empty, 0.1) / case.times for taken in _sampled(case.call))
+    return Timing(best, middle)
 
 
 def _sampled(call: Callable[[], object]) -> tuple[float, float]:
