@@ -2,15 +2,16 @@
 
 lbproxy has verified the user's own certificate; a minted one says the same to the backend, over one hop. It has the
 subject of the user's byte for byte and the same alternative names (a UPN too), is good for client authentication only,
-and is never valid when the user's is not. Its key is in memory only.
+and is never valid when the user's is not. Its key is in memory only, of processes that mint with the same CA.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -60,6 +61,20 @@ class Minted:
     expires: float
 
 
+class Keepsake(TypedDict):
+    """A `Minted` for another process: `ca` and `user` are SHA-256 fingerprints of certificates, in hexadecimal.
+
+    It has a private key in it, so it must reach no disk and no log.
+    """
+
+    ca: str
+    user: str
+    certificate: str
+    key: str
+    expires: float
+    renewal: float
+
+
 class _Kept(NamedTuple):
     minted: Minted
     renewal: float  # from then on less than half of its life is left
@@ -75,7 +90,8 @@ class _Kept(NamedTuple):
 class Mint:
     """Makes certificates with the key of a CA: one for each user certificate, until its life is half over.
 
-    `name` is the CA's (RFC 4514), and `ends` when its certificate does, in seconds since the epoch.
+    `name` is the CA's (RFC 4514), and `ends` when its certificate does, in seconds since the epoch. The callables in
+    `on_minted` are told of each one that was made.
     """
 
     def __init__(self, ca_certificate: x509.Certificate, ca_key: PrivateKeyTypes, lifetime: float) -> None:
@@ -83,6 +99,8 @@ class Mint:
         if lifetime < 1:
             raise MintError("a minted certificate must last a second at least")
         self._ca = ca_certificate
+        self._fingerprint = ca_certificate.fingerprint(hashes.SHA256()).hex()
+        self.on_minted: list[Callable[[Keepsake], None]] = []
         with tolerant_of_names():
             self._issuer = ca_certificate.subject
             self.name = self._issuer.rfc4514_string()
@@ -103,14 +121,40 @@ class Mint:
         kept = self._kept.get(user.fingerprint)
         if kept is None or not kept.serves(now, end):
             kept = _Kept(self._make(user, now, end), renewal=(now + end) / 2)
-            self._kept[user.fingerprint] = kept
-        self._kept.move_to_end(user.fingerprint)
-        if len(self._kept) > CACHE_SIZE:
-            self._kept.popitem(last=False)
+            for listener in self.on_minted:
+                listener(self._keepsake(user.fingerprint, kept))
+        self._keep(user.fingerprint, kept)
         return kept.minted
+
+    def keepsakes(self) -> list[Keepsake]:
+        """Everything that is kept, what was used last at the end."""
+        return [self._keepsake(fingerprint, kept) for fingerprint, kept in self._kept.items()]
+
+    def remember(self, keepsake: Keepsake) -> None:
+        """Use what another process has made, if its CA is this one."""
+        if keepsake["ca"] == self._fingerprint:
+            minted = Minted(keepsake["certificate"].encode(), keepsake["key"].encode(), keepsake["expires"])
+            self._keep(bytes.fromhex(keepsake["user"]), _Kept(minted, keepsake["renewal"]))
 
     def __repr__(self) -> str:
         return f"<mint of {self.name!a}, {len(self._kept)} kept>"
+
+    def _keep(self, fingerprint: bytes, kept: _Kept) -> None:
+        self._kept[fingerprint] = kept
+        self._kept.move_to_end(fingerprint)
+        if len(self._kept) > CACHE_SIZE:
+            self._kept.popitem(last=False)
+
+    def _keepsake(self, fingerprint: bytes, kept: _Kept) -> Keepsake:
+        minted = kept.minted
+        return {
+            "ca": self._fingerprint,
+            "user": fingerprint.hex(),
+            "certificate": minted.certificate_pem.decode(),
+            "key": minted.key_pem.decode(),
+            "expires": minted.expires,
+            "renewal": kept.renewal,
+        }
 
     def _end(self, user: ClientCertificate, now: float) -> int:
         """The latest end that a certificate made now may have, in whole seconds, as X.509 has them."""

@@ -44,7 +44,10 @@ class Followed(Protocol):
 
 
 class Assembly:
-    """Makes the parts of one worker. `pools` by name; `files` are what has to be refreshed now and then."""
+    """Makes the parts of one worker. `pools` by name; `files` are what has to be refreshed now and then.
+
+    `mints` are by the listener's name, once that was made.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Assembly:
         self._secret = secret
         self._towards_backends: dict[str, BackendTls | None] = {}
         self.files: list[Followed] = []
+        self.mints: dict[str, Mint] = {}
         self.pools = {name: self._pool(name) for name in config.pools}
 
     def __repr__(self) -> str:
@@ -130,6 +134,9 @@ class Assembly:
 
     def _web(self, name: str, listener: settings.Listener) -> Service:
         pool = self._config.pools[listener.pool]
+        mint = None if listener.tls is None else _mint(name, listener.tls.minting)
+        if mint is not None:
+            self.mints[name] = mint
         options = WebOptions(
             server_url=self._config.server_url,
             retry_after=max(1, ceil(pool.check.interval)),
@@ -137,7 +144,7 @@ class Assembly:
             identity="none" if listener.tls is None else listener.tls.identity,
             send_proxy=pool.send_proxy_protocol,
             retry_buffer=pool.retry_buffer,
-            mint=None if listener.tls is None else _mint(name, listener.tls.minting),
+            mint=mint,
             tls=self._towards_backends[listener.pool],
         )
         tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
+from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
@@ -49,11 +50,22 @@ class _Mate:
 class Crew:
     """`size` workers that `nursery` forks. It is the data path that the generation starts, drains and stops."""
 
-    def __init__(self, size: int, nursery: Channel, pools: Mapping[str, Pool], lost: Callable[[], None]) -> None:
-        """lost: called when no worker can be forked any more. Call it on the running loop."""
+    def __init__(
+        self,
+        size: int,
+        nursery: Channel,
+        pools: Mapping[str, Pool],
+        mints: Mapping[str, Mint],
+        lost: Callable[[], None],
+    ) -> None:
+        """pools: the generation's, which decide. mints: its, by listener, which remember for workers to come.
+
+        lost: called when no worker can be forked any more. Call it on the running loop.
+        """
         self._loop = asyncio.get_running_loop()
         self._size = size
         self._pools = pools
+        self._mints = mints
         self._nursery = Line(nursery, self._from_nursery, lost)
         self._mates: dict[int, _Mate] = {}  # by their index
         self._ended: Tally = {}  # what those had counted that have died
@@ -164,6 +176,8 @@ class Crew:
         line.tell("conditions", backends={_key(*one): one[0].condition(one[1]) for one in backends})
         for address in self._addresses.values():
             line.send(address)
+        for listener, mint in self._mints.items():
+            line.tell("minted", listener=listener, keepsakes=mint.keepsakes())
         if self._ending:
             line.tell("end")
         elif self._accepts:
@@ -176,6 +190,8 @@ class Crew:
                 mate.up = True
             case "met":
                 self._met(message)
+            case "minted":
+                self._minted(mate, message)
             case "tally":
                 mate.counted, mate.asked = message["tally"], False
             case "empty":
@@ -194,6 +210,14 @@ class Crew:
         assert backend is not None
         pool.reported(backend, message["ejected"], TABLE[message["reason"]], time.monotonic(), message["detail"])
         self._note(pool, backend)
+
+    def _minted(self, maker: _Mate, message: Message) -> None:
+        """A worker has made certificates: no other one need make them."""
+        for keepsake in message["keepsakes"]:
+            self._mints[message["listener"]].remember(keepsake)
+        for mate in self._mates.values():
+            if mate is not maker:
+                mate.line.send(message)
 
     def _died(self, index: int, message: Message) -> None:
         self._mates[index].line.finish()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from lbproxy.auth.mint import Keepsake, Mint
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.pool import Pool
@@ -32,10 +33,14 @@ class Secret(TypedDict):
 
 
 class State(TypedDict):
-    """`backends` are keyed POOL/NAME, `guards` by the pool; `started` is the monotonic second at which lbproxy did."""
+    """`backends` are keyed POOL/NAME, `guards` by the pool, what is `minted` by the listener.
+
+    `started` is the monotonic second at which lbproxy did. There are secrets in it: it is never written anywhere.
+    """
 
     backends: dict[str, Known]
     guards: dict[str, Memory]
+    minted: dict[str, list[Keepsake]]
     secret: Secret
     accounts: Accounts
     started: float
@@ -63,6 +68,18 @@ def export(links: Mapping[str, Link]) -> dict[str, Known]:
 def export_guards(links: Mapping[str, Link]) -> dict[str, Memory]:
     """What each pool's consistency guard knows."""
     return {name: link.guard.memory() for name, link in links.items() if link.guard is not None}
+
+
+def export_minted(mints: Mapping[str, Mint]) -> dict[str, list[Keepsake]]:
+    """What each listener's mint has made."""
+    return {name: mint.keepsakes() for name, mint in mints.items()}
+
+
+def remember_minted(minted: Mapping[str, list[Keepsake]], mints: Mapping[str, Mint]) -> None:
+    """Go on with what was made under the same CA."""
+    for name, mint in mints.items():
+        for keepsake in minted.get(name, []):
+            mint.remember(keepsake)
 
 
 def adopt(known: Mapping[str, Known], pools: Mapping[str, Pool], now: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvloop
 
+from lbproxy.auth.mint import Keepsake
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.health import Change
@@ -71,6 +72,8 @@ class Mate:
         worker = self._worker = Worker(self._config, self._sockets, log, logs, self._secret)
         for pool in worker.pools.values():
             pool.on_change.append(partial(self._met, pool))
+        for name, mint in worker.mints.items():
+            mint.on_minted.append(partial(self._minted, name))
         self._line = Line(channel, self._told, self._deserted)
         self._line.tell("up")
         worker.keep_time()
@@ -90,6 +93,9 @@ class Mate:
             case "address":
                 _, backend = self._find(message["backend"])
                 backend.lanes.address = (socket.AddressFamily(message["family"]), tuple(message["address"]))
+            case "minted":
+                for keepsake in message["keepsakes"]:
+                    self._worker.mints[message["listener"]].remember(keepsake)
             case "accept":
                 self._worker.start()
             case "count":
@@ -125,6 +131,9 @@ class Mate:
         self._line.tell(
             "met", backend=f"{pool.name}/{backend.name}", ejected=ejected, reason=reason.label, detail=detail
         )
+
+    def _minted(self, listener: str, keepsake: Keepsake) -> None:
+        self._line.tell("minted", listener=listener, keepsakes=[keepsake])
 
     def _leave(self, emptying: Coroutine[object, object, None]) -> None:
         """Accept what waits and then no more; `emptying` goes on until nobody is connected."""

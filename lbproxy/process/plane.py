@@ -68,11 +68,12 @@ class Plane:
 
         lost: called when no worker can be forked any more. Call it on the running loop. Raises StartError.
         """
+        self._config = config
         self.state: RunState = "starting"
         self.access_log = AccessLog("" if nursery else str(config.access_log.path))
         value = bytes.fromhex(secret["value"])
         self.worker = Worker(config, sockets, self.access_log.write, self.access_log.enabled, value)
-        self.crew = None if nursery is None else Crew(config.worker_count, nursery, self.worker.pools, lost)
+        self.crew = None if nursery is None else self._crew(nursery, lost)
         self.data_path: DataPath = self.crew or self.worker
         self.links: dict[str, Link] = {}
         self.ledger = Ledger(
@@ -81,11 +82,14 @@ class Plane:
             inherited["accounts"] if inherited else None,
         )
         self._secret = secret
-        self._config = config
         self._inherited = inherited
         self._started = inherited["started"] if inherited else time.monotonic()
         if inherited:
             handover.adopt(inherited["backends"], self.worker.pools, time.monotonic())
+            handover.remember_minted(inherited["minted"], self.worker.mints)
+
+    def _crew(self, nursery: Channel, lost: Callable[[], None]) -> Crew:
+        return Crew(self._config.worker_count, nursery, self.worker.pools, self.worker.mints, lost)
 
     def __repr__(self) -> str:
         return f"<control plane, {self.state}>"
@@ -171,6 +175,7 @@ class Plane:
         return {
             "backends": handover.export(self.links),
             "guards": handover.export_guards(self.links),
+            "minted": handover.export_minted(self.worker.mints),
             "secret": self._secret,
             "accounts": self.ledger.accounts(number),
             "started": self._started,

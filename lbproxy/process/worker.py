@@ -33,7 +33,10 @@ TICKS_A_REFRESH = 10
 
 
 class Worker:
-    """`pools` and `listeners` by name; `lane_ends` counts how lanes ended, by the reason's label."""
+    """`pools`, `listeners`, and `mints` of those that have one, by name.
+
+    `lane_ends` counts how lanes ended, by the reason's label.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Worker:
         assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret)
         self.pools = assembly.pools
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
+        self.mints = assembly.mints
         self._files = assembly.files
         for pool in self.pools.values():
             pool.on_change.append(self._changed)

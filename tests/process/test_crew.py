@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from lbproxy import reasons
+from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.health import Change, Rules
@@ -17,7 +20,10 @@ from lbproxy.balance.pool import Pool
 from lbproxy.errors import StartError
 from lbproxy.process.channel import Channel, Message
 from lbproxy.process.crew import Crew
+from tests.pki import Authority
 from tests.process.far import Far
+
+CA = Authority.root("mint", path_length=0)
 
 
 class Scene:
@@ -31,7 +37,8 @@ class Scene:
         ours, theirs = Channel.pair()
         self.nursery = Far(theirs)
         self.lost = asyncio.Event()
-        self.crew = Crew(2, ours, {"connectors": self.pool}, self.lost.set)
+        self.mints = {"login": Mint(CA.certificate, CA.key, 600.0)}
+        self.crew = Crew(2, ours, {"connectors": self.pool}, self.mints, self.lost.set)
         self.workers: list[Far] = []
 
     async def born(self, index: int) -> Far:
@@ -125,6 +132,18 @@ async def test_probes_drains_and_inconsistencies_are_told(scene: Scene) -> None:
     for _ in range(scene.pool.rules.fall):
         scene.pool.probed(two, False, "refused", 2.0)
     assert conditions(await workers[0].hears("conditions"))["connectors/c2"].state == "down"
+
+
+async def test_what_one_worker_minted_all_use(scene: Scene) -> None:
+    workers = await scene.complete()
+    for worker in workers:
+        assert (await worker.hears("minted"))["keepsakes"] == []
+    elsewhere = Mint(CA.certificate, CA.key, 600.0)
+    elsewhere.mint(ClientCertificate.from_chain(CA.issue("alice").chain), time.time())
+    workers[0].say("minted", listener="login", keepsakes=elsewhere.keepsakes())
+    assert (await workers[1].hears("minted"))["keepsakes"] == elsewhere.keepsakes()
+    scene.dies(0, workers[0])
+    assert (await (await scene.born(0)).hears("minted"))["keepsakes"] == elsewhere.keepsakes()
 
 
 async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.process.handover import Known, adopt
+from lbproxy.process.handover import Known, adopt, export_minted, remember_minted
+from tests.pki import Authority
+
+CA = Authority.root("mint", path_length=0)
 
 
 def pool(name: str, **urls: str) -> Pool:
@@ -16,6 +23,19 @@ def known(url: str, old: Pool, name: str) -> Known:
     backend = old.by_name(name)
     assert backend is not None
     return {"url": url, "condition": list(old.condition(backend))}
+
+
+def test_what_was_minted_is_used_under_the_same_authority_only() -> None:
+    alice = ClientCertificate.from_chain(CA.issue("alice").chain)
+    now = time.time()
+    old, other, new = (Mint(one.certificate, one.key, 600.0) for one in (CA, Authority.root("other"), CA))
+    minted = old.mint(alice, now)
+    left = export_minted({"login": old, "removed": other})
+    mints = {"login": new, "added": old}
+    remember_minted(left, mints)
+    assert new.mint(alice, now) == minted
+    remember_minted({"login": left["login"]}, {"login": other})
+    assert other.keepsakes() == []
 
 
 def test_a_backend_that_moved_is_new_but_stays_drained() -> None:
