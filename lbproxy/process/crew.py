@@ -87,8 +87,9 @@ class Crew:
 
     @property
     def connections(self) -> int:
-        """Client connections that were open when the workers counted last."""
-        return sum(one["connections"] for one in self.tally().get("listeners", {}).values())
+        """Client connections that were open when the workers counted last; none of those that are empty since."""
+        counted = tally.total(mate.counted for mate in self._mates.values() if not mate.empty)
+        return sum(one["connections"] for one in counted.get("listeners", {}).values())
 
     def start(self) -> None:
         """Accept from now on."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from .backend import Lane, answer
-from .balancer import Balancer
 from .client import Client
+
+PAUSE = 0.01
+"""Seconds between two requests of a user."""
 
 
 async def serve_posts(lane: Lane) -> None:
@@ -16,15 +19,20 @@ async def serve_posts(lane: Lane) -> None:
 
 
 class Crowd:
-    """Users who ask all the time, on kept connections and on new ones; each request has a number of its own."""
+    """Users who ask all the time, on kept connections and on new ones; each request has a number of its own.
 
-    def __init__(self, balancer: Balancer, kept: int, new: int) -> None:
-        self._balancer = balancer
+    `answered` has the targets that got their answer.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Client]], kept: int, new: int, name: str = "crowd") -> None:
+        """kept, new: how many users of either kind. name: of requests, where there is more than one crowd."""
+        self._connect = connect
+        self._name = name
         self._stop = asyncio.Event()
         self._count = 0
         self._users = [asyncio.ensure_future(self._stay()) for _ in range(kept)]
         self._users += [asyncio.ensure_future(self._come_and_go()) for _ in range(new)]
-        self.answered: list[int] = []
+        self.answered: list[bytes] = []
 
     async def end(self) -> None:
         """Let everybody finish; raises what went wrong for anybody."""
@@ -34,20 +42,20 @@ class Crowd:
     async def _ask(self, client: Client) -> bool:
         """One request; whether the connection may be used again."""
         self._count += 1
-        number = self._count
-        response = await client.ask(f"/{number}", "POST", body=b"x")
+        target = f"/{self._name}/{self._count}"
+        response = await client.ask(target, "POST", body=b"x")
         assert response.status == 200
-        self.answered.append(number)
+        self.answered.append(target.encode())
         return not response.closes
 
     async def _stay(self) -> None:
         while not self._stop.is_set():
-            async with await self._balancer.connect() as client:
+            async with await self._connect() as client:
                 while await self._ask(client) and not self._stop.is_set():  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(PAUSE)
 
     async def _come_and_go(self) -> None:
         while not self._stop.is_set():
-            async with await self._balancer.connect() as client:
+            async with await self._connect() as client:
                 await self._ask(client)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(PAUSE)

@@ -27,7 +27,7 @@ from .reloads import changed, comes_true, reload, rewrite
 async def test_no_request_is_lost_or_run_twice(backends: Backends, balance: Balance, tls: bool) -> None:
     one, two = await backends(*[serve_posts] * 2)
     balancer = await balance(one, two, tls=tls)
-    crowd = Crowd(balancer, 4, 4)
+    crowd = Crowd(balancer.connect, 4, 4)
     for number in range(3):
         members = [one] if number % 2 == 0 else [one, two]
         pool = {"backends": [{"name": each.name, "url": each.url} for each in members], "check": {"kind": "none"}}
@@ -133,7 +133,7 @@ async def test_health_drains_and_counters_survive(backends: Backends, balance: B
 
 async def test_the_next_program_takes_over(backends: Backends, balance: Balance) -> None:
     balancer = await balance(*await backends(serve_posts))
-    crowd = Crowd(balancer, 2, 2)
+    crowd = Crowd(balancer.connect, 2, 2)
     for _ in range(2):
         [old] = balancer.generations
         balancer.signal(SIGUSR2)

@@ -121,7 +121,7 @@ async def test_what_was_counted_outlives_workers_and_reloads(backends: Backends,
 async def test_no_request_is_lost_as_workers_come_and_go(backends: Backends, balance: Balance) -> None:
     [backend] = await backends(serve_posts)
     balancer = await balance(backend, workers=2)
-    crowd = Crowd(balancer, 4, 4)
+    crowd = Crowd(balancer.connect, 4, 4)
     for workers in (3, 1, 2):
         await rewrite(balancer, workers=workers)
         await reload(balancer)

@@ -197,8 +197,10 @@ async def test_retiring_and_draining_wait_for_everybody(scene: Scene) -> None:
     for worker in workers:
         await worker.hears("retire")
         assert not emptied.done()
+        worker.say("tally", tally={"listeners": {"login": {"connections": 1}}})
         worker.say("empty")
     assert await emptied
+    assert scene.crew.connections == 0  # though they were counted a moment ago
     assert await scene.crew.drain(10.0)
     await workers[0].hears("drain")
 

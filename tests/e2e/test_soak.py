@@ -1,0 +1,143 @@
+"""Many reloads and upgrades in a row while everybody is served: nothing is lost, and nothing grows.
+
+LBPROXY_FULL=1 runs fifty reloads and ten upgrades, under four times the load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from signal import SIGHUP, SIGUSR2
+
+from .backend import Lane, answer
+from .balancer import Balancer, descendants
+from .client import Client
+from .configuration import free_port
+from .conftest import Backends, Balance
+from .crowd import Crowd
+from .reloads import comes_true, reload, rewrite
+from .tls import Authority
+
+FULL = bool(os.environ.get("LBPROXY_FULL"))
+RELOADS, UPGRADES = (50, 10) if FULL else (5, 2)
+USERS = 25 if FULL else 4
+"""Of each kind: on kept connections and on new ones, plain and with TLS."""
+
+PIECE, PIECES = os.urandom(65536), 40
+"""A download takes two seconds at least: longer than a reload."""
+
+MEGABYTE = 1 << 20
+
+
+async def serve(lane: Lane) -> None:
+    """Slow downloads, and all other requests alike."""
+    while request := await lane.request():
+        if request.target != b"/download":
+            await lane.send(answer(b"ok"))
+            continue
+        await lane.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(PIECE) * PIECES))
+        for _ in range(PIECES):
+            await lane.send(PIECE)
+            await asyncio.sleep(0.05)
+
+
+async def download(balancer: Balancer, stop: asyncio.Event) -> int:
+    """One after the other, each unchanged, until told to stop; how many."""
+    whole, count = hashlib.sha256(PIECE * PIECES).hexdigest(), 0
+    while not stop.is_set():
+        async with await balancer.connect(tls=None) as client:
+            await client.send(b"GET /download HTTP/1.1\r\nHost: login.test\r\n\r\n")
+            assert (await client.digest())[2] == whole
+        count += 1
+    return count
+
+
+class Soak:
+    """A balancer with a plain and a TLS listener, whose file is changed in some way at each step."""
+
+    def __init__(self, balancer: Balancer, authority: Authority, directory: Path) -> None:
+        self.balancer = balancer
+        self._authority = authority
+        self._directory = directory
+        self._step = 0
+        port, login = free_port(), balancer.config["listener"]["login"]
+        tls = {"certificate": str(directory / "chain.pem"), "key": str(directory / "key.pem")}
+        secure = {**login, "bind": f"127.0.0.1:{port}", "tls": tls}
+        self._base = {**balancer.config, "listener": {"login": login, "secure": secure}}
+        self.connect_secure = partial(Client.connect, ("127.0.0.1", port), authority.client_context())
+
+    async def begin(self) -> None:
+        """With both listeners."""
+        self._authority.write(self._directory, "login.test", "127.0.0.1")
+        await self.restore()
+
+    async def change(self) -> None:
+        """Change the next thing: a backend, the certificate, a listener, the number of workers; or change it back."""
+        base, step = self._base, self._step
+        self._step += 1
+        there = step // 4 % 2 == 0
+        match step % 4:
+            case 0:
+                await rewrite(self.balancer, workers=2 if there else 1)
+            case 1:
+                self._authority.write(self._directory, "login.test", "127.0.0.1")
+            case 2:
+                third = {**base["listener"]["login"], "bind": f"127.0.0.1:{free_port()}"}
+                await rewrite(self.balancer, listener={**base["listener"], **({"third": third} if there else {})})
+            case 3:
+                pool = base["pool"]["connectors"]
+                members = pool["backends"][:1] if there else pool["backends"]
+                await rewrite(self.balancer, pool={"connectors": {**pool, "backends": members}})
+
+    async def restore(self) -> None:
+        """The file as it was, and one generation only."""
+        await rewrite(self.balancer, **self._base)
+        await comes_true(lambda: len(self.balancer.generations) == 1)
+        await reload(self.balancer)
+
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Of the master: open descriptors and resident bytes; of the generation: the same."""
+        return *_size(self.balancer.master), *_size(self.balancer.pid)
+
+
+def _size(pid: int) -> tuple[int, int]:
+    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found
+    return len(list(Path(f"/proc/{pid}/fd").iterdir())), int(found[1]) * 1024
+
+
+async def test_nothing_is_lost_and_nothing_grows(
+    backends: Backends, balance: Balance, authority: Authority, directory: Path
+) -> None:
+    members = await backends(serve, serve)
+    balancer = await balance(*members, workers=1, drain_timeout="10s", access_log={"path": str(directory / "log")})
+    soak = Soak(balancer, authority, directory)
+    await soak.begin()
+    stop, before = asyncio.Event(), soak.sizes()
+    crowds = [Crowd(balancer.connect, USERS, USERS, "plain"), Crowd(soak.connect_secure, USERS, USERS, "secure")]
+    downloads = asyncio.ensure_future(download(balancer, stop))
+    for number in range(1, RELOADS + UPGRADES + 1):
+        upgrades = number % ((RELOADS + UPGRADES) // UPGRADES) == 0
+        if not upgrades:
+            await soak.change()
+        balancer.signal(SIGUSR2 if upgrades else SIGHUP)
+        await balancer.logged("generation_serves", f"generation={number + 2} ")
+    for crowd in crowds:
+        await crowd.end()
+    stop.set()
+    assert await downloads >= 1
+    await soak.restore()
+    ran = Counter(each.target for member in members for each in member.complete if each.target != b"/download")
+    assert set(ran.values()) == {1}
+    assert ran.keys() == {target for crowd in crowds for target in crowd.answered}
+    assert not [line for line in balancer.log if "connections_cut" in line]
+    assert len(descendants(balancer.master)) == 1
+    growth = [after - once for after, once in zip(soak.sizes(), before, strict=True)]
+    assert growth[0] == growth[2] == 0
+    assert max(growth[1], growth[3]) < 4 * MEGABYTE, growth
+    print(f"{len(ran)} requests, growth {growth}")
