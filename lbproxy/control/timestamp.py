@@ -9,9 +9,12 @@ from functools import lru_cache
 def timestamp(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, with milliseconds: 2026-11-21T07:40:00.123Z."""
     second, milliseconds = divmod(round(seconds * 1000), 1000)
-    return f"{_date_and_time(second)}.{milliseconds:03d}Z"
+    return _date_and_time(second) + _FRACTIONS[milliseconds]
 
 
 @lru_cache(maxsize=8)  # thousands of requests share a second
 def _date_and_time(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+_FRACTIONS = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))

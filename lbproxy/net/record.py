@@ -46,28 +46,28 @@ class Record(NamedTuple):
 
 def record(exchange: Exchange, client: ClientConnection, lane: Lane | None, tries: int, reason: Reason) -> Record:
     """Of the request that `exchange` has just ended with `reason`. lane: the last that it was sent on, if any."""
-    started = exchange.started
-    return Record(
-        time=time.time(),
-        listener=client.listener.name,
-        client=client.peer.name,
-        method=exchange.method.decode("latin-1"),
-        target=exchange.target.decode("latin-1"),
-        host=exchange.host.decode("latin-1"),
-        protocol=exchange.protocol,
-        status=exchange.status,
-        bytes_in=exchange.bytes_in,
-        bytes_out=exchange.bytes_out,
-        user_agent=exchange.user_agent.decode("latin-1"),
-        user="" if client.certificate is None else client.certificate.name,
-        backend="" if lane is None else lane.backend.name,
-        lane="" if lane is None else ("private" if lane.private else "shared"),
-        reused=lane is not None and lane.served > 1,
-        tries=tries,
-        connect_ms=_since(started, exchange.sent),
-        first_byte_ms=_since(started, exchange.first_byte),
-        total_ms=_since(started, exchange.ended),
-        reason=reason.label,
+    started, sent, first_byte = exchange.started, exchange.sent, exchange.first_byte
+    return Record(  # in their order: by name takes twice as long
+        time.time(),
+        client.listener.name,
+        client.peer.name,
+        exchange.method.decode("latin-1"),
+        exchange.target.decode("latin-1"),
+        exchange.host.decode("latin-1"),
+        exchange.protocol,
+        exchange.status,
+        exchange.bytes_in,
+        exchange.bytes_out,
+        exchange.user_agent.decode("latin-1"),
+        "" if client.certificate is None else client.certificate.name,
+        "" if lane is None else lane.backend.name,
+        "" if lane is None else "shared" if lane.owner is None else "private",
+        lane is not None and lane.served > 1,
+        tries,
+        1000 * (sent - started) if sent else -1,
+        1000 * (first_byte - started) if first_byte else -1,
+        1000 * (exchange.ended - started),
+        reason.label,
     )
 
 
