@@ -119,12 +119,6 @@ def _capped(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}...[{len(text)} characters]"
 
 
-def _times(connect: float, first_byte: float, total: float) -> str:
-    if connect >= 0 and first_byte >= 0:
-        return _TIMES % (connect, first_byte, total)  # all at once takes half as long
-    return _SOME_TIMES % (_milliseconds(connect), _milliseconds(first_byte), _milliseconds(total))
-
-
 def _milliseconds(value: float) -> str:
     return f"{value:.3f}" if value >= 0 else "null"
 
