@@ -38,7 +38,7 @@ def spawn(arguments: list[str]) -> int:
 class Child:
     """`problems` has what it said was wrong, if it said so; `ticket` its request to reload, while that is waited for.
 
-    `wanted` are the places that it needs, once it has said so.
+    `wanted` are the places that it needs, once it has said so; `headline` is how it says that it is.
     """
 
     def __init__(self, pid: int, number: int, channel: Channel, stage: Stage = Stage.STARTING) -> None:
@@ -49,6 +49,7 @@ class Child:
         self.problems: list[str] = []
         self.ticket: int | None = None
         self.wanted: list[Wanted] = []
+        self.headline = stage.value
 
     @classmethod
     def start(cls, number: int, path: Path) -> Child:

@@ -19,6 +19,7 @@ from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.process.channel import Channel, Message
 from lbproxy.process.handover import Secret, State
+from lbproxy.process.headline import Headline
 from lbproxy.process.plane import Plane
 from lbproxy.process.upstream import Upstream
 from lbproxy.process.worker import PATIENCE
@@ -26,7 +27,7 @@ from lbproxy.process.worker import PATIENCE
 log = logging.getLogger(__name__)
 
 REPORT_EVERY = 1.0
-"""Seconds between two tallies of a generation that drains."""
+"""Seconds between two tallies, and headlines, of a generation that drains."""
 
 
 class Inherited(NamedTuple):
@@ -50,8 +51,10 @@ class Generation:
         self._number = inherited.number
         self._inherited = inherited
         self._handed_over = False
+        self._signalled = self._replaced = False
         self._plane: Plane
         self._upstream: Upstream
+        self._headline: Headline
         self._stop = asyncio.Event()  # accept no more, let requests finish
         self._hurry = asyncio.Event()  # wait for no idle connection
         self._end = asyncio.Event()  # now
@@ -65,8 +68,9 @@ class Generation:
         inherited = self._inherited
         orders = {
             "export": self._export,
-            "retire": lambda _: self._stop.set(),
-            "drain": lambda _: self._terminated(),
+            "ping": lambda _: self._upstream.tell("alive"),
+            "retire": lambda _: self._retired(),
+            "drain": lambda _: self._drain_now(),
             "end": lambda _: self._interrupted(),
             "reopen": lambda _: self._plane.reopen_log(),
             "relayed": self._relayed,
@@ -80,6 +84,9 @@ class Generation:
             self._barren,
         )
         self._upstream = Upstream(inherited.channel, orders, self._alone)
+        self._headline = Headline(
+            self._plane.worker.pools.values(), lambda text: self._upstream.tell("status", text=text)
+        )
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._close_sockets)
@@ -105,6 +112,7 @@ class Generation:
         if not first:
             await self._accept(stack)
         plane.state = "serving"
+        self._headline.serve()
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -138,6 +146,8 @@ class Generation:
 
     async def _retire(self, patience: float) -> None:
         self._plane.data_path.retire()
+        if self._replaced:
+            await self._plane.close_admin()  # who serves is the one to ask for the status
         await self._plane.data_path.emptied(patience)
 
     def _close_sockets(self) -> None:
@@ -169,6 +179,7 @@ class Generation:
     async def _keep_telling(self) -> None:
         while True:
             self._tell_tally()
+            self._headline.drain(self._plane.data_path.connections)
             await asyncio.sleep(REPORT_EVERY)
 
     def _tell_tally(self) -> None:
@@ -183,9 +194,18 @@ class Generation:
             loop.add_signal_handler(number, self._interrupted)
 
     def _terminated(self) -> None:
-        """TERM drains; a second one ends at once."""
-        if self._hurry.is_set():
+        """TERM drains; a second one ends at once. One that the master got too comes from there as well: as orders."""
+        if self._signalled:
             self._end.set()
+        self._signalled = True
+        self._drain_now()
+
+    def _retired(self) -> None:
+        """Another generation accepts."""
+        self._replaced = True
+        self._stop.set()
+
+    def _drain_now(self) -> None:
         self._hurry.set()
         self._stop.set()
 
@@ -207,8 +227,7 @@ class Generation:
     def _alone(self) -> None:
         """The master is gone, and with it whoever could replace or end this generation."""
         event(log, logging.CRITICAL, "master_lost", generation=self._number)
-        self._hurry.set()
-        self._stop.set()
+        self._drain_now()
 
 
 async def _first(*awaited: Coroutine[object, object, object] | asyncio.Future[None]) -> None:

@@ -69,6 +69,7 @@ class Master:
         self._rehearsal = 0  # the process id of the next program's, while it is under way
         self._again = False  # somebody wants another reload than the one under way
         self._stopping = False
+        self._remark = ""  # behind what the generation says of itself
 
     def __repr__(self) -> str:
         return f"<master {os.getpid()} of {list(self.children.values())}>"
@@ -128,6 +129,20 @@ class Master:
             self._reactor.later(END_WITHIN, self._kill_all)
         self._end_if_alone()
 
+    def keep_alive(self) -> None:
+        """Tell the service manager's watchdog, from now on, as long as the generation that serves answers.
+
+        While there is none, this process vouches for itself: it is about to start one.
+        """
+        patience = self._notifier.patience
+        if patience is None:
+            return
+        if self.current is None:
+            self._notifier.alive()
+        else:
+            self.current.tell("ping")
+        self._reactor.later(patience / 2, self.keep_alive)
+
     # --- what generations tell
 
     def _told(self, child: Child, received: Received) -> None:
@@ -148,8 +163,10 @@ class Master:
                 self._relay(child, message["message"])
             case "alive" if child is self.current:
                 self._notifier.alive()
-            case "status" if child is self.current:
-                self._notifier.status(message["text"])
+            case "status":
+                child.headline = message["text"]
+                if child is self.current:
+                    self._notifier.status(child.headline + self._remark)
 
     def _needed(self, child: Child, message: Message) -> None:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
@@ -175,7 +192,8 @@ class Master:
         child.stage = Stage.SERVING
         self._holdings.keep(child.wanted)
         event(log, logging.INFO, "generation_serves", generation=child.number, pid=child.pid)
-        self._notifier.ready("serving")
+        self._remark = ""
+        self._notifier.ready(child.headline)
         if previous is not None:
             self._answer(previous, [])
             previous.stage = Stage.DRAINING
@@ -239,7 +257,8 @@ class Master:
                 event(log, logging.ERROR, "reload_failed", generation=child.number, problem=problem)
             self._holdings.keep(self.current.wanted)
             self._answer(self.current, problems)
-            self._notifier.ready(f"serving; the last reload failed: {problems[0]}")
+            self._remark = f"; the last reload failed: {problems[0]}"
+            self._notifier.ready(self.current.headline + self._remark)
             self._settled()
         elif self.number == 1:
             for problem in problems:

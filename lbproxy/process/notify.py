@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -12,12 +13,20 @@ from lbproxy.control.log import event
 log = logging.getLogger(__name__)
 
 
+WAIT = 0.2
+"""Seconds that a manager with a full queue may take to make room."""
+
+
 class Notifier:
-    """Sends datagrams to $NOTIFY_SOCKET; does nothing where there is none. Nothing here raises, or waits."""
+    """Sends datagrams to $NOTIFY_SOCKET; does nothing where there is none. Nothing here raises, or waits for long.
+
+    `patience` is after how many seconds without `alive` the manager ends lbproxy; None: never.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self.patience = _patience(environment)
 
     def __repr__(self) -> str:
         return f"<notifier {self._address or 'of nobody'!a}>"
@@ -45,10 +54,19 @@ class Notifier:
     def _send(self, **fields: object) -> None:
         if not self._address:
             return
-        text = "".join(f"{name}={value}\n" for name, value in fields.items())
+        # A line break would begin another assignment.
+        text = "".join(f"{name}={str(value).replace(chr(10), ' ')}\n" for name, value in fields.items())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
+            sock.settimeout(WAIT)  # a lost READY=1 would have lbproxy ended as one that never started
             try:
                 sock.sendto(text.encode(), self._address)
             except OSError as error:
                 event(log, logging.WARNING, "notify_failed", socket=self._address, error=error)
+
+
+def _patience(environment: Mapping[str, str]) -> float | None:
+    """Of the watchdog of this very process (sd_watchdog_enabled(3))."""
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    if not microseconds.isdecimal() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6 or None

@@ -81,6 +81,7 @@ class Plane:
             dict if self.crew is None else self.crew.tally,
             inherited["accounts"] if inherited else None,
         )
+        self._servers: list[AdminServer] = []
         self._secret = secret
         self._inherited = inherited
         self._started = inherited["started"] if inherited else time.monotonic()
@@ -140,9 +141,14 @@ class Plane:
         operations = Operations(self.links, self.ledger.complete_backend, on_drain)
         count = None if self.crew is None else self.crew.count
         routes = [*read_routes(self.view, count), *order_routes(operations, count), reload_route(reload)]
-        server = AdminServer(sock, routes)
-        stack.push_async_callback(server.stop)
-        await server.start()
+        self._servers.append(AdminServer(sock, routes))
+        stack.push_async_callback(self.close_admin)
+        await self._servers[-1].start()
+
+    async def close_admin(self) -> None:
+        """Whoever asks from now on is answered by another process, or by nobody."""
+        for server in self._servers:
+            await server.stop()
 
     def _resolver(self) -> Resolver:
         """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""

@@ -56,6 +56,7 @@ def _serve(path: Path, holdings: Holdings, start: Callable[[Master], None]) -> i
     handler = operational_log.setup()
     try:
         start(master)
+        master.keep_alive()
         reactor.run()
     finally:
         handler.close()

@@ -70,13 +70,15 @@ def _freeze(estate: Estate) -> dict[str, Any]:
                 "stage": child.stage.value,
                 "wanted": child.wanted,
                 "rest": child.channel.rest().hex(),
+                "headline": child.headline,
             }
             for child in estate.children
         ],
         "sockets": [
-            {"place": place, "descriptor": sock.fileno(), "given": place in holdings.from_manager}
+            {"place": place, "descriptor": sock.fileno(), "given": holdings.from_manager.get(place)}
             for place, sock in holdings.sockets.items()
         ],
+        "spare": [{"name": name, "descriptor": sock.fileno()} for name, sock in holdings.spare],
     }
 
 
@@ -85,21 +87,23 @@ def _thaw(frozen: dict[str, Any]) -> Estate:
     for one in frozen["sockets"]:
         place = Place(*one["place"])
         holdings.sockets[place] = socket.socket(fileno=one["descriptor"])
-        if one["given"]:
-            holdings.from_manager.add(place)
+        if one["given"] is not None:
+            holdings.from_manager[place] = one["given"]
+    holdings.spare = [(one["name"], socket.socket(fileno=one["descriptor"])) for one in frozen["spare"]]
     return Estate(Path(frozen["path"]), frozen["number"], [_child(one) for one in frozen["children"]], holdings)
 
 
 def _child(frozen: dict[str, Any]) -> Child:
     channel = Channel(socket.socket(fileno=frozen["channel"]), bytes.fromhex(frozen["rest"]))
     child = Child(frozen["pid"], frozen["number"], channel, Stage(frozen["stage"]))
+    child.headline = frozen["headline"]
     child.wanted = [Wanted(key, Place(*place), admin) for key, place, admin in frozen["wanted"]]
     return child
 
 
 def _descriptors(estate: Estate) -> list[int]:
     channels = [child.channel.fileno() for child in estate.children]
-    return [*channels, *(sock.fileno() for sock in estate.holdings.sockets.values())]
+    return [*channels, *(sock.fileno() for sock in estate.holdings.all())]
 
 
 def _set_inheritable(descriptors: Iterable[int], inheritable: bool) -> None:

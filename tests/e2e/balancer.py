@@ -9,7 +9,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from .client import Client
 from .configuration import toml
 from .message import Response
 from .progress import DEADLINE, Progress
+
+Environment = Mapping[str, str]
+NO_MORE: Environment = {}
 
 ROOT = Path(__file__).parents[2]
 _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|never retrieved|internal")
@@ -44,11 +47,11 @@ class Balancer:
         self._readers = [asyncio.ensure_future(self._read_log()), asyncio.ensure_future(self._read_access())]
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any], directory: Path) -> Balancer:
+    async def start(cls, config: Mapping[str, Any], directory: Path, environment: Environment = NO_MORE) -> Balancer:
         """Start it and return once it is ready; AssertionError with its log when it ends instead."""
         path = directory / "lbproxy.toml"
         path.write_text(toml(config))
-        balancer = cls(config, path, await spawn("run", "-c", str(path)))
+        balancer = cls(config, path, await spawn("run", "-c", str(path), environment=environment))
         try:
             await balancer.ready()
         except BaseException:
@@ -215,14 +218,21 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
-async def spawn(*arguments: str) -> asyncio.subprocess.Process:
-    """`python -m lbproxy` with `arguments`, its two outputs piped."""
+async def spawn(
+    *arguments: str, under: Sequence[str] = (), environment: Environment = NO_MORE
+) -> asyncio.subprocess.Process:
+    """`python -m lbproxy` with `arguments`, its two outputs piped.
+
+    under: the command that runs it, if one does. environment: what is there beside the test's own.
+    """
     return await asyncio.create_subprocess_exec(
+        *under,
         sys.executable,
         "-m",
         "lbproxy",
         *arguments,
         cwd=ROOT,
+        env={**os.environ, **environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -241,10 +251,13 @@ async def command(*arguments: str) -> tuple[int, str, str]:
 
 @asynccontextmanager
 async def running(
-    config: Mapping[str, Any], directory: Path, tls: ssl.SSLContext | None = None
+    config: Mapping[str, Any],
+    directory: Path,
+    tls: ssl.SSLContext | None = None,
+    environment: Environment = NO_MORE,
 ) -> AsyncIterator[Balancer]:
     """A balancer for the length of a block; `stop` is asserted at its end."""
-    balancer = await Balancer.start(config, directory)
+    balancer = await Balancer.start(config, directory, environment)
     balancer.tls = tls
     try:
         yield balancer

@@ -80,6 +80,21 @@ def test_sockets_of_the_service_manager_are_used(name: str, named: str, port: bo
         assert _given(sock, name, named, ours if port else 0, "own") == [str(ours), "3", "True"]
 
 
+def test_what_the_manager_passed_goes_back_when_it_is_wanted_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    """The manager goes on listening, so that the address could not be bound again."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        holdings, one = Holdings(), want("a", Place(*sock.getsockname()))
+        holdings.spare.append(("login", sock))
+        assert holdings.provide([one], MAKER) == [sock]
+        assert not holdings.spare
+        holdings.keep([])
+        assert "socket_unused" in caplog.text
+        assert holdings.all() == [sock]
+        assert holdings.provide([one], MAKER) == [sock]
+        holdings.close()
+        assert sock.fileno() == -1
+
+
 def test_sockets_for_another_process_are_left_alone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         assert _given(sock, "login", "login", 0, "1")[2] == "False"

@@ -11,7 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,11 @@ class Actor:
 class Theatre:
     """A master, and the actors that it believes are its children; `launch` hands them out."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self.reactor = Reactor()
         self.holdings = Holdings()
         self.actors: list[Actor] = []
-        self.master = Master(Path("lb.toml"), self.reactor, self.holdings, Notifier({}))
+        self.master = Master(Path("lb.toml"), self.reactor, self.holdings, Notifier(environment))
 
     def actor(self, stage: Stage = Stage.STARTING) -> Actor:
         self.master.number += 1
@@ -152,6 +154,70 @@ def test_a_failed_start_leaves_the_old_one_and_is_reported(play: Theatre, caplog
     assert play.master.current is old.child
     assert old.take().message == {"type": "reloaded", "ticket": 5, "problems": ["lb.toml: x: missing"]}
     assert "reload_failed" in caplog.text
+
+
+@pytest.fixture
+def managed() -> Iterator[tuple[Theatre, socket.socket]]:
+    """The same under a service manager, whose socket is there too, with a watchdog of ten milliseconds."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{folder}/notify")
+        manager.setblocking(False)
+        made = Theatre(NOTIFY_SOCKET=f"{folder}/notify", WATCHDOG_USEC="10000")
+        yield made, manager
+        made.close()
+
+
+def notified(manager: socket.socket) -> list[str]:
+    """Everything that the manager was told since."""
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(manager.recv(1000).decode())
+    return found
+
+
+def test_the_watchdog_hears_of_a_generation_that_answers_only(managed: tuple[Theatre, socket.socket]) -> None:
+    play, manager = managed
+    play.master.keep_alive()
+    assert notified(manager) == ["WATCHDOG=1\n"], "there is no generation yet"
+    actor = play.serving()
+    notified(manager)
+    heard: list[Received] = []
+
+    def hears_three() -> bool:
+        heard.extend(actor.channel.receive())
+        return len(heard) > 2
+
+    play.until(hears_three)
+    assert {received.message["type"] for received in heard} == {"ping"}
+    assert notified(manager) == []
+    actor.channel.send({"type": "alive"})
+    play.until(lambda: True)
+    assert notified(manager) == ["WATCHDOG=1\n"]
+
+
+def test_the_manager_hears_how_the_one_that_serves_is(managed: tuple[Theatre, socket.socket]) -> None:
+    play, manager = managed
+    old = play.serving()
+    new = play.actor()
+    notified(manager)
+    new.channel.send({"type": "status", "text": "serving, 1 of 1"})
+    old.channel.send({"type": "status", "text": "serving, 2 of 2"})
+    play.until(lambda: old.child.headline == "serving, 2 of 2")
+    assert notified(manager) == ["STATUS=serving, 2 of 2\n"]
+    new.channel.send({"type": "failed", "problems": ["lb.toml: x: missing"]})
+    play.until(lambda: new.child.problems)
+    play.ends(new)
+    failed = "the last reload failed: lb.toml: x: missing"
+    assert notified(manager) == [f"READY=1\nSTATUS=serving, 2 of 2; {failed}\n"]
+    old.channel.send({"type": "status", "text": "serving, 1 of 2"})
+    play.until(lambda: old.child.headline == "serving, 1 of 2")
+    assert notified(manager) == [f"STATUS=serving, 1 of 2; {failed}\n"]
+    new = play.actor()
+    new.channel.send({"type": "status", "text": "serving, 1 of 1"})
+    new.channel.send({"type": "ready"})
+    play.until(lambda: play.master.current is new.child)
+    assert notified(manager) == ["READY=1\nSTATUS=serving, 1 of 1\n"]
 
 
 def test_a_second_request_to_reload_is_refused_while_one_is_under_way(play: Theatre) -> None:

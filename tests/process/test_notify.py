@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import time
@@ -22,6 +23,7 @@ def test_says_nothing_where_nobody_listens() -> None:
         (lambda n: n.ready("serving"), b"READY=1\nSTATUS=serving\n"),
         (lambda n: n.stopping(), b"STOPPING=1\nSTATUS=draining\n"),
         (lambda n: n.status("x"), b"STATUS=x\n"),
+        (lambda n: n.status("x\nMAINPID=1"), b"STATUS=x MAINPID=1\n"),
         (lambda n: n.alive(), b"WATCHDOG=1\n"),
     ],
 )
@@ -40,6 +42,20 @@ def test_tells_when_a_reload_began_over_an_abstract_socket() -> None:
         flag, at = manager.recv(1000).split()
         assert flag == b"RELOADING=1"
         assert before <= int(at.removeprefix(b"MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+
+
+@pytest.mark.parametrize(
+    ("environment", "patience"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}, 0.5),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, None),
+    ],
+)
+def test_how_patient_the_watchdog_is(environment: dict[str, str], patience: float | None) -> None:
+    assert Notifier(environment).patience == patience
 
 
 def test_a_manager_that_is_gone_is_logged_only(caplog: pytest.LogCaptureFixture) -> None:

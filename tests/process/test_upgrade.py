@@ -21,13 +21,15 @@ from lbproxy.process.upgrade import Estate
 wanted = Wanted("listener.a.bind", Place("127.0.0.1", 0, tag="a"))
 holdings = Holdings()
 [sock] = holdings.provide([wanted], MAKER)
-holdings.from_manager.add(wanted.place)
+holdings.from_manager[wanted.place] = "a"
+holdings.spare.append(("b", socket.create_server(("127.0.0.1", 0))))
 ours, theirs = Channel.pair()
 theirs.send({"type": "sent before"})
 theirs.socket.send(b"\\0\\0")  # the beginning of a message
 assert ours.receive()[0].message == {"type": "sent before"}
 child = Child(4711, 3, ours, Stage.SERVING)
 child.wanted = [wanted]
+child.headline = "serving well"
 os.set_inheritable(theirs.fileno(), True)
 upgrade.command = lambda *arguments: [sys.executable, "-c", os.environ["SECOND"], *arguments, str(theirs.fileno())]
 try:
@@ -52,8 +54,10 @@ theirs.send(b"\\0\\2\\0\\0{}")
 print(json.dumps({
     "path": str(estate.path), "number": estate.number, "pid": os.getpid(), "place": place,
     "port": sock.getsockname()[1],
-    "child": [child.pid, child.number, child.stage.value, child.wanted], "heard": child.channel.receive()[0].message,
-    "given": place in estate.holdings.from_manager, "inheritable": os.get_inheritable(sock.fileno()),
+    "child": [child.pid, child.number, child.stage.value, child.wanted, child.headline],
+    "heard": child.channel.receive()[0].message,
+    "given": estate.holdings.from_manager[place], "spare": [name for name, sock in estate.holdings.spare],
+    "inheritable": os.get_inheritable(sock.fileno()),
     "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
 }))
 """
@@ -71,9 +75,10 @@ def test_everything_is_there_again() -> None:
         "pid": int(pid),
         "place": place,
         "port": int(port),
-        "child": [4711, 3, "serving", [["listener.a.bind", place, False]]],
+        "child": [4711, 3, "serving", [["listener.a.bind", place, False]], "serving well"],
         "heard": {},
-        "given": True,
+        "given": "a",
+        "spare": ["b"],
         "inheritable": False,
         "blocked": [1],
     }
