@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from lbproxy.cli import config_option
 from lbproxy.config import Config, ListenerTls, load
 from lbproxy.errors import ConfigError
 from lbproxy.process.preflight import Expiry, Report, inspect
+from lbproxy.process.privileges import assume, can_assume
 from lbproxy.process.protection import Finding, Key, judge
 
 
@@ -27,6 +29,8 @@ from lbproxy.process.protection import Finding, Key, judge
 def command(path: Path, connect: bool) -> None:
     """Validate a configuration and open every certificate, key, revocation list and directory it names.
 
+    Run by root, it opens them as the user that the configuration names, as lbproxy will.
+
     Every problem is printed as FILE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed in the
     same way and leave it 0. Nothing is started, nothing is changed, and without --connect nobody is asked anything.
     """
@@ -35,13 +39,21 @@ def command(path: Path, connect: bool) -> None:
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    report = inspect(config, datetime.now(UTC))
+    report = inspect(config, datetime.now(UTC), partial(_look_as_user, config))
     _print_findings(path, report)
     if report.problems or report.unused:
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
         Console(markup=False, highlight=False).print(_protection(asyncio.run(judge(config))))
+
+
+def _look_as_user(config: Config, report: Report) -> None:
+    """Files are to be opened as the generation will open them, by the same rights."""
+    if can_assume(config):
+        assume(config, report)
+    else:
+        report.warning("user", f"only root can tell whether {config.user!r} may open what the other keys name")
 
 
 def _print_findings(path: Path, report: Report) -> None:

@@ -40,6 +40,7 @@ class Inherited(NamedTuple):
     secret: Secret
     state: State | None = None
     nursery: Channel | None = None  # None: one worker only, in this process
+    health: socket.socket | None = None  # None: asked for over `admin` only
 
 
 class Generation:
@@ -123,6 +124,8 @@ class Generation:
     async def _accept(self, stack: AsyncExitStack) -> None:
         self._plane.accept()
         await self._plane.open_admin(stack, self._inherited.admin, self._upstream.reload, self._drained)
+        if self._inherited.health is not None:
+            await self._plane.open_health(self._inherited.health)
 
     async def _first_round(self) -> None:
         """Wait until every backend has had its first probe, or somebody wants to stop."""

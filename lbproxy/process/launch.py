@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -24,8 +25,9 @@ from lbproxy.process.generation import Generation, Inherited
 from lbproxy.process.handover import State, secret
 from lbproxy.process.mate import work
 from lbproxy.process.nursery import found
-from lbproxy.process.places import ADMIN, listener_key, wanted
+from lbproxy.process.places import ADMIN, HEALTH, listener_key, wanted
 from lbproxy.process.preflight import Report, inspect
+from lbproxy.process.privileges import assume, owner
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,12 @@ def main(descriptor: int, number: int, path: Path) -> int:
 
 
 def prepare(path: Path) -> tuple[Config, Report]:
-    """The configuration, and what was found in the files that it names. Raises ConfigError."""
+    """The configuration, and what was found in the files that it names. Raises ConfigError.
+
+    From here on this process is the user that the configuration names.
+    """
     config = load(path)
-    report = inspect(config, datetime.now(UTC))
+    report = inspect(config, datetime.now(UTC), partial(assume, config))
     if report.problems:
         raise ConfigError(str(path), report.problems)
     return config, report
@@ -63,7 +68,7 @@ def prepare(path: Path) -> tuple[Config, Report]:
 def ask(channel: Channel, number: int, config: Config) -> Inherited | None:
     """Ask the master for the sockets; None if it would rather have this process end."""
     places = wanted(config)
-    channel.send({"type": "needs", "places": places, "owner": [-1, -1]})
+    channel.send({"type": "needs", "places": places, "owner": owner(config)})
     try:
         message, descriptors = channel.wait()
     except EOFError:
@@ -74,7 +79,7 @@ def ask(channel: Channel, number: int, config: Config) -> Inherited | None:
     by_listener = {name: sockets[listener_key(name)] for name in config.listeners}
     state: State | None = message["state"]
     kept = secret(state, time.monotonic())
-    return Inherited(number, channel, by_listener, sockets[ADMIN], kept, state)
+    return Inherited(number, channel, by_listener, sockets[ADMIN], kept, state, health=sockets.get(HEALTH))
 
 
 def _serve(config: Config, report: Report, inherited: Inherited) -> None:
@@ -95,8 +100,9 @@ def _with_nursery(config: Config, inherited: Inherited) -> Inherited:
     value = bytes.fromhex(inherited.secret["value"])
 
     def become_worker(_: int, channel: Channel) -> int:
-        for sock in (inherited.channel, inherited.admin):
-            sock.close()
+        for one in (inherited.channel, inherited.admin, inherited.health):
+            if one is not None:
+                one.close()
         return work(config, inherited.sockets, value, channel)
 
     gc.collect()

@@ -170,6 +170,8 @@ class Master:
 
     def _needed(self, child: Child, message: Message) -> None:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
+        if child.wanted:
+            return  # asked before it has met a client, and never again: this process may have root's rights
         child.wanted = [Wanted(key, Place(*place), admin) for key, place, admin in message["places"]]
         try:
             self._holdings.provide(child.wanted, Owner(*message["owner"]))

@@ -6,6 +6,7 @@ from lbproxy.config import Address, Config
 from lbproxy.process.sockets import Place, Wanted
 
 ADMIN = "admin.bind"
+HEALTH = "admin.health"
 
 
 def listener_key(name: str) -> str:
@@ -14,11 +15,13 @@ def listener_key(name: str) -> str:
 
 
 def wanted(config: Config) -> list[Wanted]:
-    """A place for each listener and for the admin interface, which only its owner may open."""
+    """A place for each listener, for health and for the admin interface, which only its owner may open."""
     found = [
         Wanted(listener_key(name), _place(listener_key(name), listener.bind))
         for name, listener in config.listeners.items()
     ]
+    if config.admin.health is not None:
+        found.append(Wanted(HEALTH, _place(HEALTH, config.admin.health)))
     return [*found, Wanted(ADMIN, _place(ADMIN, config.admin.bind), admin=True)]
 
 

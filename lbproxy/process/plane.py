@@ -15,7 +15,7 @@ from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.reload import reload_route
-from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.discovery.resolver import Resolver
 from lbproxy.control.snapshot import Snapshot
@@ -141,9 +141,16 @@ class Plane:
         operations = Operations(self.links, self.ledger.complete_backend, on_drain)
         count = None if self.crew is None else self.crew.count
         routes = [*read_routes(self.view, count), *order_routes(operations, count), reload_route(reload)]
-        self._servers.append(AdminServer(sock, routes))
         stack.push_async_callback(self.close_admin)
-        await self._servers[-1].start()
+        await self._open(AdminServer(sock, routes))
+
+    async def open_health(self, sock: socket.socket) -> None:
+        """Say on `sock`, to anybody, whether this process does its work; `close_admin` ends that too."""
+        await self._open(AdminServer(sock, health_routes(self.view), anybody=True))
+
+    async def _open(self, server: AdminServer) -> None:
+        self._servers.append(server)
+        await server.start()
 
     async def close_admin(self) -> None:
         """Whoever asks from now on is answered by another process, or by nobody."""

@@ -58,9 +58,17 @@ def listen(wanted: Wanted, owner: Owner = MAKER) -> socket.socket:
     else:
         sock = _listen(wanted)
     if place.path and owner != MAKER:
-        os.chown(place.path, *owner)
+        _give(wanted, owner, sock)
     sock.setblocking(False)
     return sock
+
+
+def _give(wanted: Wanted, owner: Owner, sock: socket.socket) -> None:
+    try:
+        os.chown(wanted.place.path, *owner, follow_symlinks=False)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"{wanted.key}: cannot give {wanted.place} away: {error.strerror}") from error
 
 
 def _listen(wanted: Wanted) -> socket.socket:
@@ -94,8 +102,7 @@ def _unix(wanted: Wanted) -> socket.socket:
     admin.remove_stale(path, wanted.key)
     sock = socket.socket(socket.AF_UNIX)
     try:
-        sock.bind(str(path))
-        path.chmod(0o666)
+        admin.bind_unix(sock, path, 0o666)
         sock.listen(BACKLOG)
     except OSError:
         sock.close()

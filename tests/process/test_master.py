@@ -125,6 +125,16 @@ def test_a_generation_gets_its_sockets(play: Theatre) -> None:
         sock.accept()[0].close()
 
 
+def test_a_generation_asks_for_sockets_once(play: Theatre) -> None:
+    """The master may be root: nobody who has met a client has it bind, or give away, anything."""
+    actor = play.serving()
+    elsewhere = ["127.0.0.1", 0, "", "listener.b.bind"]
+    actor.channel.send({"type": "needs", "places": [["listener.b.bind", elsewhere, False]], "owner": [1, 1]})
+    actor.channel.send({"type": "status", "text": "heard"})
+    play.until(lambda: actor.child.headline == "heard")
+    assert len(play.holdings.sockets) == 1
+
+
 def test_the_next_one_gets_what_the_old_one_knew_and_then_the_old_one_retires(play: Theatre) -> None:
     old, new = play.serving(), play.actor()
     new.channel.send(NEEDS)

@@ -26,6 +26,7 @@ pool = "p"
 backends = [{ name = "c1", url = "http://127.0.0.1:9" }]
 [admin]
 bind = "unix:admin.sock"
+health = "0.0.0.0:8081"
 """
 
 
@@ -36,5 +37,6 @@ def test_a_place_for_each_listener_and_the_admin_interface(tmp_path: Path) -> No
         Wanted("listener.b.bind", Place("::1", 8080)),
         Wanted("listener.c.bind", Place(path=str(tmp_path / "c.sock"))),
         Wanted("listener.d.bind", Place("127.0.0.1", 0, tag="listener.d.bind")),
+        Wanted("admin.health", Place("0.0.0.0", 8081)),
         Wanted("admin.bind", Place(path=str(tmp_path / "admin.sock")), admin=True),
     ]

@@ -57,6 +57,24 @@ def test_a_unix_socket_belongs_to_its_owner(short: Path) -> None:
         assert (status.st_uid, status.st_gid) == (1234, 5678)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may give files away")
+def test_what_has_taken_a_sockets_place_is_not_given_away(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    precious = short / "precious"
+    precious.touch()
+    umask = os.umask
+
+    def replace(mask: int) -> int:
+        """As another process could, right after bind."""
+        if (short / "a.sock").is_socket():
+            (short / "a.sock").unlink()
+            (short / "a.sock").symlink_to(precious)
+        return umask(mask)
+
+    monkeypatch.setattr(os, "umask", replace)
+    listen(at(short / "a.sock"), Owner(1234, 5678)).close()
+    assert (precious.stat().st_uid, stat.S_IMODE(precious.stat().st_mode)) == (0, 0o644)
+
+
 def test_a_live_unix_socket_is_not_taken_over(short: Path) -> None:
     said = r"listener\.login\.bind: another process listens on"
     with listen(at(short / "a.sock")), pytest.raises(StartError, match=said):

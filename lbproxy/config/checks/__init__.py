@@ -3,7 +3,7 @@
 The rules look at the document, not at the models, so that they speak up even when a third key is wrong too. A value of
 the wrong type is passed over here: the models have a problem for it already. Each module is one subject:
 
-    sections             something to listen on, something to forward to, and no name or address twice
+    sections             something to listen on, something to forward to, a user, and no name or address twice
     forwarding           which listener forwards to which pool, and which of its backends it can use
     listeners            the keys of a listener against its mode and its kind of socket
     client_certificates  the keys about users' certificates

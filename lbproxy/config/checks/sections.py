@@ -10,7 +10,9 @@ from lbproxy.errors import Problem
 
 
 def problems(document: Document) -> Iterator[Problem]:
-    """Missing sections, and twins among binds, server names, and the names and URLs of a pool's backends."""
+    """Missing sections, a group without a user, twins among binds, server names, and a pool's names and URLs."""
+    if "group" in document and "user" not in document:
+        yield Problem("group", "has no meaning without user")
     for section in ("listener", "pool"):
         if not document.get(section, {}):
             yield Problem(section, f"missing; at least one [{section}.NAME] is needed")
@@ -23,13 +25,14 @@ def problems(document: Document) -> Iterator[Problem]:
 
 
 def _binds(document: Document) -> Iterator[tuple[Location, str]]:
-    places: list[tuple[Location, Document]] = [
-        (("listener", name), listener) for name, listener in subtables(document, "listener")
+    admin = table(document, "admin")
+    places: list[tuple[Location, object]] = [
+        (("listener", name, "bind"), listener.get("bind")) for name, listener in subtables(document, "listener")
     ]
-    for where, holder in [*places, (("admin",), table(document, "admin"))]:
+    for where, bind in [*places, *((("admin", key), admin.get(key)) for key in ("bind", "health"))]:
         # Port 0 is another port each time.
-        if isinstance(bind := holder.get("bind"), str) and not bind.endswith(":0"):
-            yield (*where, "bind"), bind
+        if isinstance(bind, str) and not bind.endswith(":0"):
+            yield where, bind
 
 
 def _twins(values: Iterable[tuple[Location, str]]) -> Iterator[Problem]:

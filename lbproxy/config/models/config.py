@@ -15,7 +15,7 @@ from lbproxy.config.addresses import Address
 from lbproxy.config.models.listener import Listener
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Bind, Name, file_path
+from lbproxy.config.models.values import Bind, Name, NotEmpty, file_path
 from lbproxy.config.units import Duration
 from lbproxy.errors import Problem
 
@@ -47,9 +47,10 @@ class AccessLog(Table):
 
 
 class Admin(Table):
-    """[admin]: where status and metrics are served; reachable from this machine only."""
+    """[admin]: where status and metrics are served, reachable from this machine only; `health` tells no secrets."""
 
     bind: Annotated[Bind, AfterValidator(_local)] = Address(path=Path("/run/lbproxy/admin.sock"))
+    health: Bind | None = None
 
 
 class Config(Table):
@@ -58,6 +59,8 @@ class Config(Table):
     server_url: Annotated[str, BeforeValidator(_server_url)]
     workers: Annotated[int | Literal["auto"], PlainValidator(_workers)] = 1
     drain_timeout: Duration = 30.0
+    user: NotEmpty | None = None
+    group: NotEmpty | None = None
     listeners: Mapping[Name, Listener] = Field(alias="listener")
     pools: Mapping[Name, Pool] = Field(alias="pool")
     access_log: AccessLog = AccessLog()

@@ -29,6 +29,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
 def file_path(value: object, info: ValidationInfo) -> Path:
     """An absolute path from one that may begin at the configuration file's directory."""
     if not isinstance(value, str) or not value or "\0" in value:
@@ -74,6 +80,9 @@ def not_empty(entries: tuple[_T, ...]) -> tuple[_T, ...]:
 
 Name = Annotated[str, AfterValidator(_name)]
 """Of a listener, a pool, a backend or a fact."""
+
+NotEmpty = Annotated[str, AfterValidator(_not_empty)]
+"""Text that somebody else gives its meaning."""
 
 File = Annotated[Path, PlainValidator(file_path)]
 """An absolute path; nothing is opened."""

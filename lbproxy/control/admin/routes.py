@@ -32,6 +32,12 @@ def read_routes(
         body, content_type = await asyncio.to_thread(render, snapshot(), request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    return [web.get("/status", status), web.get("/metrics", scrape), *health_routes(snapshot)]
+
+
+def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
+    """What orchestrators ask: `/healthz`, whether to restart it, and `/readyz`, whether to send it traffic."""
+
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")  # that the loop came to answer is all there is to know
 
@@ -39,9 +45,4 @@ def read_routes(
         reason = why_not_ready(snapshot())
         return web.Response(status=503 if reason else 200, text=f"{reason or 'ok'}\n")
 
-    return [
-        web.get("/status", status),
-        web.get("/metrics", scrape),
-        web.get("/healthz", healthz),
-        web.get("/readyz", readyz),
-    ]
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]

@@ -17,13 +17,14 @@ _STOP_WITHIN = 1.0  # seconds for requests that are being answered
 
 
 class AdminServer:
-    """Serves `routes` on a socket of `sockets.listen`, which it closes in the end."""
+    """Serves `routes` on a listening socket, which it closes in the end."""
 
-    def __init__(self, sock: socket.socket, routes: Iterable[web.AbstractRouteDef]) -> None:
+    def __init__(self, sock: socket.socket, routes: Iterable[web.AbstractRouteDef], anybody: bool = False) -> None:
+        """sock: one of `sockets.listen`. anybody: it need not be; the routes are for whoever reaches it."""
         self._sock = sock
         self._name = sock.getsockname()
         # File permissions guard a Unix socket, and no browser can be made to open one.
-        app = web.Application(middlewares=[] if self._path else [guard(self._name[1])])
+        app = web.Application(middlewares=[] if anybody or self._path else [guard(self._name[1])])
         app.add_routes(routes)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_STOP_WITHIN)
 
@@ -40,7 +41,7 @@ class AdminServer:
         await self._runner.cleanup()
         self._sock.close()
         if self._path:
-            with suppress(StartError):
+            with suppress(StartError, OSError):  # where this process may not, the one that made it does
                 remove_stale(self._path)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from ipaddress import ip_address
 from pathlib import Path
@@ -40,13 +41,25 @@ def remove_stale(path: Path, key: str = "admin.bind") -> None:
     path.unlink(missing_ok=True)
 
 
+def bind_unix(sock: socket.socket, path: Path, mode: int) -> None:
+    """Bind, so that the file has `mode` from its beginning, whatever the umask. Raises OSError.
+
+    A chmod afterwards would change whatever another user has put at the path meanwhile, with the rights of root.
+    """
+    os.fchmod(sock.fileno(), mode)  # which bind(2) gives the file, less the umask
+    umask = os.umask(0)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(umask)
+
+
 def _listen_unix(path: Path) -> socket.socket:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(path)
     sock = socket.socket(socket.AF_UNIX)
     try:
-        sock.bind(str(path))
-        path.chmod(0o600)  # before listen: until then nobody can connect, whatever the umask
+        bind_unix(sock, path, 0o600)
         sock.listen()
     except OSError:
         sock.close()

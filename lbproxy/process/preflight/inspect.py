@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,14 +19,20 @@ from lbproxy.process.preflight.report import Report
 
 
 @tolerant_of_names()
-def inspect(config: Config, now: datetime) -> Report:
+def inspect(config: Config, now: datetime, become: Callable[[Report], None] = lambda _: None) -> Report:
     """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created.
 
-    The report has the warnings of `config` too.
+    become: called once the places of sockets were judged, with the rights of who makes them, and before any other file
+    is, with the rights of who reads it. The report has the warnings of `config` too.
     """
     report = Report(now, warnings=list(config.warnings))
     for name, listener in config.listeners.items():
         inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
+    inspect_socket(report, "admin.bind", config.admin.bind.path)
+    if config.admin.health is not None:
+        inspect_socket(report, "admin.health", config.admin.health.path)
+    become(report)
+    for name, listener in config.listeners.items():
         if listener.tls is not None:
             where = full_name(("listener", name, "tls"))
             leaves = _inspect_own(report, where, listener.tls)
@@ -39,7 +46,6 @@ def inspect(config: Config, now: datetime) -> Report:
             inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
-    inspect_socket(report, "admin.bind", config.admin.bind.path)
     return report
 
 

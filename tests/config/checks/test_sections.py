@@ -17,10 +17,16 @@ def test_each_section_needs_an_entry(section: str) -> None:
     assert found(**{section: {}}) == [f"{section}: missing; at least one [{section}.NAME] is needed"]
 
 
+def test_a_group_needs_a_user() -> None:
+    assert found(group="lbproxy") == ["group: has no meaning without user"]
+    assert found(group="lbproxy", user="lbproxy") == []
+
+
 def test_two_things_cannot_bind_one_address() -> None:
-    assert found(listener={"a": LISTENER, "b": LISTENER}, admin={"bind": "127.0.0.1:1"}) == [
+    assert found(listener={"a": LISTENER, "b": LISTENER}, admin={"bind": "127.0.0.1:1", "health": "127.0.0.1:1"}) == [
         "listener.b.bind: '127.0.0.1:1' is taken by listener.a.bind",
         "admin.bind: '127.0.0.1:1' is taken by listener.a.bind",
+        "admin.health: '127.0.0.1:1' is taken by listener.a.bind",
     ]
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from tests.control.sample import snapshot
@@ -40,6 +41,20 @@ async def test_answers_on_a_loopback_port_but_not_to_web_pages() -> None:
         async with session.get(url, headers={"Host": "rebound.example"}) as response:
             assert response.status == 403
     await server.stop()
+
+
+async def test_health_is_for_anybody() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    server = AdminServer(sock, health_routes(snapshot), anybody=True)
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        statuses = {}
+        for path in ("/healthz", "/readyz", "/status", "/metrics"):
+            async with session.get(url + path, headers={"Host": "10.0.0.1"}) as response:
+                statuses[path] = response.status
+    await server.stop()
+    assert statuses == {"/healthz": 200, "/readyz": 200, "/status": 404, "/metrics": 404}
 
 
 async def test_a_stopped_server_leaves_no_file(tmp_path: Path) -> None:

@@ -72,6 +72,18 @@ def test_a_sound_configuration(inspect_file: Inspect, tmp_path: Path) -> None:
     assert sorted({*tmp_path.iterdir()} - {tmp_path / "lbproxy.toml"}) == before, "nothing is created"
 
 
+def test_files_are_opened_by_whom_lbproxy_becomes(tmp_path: Path) -> None:
+    """Sockets are judged before that."""
+    (tmp_path / "run").touch()
+    path = tmp_path / "lbproxy.toml"
+    path.write_text(FILE)
+    seen: list[list[str]] = []
+    report = inspect(load(path, {}), datetime.now(UTC), lambda report: seen.append(problems(report)))
+    assert len(seen[0]) == 2
+    assert all(text.endswith("run is not a directory") for text in seen[0])
+    assert len(problems(report)) == 5
+
+
 def test_everything_that_is_missing_is_reported_at_once(inspect_file: Inspect, tmp_path: Path) -> None:
     for name in ("login.pem", "login.key", "ca.pem"):
         (tmp_path / name).unlink()
@@ -79,11 +91,11 @@ def test_everything_that_is_missing_is_reported_at_once(inspect_file: Inspect, t
     (tmp_path / "access.log").mkdir()
     assert problems(inspect_file()) == [
         f"listener.login.bind: {tmp_path}/run is not a directory",
+        f"admin.bind: {tmp_path}/run is not a directory",
         f"listener.login.tls.certificate: {tmp_path}/login.pem: No such file or directory",
         f"listener.login.tls.key: {tmp_path}/login.key: No such file or directory",
         f"pool.connectors.tls.ca: {tmp_path}/ca.pem: No such file or directory",
         f"access_log.path: {tmp_path}/access.log is a directory",
-        f"admin.bind: {tmp_path}/run is not a directory",
     ]
 
 
