@@ -11,11 +11,12 @@ import os
 import queue
 import threading
 from enum import Enum, auto
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 LIMIT = 8 * 1024 * 1024  # bytes in the queue: seconds of a stalled disk at full load
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+_FLAGS = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 class _Order(Enum):
@@ -116,4 +117,6 @@ class LineWriter:
 
 
 def _open(path: str) -> int:
-    return os.open(path, _FLAGS, 0o640)
+    # Opened for writing alone, a named pipe would wait for its reader; it may wait in the thread only (fifo(7)).
+    mode = os.O_RDWR if Path(path).is_fifo() else os.O_WRONLY
+    return os.open(path, mode | _FLAGS, 0o640)

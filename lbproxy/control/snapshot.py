@@ -139,6 +139,8 @@ class PoolView(TypedDict):
 class ListenerView(TypedDict):
     """One listener. `connections` are open now, `accepted` is how many were ever accepted.
 
+    `accept_pauses` is how often accepting stopped for want of descriptors.
+
     `pool` has several names in mode sni, with spaces between them. `refused` are the connections that were turned away
     before they could ask anything, `ends` the ends of its requests and connections.
     """
@@ -150,6 +152,7 @@ class ListenerView(TypedDict):
     pool: str
     connections: int
     accepted: int
+    accept_pauses: int
     requests: int
     refused: dict[str, int]
     ends: dict[str, int]
@@ -162,6 +165,13 @@ class Durations(TypedDict):
     buckets: list[tuple[float, int]]  # (le, how many took at most that long); the one without a bound is `count`
     count: int
     sum: float
+
+
+class LagView(TypedDict):
+    """How late the event loops' timers were, ten a second and process; `worst` is the longest of the last 10 to 20 s."""
+
+    seconds: Durations
+    worst: float
 
 
 class ExpiryView(TypedDict):
@@ -199,4 +209,5 @@ class Snapshot(TypedDict):
     expiries: list[ExpiryView]
     ends: dict[str, int]
     request_seconds: Durations
+    loop_lag: LagView
     access_log: AccessLogView

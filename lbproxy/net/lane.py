@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
+from lbproxy.net.descriptors import Room
 from lbproxy.net.stream import Handler, Poller, Stream
 from lbproxy.net.tls import BackendContext
 from lbproxy.reasons import Reason
@@ -40,11 +41,15 @@ class Waiter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LaneOptions:
-    """How the lanes of one pool are opened and kept; times in seconds. tls None: plain."""
+    """How the lanes of one pool are opened and kept; times in seconds. tls None: plain.
+
+    room: None: endless.
+    """
 
     connect_timeout: float
     idle_timeout: float
     tls: BackendContext | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +247,8 @@ class Lanes:
         """Begin to connect; the waiter is told later. A connect that fails at once gives the reason and a detail."""
         if self.address is None:
             return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
+        if self.options.room is not None and not self.options.room.for_lane():
+            return reasons.LOCAL_RESOURCES, "what is left of the descriptors is for probes"
         family, address = self.address
         tls = personal.tls or self.options.tls
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
+import os
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lbproxy import reasons
+from lbproxy.net.descriptors import Room
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.peer import Network, Peer
 from lbproxy.net.preface import Preface
@@ -21,6 +24,12 @@ _log = logging.getLogger(__name__)
 
 MAX_LEAVING = 64
 """Clients that are turned away with a word of why, at a time; more are closed without one."""
+
+LOOK_AGAIN = 1.0
+"""Seconds after which a listener without descriptors tries again, though no client of its own has gone."""
+
+REPORT_EVERY = 60.0
+"""Seconds between two reports that there are too few descriptors."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -75,25 +84,34 @@ class ListenerOptions:
 class Listener:
     """Accepts on `sock`.
 
-    `connections` are those that are open. `ends` counts how requests and connections ended, by the reason's label;
+    `connections` are those that are open. `pauses` counts how often there was no descriptor for another one. `ends` counts how requests and connections ended, by the reason's label;
     `refused` those that were turned away before they could ask anything.
     """
 
-    def __init__(self, options: ListenerOptions, sock: socket.socket, poller: Poller, service: Service) -> None:
-        """sock: bound, listening and non-blocking."""
+    def __init__(
+        self, options: ListenerOptions, sock: socket.socket, poller: Poller, service: Service, room: Room | None = None
+    ) -> None:
+        """sock: bound, listening and non-blocking. room: that all listeners of the process share; None: endless."""
         self.options = options
         self.name = options.name
         self.socket = sock
         self.poller = poller
         self.service = service
         self.connections: set[Connection] = set()
+        self._room = room
+        if room is not None:
+            room.share(self.connections)
         self.accepted = 0
+        self.pauses = 0
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.ends: defaultdict[str, int] = defaultdict(int)
         self._addresses: Counter[str] = Counter()
         self._leaving: set[Stream] = set()
         self._accepting = False
         self._draining = False
+        self._starved = False
+        self._look_again: asyncio.TimerHandle | None = None
+        self._next_report = 0.0
         self._no_delay = sock.family != socket.AF_UNIX
 
     def __repr__(self) -> str:
@@ -109,12 +127,16 @@ class Listener:
 
     def pause(self) -> None:
         """Accept no more; what waits stays in the kernel's queue."""
+        self._starved = False
         if self._accepting:
             self._accepting = False
             self.poller.loop.remove_reader(self.socket.fileno())
 
     def _accept(self) -> bool:
         """One of those that wait, if any does. To look for a second one costs more than to be told of it."""
+        if self._room is not None and not self._room.for_client():
+            self._starve("what is left is for lanes and probes")
+            return False
         try:
             sock, address = self.socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -122,16 +144,28 @@ class Listener:
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            self._exhausted(error)
+            self._starve(os.strerror(error.errno))
             return False
         self._greet(sock, Peer.accepted(address))
         return True
 
-    def _exhausted(self, error: OSError) -> None:
-        """No descriptors: go on with those that are open; the connections that wait are accepted a second later."""
-        _log.error("accept_paused", extra={"fields": {"listener": self.name, "error": error.strerror}})
+    def _starve(self, why: str) -> None:
+        """Too few descriptors: go on with those who are connected; who waits is accepted as soon as one has gone."""
         self.pause()
-        self.poller.loop.call_later(1.0, self.start)
+        self.pauses += 1
+        self._starved = True
+        self._look_again = self.poller.loop.call_later(LOOK_AGAIN, self._recover)
+        if self.poller.now >= self._next_report:
+            self._next_report = self.poller.now + REPORT_EVERY
+            fields = {"listener": self.name, "connections": len(self.connections), "pauses": self.pauses, "why": why}
+            _log.error("accept_paused", extra={"fields": fields})
+
+    def _recover(self) -> None:
+        """Try again, unless it was started, paused or stopped meanwhile."""
+        if self._starved and self._look_again is not None:
+            self._look_again.cancel()
+            self._starved = False
+            self.start()
 
     def _greet(self, sock: socket.socket, peer: Peer) -> None:
         sock.setblocking(False)
@@ -196,6 +230,8 @@ class Listener:
             self._addresses[host] -= 1
             if self._addresses[host] <= 0:
                 del self._addresses[host]
+        if self._starved:
+            self.poller.loop.call_soon(self._recover)  # when its descriptor is closed
         if not self.connections:
             self.options.on_empty()
 

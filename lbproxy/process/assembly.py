@@ -18,6 +18,7 @@ from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.errors import StartError
+from lbproxy.net.descriptors import Room, streams_allowed
 from lbproxy.net.exchange import Site
 from lbproxy.net.lane import LaneOptions, Lanes
 from lbproxy.net.listener import Listener, ListenerOptions, Service
@@ -68,6 +69,7 @@ class Assembly:
         self._log = log
         self._on_empty = on_empty
         self._secret = secret
+        self._room = Room(poller, streams_allowed())
         self._towards_backends: dict[str, BackendTls | None] = {}
         self.files: list[Followed] = []
         self.mints: dict[str, Mint] = {}
@@ -84,7 +86,10 @@ class Assembly:
         backends = [Backend(backend.name, backend.url) for backend in pool.backends]
         for backend in backends:
             options = LaneOptions(
-                pool.connect_timeout, pool.idle_lane_timeout, tls if backend.scheme == "https" else None
+                pool.connect_timeout,
+                pool.idle_lane_timeout,
+                tls if backend.scheme == "https" else None,
+                self._room,
             )
             backend.lanes = Lanes(backend, self._poller, options, self._lane_ends)
         check = pool.check
@@ -118,7 +123,7 @@ class Assembly:
             on_empty=self._on_empty,
         )
         service = self._web(name, listener) if listener.mode == "http" else self._pass(listener)
-        return Listener(options, sock, self._poller, service)
+        return Listener(options, sock, self._poller, service, self._room)
 
     def _pass(self, listener: settings.Listener) -> Service:
         by_name = {name: self.pools[pool] for name, pool in listener.sni.items()}

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from lbproxy.balance.backend import Backend
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendView, Snapshot
+from lbproxy.control.snapshot import BackendView, Durations, Snapshot
 from lbproxy.net.listener import Listener
 from lbproxy.net.web import WebService
 from lbproxy.process import view
@@ -17,8 +17,11 @@ from lbproxy.process.worker import Worker
 Tally = dict[str, Any]
 """Numbers in dictionaries of dictionaries, under the names that the snapshot has for them; see `take`."""
 
-_OPEN = frozenset({"connections", "active", "idle_lanes", "private_lanes", "tunnels", "used", "limit"})
-"""What is open now: it ends with its process. Everything else has happened, and stays true."""
+_OPEN = frozenset({"connections", "active", "idle_lanes", "private_lanes", "tunnels", "used", "limit", "worst"})
+"""What is open, or so, now: it ends with its process. Everything else has happened, and stays true."""
+
+_LARGEST = frozenset({"worst"})
+"""What does not add up: the largest is that of all."""
 
 
 def take(worker: Worker, access_log: AccessLog) -> Tally:
@@ -36,6 +39,10 @@ def take(worker: Worker, access_log: AccessLog) -> Tally:
         },
         "ends": dict(ends),
         "request_seconds": _durations(worker.listeners.values()),
+        "loop_lag": {
+            "seconds": _buckets(worker.lag.histogram(), worker.lag.observed, worker.lag.seconds),
+            "worst": worker.lag.worst,
+        },
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
     }
 
@@ -67,10 +74,10 @@ def complete(snapshot: Snapshot, others: Tally) -> None:
             complete_backend(pool["name"], backend, others)
     _add(snapshot["ends"], others["ends"])
     _add(snapshot["access_log"], others["access_log"])
-    durations, more = snapshot["request_seconds"], others["request_seconds"]
-    durations["count"] += more["count"]
-    durations["sum"] += more["sum"]
-    durations["buckets"] = [(le, count + more["buckets"].get(str(le), 0)) for le, count in durations["buckets"]]
+    _add_durations(snapshot["request_seconds"], others["request_seconds"])
+    lag = snapshot["loop_lag"]
+    _add_durations(lag["seconds"], others["loop_lag"]["seconds"])
+    lag["worst"] = max(lag["worst"], others["loop_lag"]["worst"])
 
 
 def complete_backend(pool: str, backend: BackendView, others: Tally) -> None:
@@ -79,23 +86,32 @@ def complete_backend(pool: str, backend: BackendView, others: Tally) -> None:
         _add(backend, others["backends"].get(f"{pool}/{backend['name']}", {}))
 
 
+def _add_durations(durations: Durations, more: Tally) -> None:
+    durations["count"] += more["count"]
+    durations["sum"] += more["sum"]
+    durations["buckets"] = [(le, count + more["buckets"].get(str(le), 0)) for le, count in durations["buckets"]]
+
+
 def _add(counted: Any, more: Tally) -> None:
-    for key, value in more.items():
-        counted[key] = _sum(counted[key], value) if key in counted else value
+    counted.update(_sum(counted, more))
 
 
-def _sum(one: Any, other: Any) -> Any:
+def _sum(one: Any, other: Any, largest: bool = False) -> Any:
     if one is None or other is None:  # TLS ends there in one of them only
         return one
     if not isinstance(one, Mapping):
-        return one + other
-    return {**one, **{key: _sum(one[key], value) if key in one else value for key, value in other.items()}}
+        return max(one, other) if largest else one + other
+    return {
+        **one,
+        **{key: _sum(one[key], value, key in _LARGEST) if key in one else value for key, value in other.items()},
+    }
 
 
 def _listener(listener: Listener) -> Tally:
     return {
         "connections": len(listener.connections),
         "accepted": listener.accepted,
+        "accept_pauses": listener.pauses,
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
         "ends": dict(listener.ends),
@@ -124,8 +140,9 @@ def _durations(listeners: Iterable[Listener]) -> Tally:
     """The listeners' histograms: by the upper bound of each bucket, how many took at most that long."""
     sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
     columns = zip(*(site.histogram() for site in sites), strict=True)
-    return {
-        "buckets": {str(column[0][0]): sum(count for _, count in column) for column in columns},
-        "count": sum(site.observed for site in sites),
-        "sum": sum(site.seconds for site in sites),
-    }
+    buckets = [(column[0][0], sum(count for _, count in column)) for column in columns]
+    return _buckets(buckets, sum(site.observed for site in sites), sum(site.seconds for site in sites))
+
+
+def _buckets(histogram: Iterable[tuple[float, int]], count: int, seconds: float) -> Tally:
+    return {"buckets": {str(le): many for le, many in histogram}, "count": count, "sum": seconds}

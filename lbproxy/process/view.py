@@ -17,6 +17,7 @@ from lbproxy.control.snapshot import (
     BackendView,
     Durations,
     HandshakesView,
+    LagView,
     ListenerView,
     PoolView,
     ProtectionView,
@@ -25,6 +26,7 @@ from lbproxy.control.snapshot import (
 from lbproxy.net.listener import Listener
 from lbproxy.net.web import WebService
 from lbproxy.process.expiry import expiries
+from lbproxy.process.lag import Lag
 from lbproxy.process.link import Link
 from lbproxy.process.worker import Worker
 
@@ -55,6 +57,7 @@ def snapshot(
         "expiries": expiries(config, worker, time.time()),
         "ends": dict(ends),
         "request_seconds": _durations(worker.listeners.values()),
+        "loop_lag": _lag(worker.lag),
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
     }
 
@@ -74,6 +77,7 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
         "pool": " ".join(options.pools),
         "connections": len(listener.connections),
         "accepted": listener.accepted,
+        "accept_pauses": listener.pauses,
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
         "ends": dict(listener.ends),
@@ -160,4 +164,11 @@ def _durations(listeners: Iterable[Listener]) -> Durations:
         "buckets": [(column[0][0], sum(count for _, count in column)) for column in columns],
         "count": sum(site.observed for site in sites),
         "sum": sum(site.seconds for site in sites),
+    }
+
+
+def _lag(lag: Lag) -> LagView:
+    return {
+        "seconds": {"buckets": lag.histogram(), "count": lag.observed, "sum": lag.seconds},
+        "worst": lag.worst,
     }

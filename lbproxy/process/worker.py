@@ -18,6 +18,7 @@ from lbproxy.net.record import Record
 from lbproxy.net.stream import Poller
 from lbproxy.net.web import WebService, recheck
 from lbproxy.process.assembly import Assembly
+from lbproxy.process.lag import Lag
 from lbproxy.reasons import Reason
 
 TICK = 0.1
@@ -35,7 +36,7 @@ TICKS_A_REFRESH = 10
 class Worker:
     """`pools`, `listeners`, and `mints` of those that have one, by name.
 
-    `lane_ends` counts how lanes ended, by the reason's label.
+    `lane_ends` counts how lanes ended, by the reason's label; `lag` is that of the loop.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.poller = Poller(self._loop)
         self.lane_ends: dict[str, int] = {}
+        self.lag = Lag()
         assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret)
         self.pools = assembly.pools
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
@@ -120,8 +122,11 @@ class Worker:
         return [backend for pool in self.pools.values() for backend in pool.backends]
 
     def _tick(self) -> None:
+        due = self.poller.now + TICK
         self._timer = self._loop.call_later(TICK, self._tick)
         self.poller.tick()
+        if self._ticks:
+            self.lag.observe(self.poller.now - due, self.poller.now)
         for pool in self.pools.values():
             pool.tick(self.poller.now)
         self._ticks += 1

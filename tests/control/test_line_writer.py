@@ -156,3 +156,14 @@ def test_reopen_of_a_descriptor_does_nothing(pipe: tuple[int, int]) -> None:
     writer.put("line\n")
     writer.close()
     assert os.read(pipe[0], 100) == b"line\n"
+
+
+def test_a_named_pipe_that_nobody_reads_is_waited_for_in_the_thread_only(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    writer = LineWriter(str(path), name="test")
+    writer.put("one\n")
+    reader = os.open(path, os.O_RDONLY)
+    assert read_exactly(reader, 4) == b"one\n"
+    writer.close()
+    os.close(reader)

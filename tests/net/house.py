@@ -13,6 +13,7 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
+from lbproxy.net.descriptors import Room
 from lbproxy.net.lane import LaneOptions, Lanes
 from lbproxy.net.listener import Listener, ListenerOptions
 from lbproxy.net.record import Record
@@ -89,11 +90,12 @@ class House:
         ours = {key: options.pop(key) for key in set(options) & set(WebOptions.__slots__)}
         web_options = WebOptions(**{"server_url": "https://a.test", "retry_after": 2, **ours})
         self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append)
+        room = options.pop("room", 1000)
         defaults: dict[str, Any] = {"name": "login", "max_connections": 100, "header_timeout": HEADER_TIMEOUT}
         made = ListenerOptions(**{**defaults, "on_empty": self._emptied, **options})
         self.socket = sock or socket.create_server(("127.0.0.1", 0))
         self.socket.setblocking(False)
-        self.listener = Listener(made, self.socket, poller, self.web)
+        self.listener = Listener(made, self.socket, poller, self.web, Room(poller, room))
         self.listener.start()
         self.clients: list[Peer] = []
 

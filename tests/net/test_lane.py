@@ -13,6 +13,7 @@ import trustme
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
+from lbproxy.net.descriptors import Room
 from lbproxy.net.lane import Lane, LaneOptions, Lanes, connect_reason
 from lbproxy.net.stream import Poller
 from lbproxy.net.tls import BackendTls
@@ -20,6 +21,7 @@ from lbproxy.reasons import Reason
 from tests.net.peers import Peer, TlsPeer, let_expire, until
 
 CONNECT_TIMEOUT, IDLE_TIMEOUT = 2.0, 4.0
+STREAMS = 20
 
 CA = trustme.CA()
 
@@ -47,7 +49,7 @@ class Place:
         self.listener = socket.create_server(("127.0.0.1", 0))
         backend = Backend("c1", f"http://127.0.0.1:{self.listener.getsockname()[1]}")
         self.ends: dict[str, int] = {}
-        options = LaneOptions(CONNECT_TIMEOUT, IDLE_TIMEOUT, tls)
+        options = LaneOptions(CONNECT_TIMEOUT, IDLE_TIMEOUT, tls, Room(poller, STREAMS))
         self.lanes = Lanes(backend, poller, options, self.ends)
         self.lanes.address = socket.AF_INET, self.listener.getsockname()
         self.waiter = Waiting()
@@ -173,6 +175,16 @@ async def test_no_descriptor_is_our_own_fault(place: Make, request: pytest.Fixtu
     here = place()
     request.getfixturevalue("no_descriptors")
     assert here.lanes.open(here.waiter) == (reasons.LOCAL_RESOURCES, "Too many open files")
+
+
+async def test_what_is_left_for_probes_is_not_for_lanes(place: Make) -> None:
+    here = place()
+    for _ in range(STREAMS):
+        here.open()
+    detail = "what is left of the descriptors is for probes"
+    assert here.lanes.open(here.waiter) == (reasons.LOCAL_RESOURCES, detail)
+    here.opened[0].close(None)
+    here.open()
 
 
 async def test_a_lane_that_is_closed_while_it_is_opened_tells_nobody(place: Make, poller: Poller) -> None:

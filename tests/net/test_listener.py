@@ -124,6 +124,30 @@ async def test_a_pause_for_want_of_descriptors_does_not_undo_a_drain(
     assert not home.poller.loop.remove_reader(home.socket.fileno()), "nobody watches it"
 
 
+async def test_what_is_left_for_lanes_is_not_for_clients(house: Build, caplog: pytest.LogCaptureFixture) -> None:
+    home = house(room=4)
+    first, second, third = [await home.connect() for _ in range(3)]
+    await until(lambda: home.listener.pauses)
+    assert home.listener.accepted == 2
+    await answered(home, second)  # over a lane, which makes three streams
+    assert [record.message for record in caplog.records] == ["accept_paused"]
+    first.close()
+    second.close()
+    home.places[0].lanes[0].close()
+    await answered(home, third)
+    assert [record.message for record in caplog.records] == ["accept_paused"], "not again within a minute"
+
+
+async def test_who_was_stopped_for_want_of_descriptors_stays_stopped(house: Build) -> None:
+    home = house(room=0)
+    await home.connect()
+    await until(lambda: home.listener.pauses)
+    home.listener.stop(reasons.SHUTDOWN)
+    assert not home.poller.loop.remove_reader(home.socket.fileno())
+    home.listener._recover()
+    assert not home.poller.loop.remove_reader(home.socket.fileno()), "nobody accepts"
+
+
 # --- stopping
 
 

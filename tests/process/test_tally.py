@@ -24,6 +24,7 @@ def counted(connections: int = 1, requests: int = 2) -> tally.Tally:
         "budgets": {"connectors": {"used": 1, "limit": 10}},
         "ends": {"done": requests, "new_reason": 1},
         "request_seconds": {"buckets": {"0.1": 1}, "count": requests, "sum": 0.5},
+        "loop_lag": {"seconds": {"buckets": {"0.005": 9}, "count": 10, "sum": 1.0}, "worst": connections / 10},
         "access_log": {"written": requests, "dropped": 0},
     }
 
@@ -33,6 +34,13 @@ def test_totals_have_everything() -> None:
     assert total["listeners"]["login"]["requests"] == 7
     assert total["ends"] == {"done": 7, "new_reason": 2, "other": 1}
     assert tally.total([]) == {}
+
+
+def test_the_worst_of_all_is_the_worst() -> None:
+    total = tally.total([counted(connections=1), counted(connections=7), counted(connections=2)])
+    assert total["loop_lag"]["worst"] == 0.7
+    assert total["loop_lag"]["seconds"]["count"] == 30
+    assert tally.past(total)["loop_lag"]["worst"] == 0
 
 
 def test_of_a_process_that_ended_nothing_is_open() -> None:
@@ -57,6 +65,8 @@ def test_a_snapshot_is_completed() -> None:
     assert after["pools"][0]["backends"][0]["responses"]["2xx"] == 9
     assert after["ends"]["new_reason"] == 1
     assert after["request_seconds"]["count"] == before["request_seconds"]["count"] + 2
+    assert after["loop_lag"]["seconds"]["count"] == before["loop_lag"]["seconds"]["count"] + 10
+    assert after["loop_lag"]["worst"] == before["loop_lag"]["worst"] == 0.4
     assert after["access_log"]["written"] == before["access_log"]["written"] + 2
     tally.complete(after, {})
 
@@ -77,7 +87,7 @@ async def test_every_number_of_the_snapshot_is_counted(tmp_path: Path) -> None:
     told = {"weight", "held_seconds", "since_seconds", "facts", "unknown_facts", "probe"}
     assert _numbers(whole["listeners"][0]) <= counted["listeners"]["login"].keys()
     assert _numbers(whole["pools"][0]["backends"][0]) - told <= counted["backends"]["connectors/c1"].keys()
-    assert {"ends", "request_seconds", "access_log"} <= counted.keys()
+    assert {"ends", "request_seconds", "loop_lag", "access_log"} <= counted.keys()
 
 
 def _numbers(view: Any) -> set[str]:

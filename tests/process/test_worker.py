@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.config import load
 from lbproxy.errors import StartError
 from lbproxy.net.record import Record
-from lbproxy.process.worker import Worker
+from lbproxy.process.worker import TICK, Worker
 from tests.process.places import listen_all
 
 CONFIG = """
@@ -186,3 +187,14 @@ async def test_backends_are_all_pools_backends(tmp_path: Path, backend: str) -> 
         found: list[Backend] = one.worker.backends()
         assert [found_one.name for found_one in found] == ["c1"]
         assert "0 connections" in repr(one.worker)
+
+
+async def test_it_measures_how_late_its_loop_is(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        lag = one.worker.lag
+        while not lag.observed:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        time.sleep(TICK + 0.06)  # noqa: ASYNC251  # the loop stands still
+        while lag.worst < 0.05:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert lag.observed - dict(lag.histogram())[0.05] >= 1

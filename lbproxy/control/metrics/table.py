@@ -95,9 +95,27 @@ def _ends(snapshot: Snapshot) -> Iterator[Sample]:
 TABLE: tuple[Row, ...] = (
     Gauge("lbproxy_info", ("version",), "Always 1; the label says what runs", lambda s: [((s["version"],), 1)]),
     Gauge("lbproxy_uptime_seconds", (), "Seconds since the start", _one(lambda s: s["uptime_seconds"])),
+    Histogram(
+        "lbproxy_loop_lag_seconds",
+        (),
+        "How late the timers of the event loops were, of all processes",
+        lambda s: s["loop_lag"]["seconds"],
+    ),
+    Gauge(
+        "lbproxy_loop_lag_worst_seconds",
+        (),
+        "The longest of them in the last 10 to 20 s, of any process",
+        _one(lambda s: s["loop_lag"]["worst"]),
+    ),
     # --- clients
     Counter(
         "lbproxy_accepted_total", _LISTENER, "Client connections accepted", _each_listener(lambda x: x["accepted"])
+    ),
+    Counter(
+        "lbproxy_accept_pauses_total",
+        _LISTENER,
+        "Times that accepting stopped for want of descriptors",
+        _each_listener(lambda x: x["accept_pauses"]),
     ),
     Gauge("lbproxy_connections", _LISTENER, "Client connections open", _each_listener(lambda x: x["connections"])),
     Counter(
