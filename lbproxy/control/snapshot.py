@@ -168,7 +168,7 @@ class Durations(TypedDict):
 
 
 class LagView(TypedDict):
-    """How late the event loops' timers were, ten a second and process; `worst` is the longest of the last 10 to 20 s."""
+    """How late the timers of event loops were, ten a second each; `worst` is the latest of the last 10 to 20 s."""
 
     seconds: Durations
     worst: float

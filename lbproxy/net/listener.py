@@ -84,8 +84,9 @@ class ListenerOptions:
 class Listener:
     """Accepts on `sock`.
 
-    `connections` are those that are open. `pauses` counts how often there was no descriptor for another one. `ends` counts how requests and connections ended, by the reason's label;
-    `refused` those that were turned away before they could ask anything.
+    `connections` are those that are open. `ends` counts how requests and connections ended, by the reason's label;
+    `refused` those that were turned away before they could ask anything; `pauses` how often there was no descriptor for
+    another one.
     """
 
     def __init__(

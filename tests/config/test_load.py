@@ -10,7 +10,7 @@ from lbproxy.errors import ConfigError
 
 EVERYTHING_WRONG = """
 server_url = "https://login.corp.example/login"
-workers = 4
+workers = 0
 [listener.login]
 bnd = "0.0.0.0:443"
 pool = "conectors"
@@ -49,7 +49,7 @@ def test_every_problem_is_reported_at_once(problems_of: Callable[[str], list[str
         "without path or query",
         'pool.connectors.check.interval: 2 is not a duration such as "500ms", "2s", "10m" or "1h"',
         "server_url: 'https://login.corp.example/login' must end after the host and port, without path or query",
-        "workers: not supported yet",
+        'workers: must be "auto" or a whole number of at least 1',
     ]
 
 

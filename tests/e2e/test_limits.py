@@ -1,4 +1,4 @@
-"""The limits of the machine: descriptors, a disk that is full, logs that nobody reads. Users notice as little as can be."""
+"""The limits of the machine: descriptors, a full disk, logs that nobody reads. Users notice as little as can be."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_without_descriptors_clients_wait_and_those_inside_are_served(
 async def _connections(balancer: Balancer, at_least: int) -> int:
     """How many clients were let in."""
     async with asyncio.timeout(DEADLINE):
-        while (await _listener(balancer))["connections"] < at_least:
+        while (await _listener(balancer))["connections"] < at_least:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return int((await _listener(balancer))["connections"])
 
@@ -84,7 +84,7 @@ async def _listener(balancer: Balancer) -> dict[str, Any]:
 async def _dropped(balancer: Balancer, count: int) -> None:
     """Wait until so many lines of the access log are lost."""
     async with asyncio.timeout(DEADLINE):
-        while (await balancer.status())["access_log"]["dropped"] < count:
+        while (await balancer.status())["access_log"]["dropped"] < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

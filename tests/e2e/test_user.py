@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .balancer import Balancer, command, running
+from .balancer import Balancer, command, descendants, running
 from .client import Client
 from .configuration import configuration, toml
 from .conftest import Backends
@@ -47,11 +47,6 @@ def users(pid: int) -> set[str]:
     """Who the process is, by each of its user IDs (proc(5): real, effective, saved, file system)."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Uid:")]
     return {pwd.getpwuid(int(uid)).pw_name for uid in line.split()[1:]}
-
-
-def descendants(pid: int) -> list[int]:
-    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [*children, *(each for child in children for each in descendants(child))]
 
 
 async def changed(balancer: Balancer, **top: Any) -> None:
