@@ -46,6 +46,7 @@ NO_MIRROR = {
 
 TESTS_OF_WHOLES = {
     "tests/bench": "the harness in bench/",
+    "tests/deployment": "the units and manifests in config/",
     "tests/e2e": "whole processes, over the network",
     "tests/test_tree.py": "this file",
 }
