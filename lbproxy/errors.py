@@ -14,15 +14,14 @@ says whose fault it is, whether a retry is safe and which HTTP status the client
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class LbproxyError(Exception):
     """Base of every error that lbproxy raises on purpose; its text is fit for an administrator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with a configuration: `where` is a key's full name or a file's path."""
 
     where: str

@@ -12,7 +12,6 @@ from lbproxy import config as settings
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.control.consistency.guard import Guard, Rules
-from lbproxy.control.consistency.metadata import published_address
 from lbproxy.control.consistency.page import PageRequest
 from lbproxy.control.consistency.places import Place, at_pointer, by_regex, in_header
 from lbproxy.control.consistency.reading import shortened
@@ -97,7 +96,11 @@ def _place(fact: settings.Fact) -> Place:
         return at_pointer(fact.pointer)
     if fact.regex is not None:
         return by_regex(fact.regex)
-    return published_address if fact.header is None else in_header(fact.header)
+    if fact.header is not None:
+        return in_header(fact.header)
+    from lbproxy.control.consistency.metadata import published_address  # only here: an XML parser takes memory
+
+    return published_address
 
 
 def _expected(fact: settings.Fact, server_url: str) -> str | None:

@@ -6,19 +6,17 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import NamedTuple
 
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
-from lbproxy.process.channel import Channel, Message
-from lbproxy.process.handover import Secret, State
+from lbproxy.process.channel import Message
+from lbproxy.process.handover import Inherited
 from lbproxy.process.headline import Headline
 from lbproxy.process.plane import Plane
 from lbproxy.process.upstream import Upstream
@@ -28,19 +26,6 @@ log = logging.getLogger(__name__)
 
 REPORT_EVERY = 1.0
 """Seconds between two tallies, and headlines, of a generation that drains."""
-
-
-class Inherited(NamedTuple):
-    """What the master gives a generation: its `number`, the sockets by listener, and what the one before it left."""
-
-    number: int
-    channel: Channel
-    sockets: Mapping[str, socket.socket]
-    admin: socket.socket
-    secret: Secret
-    state: State | None = None
-    nursery: Channel | None = None  # None: one worker only, in this process
-    health: socket.socket | None = None  # None: asked for over `admin` only
 
 
 class Generation:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from lbproxy.auth.mint import Keepsake, Mint
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.pool import Pool
-from lbproxy.control.consistency.guard import Memory
-from lbproxy.process.ledger import Accounts
-from lbproxy.process.link import Link
+from lbproxy.process.channel import Channel
+
+if TYPE_CHECKING:  # what workers have no use for, they do not load
+    from lbproxy.control.consistency.guard import Memory
+    from lbproxy.process.ledger import Accounts
+    from lbproxy.process.link import Link
 
 SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
@@ -44,6 +48,19 @@ class State(TypedDict):
     secret: Secret
     accounts: Accounts
     started: float
+
+
+class Inherited(NamedTuple):
+    """What the master gives a generation: its `number`, the sockets by listener, and what the one before it left."""
+
+    number: int
+    channel: Channel
+    sockets: Mapping[str, socket.socket]
+    admin: socket.socket
+    secret: Secret
+    state: State | None = None
+    nursery: Channel | None = None  # None: one worker only, in this process
+    health: socket.socket | None = None  # None: asked for over `admin` only
 
 
 def secret(state: State | None, now: float) -> Secret:

@@ -21,8 +21,7 @@ from lbproxy.control import unraisable
 from lbproxy.control.log import event
 from lbproxy.errors import ConfigError, LbproxyError
 from lbproxy.process.channel import Channel
-from lbproxy.process.generation import Generation, Inherited
-from lbproxy.process.handover import State, secret
+from lbproxy.process.handover import Inherited, State, secret
 from lbproxy.process.mate import work
 from lbproxy.process.nursery import found
 from lbproxy.process.places import ADMIN, HEALTH, listener_key, wanted
@@ -86,6 +85,8 @@ def _serve(config: Config, report: Report, inherited: Inherited) -> None:
     _raise_descriptor_limit()
     if config.worker_count > 1:
         inherited = _with_nursery(config, inherited)
+    from lbproxy.process.generation import Generation  # after the fork: workers have no use for a control plane
+
     handler = operational_log.setup()
     try:
         for warning in (*report.warnings, *report.unused):

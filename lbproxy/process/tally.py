@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendView, Durations, Snapshot
+from lbproxy.control.snapshot import BackendView, Durations, HandshakesView, Snapshot
 from lbproxy.net.listener import Listener
 from lbproxy.net.web import WebService
-from lbproxy.process import view
 from lbproxy.process.worker import Worker
 
 Tally = dict[str, Any]
@@ -107,6 +107,23 @@ def _sum(one: Any, other: Any, largest: bool = False) -> Any:
     }
 
 
+def handshakes(listener: Listener) -> HandshakesView | None:
+    """With clients. A certificate that is not accepted is no failed handshake: it has reasons of its own."""
+    service = listener.service
+    if not isinstance(service, WebService) or service.tls is None:
+        return None
+    failed = sum(listener.ends.get(reason.label, 0) for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
+    return {"full": service.handshakes - service.resumed, "resumed": service.resumed, "failed": failed}
+
+
+def backend_handshakes(backend: Backend) -> HandshakesView | None:
+    """Towards a backend; None where its lanes have no TLS."""
+    lanes = backend.lanes
+    if lanes.options.tls is None:
+        return None
+    return {"full": lanes.handshakes - lanes.resumed, "resumed": lanes.resumed, "failed": lanes.handshakes_failed}
+
+
 def _listener(listener: Listener) -> Tally:
     return {
         "connections": len(listener.connections),
@@ -115,7 +132,7 @@ def _listener(listener: Listener) -> Tally:
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
         "ends": dict(listener.ends),
-        "tls_handshakes": view.handshakes(listener),
+        "tls_handshakes": handshakes(listener),
     }
 
 
@@ -131,7 +148,7 @@ def _backend(backend: Backend) -> Tally:
         "idle_lanes": len(backend.lanes.idle),
         "private_lanes": backend.lanes.private,
         "tunnels": backend.lanes.tunnels,
-        "tls_handshakes": view.backend_handshakes(backend),
+        "tls_handshakes": backend_handshakes(backend),
         "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
     }
 

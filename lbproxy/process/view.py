@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from lbproxy import __version__, reasons
+from lbproxy import __version__
 from lbproxy.balance.backend import Backend
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
@@ -16,7 +16,6 @@ from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
     Durations,
-    HandshakesView,
     LagView,
     ListenerView,
     PoolView,
@@ -28,6 +27,7 @@ from lbproxy.net.web import WebService
 from lbproxy.process.expiry import expiries
 from lbproxy.process.lag import Lag
 from lbproxy.process.link import Link
+from lbproxy.process.tally import backend_handshakes, handshakes
 from lbproxy.process.worker import Worker
 
 RunState = Literal["starting", "serving", "draining"]
@@ -85,15 +85,6 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
     }
 
 
-def handshakes(listener: Listener) -> HandshakesView | None:
-    """With clients. A certificate that is not accepted is no failed handshake: it has reasons of its own."""
-    service = listener.service
-    if not isinstance(service, WebService) or service.tls is None:
-        return None
-    failed = sum(listener.ends.get(reason.label, 0) for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
-    return {"full": service.handshakes - service.resumed, "resumed": service.resumed, "failed": failed}
-
-
 def _pool(link: Link) -> PoolView:
     now = time.monotonic()
     budget = link.pool.retry_budget
@@ -141,14 +132,6 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
         "unknown_facts": {} if link.guard is None else link.guard.troubles(backend.name),
         "extended_protection": _protection(link, backend),
     }
-
-
-def backend_handshakes(backend: Backend) -> HandshakesView | None:
-    """Towards a backend; None where its lanes have no TLS."""
-    lanes = backend.lanes
-    if lanes.options.tls is None:
-        return None
-    return {"full": lanes.handshakes - lanes.resumed, "resumed": lanes.resumed, "failed": lanes.handshakes_failed}
 
 
 def _protection(link: Link, backend: Backend) -> ProtectionView | None:

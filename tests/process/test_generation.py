@@ -16,8 +16,8 @@ import pytest
 from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.process.channel import Channel, Message
-from lbproxy.process.generation import Generation, Inherited
-from lbproxy.process.handover import State, secret
+from lbproxy.process.generation import Generation
+from lbproxy.process.handover import Inherited, State, secret
 from lbproxy.process.places import ADMIN, wanted
 from lbproxy.process.sockets import listen
 from tests.process.places import listen_all

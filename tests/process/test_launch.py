@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +80,11 @@ def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pai
         assert inherited.sockets["login"].getsockname() == listener.getsockname()
         for sock in (inherited.sockets["login"], inherited.admin):
             sock.close()
+
+
+def test_workers_do_not_load_a_control_plane() -> None:
+    """They are forks of what is loaded by then, and each would keep its copy of what it has no use for."""
+    code = "import sys, lbproxy.process.launch; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "lbproxy.process.mate" in loaded
+    assert not {"aiohttp", "prometheus_client", "lbproxy.process.plane"} & set(loaded)

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from lbproxy.control.admin.readiness import why_not_ready
-from lbproxy.control.metrics.exposition import render
 from lbproxy.control.snapshot import Snapshot
 
 
@@ -29,7 +28,7 @@ def read_routes(
         if count is not None:
             await count()
         # In a thread: with a thousand backends it takes long enough for users to notice.
-        body, content_type = await asyncio.to_thread(render, snapshot(), request.headers.get("Accept", ""))
+        body, content_type = await asyncio.to_thread(_render, snapshot(), request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     return [web.get("/status", status), web.get("/metrics", scrape), *health_routes(snapshot)]
@@ -46,3 +45,9 @@ def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
         return web.Response(status=503 if reason else 200, text=f"{reason or 'ok'}\n")
 
     return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
+
+
+def _render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
+    from lbproxy.control.metrics.exposition import render  # only where somebody scrapes: it takes 3 MB
+
+    return render(snapshot, accept)
