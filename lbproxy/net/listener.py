@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lbproxy import reasons
+from lbproxy.net.accepting import Acceptor, Socket
 from lbproxy.net.descriptors import Room
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.peer import Network, Peer
@@ -58,7 +59,7 @@ class Service(Protocol):
     def requests(self) -> int:
         """How many were begun."""
 
-    def serve(self, listener: Listener, sock: socket.socket, peer: Peer) -> None:
+    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """Take `sock` over; it goes into `listener.connections` until `listener.forget`."""
 
     def refusal(self, reason: Reason) -> bytes:
@@ -113,7 +114,7 @@ class Listener:
         self._starved = False
         self._look_again: asyncio.TimerHandle | None = None
         self._next_report = 0.0
-        self._no_delay = sock.family != socket.AF_UNIX
+        self._acceptor = Acceptor(sock)
 
     def __repr__(self) -> str:
         return f"<listener {self.name} {len(self.connections)} connections>"
@@ -139,7 +140,7 @@ class Listener:
             self._starve("what is left is for lanes and probes")
             return False
         try:
-            sock, address = self.socket.accept()
+            sock, address = self._acceptor.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
@@ -168,8 +169,7 @@ class Listener:
             self._starved = False
             self.start()
 
-    def _greet(self, sock: socket.socket, peer: Peer) -> None:
-        sock.setblocking(False)
+    def _greet(self, sock: Socket, peer: Peer) -> None:
         options = self.options
         if len(self.connections) >= options.max_connections:
             self._turn_away(sock, reasons.TOO_MANY_CONNECTIONS)
@@ -179,12 +179,12 @@ class Listener:
         else:
             self._admit(sock, peer)
 
-    def _introduced(self, preface: Preface, sock: socket.socket, peer: Peer) -> None:
+    def _introduced(self, preface: Preface, sock: Socket, peer: Peer) -> None:
         """A PROXY header has said who it is."""
         self.connections.discard(preface)
         self._admit(sock, peer)
 
-    def _admit(self, sock: socket.socket, peer: Peer) -> None:
+    def _admit(self, sock: Socket, peer: Peer) -> None:
         options = self.options
         if options.allow is not None and peer.host and not peer.within(options.allow):
             self._turn_away(sock, reasons.NOT_ALLOWED)
@@ -195,13 +195,11 @@ class Listener:
                 return
             self._addresses[peer.host] += 1
         self.accepted += 1
-        if self._no_delay:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.service.needs_destination:
             peer.connected_to(sock)
         self.service.serve(self, sock, peer)
 
-    def _turn_away(self, sock: socket.socket, reason: Reason) -> None:
+    def _turn_away(self, sock: Socket, reason: Reason) -> None:
         """Say why, where that can be said, and close."""
         self.refused[reason.label] += 1
         words = self.service.refusal(reason) if reason.status else b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
+from lbproxy.net.accepting import Socket
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.lane import Lane, Personal, ProxyVersion
 from lbproxy.net.listener import Listener
@@ -73,7 +73,7 @@ class PassService:
     def __repr__(self) -> str:
         return f"<pass service {self.routes!r}>"
 
-    def serve(self, listener: Listener, sock: socket.socket, peer: Peer) -> None:
+    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """See `listener.Service`."""
         passage = Passage(listener, self, Stream(self.poller, sock.detach(), Handler()), peer)
         listener.connections.add(passage)

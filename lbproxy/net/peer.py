@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Sequence
 from typing import Self
+
+from lbproxy.net.accepting import Socket
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Endpoint = tuple[str, int]
@@ -34,7 +35,7 @@ class Peer:
         """Of the client's address as accept() gives it."""
         return cls(_plain(address)) if isinstance(address, tuple) else cls(None)
 
-    def connected_to(self, sock: socket.socket) -> None:
+    def connected_to(self, sock: Socket) -> None:
         """Find out the destination from the connection itself, unless it is known."""
         if self.source is not None and self.destination is None:
             self.destination = _plain(sock.getsockname())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
 from lbproxy import reasons
+from lbproxy.net.accepting import ClientSocket, Socket
 from lbproxy.net.peer import Peer
 from lbproxy.net.stream import Handler, Poller, Stream
 from lbproxy.reasons import Reason
@@ -23,11 +23,11 @@ class Preface(Handler):
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: Socket,
         peer: Peer,
         poller: Poller,
         patience: float,
-        came: Callable[[Preface, socket.socket, Peer], None],
+        came: Callable[[Preface, Socket, Peer], None],
         refused: Callable[[Preface, Reason], None],
     ) -> None:
         """sock: non-blocking, owned from now on; patience: seconds for the header. Either callable is called once."""
@@ -56,7 +56,8 @@ class Preface(Handler):
             return
         if header is not None:
             stream.skip(header.size - len(self._header))
-            sock = socket.socket(fileno=stream.release())
+            sock = ClientSocket(fileno=stream.release())
+            sock.setblocking(False)
             self._came(self, sock, self.peer if header.source is None else Peer(header.source, header.destination))
         elif data:
             self._header += data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from lbproxy.auth.certificate import ClientCertificate, IdentityKind, identity_l
 from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
+from lbproxy.net.accepting import Socket
 from lbproxy.net.answers import answer
 from lbproxy.net.client import ClientConnection
 from lbproxy.net.exchange import Site
@@ -89,7 +89,7 @@ class WebService:
         """Whole request heads that were accepted."""
         return self.site.requests
 
-    def serve(self, listener: Listener, sock: socket.socket, peer: Peer) -> None:
+    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """See `listener.Service`."""
         if self.tls is None:
             self.begin(listener, Stream(self.poller, sock.detach(), Handler()), peer)

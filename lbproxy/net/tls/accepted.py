@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import Any
+
+from lbproxy.net.accepting import Socket
 
 
 class AcceptedTls:
@@ -16,7 +17,7 @@ class AcceptedTls:
 
     __slots__ = ("__weakref__", "_sock", "_sslobj", "requested_name", "server_side")
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, sock: Socket, context: ssl.SSLContext) -> None:
         self._sock = sock
         self._sslobj: Any = context._wrap_socket(sock, True, owner=self)  # type: ignore[attr-defined]
         self.server_side = True

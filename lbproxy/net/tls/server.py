@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
+from lbproxy.net.accepting import Socket
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients
 from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
@@ -88,7 +88,7 @@ class ServerTls:
         """The listener's own name in X-Forwarded-Client-Cert: the first URI that the default certificate is for."""
         return self._loaded.uri
 
-    def accept(self, sock: socket.socket) -> AcceptedTls:
+    def accept(self, sock: Socket) -> AcceptedTls:
         """TLS on a client's connection, with the handshake to be done; it owns the socket."""
         return AcceptedTls(sock, self._loaded.context)
 
