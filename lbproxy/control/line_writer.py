@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import select
+import stat
 import threading
 from enum import Enum, auto
 from pathlib import Path
@@ -40,6 +42,7 @@ class LineWriter:
         self.error: OSError | None = None
         self._path = target if isinstance(target, str) else None
         self._fd = target if isinstance(target, int) else _open(target)
+        self._is_pipe = _is_pipe(self._fd)
         self._limit = limit
         self._queued = self._done = 0  # characters ever put by callers, and ever taken off by the thread
         self._torn = False  # the last byte written was not the end of a line
@@ -95,7 +98,7 @@ class LineWriter:
         sent = 0
         try:
             while sent < len(data):
-                sent += os.write(self._fd, data[sent:] if sent else data)
+                sent += os.write(self._fd, self._piece(data, sent))
         except OSError as error:
             self.error = error
         if sent:
@@ -105,6 +108,17 @@ class LineWriter:
         else:
             self.failed += text.count("\n")
 
+    def _piece(self, data: bytes, start: int) -> bytes:
+        """What to write at once of `data` from `start` on.
+
+        All of it, but for a pipe whole lines of at most PIPE_BUF bytes: of more, it may take a part, and then something
+        that another process writes (pipe(7)).
+        """
+        if self._is_pipe:
+            end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+            return data[start : end or start + select.PIPE_BUF]
+        return data[start:] if start else data
+
     def _open_again(self) -> None:
         assert self._path is not None
         try:
@@ -113,10 +127,14 @@ class LineWriter:
             log.error("reopen_failed", extra={"fields": {"path": self._path, "error": error}})
             return
         os.close(self._fd)
-        self._fd, self._torn = fd, False
+        self._fd, self._is_pipe, self._torn = fd, _is_pipe(fd), False
 
 
 def _open(path: str) -> int:
     # Opened for writing alone, a named pipe would wait for its reader; it may wait in the thread only (fifo(7)).
     mode = os.O_RDWR if Path(path).is_fifo() else os.O_WRONLY
     return os.open(path, mode | _FLAGS, 0o640)
+
+
+def _is_pipe(fd: int) -> bool:
+    return stat.S_ISFIFO(os.fstat(fd).st_mode)

@@ -167,3 +167,21 @@ def test_a_named_pipe_that_nobody_reads_is_waited_for_in_the_thread_only(tmp_pat
     assert read_exactly(reader, 4) == b"one\n"
     writer.close()
     os.close(reader)
+
+
+def test_lines_of_two_writers_to_one_pipe_stay_whole() -> None:
+    """As workers write, and generations in a reload; a full pipe takes what is larger than PIPE_BUF in parts."""
+    reader, writer = os.pipe()
+    writers = [LineWriter(writer, name=name) for name in "ab"]
+    for each, letter in zip(writers, "ab", strict=True):
+        for _ in range(20):
+            each.put((letter * 99 + "\n") * 300, 300)
+        each.put("end\n")
+    received = b""
+    while received.count(b"end\n") < 2:
+        received += os.read(reader, 65536)
+    assert set(received.splitlines()) == {b"a" * 99, b"b" * 99, b"end"}
+    for each in writers:
+        each.close()
+    os.close(reader)
+    os.close(writer)
