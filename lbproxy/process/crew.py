@@ -37,13 +37,25 @@ END_WITHIN = 3.0
 """Seconds that workers have to end before they are killed: their access log may wait for a disk."""
 
 
+LOOK_EVERY = 1.0
+"""Seconds between two looks at who has said nothing since the last one; workers tell what they counted as often."""
+
+STILL = 10
+"""So many looks in a row: a worker that is silent for so long serves nobody."""
+
+
 class _Mate:
-    """A worker: its process and line, what it has counted, and how it is: it could accept, has no clients, is gone."""
+    """A worker: its process and line, what it has counted, and how it is: it could accept, has no clients, is gone.
+
+    `silent` is how many looks ago it has said something. Looks are counted, and not seconds, because after a stop of
+    this process whatever workers have said meanwhile is still to be heard.
+    """
 
     def __init__(self, pid: int, line: Line) -> None:
         self.pid = pid
         self.line = line
         self.counted: Tally = {}
+        self.silent = 0
         self.up = self.empty = self.gone = self.asked = False
 
 
@@ -79,6 +91,7 @@ class Crew:
             pool.on_place.append(partial(self._note, pool))
         for index in range(size):
             self._nursery.tell("fork", index=index)
+        self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
 
     def __repr__(self) -> str:
         return f"<crew of {len(self._mates)}>"
@@ -116,10 +129,10 @@ class Crew:
         self._leave_sockets()
         self._tell_all("end")
         await self._until(lambda: all(mate.gone for mate in self._mates.values()), END_WITHIN)
+        self._look_again.cancel()
         for mate in self._mates.values():
             if not mate.gone:
-                with suppress(ProcessLookupError):
-                    os.kill(mate.pid, signal.SIGKILL)
+                _kill(mate)
             mate.line.close()
         self._nursery.close()
 
@@ -186,6 +199,7 @@ class Crew:
 
     def _told(self, index: int, received: Received) -> None:
         message, mate = received.message, self._mates[index]
+        mate.silent = 0
         match message["type"]:
             case "up":
                 mate.up = True
@@ -234,6 +248,15 @@ class Crew:
             self._hopeless = not mate.up
         self._loop.call_later(delay, partial(self._nursery.tell, "fork", index=index))
 
+    def _look(self) -> None:
+        """A worker whose loop stands still is killed: what follows is what follows a death."""
+        self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
+        for index, mate in self._mates.items():
+            mate.silent += mate.up and not mate.gone
+            if mate.silent == STILL:
+                event(log, logging.CRITICAL, "worker_stuck", worker=index, pid=mate.pid)
+                _kill(mate)
+
     # --- conditions
 
     def _note(self, pool: Pool, backend: Backend) -> None:
@@ -274,6 +297,11 @@ class Crew:
                 while not condition():
                     await self._progress.wait()
         return condition()
+
+
+def _kill(mate: _Mate) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(mate.pid, signal.SIGKILL)
 
 
 def _key(pool: Pool, backend: Backend) -> str:

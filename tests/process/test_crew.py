@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -18,8 +21,10 @@ from lbproxy.balance.condition import Condition
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.errors import StartError
+from lbproxy.process import crew
 from lbproxy.process.channel import Channel, Message
 from lbproxy.process.crew import Crew
+from tests.net.peers import until
 from tests.pki import Authority
 from tests.process.far import Far
 
@@ -41,11 +46,11 @@ class Scene:
         self.crew = Crew(2, ours, {"connectors": self.pool}, self.mints, self.lost.set)
         self.workers: list[Far] = []
 
-    async def born(self, index: int) -> Far:
+    async def born(self, index: int, pid: int = 0) -> Far:
         """The fork that was asked for has happened."""
         assert (await self.nursery.hears("fork"))["index"] == index
         ours, theirs = Channel.pair()
-        message = {"type": "born", "index": index, "pid": 1000 + index}
+        message = {"type": "born", "index": index, "pid": pid or 1000 + index}
         self.nursery.channel.send(message, [theirs.fileno()])
         theirs.close()
         self.workers.append(Far(ours))
@@ -228,3 +233,38 @@ async def test_the_loss_of_the_nursery_is_told(scene: Scene) -> None:
     await scene.complete()
     scene.nursery.close()
     await scene.lost.wait()
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Two that do nothing until they read a line."""
+    made = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
+    yield made
+    for process in made:
+        process.communicate(b"\n" if process.poll() is None else None)
+
+
+async def test_a_worker_that_stands_still_is_killed(
+    scene: Scene, processes: list[subprocess.Popen[bytes]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is not up yet may still be reading its files."""
+    one, two = processes
+    stuck, starting = await scene.born(0, one.pid), await scene.born(1, two.pid)
+    await until(lambda: len(scene.crew._mates) == 2)
+    mate = scene.crew._mates[0]
+    for word in ("up", "empty"):  # whatever it says is enough
+        for _ in range(crew.STILL - 1):
+            scene.crew._look()
+        stuck.say(word)
+        await until(lambda: mate.up and not mate.silent)
+    assert not caplog.records
+    for _ in range(crew.STILL):
+        scene.crew._look()
+    await asyncio.to_thread(one.wait)
+    assert (one.returncode, two.poll()) == (-signal.SIGKILL, None)
+    assert [record.message for record in caplog.records] == ["worker_stuck"]
+    scene.dies(0, stuck)
+    again = await scene.born(0)
+    for worker in (starting, again):
+        worker.say("up")
+    await scene.crew.ready()
