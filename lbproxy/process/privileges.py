@@ -13,6 +13,7 @@ import pwd
 from contextlib import suppress
 from typing import NamedTuple
 
+import lbproxy
 from lbproxy.config import Config
 from lbproxy.errors import Problem, StartError
 from lbproxy.process.preflight import Report
@@ -104,3 +105,6 @@ def _become(account: Account) -> None:
     with suppress(PermissionError):
         os.setresuid(0, 0, 0)
         raise StartError(f"user: {account.user!r} can become root again; see capabilities(7), securebits")
+    for module in (lbproxy, os):  # what is seldom needed is loaded when it is
+        if not os.access(str(module.__file__), os.R_OK):
+            raise _Unfit("user", f"{account.user!r} may not read the program that it runs, {module.__file__}")

@@ -9,7 +9,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,8 @@ from .client import Client
 from .configuration import toml
 from .message import Response
 from .progress import DEADLINE, Progress
+from .surroundings import PLAIN, ROOT, Surroundings
 
-Environment = Mapping[str, str]
-NO_MORE: Environment = {}
-
-ROOT = Path(__file__).parents[2]
 _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|never retrieved|internal")
 """What no log of lbproxy may contain, whatever its peers do ("internal" is its own word for a fault in itself)."""
 
@@ -47,11 +44,11 @@ class Balancer:
         self._readers = [asyncio.ensure_future(self._read_log()), asyncio.ensure_future(self._read_access())]
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any], directory: Path, environment: Environment = NO_MORE) -> Balancer:
+    async def start(cls, config: Mapping[str, Any], directory: Path, around: Surroundings = PLAIN) -> Balancer:
         """Start it and return once it is ready; AssertionError with its log when it ends instead."""
         path = directory / "lbproxy.toml"
         path.write_text(toml(config))
-        balancer = cls(config, path, await spawn("run", "-c", str(path), environment=environment))
+        balancer = cls(config, path, await spawn("run", "-c", str(path), around=around))
         try:
             await balancer.ready()
         except BaseException:
@@ -218,21 +215,16 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
-async def spawn(
-    *arguments: str, under: Sequence[str] = (), environment: Environment = NO_MORE
-) -> asyncio.subprocess.Process:
-    """`python -m lbproxy` with `arguments`, its two outputs piped.
-
-    under: the command that runs it, if one does. environment: what is there beside the test's own.
-    """
+async def spawn(*arguments: str, around: Surroundings = PLAIN) -> asyncio.subprocess.Process:
+    """`python -m lbproxy` with `arguments`, its two outputs piped."""
     return await asyncio.create_subprocess_exec(
-        *under,
+        *around.under,
         sys.executable,
         "-m",
         "lbproxy",
         *arguments,
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **around.environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -240,9 +232,9 @@ async def spawn(
     )
 
 
-async def command(*arguments: str) -> tuple[int, str, str]:
+async def command(*arguments: str, around: Surroundings = PLAIN) -> tuple[int, str, str]:
     """Run a command of lbproxy to its end: exit status, standard output, standard error."""
-    process = await spawn(*arguments)
+    process = await spawn(*arguments, around=around)
     async with asyncio.timeout(DEADLINE):
         out, err = await process.communicate()
     assert process.returncode is not None
@@ -254,10 +246,10 @@ async def running(
     config: Mapping[str, Any],
     directory: Path,
     tls: ssl.SSLContext | None = None,
-    environment: Environment = NO_MORE,
+    around: Surroundings = PLAIN,
 ) -> AsyncIterator[Balancer]:
     """A balancer for the length of a block; `stop` is asserted at its end."""
-    balancer = await Balancer.start(config, directory, environment)
+    balancer = await Balancer.start(config, directory, around)
     balancer.tls = tls
     try:
         yield balancer

@@ -21,10 +21,11 @@ import pytest_asyncio
 from lbproxy.demo.journal import read_journal
 from lbproxy.demo.realm import Realm
 
-from .balancer import ROOT, Balancer, running
+from .balancer import Balancer, running
 from .client import HOST, Client
 from .configuration import configuration, free_port
 from .progress import DEADLINE
+from .surroundings import ROOT
 from .tls import Authority
 
 LOAD_SECONDS = 60.0

@@ -20,6 +20,7 @@ from .client import Client, request
 from .configuration import configuration, toml
 from .conftest import Backends, Balance
 from .progress import DEADLINE
+from .surroundings import Surroundings
 
 LIMIT = 96
 """Descriptors of the process: it lets 29 clients in at a time, and has as many lanes for them."""
@@ -32,8 +33,8 @@ async def test_without_descriptors_clients_wait_and_those_inside_are_served(
     config = configuration(directory, [(backend.name, backend.url)])
     path = directory / "lbproxy.toml"
     path.write_text(toml(config))
-    limited = ["prlimit", f"--nofile={LIMIT}:{LIMIT}"]
-    balancer = Balancer(config, path, await spawn("run", "-c", str(path), under=limited))
+    limited = Surroundings(["prlimit", f"--nofile={LIMIT}:{LIMIT}"])
+    balancer = Balancer(config, path, await spawn("run", "-c", str(path), around=limited))
     clients: list[Client] = []
     try:
         await balancer.ready()

@@ -18,6 +18,7 @@ from .balancer import Balancer, running, spawn
 from .configuration import configuration, free_port, toml
 from .conftest import Backends
 from .progress import Progress
+from .surroundings import Surroundings
 
 Fields = dict[str, str]
 
@@ -32,7 +33,7 @@ class Manager:
         self._socket.setblocking(False)
         self._progress = Progress()
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
-        self.environment = {"NOTIFY_SOCKET": address.replace("\0", "@", 1)}
+        self.around = Surroundings(environment={"NOTIFY_SOCKET": address.replace("\0", "@", 1)})
 
     async def hears(self, wanted: Callable[[Fields], bool], count: int = 1) -> Fields:
         """Wait for so many datagrams that are wanted, and return the last of them."""
@@ -67,7 +68,7 @@ async def test_it_hears_of_start_reload_and_end(backends: Backends, directory: P
     [backend] = await backends()
     config = configuration(directory, [(backend.name, backend.url)])
     address = f"\0{directory}/notify" if abstract else f"{directory}/notify"
-    async with managed(address) as manager, running(config, directory, environment=manager.environment) as balancer:
+    async with managed(address) as manager, running(config, directory, around=manager.around) as balancer:
         ready = await manager.hears(is_ready)
         assert ready["STATUS"] == "serving, 1 of 1 backends in rotation"
         before = time.monotonic_ns() // 1000
@@ -87,7 +88,7 @@ async def test_it_hears_of_a_failed_reload_and_of_an_upgrade(backends: Backends,
     config = configuration(directory, [(backend.name, backend.url)])
     async with (
         managed(f"{directory}/notify") as manager,
-        running(config, directory, environment=manager.environment) as balancer,
+        running(config, directory, around=manager.around) as balancer,
     ):
         good = balancer.path.read_text()
         balancer.path.write_text("workerz = 1\n" + good)
@@ -105,7 +106,7 @@ async def test_it_hears_how_many_backends_there_are(backends: Backends, director
     config = configuration(directory, [(each.name, each.url) for each in members])
     async with (
         managed(f"{directory}/notify") as manager,
-        running(config, directory, environment=manager.environment) as balancer,
+        running(config, directory, around=manager.around) as balancer,
     ):
         await balancer.admin("/backends/c2/drain", "POST")
         await manager.hears(lambda fields: fields.get("STATUS") == "serving, 1 of 2 backends in rotation")
@@ -117,12 +118,17 @@ async def _refuses(_: object) -> None:
     """Nobody asks."""
 
 
+def watched(around: Surroundings) -> Surroundings:
+    """The same, by a watchdog that barks after 50 ms."""
+    return around._replace(environment={**around.environment, "WATCHDOG_USEC": "50000"})
+
+
 async def test_the_watchdog_is_fed_by_each_generation(backends: Backends, directory: Path) -> None:
     [backend] = await backends()
     config = configuration(directory, [(backend.name, backend.url)])
     async with (
         managed(f"{directory}/notify") as manager,
-        running(config, directory, environment={**manager.environment, "WATCHDOG_USEC": "50000"}) as balancer,
+        running(config, directory, around=watched(manager.around)) as balancer,
     ):
         await manager.hears(is_ready)
         manager.told.clear()
@@ -149,7 +155,8 @@ async def test_socket_activation(backends: Backends, directory: Path) -> None:
     path.write_text(toml(config))
     passed = [f"--setenv={name}" for name in ("PYTHONPATH", "HOME") if name in os.environ]
     listening = [f"--listen={config['listener']['login']['bind']}", f"--listen={other}"]
-    process = await spawn("run", "-c", str(path), under=[activate, *listening, "--fdname=login:other", *passed])
+    around = Surroundings([activate, *listening, "--fdname=login:other", *passed])
+    process = await spawn("run", "-c", str(path), around=around)
     balancer = Balancer(config, path, process)
     try:
         await balancer.logged("Listening on", count=2)

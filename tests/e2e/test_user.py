@@ -17,6 +17,7 @@ from .balancer import Balancer, command, descendants, running
 from .client import Client
 from .configuration import configuration, toml
 from .conftest import Backends
+from .surroundings import open_to_all
 from .tls import Authority
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -66,7 +67,7 @@ async def test_everything_but_the_master_is_the_user(backends: Backends, open_di
     [login] = config["listener"].values()
     listeners = {"login": login, "local": {**login, "bind": f"unix:{socket_file}"}}
     config |= {"listener": listeners, "user": USER, "group": "daemon", "workers": workers}
-    async with running({**config, "access_log": {"path": str(log)}}, folder) as balancer:
+    async with running({**config, "access_log": {"path": str(log)}}, folder, around=open_to_all()) as balancer:
         assert (await balancer.ask()).status == 200
         assert users(balancer.master) == {"root"}
         others = descendants(balancer.master)
@@ -96,15 +97,15 @@ async def test_keys_are_read_again_as_the_user(backends: Backends, open_director
     path = open_directory / "lbproxy.toml"
     path.write_text(toml(config))
     for name in ("check", "run"):
-        code, _, err = await command(name, "-c", str(path))
+        code, _, err = await command(name, "-c", str(path), around=open_to_all())
         assert code == 1
         assert f"listener.login.tls.key: {certificate.key}: Permission denied" in err
     shutil.chown(certificate.key, USER)
-    async with running(config, open_directory, authority.client_context()) as balancer:
+    async with running(config, open_directory, authority.client_context(), open_to_all()) as balancer:
         assert (await balancer.ask()).status == 200
-        assert (await command("check", "-c", str(path)))[0] == 0
+        assert (await command("check", "-c", str(path), around=open_to_all()))[0] == 0
     path.chmod(0o600)  # the file itself may be root's alone
-    assert (await command("check", "-c", str(path)))[0] == 0
+    assert (await command("check", "-c", str(path), around=open_to_all()))[0] == 0
 
 
 async def test_an_unknown_user_is_named(backends: Backends, open_directory: Path) -> None:
@@ -112,6 +113,6 @@ async def test_an_unknown_user_is_named(backends: Backends, open_directory: Path
     path = open_directory / "lbproxy.toml"
     path.write_text(toml(configuration(open_directory, [(backend.name, backend.url)], user="no-such-user")))
     for name in ("check", "run"):
-        code, _, err = await command(name, "-c", str(path))
+        code, _, err = await command(name, "-c", str(path), around=open_to_all())
         assert code == 1
         assert "user: this machine has no user 'no-such-user'" in err

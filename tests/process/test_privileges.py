@@ -17,6 +17,7 @@ from lbproxy.config import Config, load
 from lbproxy.process.preflight import Report
 from lbproxy.process.privileges import assume, can_assume, owner
 from lbproxy.process.sockets import MAKER
+from tests.e2e.surroundings import open_to_all
 
 FILE = """
 server_url = "http://login.test"
@@ -89,13 +90,39 @@ for again in (config, other):  # being the user is enough, and becoming another 
 """
 
 
+UNREADABLE = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import lbproxy
+from lbproxy.config import load
+from lbproxy.process.preflight import Report
+from lbproxy.process.privileges import assume
+lbproxy.__file__ = sys.argv[2]
+report = Report(datetime.now(UTC))
+assume(load(Path(sys.argv[1])), report)
+print(*report.problems)
+"""
+
+
+@ROOT_ONLY
+def test_a_program_that_the_user_may_not_read_is_named(make: Make, tmp_path: Path) -> None:
+    make('user = "nobody"')
+    closed = tmp_path / "program.py"
+    closed.touch(mode=0o600)
+    command = [sys.executable, "-c", UNREADABLE, str(tmp_path / "lb.toml"), str(closed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"user: 'nobody' may not read the program that it runs, {closed}\n"
+
+
 @ROOT_ONLY
 def test_nothing_is_left_of_root(tmp_path: Path) -> None:
     nobody, daemon = pwd.getpwnam("nobody"), grp.getgrnam("daemon").gr_gid
     paths = [tmp_path / "lb.toml", tmp_path / "other.toml"]
     for path, top in zip(paths, ('user = "nobody"\ngroup = "daemon"', 'user = "daemon"'), strict=True):
         path.write_text(FILE.format(top=top))
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *map(str, paths)], capture_output=True, text=True, check=True)
+    command = [*open_to_all().under, sys.executable, "-c", PROGRAM, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     expected: list[object] = [[], (nobody.pw_uid,) * 3, (daemon,) * 3, [daemon], (nobody.pw_uid, daemon), False]
     assert lines[0] == " ".join(map(str, expected))

@@ -1,0 +1,54 @@
+"""What a process under test is started in."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Surroundings(NamedTuple):
+    """`under`: the command that runs it, if one does. `environment`: variables beside the test's own."""
+
+    under: Sequence[str] = ()
+    environment: Mapping[str, str] = {}
+
+
+PLAIN = Surroundings()
+
+
+def open_to_all() -> Surroundings:
+    """Such that every user may read the Python that runs this, and lbproxy; skips the test where that cannot be.
+
+    Both may be in the home of root, which is closed to all others. Then the process gets a mount namespace, where that
+    folder has nothing but them.
+    """
+    needed = [path for path in (ROOT, Path(sys.prefix), Path(sys.base_prefix)) if _closed(path)]
+    if not needed:
+        return PLAIN
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip(f"nobody but root may read {needed[0]}, and there are no mount namespaces here")
+    steps = ["mount -t tmpfs tmpfs /mnt"]
+    for number, path in enumerate(needed):
+        steps += [f"mkdir /mnt/{number}", f"mount --bind {shlex.quote(str(path))} /mnt/{number}"]
+    for closed in sorted({str(_closed(path)) for path in needed}):
+        steps.append(f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(closed)}")
+    for number, path in enumerate(needed):
+        steps += [f"mkdir -p {shlex.quote(str(path))}", f"mount --bind /mnt/{number} {shlex.quote(str(path))}"]
+    return Surroundings(["unshare", "--mount", "sh", "-c", " && ".join([*steps, 'cd . && exec "$@"']), "sh"])
+
+
+def _closed(path: Path) -> Path | None:
+    """The first folder on the way to it, or it, that is closed to other users."""
+    for folder in [*reversed(path.parents), path]:
+        if not os.stat(folder).st_mode & 0o001:  # noqa: PTH116
+            return folder
+    return None
