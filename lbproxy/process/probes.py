@@ -13,10 +13,12 @@ from lbproxy import config as settings
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.pool import Pool
 from lbproxy.control.probes import Probe, ProbeResult
-from lbproxy.control.probes.http import HttpProbe, open_session
+from lbproxy.control.probes.connector import open_session
+from lbproxy.control.probes.http import HttpProbe
 from lbproxy.control.probes.kerberos.exchange import Page
 from lbproxy.control.probes.kerberos.probe import KerberosProbe
 from lbproxy.control.probes.kerberos.tickets import Tickets
+from lbproxy.control.probes.sockets import Sockets, place
 from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.control.snapshot import TicketView
@@ -44,6 +46,7 @@ class PoolProbes:
     """The probes of a pool by the backend's name, and what they share."""
 
     by_name: Mapping[str, Probe]
+    sockets: Sockets
     sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
     tickets: Tickets | None  # of kerberos ones
 
@@ -63,6 +66,7 @@ class PoolProbes:
 
     async def close(self) -> None:
         """Call it when the last probe has ended."""
+        self.sockets.close()
         for session in self.sessions.values():
             await session.close()
 
@@ -76,14 +80,15 @@ def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
     needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
     tls = outbound.contexts(pool.name, options.tls, needed)
     sessions = {greeting: open_session(greeting) for greeting in {b"", outbound.greeting(options)}}
-    maker = _Maker(options, host, tls, tickets, sessions)
+    sockets = Sockets()
+    maker = _Maker(options, host, tls, tickets, sockets, sessions)
 
     def make(entry: settings.Backend) -> Probe:
         backend = pool.by_name(entry.name)
         assert backend is not None
         return maker.make(backend, entry)
 
-    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sessions, tickets)
+    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sockets, sessions, tickets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class _Maker:
     host: str
     tls: Mapping[bool, ssl.SSLContext]  # by whether they verify
     tickets: Tickets | None
+    sockets: Sockets
     sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
 
     def make(self, backend: Backend, entry: settings.Backend) -> Probe:
@@ -110,7 +116,8 @@ class _Maker:
                 return self._kerberos(backend, entry)
 
     def _tcp(self, backend: Backend) -> TcpProbe:
-        return TcpProbe(backend.host, backend.port, self.options.check.timeout, outbound.greeting(self.options))
+        there = place(backend.host, backend.port)
+        return TcpProbe(self.sockets, there, self.options.check.timeout, outbound.greeting(self.options))
 
     def _tls(self, backend: Backend, entry: settings.Backend) -> TlsProbe:
         tls = self._context(entry)
@@ -122,7 +129,7 @@ class _Maker:
         check = self.options.check
         url = self.options.probe_url(entry)
         return HttpProbe(
-            self.sessions[outbound.greeting_at(self.options, backend, url)],
+            self.sockets,
             url,
             self.host,
             check.timeout,
@@ -130,6 +137,7 @@ class _Maker:
             check.expect,
             self._context(entry),
             self.options.tls.server_name,
+            outbound.greeting_at(self.options, backend, url),
         )
 
     def _kerberos(self, backend: Backend, entry: settings.Backend) -> KerberosProbe:

@@ -17,6 +17,7 @@ from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.config import load
 from lbproxy.control.probes.http import HttpProbe
+from lbproxy.control.probes.sockets import place
 from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.errors import MissingExtraError, StartError
@@ -74,13 +75,14 @@ async def test_http(make: Make) -> None:
 
 
 async def test_tcp(make: Make) -> None:
-    assert make('kind = "tcp"').by_name["c2"] == TcpProbe("127.0.0.1", 2, 1.0)
+    probes = make('kind = "tcp"')
+    assert probes.by_name["c2"] == TcpProbe(probes.sockets, place("127.0.0.1", 2), 1.0)
 
 
-async def test_none_probes_only_what_is_down() -> None:
+async def test_none_probes_only_what_is_down(make: Make) -> None:
     backend = Backend("c1", "http://127.0.0.1:1")
     async with listening(hanging) as port:
-        probe = OnlyWhileDown(backend, TcpProbe("127.0.0.1", port, 10))
+        probe = OnlyWhileDown(backend, make('kind = "tcp"', f"http://127.0.0.1:{port}").by_name["c1"])
         assert (await probe.run()).detail == "not probed"
         backend.state = State.DOWN
         assert (await probe.run()).detail == "connected"
@@ -145,9 +147,11 @@ async def test_tls_of_both_in_one_pool(make: Make, server: ssl.SSLContext) -> No
 
 
 async def test_what_cannot_be_asked_as_the_check_says_is_probed_by_tcp(make: Make) -> None:
-    tcp = TcpProbe("127.0.0.1", 2, 1.0)
-    assert make("", other="tcp://127.0.0.1:2").by_name["c2"] == tcp
-    assert make('kind = "tls"', "https://127.0.0.1:1", other="http://127.0.0.1:2").by_name["c2"] == tcp
+    for probes in (
+        make("", other="tcp://127.0.0.1:2"),
+        make('kind = "tls"', "https://127.0.0.1:1", other="http://127.0.0.1:2"),
+    ):
+        assert probes.by_name["c2"] == TcpProbe(probes.sockets, place("127.0.0.1", 2), 1.0)
     own = make('url = "http://{host}:3/healthz"', other="tcp://127.0.0.1:2").by_name["c2"]
     assert isinstance(own, HttpProbe)
 

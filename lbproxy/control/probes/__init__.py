@@ -2,7 +2,9 @@
 
 ProbeResult, Probe        what a check says, and what a check is
 tcp, tls, http, kerberos  the kinds of check
-connect, connector        the connections that they open: sockets, and aiohttp's
+connect, sockets          the connections that they open, and the cheap ones of tcp and http
+connector                 aiohttp's connections, for pages of which more than a status is wanted
+answer                    the head of an answer
 attempt                   one run of a check: its time limit, and its failures in words
 schedule                  when each backend is checked
 """
@@ -11,6 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+from lbproxy import __version__
+
+USER_AGENT = f"lbproxy-probe/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 _NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried too (RFC 8305 section 8)
-_GOODBYE = 1.0  # seconds for the peer to answer the end of TLS; no probe waits for it
+GOODBYE = 1.0  # seconds for the peer to answer the end of TLS; no probe waits for it
 
 
 class Handshake(NamedTuple):
@@ -50,7 +50,7 @@ async def shake_hands(host: str, port: int, tls: ssl.SSLContext, server_name: st
     """
     sock = await connect(host, port, greeting)
     transport, _ = await asyncio.get_running_loop().create_connection(
-        asyncio.Protocol, sock=sock, ssl=tls, server_hostname=server_name, ssl_shutdown_timeout=_GOODBYE
+        asyncio.Protocol, sock=sock, ssl=tls, server_hostname=server_name, ssl_shutdown_timeout=GOODBYE
     )
     shown = transport.get_extra_info("ssl_object")
     certificate = shown.getpeercert(binary_form=True)

@@ -10,7 +10,30 @@ import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.client_proto import ResponseHandler
 
+from lbproxy.control.probes import USER_AGENT
 from lbproxy.control.probes.connect import connect_any
+
+_MAX_FIELD = 128 * 1024  # bytes; a backend that speaks Kerberos may answer with a large header
+
+
+def open_session(
+    greeting: bytes = b"", force_close: bool = True, trace: aiohttp.TraceConfig | None = None
+) -> aiohttp.ClientSession:
+    """The session that all requests of a pool's backends may share. Call it on the event loop and close it at the end.
+
+    `greeting` is sent first on each connection; see `connect`. A session without `force_close` keeps connections for
+    its next requests; it is not for sharing.
+    """
+    return aiohttp.ClientSession(
+        connector=GreetingConnector(greeting, force_close=force_close, limit=0),
+        trace_configs=[trace] if trace else None,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(),  # none: each probe has its own
+        headers={"User-Agent": USER_AGENT},
+        skip_auto_headers=["Accept-Encoding"],
+        auto_decompress=False,  # a small body stays small
+        max_field_size=_MAX_FIELD,
+    )
 
 
 class GreetingConnector(aiohttp.TCPConnector):

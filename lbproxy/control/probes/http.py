@@ -6,50 +6,33 @@ connection or a cookie outlives it.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+from lbproxy.control.probes import USER_AGENT, ProbeResult
+from lbproxy.control.probes.answer import Answer, NoAnswerError
+from lbproxy.control.probes.attempt import attempt
+from lbproxy.control.probes.connect import GOODBYE, connect
+from lbproxy.control.probes.sockets import Place, Sockets, place
 
-from lbproxy import __version__
-from lbproxy.control.probes import ProbeResult
-from lbproxy.control.probes.attempt import attempt, no_answer
-from lbproxy.control.probes.connector import GreetingConnector
-
-_MAX_FIELD = 128 * 1024  # bytes; a backend that speaks Kerberos may answer with a large header
-
-
-def open_session(
-    greeting: bytes = b"", force_close: bool = True, trace: aiohttp.TraceConfig | None = None
-) -> aiohttp.ClientSession:
-    """The session that all probes of a pool may share. Call it on the event loop and close it at the end.
-
-    `greeting` is sent first on each connection; see `connect`. A session without `force_close` keeps connections for
-    its next requests; it is not for sharing.
-    """
-    return aiohttp.ClientSession(
-        connector=GreetingConnector(greeting, force_close=force_close, limit=0),
-        trace_configs=[trace] if trace else None,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(),  # none: each probe has its own
-        headers={"User-Agent": f"lbproxy-probe/{__version__}"},
-        skip_auto_headers=["Accept-Encoding"],
-        auto_decompress=False,  # a small body stays small
-        max_field_size=_MAX_FIELD,
-    )
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LENGTH = 16 * 1024  # bytes that are read at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpProbe:
     """Sends `method` to the absolute `url`, as written, and expects a status of `expect` within `timeout` seconds.
 
-    `host` is the Host header: backends are asked under the name that users know. `tls` is for https URLs, with
-    `server_name`, if any, as the name that the certificate must have instead of the URL's host.
+    `host` is the Host header: backends are asked under the name that users know. `tls` is for https URLs, and only for
+    them, with `server_name`, if any, as the name that the certificate must have instead of the URL's host. `greeting`:
+    see `connect`.
     """
 
-    session: aiohttp.ClientSession
+    sockets: Sockets
     url: str
     host: str
     timeout: float
@@ -57,6 +40,10 @@ class HttpProbe:
     expect: Set[int] = frozenset({200})
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
+    greeting: bytes = b""
+
+    def __post_init__(self) -> None:
+        assert (urlsplit(self.url).scheme == "https") == (self.tls is not None)
 
     async def run(self) -> ProbeResult:
         """Probe once; see `Probe`."""
@@ -64,21 +51,50 @@ class HttpProbe:
 
     async def _ask(self) -> tuple[bool, str]:
         try:
-            status = await self._status()
-        except aiohttp.ClientError as error:
-            return False, no_answer(error)
+            status = await (self._plainly() if self.tls is None else self._secretly(self.tls))
+        except NoAnswerError as error:
+            return False, str(error)
         if status in self.expect:
             return True, str(status)
         return False, f"{status}, expected {' or '.join(map(str, sorted(self.expect)))}"
 
-    async def _status(self) -> int:
-        response = await self.session.request(
-            self.method,
-            URL(self.url, encoded=True),
-            headers={"Host": self.host},
-            allow_redirects=False,
-            ssl=self.tls or True,
-            server_hostname=self.server_name,
+    # The head is all: the body, however long, is not read.
+
+    async def _plainly(self) -> int:
+        with await self.sockets.connect(self._place, self.greeting + self._request) as sock:
+            answer = Answer(self.method == "HEAD")
+            while (status := answer.status(await self.sockets.receive(sock))) is None:
+                pass
+            return status
+
+    async def _secretly(self, tls: ssl.SSLContext) -> int:
+        sock = await connect(self._place.host, self._place.port, self.greeting)
+        reader, writer = await asyncio.open_connection(
+            sock=sock, ssl=tls, server_hostname=self.server_name or self._place.host, ssl_shutdown_timeout=GOODBYE
         )
-        response.close()  # the head was all; the body, however long, is not read
-        return response.status
+        try:
+            writer.write(self._request)
+            answer = Answer(self.method == "HEAD")
+            while (status := answer.status(await reader.read(_LENGTH))) is None:
+                pass
+            return status
+        finally:
+            writer.close()
+
+    @cached_property
+    def _place(self) -> Place:
+        parts = urlsplit(self.url)
+        return place(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+
+    @cached_property
+    def _request(self) -> bytes:
+        parts = urlsplit(self.url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = (
+            f"{self.method} {target} HTTP/1.1",
+            f"Host: {self.host}",
+            f"User-Agent: {USER_AGENT}",
+            "Accept: */*",
+            "Connection: close",
+        )
+        return "\r\n".join((*lines, "", "")).encode()

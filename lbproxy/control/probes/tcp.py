@@ -6,18 +6,15 @@ from dataclasses import dataclass
 
 from lbproxy.control.probes import ProbeResult
 from lbproxy.control.probes.attempt import attempt
-from lbproxy.control.probes.connect import connect
+from lbproxy.control.probes.sockets import Place, Sockets
 
 
 @dataclass(frozen=True, slots=True)
 class TcpProbe:
-    """Connects to `host` (a name or an address, no brackets) and `port` and closes; `timeout` in seconds.
+    """Connects to `place` and closes; `timeout` in seconds. `greeting`: see `connect`."""
 
-    `greeting`: see `connect`.
-    """
-
-    host: str
-    port: int
+    sockets: Sockets
+    place: Place
     timeout: float
     greeting: bytes = b""
 
@@ -26,6 +23,6 @@ class TcpProbe:
         return await attempt(self._connect(), self.timeout)
 
     async def _connect(self) -> tuple[bool, str]:
-        sock = await connect(self.host, self.port, self.greeting)
+        sock = await self.sockets.connect(self.place, self.greeting)
         sock.close()
         return True, "connected"

@@ -9,7 +9,7 @@ import pytest
 
 from lbproxy.control.consistency.page import LONGEST_BODY, Page, PageRequest
 from lbproxy.control.consistency.reading import Unreadable
-from lbproxy.control.probes.http import open_session
+from lbproxy.control.probes.connector import open_session
 from tests.control.probes.backends import answering, hanging, listening, resetting, unused_port
 
 ORIGIN = "https://login.corp.example:8443"

@@ -12,7 +12,7 @@ from lbproxy.control.consistency.page import PageRequest
 from lbproxy.control.consistency.places import at_pointer, in_header
 from lbproxy.control.consistency.reading import LONGEST_VALUE, Reading, shortened
 from lbproxy.control.consistency.sources import CertificateSource, KeySource, PageSource
-from lbproxy.control.probes.http import open_session
+from lbproxy.control.probes.connector import open_session
 from tests.control.probes.backends import behind_proxy_protocol, hanging, listening, unused_port
 from tests.pki import Authority, der
 

@@ -4,23 +4,25 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 import trustme
 from aiohttp import web
 
 from lbproxy import __version__
-from lbproxy.control.probes.http import HttpProbe, open_session
-from tests.control.probes.backends import answering, hanging, listening, resetting, unused_port
+from lbproxy.control.probes.http import HttpProbe
+from lbproxy.control.probes.sockets import Sockets
+from tests.control.probes.backends import answering, behind_proxy_protocol, hanging, listening, resetting, unused_port
 
 HEALTHY = frozenset({200, 302, 401})
 NAME = "login.corp.example"
+OK = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with open_session() as session:
-        yield session
+async def sockets() -> AsyncIterator[Sockets]:
+    sockets = Sockets()
+    yield sockets
+    sockets.close()
 
 
 @pytest.fixture
@@ -58,32 +60,28 @@ class Connector:
         return web.Response(status=status, headers=headers | ({"X-Large": "x" * 60_000} if status == 401 else {}))
 
 
-def probe(session: aiohttp.ClientSession, url: str, **others: object) -> HttpProbe:
-    return HttpProbe(session, url, NAME, timeout=10, expect=HEALTHY, **others)  # type: ignore[arg-type]
+def probe(sockets: Sockets, url: str, **others: object) -> HttpProbe:
+    return HttpProbe(sockets, url, NAME, timeout=10, expect=HEALTHY, **others)  # type: ignore[arg-type]
 
 
-async def test_401_may_be_healthy_and_its_headers_may_be_large(
-    session: aiohttp.ClientSession, connector: Connector
-) -> None:
-    result = await probe(session, f"{connector.origin}/").run()
+async def test_401_may_be_healthy_and_its_headers_may_be_large(sockets: Sockets, connector: Connector) -> None:
+    result = await probe(sockets, f"{connector.origin}/").run()
     assert (result.ok, result.detail) == (True, "401")
 
 
-async def test_a_redirect_is_an_answer_and_is_not_followed(
-    session: aiohttp.ClientSession, connector: Connector
-) -> None:
-    result = await probe(session, f"{connector.origin}/moved").run()
+async def test_a_redirect_is_an_answer_and_is_not_followed(sockets: Sockets, connector: Connector) -> None:
+    result = await probe(sockets, f"{connector.origin}/moved").run()
     assert (result.ok, result.detail) == (True, "302")
     assert len(connector.requests) == 1
 
 
-async def test_another_status_is_not_healthy(session: aiohttp.ClientSession, connector: Connector) -> None:
-    result = await probe(session, f"{connector.origin}/broken").run()
+async def test_another_status_is_not_healthy(sockets: Sockets, connector: Connector) -> None:
+    result = await probe(sockets, f"{connector.origin}/broken").run()
     assert (result.ok, result.detail) == (False, "500, expected 200 or 302 or 401")
 
 
-async def test_the_request_is_as_configured(session: aiohttp.ClientSession, connector: Connector) -> None:
-    await probe(session, f"{connector.origin}/a%2Fb?c=%7e+d", method="HEAD").run()
+async def test_the_request_is_as_configured(sockets: Sockets, connector: Connector) -> None:
+    await probe(sockets, f"{connector.origin}/a%2Fb?c=%7e+d", method="HEAD").run()
     [(method, target, headers)] = connector.requests
     assert (method, target) == ("HEAD", "/a%2Fb?c=%7e+d")
     assert headers == {
@@ -94,14 +92,44 @@ async def test_the_request_is_as_configured(session: aiohttp.ClientSession, conn
     }
 
 
-async def test_nothing_outlives_a_probe(session: aiohttp.ClientSession, connector: Connector) -> None:
+async def test_nothing_outlives_a_probe(sockets: Sockets, connector: Connector) -> None:
     for _ in range(3):
-        await probe(session, f"{connector.origin}/").run()
+        await probe(sockets, f"{connector.origin}/").run()
     assert len(connector.peers) == 3
     assert not any("Cookie" in headers for _, _, headers in connector.requests)
 
 
-async def test_a_body_without_end_is_not_read(session: aiohttp.ClientSession) -> None:
+async def test_a_page_without_a_path_is_the_first_one(sockets: Sockets, connector: Connector) -> None:
+    await probe(sockets, f"{connector.origin}?c=d").run()
+    assert connector.requests[0][1] == "/?c=d"
+
+
+async def test_a_backend_by_name(sockets: Sockets) -> None:
+    async with listening(OK) as port:
+        assert (await probe(sockets, f"http://localhost:{port}/").run()).ok
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_backend_that_wants_a_proxy_header(sockets: Sockets, host: str) -> None:
+    async with listening(OK) as backend, behind_proxy_protocol(backend) as port:
+        url = f"http://{host}:{port}/"
+        assert (await probe(sockets, url, greeting=b"PROXY UNKNOWN\r\n").run()).ok
+        assert (await probe(sockets, url).run()).detail == "closed the connection without an answer"
+
+
+async def test_an_answer_in_small_pieces(sockets: Sockets) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for byte in b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 302 Found\r\n\r\n":
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with listening(serve) as port:
+        assert (await probe(sockets, f"http://127.0.0.1:{port}/").run()).detail == "302"
+
+
+async def test_a_body_without_end_is_not_read(sockets: Sockets) -> None:
     gone = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,40 +142,40 @@ async def test_a_body_without_end_is_not_read(session: aiohttp.ClientSession) ->
             gone.set()
 
     async with listening(endless) as port:
-        assert (await probe(session, f"http://127.0.0.1:{port}/").run()).ok
+        assert (await probe(sockets, f"http://127.0.0.1:{port}/").run()).ok
         await gone.wait()
 
 
-async def test_a_port_that_nobody_listens_on(session: aiohttp.ClientSession) -> None:
-    result = await probe(session, f"http://127.0.0.1:{unused_port()}/").run()
+async def test_a_port_that_nobody_listens_on(sockets: Sockets) -> None:
+    result = await probe(sockets, f"http://127.0.0.1:{unused_port()}/").run()
     assert (result.ok, result.detail) == (False, "connection refused")
 
 
-async def test_a_backend_that_hangs(session: aiohttp.ClientSession) -> None:
+async def test_a_backend_that_hangs(sockets: Sockets) -> None:
     async with listening(hanging) as port:
-        result = await HttpProbe(session, f"http://127.0.0.1:{port}/", NAME, timeout=0.05).run()
+        result = await HttpProbe(sockets, f"http://127.0.0.1:{port}/", NAME, timeout=0.05).run()
     assert (result.ok, result.detail) == (False, "timed out after 0.05 s")
 
 
-async def test_a_head_that_never_ends(session: aiohttp.ClientSession) -> None:
+async def test_a_head_that_never_ends(sockets: Sockets) -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         await reader.read()
 
     async with listening(slow) as port:
-        result = await HttpProbe(session, f"http://127.0.0.1:{port}/", NAME, timeout=0.05).run()
+        result = await HttpProbe(sockets, f"http://127.0.0.1:{port}/", NAME, timeout=0.05).run()
     assert (result.ok, result.detail) == (False, "timed out after 0.05 s")
 
 
-async def test_a_backend_that_resets(session: aiohttp.ClientSession) -> None:
+async def test_a_backend_that_resets(sockets: Sockets) -> None:
     async with listening(resetting) as port:
-        result = await probe(session, f"http://127.0.0.1:{port}/").run()
+        result = await probe(sockets, f"http://127.0.0.1:{port}/").run()
     assert (result.ok, result.detail) == (False, "connection reset by peer")
 
 
-async def test_a_backend_that_closes_without_a_word(session: aiohttp.ClientSession) -> None:
+async def test_a_backend_that_closes_without_a_word(sockets: Sockets) -> None:
     async with listening(answering(b"")) as port:
-        result = await probe(session, f"http://127.0.0.1:{port}/").run()
+        result = await probe(sockets, f"http://127.0.0.1:{port}/").run()
     assert (result.ok, result.detail) == (False, "closed the connection without an answer")
 
 
@@ -162,9 +190,9 @@ async def test_a_backend_that_closes_without_a_word(session: aiohttp.ClientSessi
         b"HTTP/1.1 200 OK\r\nX-Huge: " + b"x" * 200_000 + b"\r\n\r\n",
     ],
 )
-async def test_what_is_not_http(session: aiohttp.ClientSession, answer: bytes) -> None:
+async def test_what_is_not_http(sockets: Sockets, answer: bytes) -> None:
     async with listening(answering(answer)) as port:
-        result = await probe(session, f"http://127.0.0.1:{port}/").run()
+        result = await probe(sockets, f"http://127.0.0.1:{port}/").run()
     assert (result.ok, result.detail) == (False, "the answer is not HTTP")
 
 
@@ -185,43 +213,34 @@ def certificates() -> Certificates:
     return Certificates()
 
 
-OK = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-
-async def test_tls_under_the_name_in_the_certificate(
-    session: aiohttp.ClientSession, certificates: Certificates
-) -> None:
+async def test_tls_under_the_name_in_the_certificate(sockets: Sockets, certificates: Certificates) -> None:
     async with listening(OK, certificates.server) as port:
         url = f"https://127.0.0.1:{port}/"
-        result = await probe(session, url, tls=certificates.trusting, server_name=NAME).run()
+        result = await probe(sockets, url, tls=certificates.trusting, server_name=NAME).run()
     assert (result.ok, result.detail) == (True, "200")
 
 
-async def test_tls_with_a_certificate_for_another_name(
-    session: aiohttp.ClientSession, certificates: Certificates
-) -> None:
+async def test_tls_with_a_certificate_for_another_name(sockets: Sockets, certificates: Certificates) -> None:
     async with listening(OK, certificates.server) as port:
-        result = await probe(session, f"https://127.0.0.1:{port}/", tls=certificates.trusting).run()
+        result = await probe(sockets, f"https://127.0.0.1:{port}/", tls=certificates.trusting).run()
     assert not result.ok
     assert result.detail.startswith("certificate refused: IP address mismatch")
 
 
-async def test_tls_with_a_certificate_of_a_strange_ca(
-    session: aiohttp.ClientSession, certificates: Certificates
-) -> None:
+async def test_tls_with_a_certificate_of_a_strange_ca(sockets: Sockets, certificates: Certificates) -> None:
     async with listening(OK, certificates.server) as port:
         url = f"https://127.0.0.1:{port}/"
-        result = await probe(session, url, tls=certificates.distrusting, server_name=NAME).run()
+        result = await probe(sockets, url, tls=certificates.distrusting, server_name=NAME).run()
     assert not result.ok
     assert result.detail.startswith("certificate refused: unable to get local issuer certificate")
 
 
-async def test_tls_against_a_plain_backend(session: aiohttp.ClientSession, certificates: Certificates) -> None:
+async def test_tls_against_a_plain_backend(sockets: Sockets, certificates: Certificates) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async with listening(plain) as port:
-        result = await probe(session, f"https://127.0.0.1:{port}/", tls=certificates.trusting).run()
+        result = await probe(sockets, f"https://127.0.0.1:{port}/", tls=certificates.trusting).run()
     assert not result.ok
     assert result.detail.startswith("TLS failed: ")

@@ -209,6 +209,40 @@ async def test_nothing_is_reported_after_stop() -> None:
     assert not prober.first_round.is_set()
 
 
+async def test_a_request_after_stop_is_in_vain() -> None:
+    probe, reports = Answers(), Reports()
+    async with probing({"c1": probe}, reports) as prober:
+        await reports.next()
+    prober.probe_now("c1")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert probe.runs == 1
+
+
+async def test_those_that_are_due_soon_after_each_other_begin_together() -> None:
+    """In one turn of the loop: there are fewer of those than probes."""
+    loop = asyncio.get_running_loop()
+    reports, turns, count = Reports(), 0, 200
+    in_turn = False
+
+    class Notes(Answers):
+        async def run(self) -> ProbeResult:
+            nonlocal turns, in_turn
+            if not in_turn:
+                turns, in_turn = turns + 1, True
+                loop.call_soon(end_turn)
+            return await super().run()
+
+    def end_turn() -> None:
+        nonlocal in_turn
+        in_turn = False
+
+    async with probing({f"c{number}": Notes() for number in range(count)}, reports, interval=0.2):
+        for _ in range(2 * count):
+            await reports.next()
+        assert turns < 2 * count / 4
+
+
 async def test_first_probes_come_in_small_batches() -> None:
     """However many backends there are, no batch begins before its turn."""
     clock = asyncio.get_running_loop().time

@@ -11,7 +11,7 @@ from typing import Self
 
 import aiohttp
 
-from lbproxy.control.probes.http import open_session
+from lbproxy.control.probes.connector import open_session
 from lbproxy.control.probes.kerberos.exchange import Page, request
 
 _LONGEST_BODY = 1 << 20  # bytes that are read so that the connection can be used again

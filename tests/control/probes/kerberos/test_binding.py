@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from lbproxy.control.probes.http import open_session
+from lbproxy.control.probes.connector import open_session
 from lbproxy.control.probes.kerberos.binding import KeptConnection, keeps_user
 from lbproxy.control.probes.kerberos.exchange import Page, request
 

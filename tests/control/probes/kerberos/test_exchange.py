@@ -12,7 +12,7 @@ import gssapi
 import pytest
 import trustme
 
-from lbproxy.control.probes.http import open_session
+from lbproxy.control.probes.connector import open_session
 from lbproxy.control.probes.kerberos.credentials import Handshake, Ticket
 from lbproxy.control.probes.kerberos.exchange import Page, check_anonymous, request, sign_in
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from lbproxy.control.probes import ProbeResult
-from lbproxy.control.probes.http import open_session
+from lbproxy.control.probes.connector import open_session
 from lbproxy.control.probes.kerberos.credentials import Login
 from lbproxy.control.probes.kerberos.exchange import Page
 from lbproxy.control.probes.kerberos.probe import KerberosProbe
