@@ -30,14 +30,14 @@ Of a thousand backends that makes ten at a time, at half the cost: what ran for 
 class _Watch:
     """One backend: its probe, when the next one is due (on the loop's clock), and what the last one said and when."""
 
-    __slots__ = ("due", "ended", "last", "name", "probe", "started", "under_way", "wanted")
+    __slots__ = ("due", "ended", "last", "name", "probe", "started", "task", "wanted")
 
     def __init__(self, name: str, probe: Probe, due: float) -> None:
         self.name = name
         self.probe = probe
         self.due = due
         self.started = due
-        self.under_way = False
+        self.task: asyncio.Task[None] | None = None  # of the probe that is under way
         self.wanted = False  # one more, as soon as that has ended
         self.last: ProbeResult | None = None
         self.ended = 0.0  # monotonic
@@ -65,7 +65,6 @@ class Prober:
         self._report = report
         self._minimum_gap = min(minimum_gap, interval)
         self._together = min(TOGETHER, interval * JITTER / 2)
-        self._tasks: set[asyncio.Task[None]] = set()
         begin = self._loop.time()
         self._watches = {
             name: _Watch(name, probe, begin + index // FIRST_BATCH * FIRST_STEP)
@@ -89,7 +88,7 @@ class Prober:
         nothing.
         """
         watch = self._watches[name]
-        if watch.under_way:
+        if watch.task is not None:
             watch.wanted = True
         elif (due := watch.started + self._minimum_gap) < watch.due:
             self._plan(watch, due, patience=0.0)
@@ -115,9 +114,10 @@ class Prober:
         """End every probe; none is reported after this returns."""
         self._timer.cancel()
         self._wakes = -math.inf  # no timer is set any more, whoever still asks for a probe
-        for task in self._tasks:
+        under_way = [watch.task for watch in self._watches.values() if watch.task is not None]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     def _turn(self) -> None:
         """Begin every probe that is due."""
@@ -126,17 +126,11 @@ class Prober:
             due, name = heappop(self._queue)
             watch = self._watches[name]
             if due == watch.due:
-                self._begin(watch, now)
+                watch.started = now
+                watch.task = tasks.start(self._probe(watch), name=f"probe {name}")
         self._wakes = math.inf
         if self._queue:
             self._wake_at(self._queue[0][0] + self._together)
-
-    def _begin(self, watch: _Watch, now: float) -> None:
-        watch.started = now
-        watch.under_way = True
-        task = tasks.start(self._probe(watch), name=f"probe {watch.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _probe(self, watch: _Watch) -> None:
         try:
@@ -146,7 +140,7 @@ class Prober:
         except Exception:
             # A fault of ours says nothing about the backend, and must not end its probes.
             log.exception("probe_failed", extra={"fields": {"backend": watch.name}})
-        watch.under_way = False
+        watch.task = None
         self._plan_next(watch)
         self._awaited.discard(watch.name)
         if not self._awaited:
