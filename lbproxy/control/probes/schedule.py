@@ -17,6 +17,7 @@ from lbproxy.control.snapshot import ProbeView
 log = logging.getLogger(__name__)
 
 JITTER = 0.1  # an interval is up to this part shorter, never longer: probes spread, promises are kept
+FIRST_JITTER = 0.5  # the first interval, by this part: all have begun within a second, and would go on so for minutes
 MINIMUM_GAP = 0.1  # seconds from one probe's start to the next one's, however often it is asked for
 FIRST_BATCH = 10  # backends whose first probe starts at the same moment ...
 FIRST_STEP = 0.01  # ... and seconds until the next batch: 1,000 backends are begun within a second
@@ -30,13 +31,14 @@ Of a thousand backends that makes ten at a time, at half the cost: what ran for 
 class _Watch:
     """One backend: its probe, when the next one is due (on the loop's clock), and what the last one said and when."""
 
-    __slots__ = ("due", "ended", "last", "name", "probe", "started", "task", "wanted")
+    __slots__ = ("due", "ended", "jitter", "last", "name", "probe", "started", "task", "wanted")
 
     def __init__(self, name: str, probe: Probe, due: float) -> None:
         self.name = name
         self.probe = probe
         self.due = due
         self.started = due
+        self.jitter = FIRST_JITTER  # of the next interval
         self.task: asyncio.Task[None] | None = None  # of the probe that is under way
         self.wanted = False  # one more, as soon as that has ended
         self.last: ProbeResult | None = None
@@ -151,7 +153,8 @@ class Prober:
             watch.wanted = False
             self._plan(watch, watch.started + self._minimum_gap, patience=0.0)
         else:
-            wait = random.uniform((1 - JITTER) * self._interval, self._interval - self._together)
+            wait = random.uniform((1 - watch.jitter) * self._interval, self._interval - self._together)
+            watch.jitter = JITTER
             self._plan(watch, watch.started + max(wait, self._minimum_gap), self._together)
 
     def _plan(self, watch: _Watch, due: float, patience: float) -> None:

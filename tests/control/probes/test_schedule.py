@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -217,6 +218,22 @@ async def test_a_request_after_stop_is_in_vain() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
     assert probe.runs == 1
+
+
+async def test_an_interval_is_never_longer_and_the_first_may_be_much_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def lowest(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return low
+
+    monkeypatch.setattr(random, "uniform", lowest)
+    reports = Reports()
+    async with probing({"c1": Answers()}, reports, interval=0.01):
+        for _ in range(4):
+            await reports.next()
+    assert [low for low, _ in drawn[:3]] == pytest.approx([0.005, 0.009, 0.009])
+    assert all(low < high < 0.01 for low, high in drawn)
 
 
 async def test_those_that_are_due_soon_after_each_other_begin_together() -> None:
