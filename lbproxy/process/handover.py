@@ -22,6 +22,13 @@ SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
 
 
+FORMAT = 1
+"""Of a `State`. It changes with what is in it, so that after an upgrade no generation reads what it may misunderstand.
+
+`secret` stays as it is in every format, or TLS sessions would end.
+"""
+
+
 class Known(TypedDict):
     """A backend: where it was, and how it was (a `Condition`)."""
 
@@ -42,6 +49,7 @@ class State(TypedDict):
     `started` is the monotonic second at which lbproxy did. There are secrets in it: it is never written anywhere.
     """
 
+    format: int
     backends: dict[str, Known]
     guards: dict[str, Memory]
     minted: dict[str, list[Keepsake]]
@@ -61,6 +69,11 @@ class Inherited(NamedTuple):
     state: State | None = None
     nursery: Channel | None = None  # None: one worker only, in this process
     health: socket.socket | None = None  # None: asked for over `admin` only
+
+
+def understood(state: State | None) -> State | None:
+    """`state`, unless another version of lbproxy has left it in another format."""
+    return state if state is None or state.get("format") == FORMAT else None
 
 
 def secret(state: State | None, now: float) -> Secret:

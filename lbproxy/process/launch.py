@@ -21,7 +21,7 @@ from lbproxy.control import unraisable
 from lbproxy.control.log import event
 from lbproxy.errors import ConfigError, LbproxyError
 from lbproxy.process.channel import Channel
-from lbproxy.process.handover import Inherited, State, secret
+from lbproxy.process.handover import Inherited, State, secret, understood
 from lbproxy.process.mate import work
 from lbproxy.process.nursery import found
 from lbproxy.process.places import ADMIN, HEALTH, listener_key, wanted
@@ -91,7 +91,9 @@ def _serve(config: Config, report: Report, inherited: Inherited) -> None:
     try:
         for warning in (*report.warnings, *report.unused):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
-        uvloop.run(Generation(config, inherited).serve())
+        if inherited.state is not None and understood(inherited.state) is None:
+            event(log, logging.WARNING, "state_forgotten", why="another version of lbproxy has left it")
+        uvloop.run(Generation(config, inherited._replace(state=understood(inherited.state))).serve())
     finally:
         handler.close()
 

@@ -186,6 +186,7 @@ class Plane:
     def export(self, number: int) -> handover.State:
         """For the next generation; `number` is this one's."""
         return {
+            "format": handover.FORMAT,
             "backends": handover.export(self.links),
             "guards": handover.export_guards(self.links),
             "minted": handover.export_minted(self.worker.mints),

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,28 @@ def test_workers_do_not_load_a_control_plane() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "lbproxy.process.mate" in loaded
     assert not {"aiohttp", "prometheus_client", "lbproxy.process.plane"} & set(loaded)
+
+
+def test_what_another_version_left_is_not_misread(tmp_path: Path, pair: Pair) -> None:
+    """The session keys are the same in all of them."""
+    theirs, master = pair()
+    path = write(tmp_path, CONFIG.format(port=9, kind="none"))
+    left = {"format": 0, "backends": "in another form", "secret": {"value": "00" * 32, "made": time.monotonic()}}
+    number = theirs.fileno()
+    command = [sys.executable, "-m", "lbproxy.process", "generation", str(number), "2", str(path)]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_server(("127.0.0.1", 0)) as admin,
+        subprocess.Popen(command, pass_fds=[number], stderr=subprocess.PIPE, text=True) as child,
+    ):
+        theirs.close()
+        try:
+            assert master.wait().message["type"] == "needs"
+            master.send({"type": "start", "state": left}, [listener.fileno(), admin.fileno()])
+            while master.wait().message["type"] != "ready":
+                pass
+            master.send({"type": "end"})
+            _, said = child.communicate(timeout=20)
+        finally:
+            child.kill()
+    assert "state_forgotten" in said
