@@ -88,7 +88,7 @@ cdef class Exchange(Handler):
         readonly uint64_t bytes_out
         readonly uint64_t body_sent # bytes of the request body that went to the lane
         readonly double started     # seconds, CLOCK_MONOTONIC; 0: not reached
-        readonly double sent
+        readonly double sent        # this and the next one: only for the access log
         readonly double first_byte
         readonly double ended
         readonly bint has_body
