@@ -782,10 +782,24 @@ cdef class Exchange(Handler):
         self.bytes_out = self.client.sent
         self._over(None, False, reason)
 
-    @property
-    def protocol(self):
-        """The client's HTTP version."""
-        return "HTTP/1.1" if self._minor else "HTTP/1.0"
+    def summary(self):
+        """What the access log tells of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
+
+        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all)
+        """
+        return (
+            self.method.decode("latin-1"),
+            self.target.decode("latin-1"),
+            self.host.decode("latin-1"),
+            "HTTP/1.1" if self._minor else "HTTP/1.0",
+            self.status,
+            self.bytes_in,
+            self.bytes_out,
+            self.user_agent.decode("latin-1"),
+            1000 * (self.sent - self.started) if self.sent else -1.0,
+            1000 * (self.first_byte - self.started) if self.first_byte else -1.0,
+            1000 * (self.ended - self.started),
+        )
 
     @property
     def idle_for(self):
