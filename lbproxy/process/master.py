@@ -325,7 +325,9 @@ class Master:
         event(log, logging.INFO, "upgrading", program=sys.executable)
         for handler in logging.getLogger().handlers:
             handler.flush()  # its thread ends with this program
+        self._reactor.hold_signals()
         try:
-            become_next(Estate(self.path, self.number, list(self.children.values()), self._holdings), SIGNALS)
+            become_next(Estate(self.path, self.number, list(self.children.values()), self._holdings))
         except OSError as error:
+            self._reactor.release_signals()
             event(log, logging.ERROR, "upgrade_refused", problem=error)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import os
 import selectors
 import signal
 import socket
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from itertools import count
 
 from lbproxy.process.channel import Channel, Received
@@ -21,8 +23,10 @@ class Reactor:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()  # timers of one moment go off in the order in which they were set
         self._channels: set[Channel] = set()
+        self._ended: set[Channel] = set()  # of those the ones whose peer has gone
         self._running = False
         self._signals: tuple[socket.socket, ...] = ()
+        self._numbers: Collection[signal.Signals] = ()
 
     def __repr__(self) -> str:
         return f"<reactor {len(self._channels)} channels, {len(self._timers)} timers>"
@@ -40,12 +44,24 @@ class Reactor:
             for byte in receiver.recv(4096):
                 caught(signal.Signals(byte))
 
-        self._signals = (receiver, sender)
+        self._signals, self._numbers = (receiver, sender), numbers
         self._selector.register(receiver, selectors.EVENT_READ, read)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # blocked since before an upgrade: none is lost
+        self.release_signals()  # blocked since before an upgrade: none is lost
+
+    def hold_signals(self) -> None:
+        """Let signals wait, also those that came and were not told yet, until `release_signals` or beyond an exec."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        for receiver in self._signals[:1]:
+            with suppress(BlockingIOError):
+                for number in receiver.recv(4096):
+                    os.kill(os.getpid(), number)  # pending from now on (signal(7))
+
+    def release_signals(self) -> None:
+        """Tell of signals again."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
 
     def watch(self, channel: Channel, received: Callable[[Received], None], ended: Callable[[], None]) -> None:
-        """Call `received` with each message, and `ended` once, when the peer has gone."""
+        """Call `received` with each message, and `ended` once, when the peer has gone; the channel stays open."""
         self._channels.add(channel)
 
         def ready() -> None:
@@ -53,7 +69,8 @@ class Reactor:
             try:
                 messages = channel.receive()
             except EOFError:
-                self.unwatch(channel)
+                self._ended.add(channel)
+                self._selector.unregister(channel)
                 ended()
                 return
             for message in messages:
@@ -65,7 +82,10 @@ class Reactor:
         """Call back for this channel no more, and close it."""
         if channel in self._channels:
             self._channels.discard(channel)
-            self._selector.unregister(channel)
+            if channel in self._ended:
+                self._ended.discard(channel)
+            else:
+                self._selector.unregister(channel)
             channel.close()
 
     def later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
@@ -105,7 +125,7 @@ class Reactor:
         self._channels.clear()
 
     def _turn(self) -> None:
-        for channel in self._channels:
+        for channel in self._channels - self._ended:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.has_queue else 0)
             key = self._selector.get_key(channel)
             if key.events != events:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +27,8 @@ class Estate(NamedTuple):
     holdings: Holdings
 
 
-def become_next(estate: Estate, signals: Collection[signal.Signals]) -> None:
-    """Replace this process's program; `signals` wait until the next one listens to them.
+def become_next(estate: Estate) -> None:
+    """Replace this process's program. Signals that are blocked wait for the next one.
 
     Returns only by raising OSError; then everything is as before.
     """
@@ -39,10 +38,8 @@ def become_next(estate: Estate, signals: Collection[signal.Signals]) -> None:
     arguments = command("resume", str(descriptor))
     try:
         _set_inheritable(kept, True)
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         os.execv(arguments[0], arguments)
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         _set_inheritable(kept, False)
         os.close(descriptor)
 

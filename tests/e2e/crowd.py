@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from .backend import Lane, answer
 from .client import Client
@@ -21,7 +22,7 @@ async def serve_posts(lane: Lane) -> None:
 class Crowd:
     """Users who ask all the time, on kept connections and on new ones; each request has a number of its own.
 
-    `answered` has the targets that got their answer.
+    `answered` has the targets that got their answer. For the length of a block, at whose end everybody finishes.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Client]], kept: int, new: int, name: str = "crowd") -> None:
@@ -30,16 +31,23 @@ class Crowd:
         self._name = name
         self._stop = asyncio.Event()
         self._count = 0
-        self._users = [asyncio.ensure_future(self._stay()) for _ in range(kept)]
-        self._users += [asyncio.ensure_future(self._come_and_go()) for _ in range(new)]
+        self._group = asyncio.TaskGroup()
+        self._kept, self._new = kept, new
         self.answered: list[bytes] = []
 
-    async def end(self) -> None:
-        """Let everybody finish; raises what went wrong for anybody."""
-        self._stop.set()
-        await asyncio.gather(*self._users)
+    async def __aenter__(self) -> Crowd:
+        await self._group.__aenter__()
+        for act, count in ((self._stay, self._kept), (self._come_and_go, self._new)):
+            for _ in range(count):
+                self._group.create_task(act())
+        return self
 
-    async def _ask(self, client: Client) -> bool:
+    async def __aexit__(self, *error: Any) -> None:
+        """Let everybody finish, unless the block failed; raises what went wrong for anybody."""
+        self._stop.set()
+        await self._group.__aexit__(*error)
+
+    async def ask(self, client: Client) -> bool:
         """One request; whether the connection may be used again."""
         self._count += 1
         target = f"/{self._name}/{self._count}"
@@ -51,11 +59,11 @@ class Crowd:
     async def _stay(self) -> None:
         while not self._stop.is_set():
             async with await self._connect() as client:
-                while await self._ask(client) and not self._stop.is_set():  # noqa: ASYNC110
+                while await self.ask(client) and not self._stop.is_set():  # noqa: ASYNC110
                     await asyncio.sleep(PAUSE)
 
     async def _come_and_go(self) -> None:
         while not self._stop.is_set():
             async with await self._connect() as client:
-                await self._ask(client)
+                await self.ask(client)
             await asyncio.sleep(PAUSE)

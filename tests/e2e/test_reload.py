@@ -27,13 +27,12 @@ from .reloads import changed, comes_true, reload, rewrite
 async def test_no_request_is_lost_or_run_twice(backends: Backends, balance: Balance, tls: bool) -> None:
     one, two = await backends(*[serve_posts] * 2)
     balancer = await balance(one, two, tls=tls)
-    crowd = Crowd(balancer.connect, 4, 4)
-    for number in range(3):
-        members = [one] if number % 2 == 0 else [one, two]
-        pool = {"backends": [{"name": each.name, "url": each.url} for each in members], "check": {"kind": "none"}}
-        await rewrite(balancer, pool={"connectors": pool})
-        await reload(balancer)
-    await crowd.end()
+    async with Crowd(balancer.connect, 4, 4) as crowd:
+        for number in range(3):
+            members = [one] if number % 2 == 0 else [one, two]
+            pool = {"backends": [{"name": each.name, "url": each.url} for each in members], "check": {"kind": "none"}}
+            await rewrite(balancer, pool={"connectors": pool})
+            await reload(balancer)
     ran = Counter(str(each.target) for backend in (one, two) for each in backend.complete)
     assert set(ran.values()) == {1}
     assert len(ran) == len(crowd.answered)
@@ -133,13 +132,12 @@ async def test_health_drains_and_counters_survive(backends: Backends, balance: B
 
 async def test_the_next_program_takes_over(backends: Backends, balance: Balance) -> None:
     balancer = await balance(*await backends(serve_posts))
-    crowd = Crowd(balancer.connect, 2, 2)
-    for _ in range(2):
-        [old] = balancer.generations
-        balancer.signal(SIGUSR2)
-        await changed(balancer, old)
-        assert b"resume" in Path(f"/proc/{balancer.master}/cmdline").read_bytes()
-    await crowd.end()
+    async with Crowd(balancer.connect, 2, 2):
+        for _ in range(2):
+            [old] = balancer.generations
+            balancer.signal(SIGUSR2)
+            await changed(balancer, old)
+            assert b"resume" in Path(f"/proc/{balancer.master}/cmdline").read_bytes()
     await reload(balancer)
 
 

@@ -16,7 +16,7 @@ from signal import SIGHUP, SIGUSR2
 
 from .backend import Lane, answer
 from .balancer import Balancer, descendants
-from .client import Client
+from .client import Client, request
 from .configuration import free_port
 from .conftest import Backends, Balance
 from .crowd import Crowd
@@ -30,6 +30,8 @@ USERS = 25 if FULL else 4
 
 PIECE, PIECES = os.urandom(65536), 40
 """A download takes two seconds at least: longer than a reload."""
+
+WHOLE = hashlib.sha256(PIECE * PIECES).hexdigest()
 
 MEGABYTE = 1 << 20
 
@@ -46,15 +48,14 @@ async def serve(lane: Lane) -> None:
             await asyncio.sleep(0.05)
 
 
-async def download(balancer: Balancer, stop: asyncio.Event) -> int:
-    """One after the other, each unchanged, until told to stop; how many."""
-    whole, count = hashlib.sha256(PIECE * PIECES).hexdigest(), 0
-    while not stop.is_set():
-        async with await balancer.connect(tls=None) as client:
-            await client.send(b"GET /download HTTP/1.1\r\nHost: login.test\r\n\r\n")
-            assert (await client.digest())[2] == whole
-        count += 1
-    return count
+class Downloaders(Crowd):
+    """Users who download one after the other, each unchanged."""
+
+    async def ask(self, client: Client) -> bool:
+        await client.send(request("/download"))
+        assert (await client.digest())[2] == WHOLE
+        self.answered.append(b"/download")
+        return True
 
 
 class Soak:
@@ -118,23 +119,22 @@ async def test_nothing_is_lost_and_nothing_grows(
     balancer = await balance(*members, workers=1, drain_timeout="10s", access_log={"path": str(directory / "log")})
     soak = Soak(balancer, authority, directory)
     await soak.begin()
-    stop, before = asyncio.Event(), soak.sizes()
-    crowds = [Crowd(balancer.connect, USERS, USERS, "plain"), Crowd(soak.connect_secure, USERS, USERS, "secure")]
-    downloads = asyncio.ensure_future(download(balancer, stop))
-    for number in range(1, RELOADS + UPGRADES + 1):
-        upgrades = number % ((RELOADS + UPGRADES) // UPGRADES) == 0
-        if not upgrades:
-            await soak.change()
-        balancer.signal(SIGUSR2 if upgrades else SIGHUP)
-        await balancer.logged("generation_serves", f"generation={number + 2} ")
-    for crowd in crowds:
-        await crowd.end()
-    stop.set()
-    assert await downloads >= 1
+    before = soak.sizes()
+    plain = Crowd(balancer.connect, USERS, USERS, "plain")
+    secure = Crowd(soak.connect_secure, USERS, USERS, "secure")
+    downloaders = Downloaders(balancer.connect, kept=0, new=1)
+    async with plain, secure, downloaders:
+        for number in range(1, RELOADS + UPGRADES + 1):
+            upgrades = number % ((RELOADS + UPGRADES) // UPGRADES) == 0
+            if not upgrades:
+                await soak.change()
+            balancer.signal(SIGUSR2 if upgrades else SIGHUP)
+            await balancer.logged("generation_serves", f"generation={number + 2} ")
+    assert downloaders.answered
     await soak.restore()
     ran = Counter(each.target for member in members for each in member.complete if each.target != b"/download")
     assert set(ran.values()) == {1}
-    assert ran.keys() == {target for crowd in crowds for target in crowd.answered}
+    assert ran.keys() == {target for crowd in (plain, secure) for target in crowd.answered}
     assert not [line for line in balancer.log if "connections_cut" in line]
     assert len(descendants(balancer.master)) == 1
     growth = [after - once for after, once in zip(soak.sizes(), before, strict=True)]

@@ -121,11 +121,10 @@ async def test_what_was_counted_outlives_workers_and_reloads(backends: Backends,
 async def test_no_request_is_lost_as_workers_come_and_go(backends: Backends, balance: Balance) -> None:
     [backend] = await backends(serve_posts)
     balancer = await balance(backend, workers=2)
-    crowd = Crowd(balancer.connect, 4, 4)
-    for workers in (3, 1, 2):
-        await rewrite(balancer, workers=workers)
-        await reload(balancer)
-    await crowd.end()
+    async with Crowd(balancer.connect, 4, 4) as crowd:
+        for workers in (3, 1, 2):
+            await rewrite(balancer, workers=workers)
+            await reload(balancer)
     assert len({request.target for request in backend.complete}) == len(backend.complete) == len(crowd.answered)
 
 

@@ -19,12 +19,14 @@ from typing import Any
 
 import pytest
 
+from lbproxy.process import master
 from lbproxy.process.channel import Channel, Received
 from lbproxy.process.child import Child, Stage
 from lbproxy.process.holdings import Holdings
 from lbproxy.process.master import Master
 from lbproxy.process.notify import Notifier
 from lbproxy.process.reactor import Reactor
+from lbproxy.process.upgrade import Estate
 
 PLACE = ["127.0.0.1", 0, "", "listener.a.bind"]
 NEEDS = {"type": "needs", "places": [["listener.a.bind", PLACE, False]], "owner": [-1, -1]}
@@ -150,6 +152,26 @@ def test_the_next_one_gets_what_the_old_one_knew_and_then_the_old_one_retires(pl
     assert new.take().message["message"] == {"type": "tally"}
     play.ends(old)
     assert new.take().message == {"type": "relayed", "generation": old.child.number, "message": {"type": "gone"}}
+
+
+def test_a_generation_that_is_about_to_end_is_handed_on_like_any_other(
+    play: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its channel is at its end, and its process is not reaped yet."""
+    old, _ = play.serving(), play.serving()
+    old.channel.close()
+    play.until(lambda: True)
+    estates: list[Estate] = []
+    monkeypatch.setattr(master, "become_next", estates.append)
+    play.master.caught(signal.SIGUSR2)
+
+    def rehearsed() -> bool:
+        play.master.caught(signal.SIGCHLD)
+        return bool(estates)
+
+    play.until(rehearsed)
+    assert [os.fstat(child.channel.fileno()) for child in estates[0].children]
+    assert len(estates[0].children) == 2
 
 
 def test_a_failed_start_leaves_the_old_one_and_is_reported(play: Theatre, caplog: pytest.LogCaptureFixture) -> None:

@@ -58,6 +58,15 @@ def test_a_signal_that_was_blocked_is_not_lost(reactor: Reactor) -> None:
     reactor.run()
 
 
+def test_a_signal_that_came_and_was_not_told_is_held_too(reactor: Reactor) -> None:
+    reactor.signals([signal.SIGHUP], lambda _: reactor.stop())
+    os.kill(os.getpid(), signal.SIGHUP)  # Python has written its byte by the next line
+    reactor.hold_signals()
+    assert signal.sigpending() == {signal.SIGHUP}
+    reactor.release_signals()
+    reactor.run()
+
+
 def test_channels_are_read_to_their_end(reactor: Reactor, pair: Pair) -> None:
     ours, theirs = pair()
     seen: list[object] = []
@@ -72,6 +81,8 @@ def test_channels_are_read_to_their_end(reactor: Reactor, pair: Pair) -> None:
     theirs.close()
     reactor.run()
     assert seen == ["one", "two", "end"]
+    assert ours.fileno() >= 0, "an upgrade hands it on until the process is reaped"
+    reactor.unwatch(ours)
     assert ours.fileno() == -1
 
 

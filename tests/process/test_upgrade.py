@@ -34,13 +34,13 @@ os.set_inheritable(theirs.fileno(), True)
 upgrade.command = lambda *arguments: [sys.executable, "-c", os.environ["SECOND"], *arguments, str(theirs.fileno())]
 try:
     sys.executable, python = "/nonexistent", sys.executable
-    upgrade.become_next(Estate(Path("lb.toml"), 3, [child], holdings), [signal.SIGHUP])
+    upgrade.become_next(Estate(Path("lb.toml"), 3, [child], holdings))
 except OSError:
     assert not os.get_inheritable(sock.fileno())
-    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 sys.executable = python
 print(sock.getsockname()[1], os.getpid(), flush=True)
-upgrade.become_next(Estate(Path("lb.toml"), 3, [child], holdings), [signal.SIGHUP])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+upgrade.become_next(Estate(Path("lb.toml"), 3, [child], holdings))
 """
 
 SECOND = """
