@@ -47,7 +47,7 @@ class Record(NamedTuple):
 def record(exchange: Exchange, client: ClientConnection, lane: Lane | None, tries: int, reason: Reason) -> Record:
     """Of the request that `exchange` has just ended with `reason`. lane: the last that it was sent on, if any."""
     method, target, host, protocol, status, received, sent, user_agent, connect, first_byte, total = exchange.summary()
-    return Record(  # in their order: by name takes twice as long
+    fields = (
         time.time(),
         client.listener.name,
         client.peer.name,
@@ -69,6 +69,7 @@ def record(exchange: Exchange, client: ClientConnection, lane: Lane | None, trie
         total,
         reason.label,
     )
+    return tuple.__new__(Record, fields)  # as Record(*fields) does, at half its cost
 
 
 def passage_record(passage: Passage, lane: Lane | None, tries: int, reason: Reason) -> Record:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproxy.control.access_record import MAX_HOST, MAX_METHOD, MAX_TARGET, MAX_USER, MAX_USER_AGENT, line
+from lbproxy.control.access_line import MAX_HOST, MAX_METHOD, MAX_TARGET, MAX_USER, MAX_USER_AGENT, line
 from tests.control.sample import Made
 
 
@@ -28,6 +28,7 @@ def test_every_attribute_is_a_key_and_nothing_else_is() -> None:
 latin1 = st.text(st.characters(max_codepoint=255), max_size=30)
 anything = st.one_of(latin1, st.text(max_size=30))
 milliseconds = st.floats(0, 1e7)
+counts = st.integers(0, 2**64 - 1)
 records = st.builds(
     Made,
     time=st.floats(0, 4e9),
@@ -37,11 +38,15 @@ records = st.builds(
     target=anything,
     host=anything,
     protocol=anything,
+    status=counts,
+    bytes_in=counts,
+    bytes_out=counts,
     user_agent=anything,
     user=anything,
     backend=anything,
     lane=anything,
     reused=st.booleans(),
+    tries=counts,
     connect_ms=milliseconds,
     first_byte_ms=milliseconds,
     total_ms=milliseconds,
@@ -79,3 +84,29 @@ def test_long_strings_are_cut_and_say_so(name: str, limit: int) -> None:
 
     assert logged("x" * limit) == "x" * limit
     assert logged("x" * (limit + 1)) == "x" * limit + f"...[{limit + 1} characters]"
+
+
+@pytest.mark.parametrize("text", ["€", "\ud800", "\uffff", "😀", "\U0010ffff", "\x00", "\x1f", "\x7f", "\x80", "\xff"])
+def test_escapes_every_kind_of_character(text: str) -> None:
+    read = line(Made(target=text * 10_000, listener=text))
+    assert re.fullmatch(r"[ -~]*\n", read)
+    assert json.loads(read)["listener"] == text
+    assert json.loads(read)["target"] == text * MAX_TARGET + "...[10000 characters]"
+
+
+@pytest.mark.parametrize("record", [(), tuple(Made())[1:], list(Made())])
+def test_takes_nothing_but_a_record(record: Any) -> None:
+    with pytest.raises(TypeError, match="20 fields"):
+        line(record)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"), [({"target": b"/"}, TypeError), ({"bytes_in": -1}, OverflowError), ({"time": ""}, TypeError)]
+)
+def test_refuses_a_field_of_another_kind(wrong: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        line(Made(**wrong))
+
+
+def test_counts_have_room_for_all_that_can_be_counted() -> None:
+    assert json.loads(line(Made(bytes_out=2**64 - 1)))["bytes_out"] == 2**64 - 1
