@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from lbproxy.cli import config_option
+from lbproxy.cli.console import output
 from lbproxy.config import Config, ListenerTls, load
 from lbproxy.errors import ConfigError
 from lbproxy.process.preflight import Expiry, Report, inspect
@@ -45,7 +45,7 @@ def command(path: Path, connect: bool) -> None:
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
-        Console(markup=False, highlight=False).print(_protection(asyncio.run(judge(config))))
+        output(literal=True).print(_protection(asyncio.run(judge(config))))
 
 
 def _look_as_user(config: Config, report: Report) -> None:
@@ -65,16 +65,23 @@ def _print_findings(path: Path, report: Report) -> None:
 
 def _print_summary(path: Path, config: Config, report: Report) -> None:
     # No markup: a name or an address of the file, such as [::1]:443, is not an instruction to rich.
-    console = Console(markup=False, highlight=False)
-    console.print(f"{path} is fit to run; it serves {config.server_url}")
+    console = output(literal=True)
+    console.print(f"{path} is fit to run; it serves {config.server_url}", soft_wrap=True)
     console.print(_listeners(config))
     console.print(_pools(config))
     if report.expiries:
         console.print(_expiries(report.expiries))
 
 
+def _table(*headings: str) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")  # in a narrow terminal, nothing of an address may be missing
+    return table
+
+
 def _listeners(config: Config) -> Table:
-    table = Table("listener", "bind", "mode", "tls", "users' certificates", "pool", "hosts")
+    table = _table("listener", "bind", "mode", "tls", "users' certificates", "pool", "hosts")
     for name, listener in config.listeners.items():
         tls = f"{listener.tls.minimum_version}+" if listener.tls else "no"
         pools, hosts = " ".join(listener.pools), " ".join(listener.sni or listener.hosts)
@@ -90,7 +97,7 @@ def _users(tls: ListenerTls | None) -> str:
 
 
 def _pools(config: Config) -> Table:
-    table = Table("pool", "backend", "url", "check")
+    table = _table("pool", "backend", "url", "check")
     for name, pool in config.pools.items():
         for backend in pool.backends:
             kind = pool.probe_kind(backend)
@@ -100,14 +107,14 @@ def _pools(config: Config) -> Table:
 
 
 def _expiries(expiries: Iterable[Expiry]) -> Table:
-    table = Table("key", "what", "expires", "days left")
+    table = _table("key", "what", "expires", "days left")
     for found in expiries:
         table.add_row(found.where, found.what, f"{found.expires:%Y-%m-%d}", str(found.left.days))
     return table
 
 
 def _protection(findings: Mapping[Key, Finding]) -> Table:
-    table = Table("pool", "backend", "extended protection", "because")
+    table = _table("pool", "backend", "extended protection", "because")
     for (pool, backend), finding in findings.items():
         table.add_row(pool, backend, finding.label, finding.text)
     return table

@@ -10,9 +10,9 @@ from rich.text import Text
 _WIDTH = 160  # columns where there is no terminal to ask
 
 
-def output() -> Console:
-    """Standard output: what was asked for."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+def output(literal: bool = False) -> Console:
+    """Standard output: what was asked for. literal: strings are shown as they are, without markup or colours."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH, markup=not literal, highlight=not literal)
 
 
 def progress() -> Console:

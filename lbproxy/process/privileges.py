@@ -59,7 +59,7 @@ def can_assume(config: Config) -> bool:
     """Whether this process could be that account: it is root, or it is the account already."""
     if config.user is None or os.geteuid() == 0:
         return True
-    with suppress(KeyError):
+    with suppress(KeyError, ValueError):
         return pwd.getpwnam(config.user).pw_uid == os.geteuid()
     return True  # there is none, which `assume` says
 
@@ -72,13 +72,13 @@ def owner(config: Config) -> Owner:
 def _find(user: str, group: str | None) -> Account:
     try:
         entry = pwd.getpwnam(user)
-    except KeyError:
+    except (KeyError, ValueError):  # the latter for a NUL in it
         raise _Unfit("user", f"this machine has no user {user!r}") from None
     if entry.pw_uid == 0:
         raise _Unfit("user", f"{user!r} has the rights of root, of which lbproxy is to be rid")
     try:
         gid = entry.pw_gid if group is None else grp.getgrnam(group).gr_gid
-    except KeyError:
+    except (KeyError, ValueError):
         raise _Unfit("group", f"this machine has no group {group!r}") from None
     return Account(user, entry.pw_uid, gid, tuple(os.getgrouplist(user, gid)))
 

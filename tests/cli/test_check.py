@@ -92,6 +92,13 @@ def test_an_address_in_brackets_is_no_markup(file: Path) -> None:
     assert ["connectors", "c2", "http://[fe::1]:4000", "GET http://[fe::1]:4000/"] in found
 
 
+def test_nothing_is_cut_off(file: Path) -> None:
+    host = f"{'a' * 63}.{'b' * 63}.{'c' * 63}"
+    file.write_text(file.read_text().replace("10.0.0.11", host))
+    cells = [row[2] for row in rows(check(file).stdout) if len(row) == 4]
+    assert f"http://{host}:4000" in "".join(cells)
+
+
 def test_every_problem_of_the_file_is_printed(file: Path) -> None:
     file.write_text(file.read_text().replace("0.0.0.0:443", "443").replace("#interval =", "intervall ="))
     result = check(file)

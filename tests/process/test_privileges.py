@@ -62,6 +62,8 @@ def test_without_a_user_nothing_changes(make: Make) -> None:
     ("top", "problem"),
     [
         ('user = "no-such-user"', "user: this machine has no user 'no-such-user'"),
+        (r'user = "no\u0000body"', r"user: this machine has no user 'no\x00body'"),
+        ('user = "nobody"\ngroup = "\\u0000"', r"group: this machine has no group '\x00'"),
         ('user = "root"', "user: 'root' has the rights of root, of which lbproxy is to be rid"),
         ('user = "nobody"\ngroup = "no-such-group"', "group: this machine has no group 'no-such-group'"),
     ],

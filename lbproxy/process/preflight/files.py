@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lbproxy.config import KerberosCheck
@@ -25,22 +27,33 @@ def inspect_kerberos(report: Report, where: str, kerberos: KerberosCheck) -> Non
 
 def inspect_log(report: Report, where: str, path: Path) -> None:
     """A file that is appended to, or made."""
-    if path.is_dir():
-        report.problem(where, f"{path} is a directory")
-    elif path.exists():
-        if not os.access(path, os.W_OK):
-            report.problem(where, f"{path} may not be written")
-    else:
-        _inspect_directory(report, where, path.parent)
+    with _whatever_is_hidden(report, where):
+        if path.is_dir():
+            report.problem(where, f"{path} is a directory")
+        elif path.exists():
+            if not os.access(path, os.W_OK):
+                report.problem(where, f"{path} may not be written")
+        else:
+            _inspect_directory(report, where, path.parent)
 
 
 def inspect_socket(report: Report, where: str, path: Path | None) -> None:
     """A Unix socket's directory is made when it is missing, and a socket that a dead process left is replaced."""
     if path is None:
         return
-    if path.exists() and not path.is_socket():
-        report.problem(where, f"{path} exists and is not a socket")
-    _inspect_directory(report, where, next(parent for parent in path.parents if parent.exists()))
+    with _whatever_is_hidden(report, where):
+        if path.exists() and not path.is_socket():
+            report.problem(where, f"{path} exists and is not a socket")
+        _inspect_directory(report, where, next(parent for parent in path.parents if parent.exists()))
+
+
+@contextmanager
+def _whatever_is_hidden(report: Report, where: str) -> Iterator[None]:
+    """A path that cannot even be looked at, below a directory of somebody else's or with too long a name, is unfit."""
+    try:
+        yield
+    except OSError as error:
+        report.problem(where, f"{error.filename}: {error.strerror}")
 
 
 def _inspect_directory(report: Report, where: str, path: Path) -> None:

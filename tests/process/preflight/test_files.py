@@ -106,3 +106,21 @@ def test_what_may_not_be_written(report: Report, tmp_path: Path) -> None:
         f"a: the directory {tmp_path}/run may not be written",
         f"b: {tmp_path}/access.log may not be written",
     ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_what_may_not_be_looked_at(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0)
+    inspect_socket(report, "a", tmp_path / "run" / "admin.sock")
+    inspect_log(report, "b", tmp_path / "run" / "access.log")
+    assert problems(report) == [
+        f"a: {tmp_path}/run/admin.sock: Permission denied",
+        f"b: {tmp_path}/run/access.log: Permission denied",
+    ]
+
+
+def test_a_path_that_no_file_can_have(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 300)
+    inspect_socket(report, "a", path)
+    inspect_log(report, "b", path)
+    assert problems(report) == [f"a: {path}: File name too long", f"b: {path}: File name too long"]
