@@ -55,11 +55,11 @@ class ClientConnection:
         "_owns_all",
         "_pending",
         "_route",
-        "_served_by",
         "certificate",
         "exchange",
         "listener",
         "peer",
+        "served_by",
         "service",
         "stream",
         "tunnel",
@@ -88,7 +88,7 @@ class ClientConnection:
         self._pending = False  # the binding has not been told how the routed request ended
         self._forgets = False  # the private lanes close with the current answer
         self._lane: Lane | None = None  # that the current request has, or waits for
-        self._served_by: Lane | None = None
+        self.served_by: Lane | None = None
         self._own = PrivateLanes()
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
         self._attempts = Attempts(service.pool, service.never)
@@ -100,7 +100,7 @@ class ClientConnection:
 
     def route(self, exchange: Exchange) -> None:
         """A request head is complete: find it a lane."""
-        self._served_by = None
+        self.served_by = None
         authorization = exchange.authorization
         self._credential = credential = _NONE if authorization is None else classify(authorization)
         self._attempts.begin(credential is not _NONE and credential.is_connection_token)
@@ -194,7 +194,7 @@ class ClientConnection:
             lane.backend.active += 1
         if self._route is _SPREAD or self._owns_all:
             self._own.claim(lane, self)
-        self._served_by = lane
+        self.served_by = lane
         self._attempts.count += 1
         lane.served += 1
         self.exchange.run(lane.stream, lane.served == 1)
@@ -289,7 +289,7 @@ class ClientConnection:
             self._forget()
         self.listener.ends[reason.label] += 1
         if self.service.site.logs:
-            self.service.log(record(exchange, self, self._served_by, self._attempts.count, reason))
+            self.service.log(record(exchange, self, self.served_by, self._attempts.count, reason))
 
     def _part(self, lane: Lane, reason: Reason) -> None:
         """The lane of the request that ended with `reason` closes."""

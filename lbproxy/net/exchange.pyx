@@ -14,6 +14,7 @@ Bytes move here. What is decided is asked of the policy, a plain-Python object (
     ended(exchange, reason)                 the client connection ended; reason is None when a request ended with it
     refusal(exchange, reason, keep)         the bytes of lbproxy's own answer
     rewrite_location(value)                 a Location line's new value
+    served_by                               the lane that the request was sent on, for the log
 """
 
 import logging
@@ -557,7 +558,8 @@ cdef class Exchange(Handler):
         while True:
             head = response.parse(data, size, self._is_head)
             if head < 0:
-                _log.warning("response_refused", extra={"fields": {"rule": reason_of(head).label}})
+                fields = {"client": self.policy, "lane": self.policy.served_by, "rule": reason_of(head).label}
+                _log.warning("response_refused", extra={"fields": fields})
                 return self._lane_failed(
                     reasons.RESPONSE_TOO_LARGE
                     if reason_of(head) in (reasons.HEAD_TOO_LARGE, reasons.TOO_MANY_FIELDS)

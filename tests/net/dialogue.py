@@ -100,6 +100,7 @@ class Decisions:
         self.fresh = True
         self.told: list[tuple[object, ...]] = []
         self.tunnel: tuple[Stream, bytes] | None = None
+        self.served_by = "the lane"
 
     def note(self, what: str, *details: object) -> None:
         self.told.append((what, *details))

@@ -65,6 +65,22 @@ async def test_a_get_moves_on_from_a_backend_that_fails(house: Build, failure: b
     )
 
 
+async def test_the_log_says_who_sent_a_malformed_answer(house: Build, caplog: pytest.LogCaptureFixture) -> None:
+    home = house(2)
+    client = await home.connect()
+    await client.send(request())
+    lane = await home.places[0].lane()
+    await lane.head()
+    await lane.send(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n")
+    await client.sees(b"HTTP/1.1 502 ")
+    [record] = caplog.records
+    fields = {name: str(value) for name, value in record.__dict__["fields"].items()}
+    assert record.message == "response_refused"
+    assert fields["rule"] == "bare_lf"
+    assert f"lane to {home.backends[0].name}," in fields["lane"]
+    assert f" on {home.listener.name}>" in fields["client"]
+
+
 async def test_no_backend_is_left(house: Build) -> None:
     home = house(2)
     for place in home.places:
