@@ -90,6 +90,17 @@ def test_the_page_has_the_reasons_of_backends() -> None:
     assert "\n".join(["| --- | --- | --- | --- | --- |", *rows, ""]) in page, "\n".join(rows)
 
 
+def test_another_page_has_all_others() -> None:
+    page = Path("docs/monitoring.md").read_text()
+    whose = {Fault.NOBODY: "-", Fault.CLIENT: "the client", Fault.LBPROXY: "lbproxy"}
+    rows = [
+        f"| `{row.label}` | {row.text} | {row.status or '-'} | {whose[row.fault]} |"
+        for row in ROWS
+        if row.fault is not Fault.BACKEND
+    ]
+    assert "\n".join(["| --- | --- | --- | --- |", *rows, ""]) in page, "\n".join(rows)
+
+
 def test_the_page_names_reasons_that_there_are() -> None:
     """In the last column of its first table."""
     table = Path("docs/failure.md").read_text().partition("## The table")[2].partition("###")[0]

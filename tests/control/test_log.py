@@ -5,6 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -138,3 +139,22 @@ def test_a_message_that_cannot_be_formatted_does_not_raise(capsys: pytest.Captur
     assert "Logging error" in capsys.readouterr().err
     os.close(descriptor)
     os.close(end)
+
+
+# --- the page
+
+_LOGGED = re.compile(
+    r"""(?: event\(\s*log,\s*logging\.[A-Z]+,\s*     # the function
+        | \b_?log\.(?:info|warning|error|exception)\(  # a logger itself
+        | Change\.[A-Z]+:\s*                         # one of a table
+        ) "([a-z_]+)" """,
+    re.VERBOSE,
+)
+
+
+def test_the_page_has_every_event() -> None:
+    files = [path for path in Path("lbproxy").rglob("*.py*") if path.suffix in {".py", ".pyx"}]
+    logged = {name for path in files for name in _LOGGED.findall(path.read_text())}
+    table = Path("docs/monitoring.md").read_text().partition("| event | level |")[2]
+    documented = re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "| `" in line))
+    assert sorted(documented) == sorted(logged)
