@@ -152,7 +152,7 @@ TABLE: tuple[Row, ...] = (
     Histogram(
         "lbproxy_request_duration_seconds",
         (),
-        "Time from a request's first byte to the end of its answer",
+        "Time from the end of a request's head to the end of its answer",
         lambda s: s["request_seconds"],
     ),
     # --- backends
