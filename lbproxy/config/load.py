@@ -39,7 +39,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # editors on Windows may put a byte order mark first
     except OSError as error:
         raise ConfigError(str(path), [Problem("cannot be read", error.strerror or str(error))]) from None
     except UnicodeDecodeError as error:

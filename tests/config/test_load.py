@@ -97,6 +97,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path}/none.toml: cannot be read: No such file or directory"
 
 
+def test_a_file_from_windows(tmp_path: Path, sound: str) -> None:
+    path = tmp_path / "lbproxy.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + sound.replace("\n", "\r\n").encode())
+    assert load(path, environ={}).server_url == "https://login.corp.example"
+
+
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes(b'a = "\xe9"')

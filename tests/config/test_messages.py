@@ -61,7 +61,7 @@ def test_missing_keys_and_sections() -> None:
 
 def test_the_name_of_a_table_is_checked_too() -> None:
     assert found(listener={"a b": LISTENER}) == [
-        "listener.\"a b\": 'a b' is not a name: at most 63 letters, digits, '-', '_' and '.'"
+        "listener.\"a b\": 'a b' is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'"
     ]
 
 

@@ -25,7 +25,7 @@ _TARGET = re.compile(r"/[!-~]*")
 
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is not a name: at most 63 letters, digits, '-', '_' and '.'")
+        raise ValueError(f"{text!r} is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'")
     return text
 
 

@@ -40,8 +40,8 @@ PLACEHOLDER = "may hold {host} in place of the host, and no other braces"
 @pytest.mark.parametrize(
     ("kind", "value", "problem"),
     [
-        (values.Name, "", "'' is not a name: at most 63 letters, digits, '-', '_' and '.'"),
-        (values.Name, "-a", "'-a' is not a name: at most 63 letters, digits, '-', '_' and '.'"),
+        (values.Name, "", "'' is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'"),
+        (values.Name, "-a", "'-a' is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'"),
         (values.File, "", "must be the path of a file"),
         (values.File, "a\0b", "must be the path of a file"),
         (values.File, 1, "must be the path of a file"),
