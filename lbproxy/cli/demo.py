@@ -27,6 +27,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command("demo")
 @click.option(
     "--port",
+    type=click.IntRange(0, 65534),
     default=8443,
     show_default=True,
     help="On 127.0.0.1; the next one passes TLS through. One that is taken is replaced by any that is free.",
@@ -67,8 +68,12 @@ def _home(directory: Path | None) -> Iterator[Path]:
         with TemporaryDirectory(prefix="lbproxy-demo-") as temporary:
             yield Path(temporary)
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()):
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        empty = not any(directory.iterdir())
+    except OSError as error:
+        raise StartError(f"{directory} cannot be used: {error.strerror}") from error
+    if not empty:
         raise StartError(f"{directory} is not empty")
     yield directory
 

@@ -118,6 +118,19 @@ def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     assert f"{tmp_path} is not empty" in result.output
 
 
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(main, ["demo", "--dir", str(tmp_path / "file" / "demo")])
+    assert result.exit_code == 1
+    assert result.output == f"lbproxy: error: {tmp_path}/file/demo cannot be used: Not a directory\n"
+
+
+def test_a_port_that_there_is_none_of() -> None:
+    result = CliRunner().invoke(main, ["demo", "--port", "70000"])
+    assert result.exit_code == 2
+    assert "70000 is not in the range" in result.output
+
+
 def test_without_gssapi_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gssapi", None)  # what an import of a missing package meets
     result = CliRunner().invoke(main, ["demo", "--port", "0", "--once"])
