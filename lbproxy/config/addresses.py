@@ -56,7 +56,9 @@ def address(value: object, base: Path) -> Address:
         raise ValueError(f"{text!r} is not host:port, [v6]:port or unix:PATH")
     host, port = match[1], int(match[2])
     if not host:
-        raise ValueError(f'{text!r} has no host; for every address write "0.0.0.0:{port}" or "[::]:{port}"')
+        raise ValueError(
+            f'{text!r} has no host; for every address write "0.0.0.0:{port}" (IPv4) or "[::]:{port}" (IPv6)'
+        )
     if port > 65535:
         raise ValueError(f"{port} is not a port; the highest is 65535")
     return Address(_check_host(host).strip("[]"), port)

@@ -37,7 +37,7 @@ def test_address_is_written_as_it_was_read(text: str) -> None:
         ("443", "'443' is not host:port, [v6]:port or unix:PATH"),
         ("::1:443", "'::1:443' is not host:port, [v6]:port or unix:PATH"),
         ("0.0.0.0:https", "'0.0.0.0:https' is not host:port, [v6]:port or unix:PATH"),
-        (":8443", '\':8443\' has no host; for every address write "0.0.0.0:8443" or "[::]:8443"'),
+        (":8443", '\':8443\' has no host; for every address write "0.0.0.0:8443" (IPv4) or "[::]:8443" (IPv6)'),
         ("0.0.0.0:65536", "65536 is not a port; the highest is 65535"),
         ("[::g]:1", "'[::g]' is not an IPv6 address"),
         ("a b:1", "'a b' is not a host: a name, an IPv4 address or a [v6] one, without a port"),
