@@ -14,6 +14,11 @@ from lbproxy.config.models.values import Count, File, Host, not_empty
 from lbproxy.config.units import Duration, PositiveDuration, percentage, size_between
 
 
+def _without_brackets(host: str) -> str:
+    """An address as a certificate has it (RFC 5280 section 4.2.1.6), which OpenSSL is given to look for."""
+    return host.strip("[]")
+
+
 class PoolTls(Table):
     """[pool.NAME.tls]: TLS towards https backends; None is the system's CAs and the host of the backend's URL.
 
@@ -22,7 +27,7 @@ class PoolTls(Table):
 
     verify: StrictBool = True
     ca: File | None = None
-    server_name: Host | None = None
+    server_name: Annotated[Host, AfterValidator(_without_brackets)] | None = None
     certificate: File | None = None
     key: File | None = None
 

@@ -27,6 +27,10 @@ def test_its_own_certificate(pool: Callable[[str], Pool], tmp_path: Path) -> Non
     assert (tls.certificate, tls.key) == (tmp_path / "lbproxy.pem", tmp_path / "lbproxy.key")
 
 
+def test_a_name_of_backends_that_is_an_address(pool: Callable[[str], Pool]) -> None:
+    assert pool('tls.server_name = "[::1]"').tls.server_name == "::1", "brackets are in no certificate"
+
+
 @pytest.mark.parametrize(
     ("lines", "url"),
     [
