@@ -53,9 +53,11 @@ class ServerTls:
     end the service before the certificate that is there expires.
 
     A session resumes under the same files only: the keys of its ticket are made from their content and a secret. So a
-    session never resumes on another listener, which has another secret, nor under another client_ca, client_crl or
-    certificate; but it does in another process that has the secret. Tickets, and not sessions kept here: one with a
-    client's chain takes 11 KB, and Python cannot limit how many OpenSSL keeps.
+    session never resumes on another listener, which has another secret, nor under another certificate; but it does in
+    another process that has the secret. Where certificates are asked for it does not, nor under another client_ca or
+    client_crl: a ticket holds the client's certificate without its chain (`Chains`), so each context has keys of its
+    own. Tickets, and not sessions kept here: one with a client's chain takes 11 KB, and Python cannot limit how many
+    OpenSSL keeps.
     """
 
     def __init__(
@@ -63,8 +65,8 @@ class ServerTls:
     ) -> None:
         """The first of the pairs is for clients that ask for no name, or for one that none is for.
 
-        Without a secret, sessions resume only in the context that they began in. Raises ValueError, which names the
-        file, when one of them cannot be used.
+        Without a secret, or with a client policy, sessions resume only in the context that they began in. Raises
+        ValueError, which names the file, when one of them cannot be used.
         """
         self._secret = secret
         self._pairs = tuple(pairs)
@@ -131,7 +133,7 @@ class ServerTls:
             leaves.append(chain[0])
             expiries += expiries_of("certificate", certificate, chain)
         contexts[0].sni_callback = _choice(_by_name(leaves, contexts))  # type: ignore[assignment]
-        if self._secret:
+        if self._secret and clients is None:
             set_keys(contexts[0], self._ticket_keys())  # sessions belong to the context that a handshake begins with
         uris = _alternatives(leaves[0], x509.UniformResourceIdentifier)
         if clients is not None:
@@ -140,7 +142,7 @@ class ServerTls:
 
     def _ticket_keys(self) -> bytes:
         """Good for as long as nothing of what a session rests on changes."""
-        rests_on = hashlib.sha256(f"{self._minimum} {self._policy}".encode())
+        rests_on = hashlib.sha256(str(self._minimum).encode())
         for path in self._files:
             rests_on.update(hashlib.sha256(path.read_bytes()).digest())
         return HKDF(hashes.SHA256(), SIZE, salt=None, info=rests_on.digest()).derive(self._secret)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lbproxy.auth.certificate import ClientCertificate
-from lbproxy.net.tls import chains
+from lbproxy.net.tls import ClientPolicy, ServerTls, chains
 from lbproxy.net.tls.chains import Chains, verified_chain
 from tests.net.tls.terminal import Ends, browser
-from tests.pki import Authority
+from tests.pki import Authority, write_bundle
 
 ROOT = Authority.root()
 USERS = ROOT.intermediate("users")
@@ -33,6 +33,23 @@ def test_the_verified_chain_ends_with_what_is_trusted(tmp_path: Path, version: s
         assert verified_chain(again.server) == ()
     with Ends(server, browser()) as nobody:
         assert verified_chain(nobody.server) == ()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("asks", [True, False], ids=["client certificates", "none"])
+def test_another_process_has_no_chain(tmp_path: Path, version: ssl.TLSVersion, asks: bool) -> None:
+    """Nor is it in a session's ticket: such a client shows its certificate again, and is not refused."""
+    login = ROOT.server("login.corp.example").write(tmp_path, "login")
+    policy = ClientPolicy(True, write_bundle(tmp_path / "ca.pem", ROOT)) if asks else None
+    one, other = (ServerTls([(login.chain, login.key)], "1.2", policy, b"secret") for _ in range(2))
+    client = browser(ALICE, at=tmp_path, maximum_version=version)
+    with Ends(one.context, client) as first:
+        known = one.verify(first.server)
+        session = first.exchange()
+    for tls, resumed in ((one, True), (other, not asks)):
+        with Ends(tls.context, client, session=session) as again:
+            assert again.server.session_reused is resumed
+            assert tls.verify(again.server) == known
 
 
 def test_reads_a_chain_once() -> None:
