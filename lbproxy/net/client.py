@@ -100,7 +100,6 @@ class ClientConnection:
 
     def route(self, exchange: Exchange) -> None:
         """A request head is complete: find it a lane."""
-        self.served_by = None
         authorization = exchange.authorization
         self._credential = credential = _NONE if authorization is None else classify(authorization)
         self._attempts.begin(credential is not _NONE and credential.is_connection_token)
@@ -290,6 +289,7 @@ class ClientConnection:
         self.listener.ends[reason.label] += 1
         if self.service.site.logs:
             self.service.log(record(exchange, self, self.served_by, self._attempts.count, reason))
+        self.served_by, self._attempts.count = None, 0  # the next request may be refused at once
 
     def _part(self, lane: Lane, reason: Reason) -> None:
         """The lane of the request that ended with `reason` closes."""

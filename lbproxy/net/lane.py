@@ -136,7 +136,11 @@ class Lane(Handler):
 
     def connected(self, stream: Stream) -> None:
         if self._header:
-            stream.write(self._header)  # a new connection's buffer has room for it
+            try:
+                stream.write(self._header)  # a new connection's buffer has room for it
+            except OSError as error:
+                self.lost(stream, error)
+                return
         stream.start()
         if stream.tls is None:
             self._ready()

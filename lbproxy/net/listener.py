@@ -9,6 +9,7 @@ import os
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -208,7 +209,8 @@ class Listener:
             return
         stream = Stream(self.poller, sock.detach(), Handler())
         self._leaving.add(stream)
-        stream.write(words)
+        with suppress(OSError):  # it may have gone
+            stream.write(words)
         Farewell(stream, True, lambda: self._leaving.discard(stream))
 
     # --- what its connections tell

@@ -14,7 +14,7 @@ import trustme
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.descriptors import Room
-from lbproxy.net.lane import Lane, LaneOptions, Lanes, connect_reason
+from lbproxy.net.lane import ANYBODY, Lane, LaneOptions, Lanes, Personal, connect_reason
 from lbproxy.net.stream import Poller
 from lbproxy.net.tls import BackendTls
 from lbproxy.reasons import Reason
@@ -56,8 +56,8 @@ class Place:
         self.opened: list[Lane] = []
         self.peers: list[Peer] = []
 
-    def open(self) -> Lane:
-        lane = self.lanes.open(self.waiter)
+    def open(self, personal: Personal = ANYBODY) -> Lane:
+        lane = self.lanes.open(self.waiter, personal)
         assert isinstance(lane, Lane)
         self.opened.append(lane)
         return lane
@@ -136,6 +136,15 @@ async def test_a_refused_connect(place: Make) -> None:
         assert opened.closed
     else:
         assert opened == (reasons.CONNECT_REFUSED, "Connection refused")
+
+
+async def test_a_backend_that_goes_before_it_has_its_header(place: Make) -> None:
+    """Its reset comes between the look at the connect's end and the first byte."""
+    here = place()
+    lane = here.open(Personal(b"PROXY UNKNOWN\r\n"))
+    Peer(here.accept()).reset()
+    lane.connected(lane.stream)
+    assert here.waiter.told == [("unready", reasons.CONNECT_FAILED, "Connection reset by peer")]
 
 
 async def test_a_connect_that_takes_too_long(place: Make, poller: Poller) -> None:

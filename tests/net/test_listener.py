@@ -60,6 +60,17 @@ async def test_max_connections(house: Build) -> None:
     assert home.listener.accepted == 3
 
 
+async def test_one_who_is_turned_away_has_gone_already(house: Build) -> None:
+    home = house(max_connections=1)
+    await home.connect()
+    await until(lambda: home.listener.accepted == 1)
+    home.listener.pause()
+    (await home.connect()).reset()
+    home.listener.start()
+    await until(lambda: home.listener.refused)
+    await until(lambda: home.poller.streams == 1)
+
+
 @pytest.mark.parametrize(
     ("allow", "served"), [((LOOPBACK,), True), ((ELSEWHERE, LOOPBACK), True), ((ELSEWHERE,), False)]
 )

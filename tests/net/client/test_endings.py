@@ -9,7 +9,7 @@ from lbproxy.balance.backend import State
 from tests.net.client.visits import ask, connections, upgraded
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
-from tests.net.house import kerberos
+from tests.net.house import answered, kerberos
 from tests.net.peers import until
 
 # --- clients that go away
@@ -118,3 +118,13 @@ async def test_says_who_it_is(house: Build) -> None:
     [connection] = await connections(home)
     host, port = client.sock.getsockname()
     assert repr(connection) == f"<client {host}:{port} on login>"
+
+
+async def test_a_refused_request_is_not_logged_with_the_backend_of_the_one_before(house: Build) -> None:
+    home = house()
+    client = await home.connect()
+    await answered(home, client)
+    await client.send(request(b"GET /denied"))
+    assert (await client.head()).startswith(b"HTTP/1.1 404 ")
+    record = home.records[1]
+    assert (record.reason, record.backend, record.lane, record.tries) == ("denied_path", "", "", 0)
