@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from lbproxy import config as settings
 from lbproxy.balance.backend import Backend
+from lbproxy.control.log import event
 from lbproxy.errors import StartError
+from lbproxy.net.tls.files import Watch
 from lbproxy.wire.proxyproto import encode
+
+log = logging.getLogger(__name__)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -27,11 +34,57 @@ def greeting_at(pool: settings.Pool, backend: Backend, url: str) -> bytes:
     return greeting(pool) if place == (backend.host, backend.port) else b""
 
 
+class _Renewed(ssl.SSLContext):
+    """A context that is made anew when its files have changed, for the handshakes from then on.
+
+    Files that cannot be used change nothing, which the log says.
+    """
+
+    _files: tuple[Path, ...]
+    _make: Callable[[], ssl.SSLContext]
+    _made: ssl.SSLContext
+    _watch: Watch
+
+    @classmethod
+    def of(cls, files: Iterable[Path], make: Callable[[], ssl.SSLContext]) -> _Renewed:
+        """`make` reads the files; what it raises the first time is raised."""
+        renewed = cls(ssl.PROTOCOL_TLS_CLIENT)
+        renewed._files, renewed._make = tuple(files), make
+        renewed._watch, renewed._made = Watch(renewed._files), make()
+        renewed.check_hostname = renewed._made.check_hostname
+        renewed.verify_mode = renewed._made.verify_mode
+        return renewed
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """What event loops begin a handshake with."""
+        if self._watch.changed():
+            self._renew()
+        return self._made.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+    def _renew(self) -> None:
+        try:
+            self._made = self._make()
+        except OSError as error:  # ssl.SSLError is one
+            event(log, logging.ERROR, "certificate_kept", certificate=self._files[0], error=error)
+
+
 def contexts(pool: str, tls: settings.PoolTls, needed: Set[bool]) -> dict[bool, ssl.SSLContext]:
-    """The `context` of `pool` that verifies, the one that does not, or both. Raises StartError."""
+    """The `context` of `pool` that verifies, the one that does not, or both; files are read again when they change.
+
+    Raises StartError.
+    """
+    own = [path for path in (tls.certificate, tls.key) if path is not None]
+    files = {True: own if tls.ca is None else [tls.ca, *own], False: own}
     try:
-        return {verify: context(tls, verify) for verify in needed}
-    except (OSError, ssl.SSLError) as error:
+        return {verify: _Renewed.of(files[verify], partial(context, tls, verify)) for verify in needed}
+    except OSError as error:
         raise StartError(f"pool.{pool}.tls: its files cannot be used: {error}") from error
 
 

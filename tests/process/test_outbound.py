@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
+import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -68,3 +72,43 @@ def test_the_contexts_that_are_needed(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError):  # noqa: PT011  # its text is the system's
         outbound.context(PoolTls.model_construct(ca=tmp_path / "none.pem"), verify=True)
+
+
+@contextlib.asynccontextmanager
+async def serving(authority: Authority) -> AsyncIterator[int]:
+    """A port where a certificate of `authority` for login.test is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as directory:
+        files = authority.server("login.test").write(Path(directory))
+        context.load_cert_chain(files.chain, files.key)
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def shake_hands(port: int, context: ssl.SSLContext) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="login.test")
+    writer.transport.abort()
+
+
+async def test_authorities_that_change_are_believed_from_then_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A probe must not eject every backend because their certificates are of an authority that `ca` has by now."""
+    old, new = Authority.root("old"), Authority.root("new")
+    ca = old.write_certificate(tmp_path / "ca.pem")
+    context = outbound.contexts("connectors", PoolTls.model_construct(ca=ca), {True})[True]
+    async with serving(old) as before, serving(new) as after:
+        await shake_hands(before, context)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await shake_hands(after, context)
+        ca.write_text("half of a fi")
+        await shake_hands(before, context)
+        assert [record.message for record in caplog.records] == ["certificate_kept"]
+        new.write_certificate(ca)
+        await shake_hands(after, context)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await shake_hands(before, context)
