@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import select
+import signal
 import stat
 import threading
 from enum import Enum, auto
@@ -49,7 +50,12 @@ class LineWriter:
         self._queue: queue.SimpleQueue[str | _Order | threading.Event] = queue.SimpleQueue()
         # A daemon, because a write to a pipe that nobody reads never returns and must not keep the process.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        # A signal that the main thread has blocked must wait for it, and not come to this one (signal(7)).
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def __repr__(self) -> str:
         where = self._path or f"fd {self._fd}"

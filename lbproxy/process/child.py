@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,14 +30,15 @@ def command(*arguments: str) -> list[str]:
 
 
 def spawn(arguments: list[str]) -> int:
-    """Start a process; its id. Its signals are as they are by default."""
+    """Start a process; its id. Its signals are as they are by default. Raises OSError."""
     return os.posix_spawn(arguments[0], arguments, os.environ, setsigmask=(), setsigdef=signal.valid_signals() - _FIXED)
 
 
 class Child:
     """`problems` has what it said was wrong, if it said so; `ticket` its request to reload, while that is waited for.
 
-    `wanted` are the places that it needs, once it has said so; `headline` is how it says that it is.
+    `wanted` are the places that it needs, once it has said so; `provided`: it was told to start with them. `headline`
+    is how it says that it is.
     """
 
     def __init__(self, pid: int, number: int, channel: Channel, stage: Stage = Stage.STARTING) -> None:
@@ -49,16 +49,22 @@ class Child:
         self.problems: list[str] = []
         self.ticket: int | None = None
         self.wanted: list[Wanted] = []
+        self.provided = False
         self.headline = stage.value
 
     @classmethod
     def start(cls, number: int, path: Path) -> Child:
-        """A generation for what the file at `path` says now."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.set_inheritable(True)
+        """A generation for what the file at `path` says now. Raises OSError."""
+        ours, theirs = Channel.pair()
+        try:
+            theirs.socket.set_inheritable(True)
             pid = spawn(command("generation", str(theirs.fileno()), str(number), str(path)))
-        return cls(pid, number, Channel(ours))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(pid, number, ours)
 
     def __repr__(self) -> str:
         return f"<generation {self.number} pid={self.pid} {self.stage.value}>"

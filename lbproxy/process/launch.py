@@ -69,9 +69,11 @@ def ask(channel: Channel, number: int, config: Config) -> Inherited | None:
     places = wanted(config)
     channel.send({"type": "needs", "places": places, "owner": owner(config)})
     try:
-        message, descriptors = channel.wait()
+        while (received := channel.wait()).message["type"] not in ("start", "drain", "end"):
+            pass  # what others have told, or the access log, is not known here yet
     except EOFError:
         return None
+    message, descriptors = received
     if message["type"] != "start":
         return None
     sockets = {one.key: socket.socket(fileno=fd) for one, fd in zip(places, descriptors, strict=True)}

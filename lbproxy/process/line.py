@@ -19,6 +19,7 @@ class Line:
         self._ended = ended
         self._open = True
         self._loop.add_reader(channel.fileno(), self._readable)
+        self._loop.call_soon(self._readable)  # what was taken in with a message before, the kernel tells nobody of
 
     def __repr__(self) -> str:
         return f"<line over {self._channel!r}>"
@@ -36,8 +37,7 @@ class Line:
 
     def finish(self) -> None:
         """The peer has ended: hear what it has said last, and close."""
-        if self._open:
-            self._readable()
+        self._readable()
         self.close()
 
     def close(self) -> None:
@@ -50,6 +50,8 @@ class Line:
             self._channel.close()
 
     def _readable(self) -> None:
+        if not self._open:
+            return
         try:
             found = self._channel.receive()
         except EOFError:

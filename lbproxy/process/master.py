@@ -40,6 +40,9 @@ START_WITHIN = 120.0
 END_WITHIN = 5.0
 """Seconds that a generation has to end once it was told to end at once, before it is killed."""
 
+GONE = {"type": "gone"}
+"""What the others are told in the name of a generation that has ended."""
+
 SIGNALS = (
     signal.SIGCHLD,
     signal.SIGHUP,
@@ -68,6 +71,7 @@ class Master:
         self._setbacks = Setbacks()
         self._rehearsal = 0  # the process id of the next program's, while it is under way
         self._again = False  # somebody wants another reload than the one under way
+        self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
         self._stopping = False
         self._remark = ""  # behind what the generation says of itself
 
@@ -97,7 +101,13 @@ class Master:
         if self._stopping or self.coming is not None:
             return
         self.number += 1
-        self.adopt(Child.start(self.number, self.path))
+        self._gone.clear()
+        try:
+            child = Child.start(self.number, self.path)
+        except OSError as error:  # no process to be had, or the program is just being replaced
+            self._failed([f"cannot run {sys.executable}: {error.strerror}"])
+        else:
+            self.adopt(child)
 
     def adopt(self, child: Child) -> None:
         """Take charge of a generation that runs."""
@@ -111,6 +121,8 @@ class Master:
 
     def reload(self) -> None:
         """Replace the generation that serves, as soon as that is possible."""
+        if self._stopping:
+            return
         if self.coming is not None:
             self._again = True
             return
@@ -123,6 +135,8 @@ class Master:
         if not self._stopping:
             self._notifier.stopping()
         self._stopping = True
+        if self.current is not None:
+            self._answer(self.current, ["lbproxy is stopping"])
         self._tell_all("end" if at_once else "drain")
         self._holdings.close()
         if at_once:
@@ -151,8 +165,7 @@ class Master:
             case "needs":
                 self._needed(child, message)
             case "state":
-                if self.coming is not None:
-                    self._provide(self.coming, message["state"])
+                self._provide(message["state"])
             case "failed":
                 child.problems = message["problems"]
             case "ready":
@@ -170,7 +183,7 @@ class Master:
 
     def _needed(self, child: Child, message: Message) -> None:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
-        if child.wanted:
+        if child.wanted or self._stopping:
             return  # asked before it has met a client, and never again: this process may have root's rights
         child.wanted = [Wanted(key, Place(*place), admin) for key, place, admin in message["places"]]
         try:
@@ -180,13 +193,20 @@ class Master:
             child.tell("end")
             return
         if self.current is None:
-            self._provide(child, None)
+            self._provide(None)
         else:
             self.current.tell("export")
 
-    def _provide(self, child: Child, state: object) -> None:
+    def _provide(self, state: object) -> None:
+        """Let the coming one begin, if that is what it waits for: `state` may be an answer to one before it."""
+        child = self.coming
+        if child is None or not child.wanted or child.provided or self._stopping:
+            return
+        child.provided = True
         sockets = self._holdings.provide(child.wanted, MAKER)
         child.tell("start", [sock.fileno() for sock in sockets], state=state)
+        for number in self._gone:  # who was asked for `state` may have heard of it later
+            child.tell("relayed", generation=number, message=GONE)
 
     def _serves(self, child: Child) -> None:
         """A generation accepts: the one before it need not any more."""
@@ -215,10 +235,10 @@ class Master:
             child.ticket = None
 
     def _relay(self, child: Child, message: Message) -> None:
-        """From an old generation to the one that serves, or from that one to the next."""
-        other = self.coming if child is self.current else self.current
-        if other is not None:
-            other.tell("relayed", generation=child.number, message=message)
+        """From an old generation to the one that serves, and from all to the next, which goes on where they were."""
+        for other in (self.current, self.coming):
+            if other is not None and other is not child:
+                other.tell("relayed", generation=child.number, message=message)
 
     # --- generations go
 
@@ -239,24 +259,30 @@ class Master:
         self._reactor.unwatch(child.channel)
         if child is self.coming:
             self.coming = None
-            self._failed(child, status)
+            self._failed(child.problems or [f"the new generation ended with status {status}"], child.pid, status)
         elif child is self.current:
             self.current = None
+            self._tell_end(child)
             if not self._stopping:
-                self._died(child, status)
+                self._died(child.number, child.pid, status)
+                self._provide(None)  # nobody is left to tell what it knew
         else:
-            self._relay(child, {"type": "gone"})
+            self._tell_end(child)
             event(log, logging.INFO, "generation_ended", generation=child.number, status=status)
         self._end_if_alone()
 
-    def _failed(self, child: Child, status: int) -> None:
-        """A generation ended before it served."""
+    def _tell_end(self, child: Child) -> None:
+        """What it had open is open no more."""
+        self._relay(child, GONE)
+        self._gone.append(child.number)
+
+    def _failed(self, problems: list[str], pid: int | None = None, status: int | None = None) -> None:
+        """The last generation ended before it served, or could not even be started."""
         if self._stopping:
             return
-        problems = child.problems or [f"the new generation ended with status {status}"]
         if self.current is not None:
             for problem in problems:
-                event(log, logging.ERROR, "reload_failed", generation=child.number, problem=problem)
+                event(log, logging.ERROR, "reload_failed", generation=self.number, problem=problem)
             self._holdings.keep(self.current.wanted)
             self._answer(self.current, problems)
             self._remark = f"; the last reload failed: {problems[0]}"
@@ -268,20 +294,24 @@ class Master:
             self.status = 1
             self.stop(at_once=True)
         else:
-            self._died(child, status, problems[0])
+            self._died(self.number, pid, status, problems[0])
 
-    def _died(self, child: Child, status: int, problem: str | None = None) -> None:
+    def _died(self, number: int, pid: int | None, status: int | None, problem: str | None = None) -> None:
         """Nobody serves: start the next generation."""
         count, delay = self._setbacks.happened(time.monotonic())
-        fields = {"generation": child.number, "pid": child.pid, "status": status, "problem": problem}
+        fields = {"generation": number, "pid": pid, "status": status, "problem": problem}
         event(log, logging.ERROR, "generation_died", **fields, again_in=delay)
         if count >= LOUD:
             event(log, logging.CRITICAL, "generations_keep_dying", deaths=count, within=WINDOW)
             self._notifier.status(f"generations keep dying: {count} in {WINDOW:.0f} s")
-        self._reactor.later(delay, self.launch)
+        self._reactor.later(delay, self._revive)
+
+    def _revive(self) -> None:
+        if self.current is None:  # a reload may have come first
+            self.launch()
 
     def _too_late(self, child: Child) -> None:
-        if child.stage is Stage.STARTING and child.pid in self.children:
+        if child.stage is Stage.STARTING and self.children.get(child.pid) is child:
             child.problems.append(f"the new generation was not ready after {START_WITHIN:.0f} s")
             child.kill()
 
@@ -302,23 +332,29 @@ class Master:
     def _end_if_alone(self) -> None:
         if self._stopping and not self.children:
             self._holdings.remove_files()
-            self._reactor.stop()
+            self._reactor.later(0, self._reactor.stop)  # which may not run yet
 
     # --- the next program
 
     def _rehearse(self) -> None:
         """See whether what is installed now can be run at all, before it is the only thing that could."""
-        if not self._rehearsal and not self._stopping:
+        if self._rehearsal or self._stopping:
+            return
+        try:
             self._rehearsal = spawn(command("rehearse"))
+        except OSError as error:
+            event(log, logging.ERROR, "upgrade_refused", problem=error)
 
     def _rehearsed(self, status: int) -> None:
         self._rehearsal = 0
         if status:
             event(log, logging.ERROR, "upgrade_refused", status=status, problem="the program installed now cannot run")
         else:
-            self._upgrade()
+            self._reactor.later(0, self._upgrade)  # once all is dealt with that was told together with this
 
     def _upgrade(self) -> None:
+        if self._stopping:
+            return
         if self.coming is not None or any(child.channel.has_queue for child in self.children.values()):
             self._reactor.later(0.1, self._upgrade)
             return

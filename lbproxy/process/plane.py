@@ -103,14 +103,14 @@ class Plane:
         if self.crew is not None:
             stack.push_async_callback(self.crew.stop)
         worker.keep_time()
-        resolver = self._resolver()
-        stack.push_async_callback(resolver.stop)
-        await resolver.start()
-        for name, pool in worker.pools.items():
+        for name, pool in worker.pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
             self.links[name] = Link(pool, config.pools[name], config.server_url, known)
             stack.push_async_callback(self.links[name].stop)
         self._remind_guards()
+        resolver = self._resolver()
+        stack.push_async_callback(resolver.stop)
+        await resolver.start()
         judging = tasks.start(keep_judging(config, _tell(self.links.values())), name="extended protection")
         stack.callback(judging.cancel)
 

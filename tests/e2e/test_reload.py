@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGHUP, SIGKILL, SIGUSR1, SIGUSR2
+from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGUSR1, SIGUSR2, Signals
 from typing import Any
 
 import pytest
@@ -151,6 +152,31 @@ async def test_a_generation_that_is_killed_is_replaced(backends: Backends, balan
             await client.ask()
     assert (await balancer.ask()).status == 200  # it waited in the listening socket's queue
     await balancer.logged("generation_died")
+
+
+@pytest.mark.parametrize("end", [SIGCONT, SIGKILL], ids=["goes_on", "dies"])
+async def test_a_reload_outlives_signals_and_deaths_in_its_middle(
+    backends: Backends, balance: Balance, end: Signals
+) -> None:
+    """The old generation is asked for what it knows, and stands still; the new one's listener is bound by then."""
+    balancer = await balance(*await backends(serve_posts))
+    [old] = balancer.generations
+    [first], port = balancer.config["listener"].values(), free_port()
+    await rewrite(balancer, listener={"login": first, "second": {**first, "bind": f"127.0.0.1:{port}"}})
+    os.kill(old, SIGSTOP)
+    balancer.signal(SIGHUP)
+    await comes_true(lambda: _is_open(port))
+    balancer.signal(SIGUSR1)
+    os.kill(old, end)
+    await changed(balancer, old)
+    assert (await _ask_at(port)).status == 200
+    assert not [line for line in balancer.log if "reload_failed" in line]
+    await reload(balancer)
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_generations_that_keep_dying_are_reported(backends: Backends, balance: Balance) -> None:

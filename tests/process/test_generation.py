@@ -193,3 +193,17 @@ async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
         after: State = (await run.heard("state"))["state"]
         draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
         assert draining == [False, True]
+
+
+async def test_an_order_that_comes_while_it_starts_is_not_lost(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        run.master.send({"type": "export"})
+        state: State = (await run.heard("state"))["state"]
+    async with running(config, state) as run:
+        order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
+        run.master.send({"type": "relayed", "generation": 1, "message": order})
+        await run.heard("ready")
+        run.master.send({"type": "export"})
+        assert (await run.heard("state"))["state"]["backends"]["connectors/c1"]["condition"][2]

@@ -70,6 +70,7 @@ def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pai
         def answer() -> None:
             needs = master.wait().message
             assert [key for key, *_ in needs["places"]] == ["listener.login.bind", "admin.bind"]
+            master.send({"type": "reopen"})  # what all are told is not for who has nothing yet
             master.send({"type": "start", "state": None}, [listener.fileno(), admin.fileno()])
 
         thread = threading.Thread(target=answer)

@@ -37,3 +37,16 @@ async def test_a_large_message_is_sent_as_there_is_room(pair: Pair) -> None:
     assert len(heard[0].message["text"]) == 1_000_000
     line.close()
     other.close()
+
+
+async def test_what_was_taken_in_with_a_message_before_is_heard(pair: Pair) -> None:
+    """Of those bytes the kernel tells nobody any more."""
+    ours, theirs = pair()
+    for kind in ("start", "drain"):
+        theirs.send({"type": kind})
+    assert ours.wait().message == {"type": "start"}
+    heard: list[Received] = []
+    line = Line(ours, heard.append, lambda: None)
+    await until(lambda: heard)
+    assert heard[0].message == {"type": "drain"}
+    line.close()

@@ -9,104 +9,20 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lbproxy.process import master
-from lbproxy.process.channel import Channel, Received
-from lbproxy.process.child import Child, Stage
-from lbproxy.process.holdings import Holdings
-from lbproxy.process.master import Master
-from lbproxy.process.notify import Notifier
-from lbproxy.process.reactor import Reactor
+from lbproxy.process.channel import Received
+from lbproxy.process.child import Child
+from lbproxy.process.master import SIGNALS
+from lbproxy.process.setbacks import Setbacks
 from lbproxy.process.upgrade import Estate
-
-PLACE = ["127.0.0.1", 0, "", "listener.a.bind"]
-NEEDS = {"type": "needs", "places": [["listener.a.bind", PLACE, False]], "owner": [-1, -1]}
-
-
-class Actor:
-    """A generation that does nothing by itself: its process ends when it is told to."""
-
-    def __init__(self, number: int, stage: Stage) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        ours, theirs = Channel.pair()
-        self.channel = theirs
-        self.child = Child(self.process.pid, number, ours, stage)
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        if not self.process.stdin.closed:
-            self.process.stdin.write(b"\n")
-            self.process.stdin.close()
-        self.channel.close()
-
-    def heard(self) -> str:
-        return self.take().message["type"]  # type: ignore[no-any-return]
-
-    def take(self) -> Received:
-        return self.channel.wait()
-
-
-class Theatre:
-    """A master, and the actors that it believes are its children; `launch` hands them out."""
-
-    def __init__(self, **environment: str) -> None:
-        self.reactor = Reactor()
-        self.holdings = Holdings()
-        self.actors: list[Actor] = []
-        self.master = Master(Path("lb.toml"), self.reactor, self.holdings, Notifier(environment))
-
-    def actor(self, stage: Stage = Stage.STARTING) -> Actor:
-        self.master.number += 1
-        actor = Actor(self.master.number, stage)
-        self.actors.append(actor)
-        self.master.adopt(actor.child)
-        return actor
-
-    def serving(self) -> Actor:
-        """One that has become the current one."""
-        actor = self.actor()
-        actor.channel.send(NEEDS)
-        self.until(lambda: self.holdings.sockets)
-        actor.channel.send({"type": "ready"})
-        self.until(lambda: self.master.current is actor.child)
-        while actor.channel.receive():
-            pass
-        return actor
-
-    def until(self, condition: Callable[[], Any]) -> None:
-        """Let the master work, a moment at least, until that is so."""
-
-        def look() -> None:
-            if condition():
-                self.reactor.stop()
-            else:
-                self.reactor.later(0.001, look)
-
-        self.reactor.later(0.01, look)
-        self.reactor.run()
-
-    def ends(self, actor: Actor) -> None:
-        """The actor's process ends, and the master is told as SIGCHLD would."""
-        actor.end()
-        os.waitid(os.P_PID, actor.process.pid, os.WEXITED | os.WNOWAIT)
-        self.master.caught(signal.SIGCHLD)
-        actor.process.returncode = 0
-
-    def close(self) -> None:
-        for actor in self.actors:
-            actor.end()
-            actor.process.wait()
-        self.holdings.close()
-        self.reactor.close()
+from tests.process.theatre import NEEDS, Theatre
 
 
 @pytest.fixture
@@ -138,10 +54,7 @@ def test_a_generation_asks_for_sockets_once(play: Theatre) -> None:
 
 
 def test_the_next_one_gets_what_the_old_one_knew_and_then_the_old_one_retires(play: Theatre) -> None:
-    old, new = play.serving(), play.actor()
-    new.channel.send(NEEDS)
-    play.until(lambda: new.child.wanted)
-    assert old.heard() == "export"
+    old, new = play.asked()
     old.channel.send({"type": "state", "state": {"a": 1}})
     new.channel.send({"type": "ready"})
     play.until(lambda: play.master.current is new.child)
@@ -296,3 +209,136 @@ def test_stopping_drains_everybody_and_then_ends_them(play: Theatre) -> None:
     play.ends(new)
     assert not play.master.children
     assert play.master.status == 0
+
+
+# --- in the middle of something
+
+
+def test_who_waits_for_what_a_dead_one_knew_begins_without(play: Theatre) -> None:
+    """Until it serves, nobody does."""
+    old, new = play.asked()
+    play.ends(old)
+    play.until(lambda: new.child.provided)
+    while (received := new.take()).message["type"] != "start":
+        pass
+    assert received.message["state"] is None
+    for descriptor in received.descriptors:
+        os.close(descriptor)
+
+
+def test_an_answer_that_comes_too_late_starts_nobody_else(play: Theatre) -> None:
+    old, new = play.asked()
+    play.ends(new)
+    following = play.actor()
+    old.channel.send({"type": "state", "state": {}})
+    old.channel.send({"type": "status", "text": "heard"})
+    play.until(lambda: old.child.headline == "heard")
+    assert following.heard_all() == []
+
+
+def test_the_next_one_hears_who_ended_while_it_started(play: Theatre) -> None:
+    """Before and after the one that serves was asked: what these had open is not counted for ever."""
+    oldest, older = play.serving(), play.serving()
+    old, new = play.asked()
+    play.ends(oldest)
+    old.channel.send({"type": "state", "state": {}})
+    play.until(lambda: new.child.provided)
+    while new.take().message["type"] != "start":
+        pass
+    told = {"type": "relayed", "generation": oldest.child.number, "message": {"type": "gone"}}
+    assert new.take().message == told
+    older.channel.send({"type": "relay", "message": {"type": "tally"}})
+    play.until(lambda: True)
+    play.ends(older)
+    play.ends(old)
+    assert [(one["generation"], one["message"]["type"]) for one in (new.take().message for _ in range(3))] == [
+        (older.child.number, "tally"),
+        (older.child.number, "gone"),
+        (old.child.number, "gone"),
+    ]
+
+
+def test_nobody_is_launched_for_one_that_was_replaced_meanwhile(play: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[int] = []
+    monkeypatch.setattr(Child, "start", lambda number, _: launched.append(number))
+    monkeypatch.setattr(Setbacks, "happened", lambda *_: (2, 0.05))
+    play.ends(play.serving())
+    play.serving()
+    play.reactor.later(0.05, play.reactor.stop)
+    play.reactor.run()
+    assert not launched
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+def test_a_program_that_cannot_be_run_leaves_the_old_one(
+    play: Theatre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: signal.Signals
+) -> None:
+    old = play.serving()
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+    play.master.caught(number)
+    assert play.master.current is old.child
+    assert {signal.SIGHUP: "reload_failed", signal.SIGUSR2: "upgrade_refused"}[number] in caplog.text
+
+
+def test_where_none_can_be_run_it_is_tried_again(
+    play: Theatre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = play.serving()
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+    play.ends(old)
+    play.until(lambda: caplog.text.count("generation_died") == 2)
+    assert not play.master.children
+
+
+def test_where_not_even_the_first_can_be_run_the_master_ends(
+    play: Theatre, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+    play.master.launch()
+    play.reactor.run()
+    assert play.master.status == 1
+    assert capsys.readouterr().err == "lbproxy: error: cannot run /nonexistent: No such file or directory\n"
+
+
+def test_a_stop_is_not_lost_in_an_upgrade(play: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes together with the end of the rehearsal."""
+    upgrades: list[Estate] = []
+    monkeypatch.setattr(master, "become_next", upgrades.append)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    play.serving()
+    play.reactor.signals(SIGNALS, play.master.caught)
+    play.master.caught(signal.SIGUSR2)
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    play.until(lambda: play.actors[0].heard_all() == ["drain"])
+    play.until(lambda: True)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert not upgrades
+
+
+def test_who_asked_for_a_reload_hears_that_lbproxy_stops(play: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play.master, "launch", lambda: None)
+    old = play.serving()
+    old.channel.send({"type": "reload", "ticket": 5})
+    play.until(lambda: old.child.ticket)
+    new = play.actor()
+    play.master.stop(at_once=False)
+    new.channel.send(NEEDS)
+    play.ends(new)
+    assert old.take().message == {"type": "reloaded", "ticket": 5, "problems": ["lbproxy is stopping"]}
+    assert old.heard_all() == ["drain"]
+
+
+def test_who_is_late_is_not_taken_for_another_with_its_process_id(
+    play: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = play.serving()
+    monkeypatch.setattr(master, "START_WITHIN", 0.0)
+    killed: list[int] = []
+    monkeypatch.setattr(Child, "kill", lambda child: killed.append(child.pid))
+    new = play.actor()
+    play.master.children[new.child.pid] = old.child
+    play.until(lambda: True)
+    play.master.children[new.child.pid] = new.child
+    assert not killed

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lbproxy.control.line_writer import LineWriter
 from lbproxy.process.channel import Received
 from lbproxy.process.reactor import Reactor
 from tests.process.conftest import Pair
@@ -59,12 +60,16 @@ def test_a_signal_that_was_blocked_is_not_lost(reactor: Reactor) -> None:
 
 
 def test_a_signal_that_came_and_was_not_told_is_held_too(reactor: Reactor) -> None:
+    """The thread that writes the log does not take it either."""
+    writer = LineWriter(2, name="log")
     reactor.signals([signal.SIGHUP], lambda _: reactor.stop())
     os.kill(os.getpid(), signal.SIGHUP)  # Python has written its byte by the next line
     reactor.hold_signals()
+    writer.flush()  # its thread has turned
     assert signal.sigpending() == {signal.SIGHUP}
     reactor.release_signals()
     reactor.run()
+    writer.close()
 
 
 def test_channels_are_read_to_their_end(reactor: Reactor, pair: Pair) -> None:
