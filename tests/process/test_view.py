@@ -207,3 +207,10 @@ async def test_an_end_is_counted_once(running: Running) -> None:
     writer.transport.abort()
     await until(lambda: not backend.active)
     assert running.view()["ends"] == {"client_gone": 1}
+
+
+async def test_only_who_serves_has_a_retry_budget(running: Running) -> None:
+    """The generation asks no backend where it has workers, whose budgets are added."""
+    assert running.view()["pools"][0]["retry_budget"] == {"used": 0, "limit": 10}
+    running.config = running.config.model_copy(update={"workers": 2})
+    assert running.view()["pools"][0]["retry_budget"] == {"used": 0, "limit": 0}

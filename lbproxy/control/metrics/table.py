@@ -140,7 +140,7 @@ TABLE: tuple[Row, ...] = (
     Counter(
         "lbproxy_tls_handshakes_total",
         ("listener", "result"),
-        "TLS handshakes with clients: full, resumed or failed",
+        "TLS handshakes with clients: full, resumed or failed; those of refused certificates are not among them",
         _parts_of_each_listener(lambda x: _handshakes(x["tls_handshakes"])),
     ),
     Gauge(
