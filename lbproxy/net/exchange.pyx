@@ -623,7 +623,10 @@ cdef class Exchange(Handler):
             self.first_byte = monotonic()
         self._sent_body = None
         self.status = response.status
-        self._reusable = response.keeps_alive()
+        # Who answers instead of asking for the body need not read it (RFC 9110 section 10.1.1), and may take it for a
+        # request, whose answer nobody else must get. On a lane of the client's own an exchange of legs may go on.
+        self._reusable = response.keeps_alive() and (
+            self.watch or self._informational > 0 or not (self._expects and self.has_body))
         if self.watch or response.asks_connection_auth:
             self.policy.answering(self, response)
         body.start(response.framing, response.length, decode, self.site.response_trailers)

@@ -242,3 +242,38 @@ async def test_a_token_is_not_put_on_a_lane_that_has_ended(house: Build, poller:
     await other.head()
     await other.send(answer(b"ok"))
     await client.sees(answer(b"ok"))
+
+
+@pytest.mark.parametrize("body", ["before", "after"])
+async def test_who_need_not_send_his_body_leaves_no_request_for_others(house: Build, body: str) -> None:
+    """A backend that answers instead of asking for it may take it for a request, and answer that to whoever is next."""
+    home = house()
+    hidden = request(b"GET /hidden")
+    attacker, victim = await home.connect(), await home.connect()
+    asks = request(b"POST /x", b"Expect: 100-continue", b"Content-Length: %d" % len(hidden))
+    await attacker.send(asks + (hidden if body == "before" else b""))
+    lane = await home.places[0].lane()
+    await lane.head()
+    await lane.send(answer(b"no"))
+    assert (await attacker.head()).startswith(b"HTTP/1.1 200 OK")
+    if body == "after":
+        await attacker.send(hidden)
+    await attacker.sees(b"no")
+    await until(lambda: home.records)
+    await victim.send(request())
+    another = await home.places[0].lane()
+    await another.head()
+
+
+async def test_who_need_not_send_his_body_keeps_a_lane_of_his_own(house: Build) -> None:
+    home = house()
+    client = await home.connect()
+    lane = await first(home, client, 0, ntlm(1), reply=head(LEG, b"Content-Length: 0", status=UNAUTHORIZED))
+    refused = head(LEG, b"Content-Length: 0", status=UNAUTHORIZED)
+    await client.send(request(b"POST /x", ntlm(3), b"Expect: 100-continue", b"Content-Length: 5"))
+    await lane.head()
+    await lane.send(refused)
+    await client.sees(refused)
+    await client.send(b"hello")
+    await lane.sees(b"hello")
+    await ask(client, lane)
