@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 INTERVAL = 30.0
 """Seconds between two look-ups of a name."""
 
-PATIENCE = 1.0
-"""Seconds for one of a name's addresses to accept a connection."""
+SOON = 1.0
+"""The same for a name none of whose addresses has accepted a connection, and what they have for it."""
 
 Found = Callable[[str, socket.AddressFamily, tuple[object, ...]], None]
+_Place = tuple[socket.AddressFamily, tuple[object, ...]]
 
 
 class Resolver:
@@ -39,6 +40,7 @@ class Resolver:
         self._interval = interval
         self._known: dict[str, tuple[object, ...]] = {}
         self._failing: set[str] = set()
+        self._undecided: set[str] = set()  # have several addresses, and nobody accepts
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -58,8 +60,13 @@ class Resolver:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep_resolving(self, names: Mapping[str, tuple[str, int]]) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(self._interval)
+            until = clock() + self._interval
+            while self._undecided and clock() + SOON < until:
+                await asyncio.sleep(SOON)
+                await self._resolve({name: names[name] for name in self._undecided})
+            await asyncio.sleep(until - clock())
             await self._resolve(names)
 
     async def _resolve(self, targets: Mapping[str, tuple[str, int]]) -> None:
@@ -75,22 +82,30 @@ class Resolver:
                 event(log, logging.ERROR, "backend_unresolved", backend=name, host=host, error=error.strerror)
             return
         self._failing.discard(name)
-        family, address = await _choose(addresses)
+        family, address = await self._choose(name, addresses)
         if self._known.get(name) != address:
             self._known[name] = address
             self._found(name, family, address)
 
+    async def _choose(self, name: str, addresses: Sequence[AddrInfoType]) -> _Place:
+        """Of several, the one that accepts; while none does, the one that `name` had, or the first."""
+        self._undecided.discard(name)
+        if len(addresses) > 1:
+            if accepting := await _accepting(addresses):
+                return accepting
+            self._undecided.add(name)
+        family, _, _, _, address = next((one for one in addresses if one[4] == self._known.get(name)), addresses[0])
+        return socket.AddressFamily(family), address
 
-async def _choose(addresses: Sequence[AddrInfoType]) -> tuple[socket.AddressFamily, tuple[object, ...]]:
-    """The address that accepts first, or the very first where there is no choice, or none accepts."""
-    family, _, _, _, address = addresses[0]
-    if len(addresses) > 1:
-        with suppress(OSError):  # TimeoutError is one
-            async with asyncio.timeout(PATIENCE):
-                sock = await connect_any(addresses, b"")
-            with sock:
-                return sock.family, sock.getpeername()
-    return socket.AddressFamily(family), address
+
+async def _accepting(addresses: Sequence[AddrInfoType]) -> _Place | None:
+    """The address that accepts a connection first, if any does."""
+    with suppress(OSError):  # TimeoutError is one
+        async with asyncio.timeout(SOON):
+            sock = await connect_any(addresses, b"")
+        with sock:
+            return sock.family, sock.getpeername()
+    return None
 
 
 def _is_literal(host: str) -> bool:
