@@ -28,6 +28,10 @@ REPORT_EVERY = 1.0
 """Seconds between two tallies, and headlines, of a generation that drains."""
 
 
+REPLACE_EVERY = 5.0
+"""Seconds between two attempts to be replaced, of a generation that has lost its nursery."""
+
+
 class Generation:
     """From its sockets to a clean end."""
 
@@ -209,8 +213,11 @@ class Generation:
             tasks.start(self._be_replaced(), name="replacement")
 
     async def _be_replaced(self) -> None:
-        if await self._upstream.reload():
-            self._interrupted()
+        """Try it until it succeeds: the workers that are there serve on."""
+        while not self._stop.is_set() and await self._upstream.reload():
+            if self._plane.state == "starting":
+                self._interrupted()
+            await asyncio.sleep(REPLACE_EVERY)
 
     def _alone(self) -> None:
         """The master is gone, and with it whoever could replace or end this generation."""

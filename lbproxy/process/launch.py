@@ -105,14 +105,12 @@ def _with_nursery(config: Config, inherited: Inherited) -> Inherited:
     value = bytes.fromhex(inherited.secret["value"])
 
     def become_worker(_: int, channel: Channel) -> int:
-        for one in (inherited.channel, inherited.admin, inherited.health):
-            if one is not None:
-                one.close()
         return work(config, inherited.sockets, value, channel)
 
+    mine = [one for one in (inherited.channel, inherited.admin, inherited.health) if one is not None]
     gc.collect()
     gc.freeze()  # the collector would write to pages that are shared
-    _, nursery = found(become_worker, inherited.sockets.values())
+    _, nursery = found(become_worker, inherited.sockets.values(), mine)
     return inherited._replace(nursery=nursery)
 
 

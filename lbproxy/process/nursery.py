@@ -21,17 +21,20 @@ Work = Callable[[int, Channel], int]
 """What a worker does: given its index and its end of the channel to the generation; returns its exit status."""
 
 
-def found(work: Work, sockets: Collection[socket.socket]) -> tuple[int, Channel]:
+def found(
+    work: Work, sockets: Collection[socket.socket], foreign: Collection[socket.socket | Channel] = ()
+) -> tuple[int, Channel]:
     """Fork a nursery whose workers do `work`: its process id, and the generation's end of the channel to it.
 
     `fork` (index) is answered with `born` (index, pid, and the worker's channel as a descriptor), and the worker's end
     with `died` (index, pid, status). After `retire` nobody is forked any more, and `sockets` are closed: a socket
-    listens for as long as anybody has it open.
+    listens for as long as anybody has it open. `foreign` are what only the generation is to have open.
     """
     ours, theirs = Channel.pair()
     pid = os.fork()
     if pid == 0:
-        ours.close()
+        for one in (ours, *foreign):
+            one.close()
         _live(Nursery(theirs, work, sockets))
     theirs.close()
     return pid, ours

@@ -15,7 +15,7 @@ import pytest
 from .backend import Lane, answer
 from .balancer import Balancer, children, command
 from .client import Client, request
-from .configuration import configuration
+from .configuration import configuration, free_port
 from .conftest import Backends, Balance
 from .crowd import Crowd, serve_posts
 from .message import Cut
@@ -217,6 +217,42 @@ async def test_a_generation_without_its_nursery_is_replaced(backends: Backends, 
         assert all([await is_alive(client) for client in clients])
     await changed(balancer, old)
     assert len(balancer.workers) == 2
+
+
+async def test_without_its_nursery_it_serves_until_it_can_be_replaced(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(serve_posts), workers=2)
+    old, good = balancer.pid, balancer.path.read_text()
+    balancer.path.write_text("workerz = 1\n" + good)
+    async with clients_of_all(balancer) as clients:
+        os.kill(children(old)[0], SIGKILL)
+        await balancer.logged("reload_failed", "workerz")
+        assert all([await is_alive(client) for client in clients])
+        assert (await balancer.ask()).status == 200
+        balancer.path.write_text(good)
+    await changed(balancer, old)
+
+
+async def test_an_address_that_is_given_up_can_be_had_again_at_once(backends: Backends, balance: Balance) -> None:
+    """Nobody who drains has it open."""
+    gate = asyncio.Event()
+
+    async def slow(lane: Lane) -> None:
+        while await lane.request():
+            await gate.wait()
+            await lane.send(answer(b"finished"))
+
+    balancer = await balance(*await backends(slow), workers=2, drain_timeout="20s")
+    admin, port = balancer.config["admin"], free_port()
+    await rewrite(balancer, admin={**admin, "health": f"127.0.0.1:{port}"})
+    await reload(balancer)
+    async with await balancer.connect() as client:
+        await client.send(request())
+        for config in (admin, {**admin, "health": f"127.0.0.1:{port}"}):
+            await rewrite(balancer, admin=config)
+            code, _, err = await command("reload", "--admin", admin["bind"])
+            assert (code, err) == (0, "")
+        gate.set()
+        assert (await client.response()).status == 200
 
 
 async def test_nobody_is_left_behind(backends: Backends, directory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
@@ -16,8 +16,8 @@ from lbproxy.process.nursery import found
 class Family:
     """A nursery, and the generation's ends of its channels."""
 
-    def __init__(self, *sockets: socket.socket) -> None:
-        self.pid, self.channel = found(_answer, sockets)
+    def __init__(self, *sockets: socket.socket, foreign: Collection[socket.socket] = ()) -> None:
+        self.pid, self.channel = found(_answer, sockets, foreign)
         self._workers: list[Channel] = []
 
     def __enter__(self) -> Family:
@@ -122,6 +122,15 @@ def test_who_has_retired_holds_no_socket_and_forks_nobody(listening: socket.sock
         family.channel.send({"type": "fork", "index": 1})
         worker.send({"type": "end", "status": 0})
         family.hears_of(pid)  # and of no birth before
+        address = listening.getsockname()
+        listening.close()
+        with pytest.raises(ConnectionRefusedError):
+            connect_for_long(address)
+
+
+def test_what_is_the_generations_alone_nobody_else_has_open(listening: socket.socket) -> None:
+    with Family(foreign=[listening]) as family:
+        family.fork(0)
         address = listening.getsockname()
         listening.close()
         with pytest.raises(ConnectionRefusedError):
