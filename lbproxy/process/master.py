@@ -185,13 +185,14 @@ class Master:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
         if child.wanted or self._stopping:
             return  # asked before it has met a client, and never again: this process may have root's rights
-        child.wanted = [Wanted(key, Place(*place), admin) for key, place, admin in message["places"]]
+        wanted = [Wanted(key, Place(*place), admin) for key, place, admin in message["places"]]
         try:
-            self._holdings.provide(child.wanted, Owner(*message["owner"]))
+            self._holdings.provide(wanted, Owner(*message["owner"]))
         except StartError as error:
             child.problems = [str(error)]
             child.tell("end")
             return
+        child.wanted = wanted
         if self.current is None:
             self._provide(None)
         else:

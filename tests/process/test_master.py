@@ -226,6 +226,18 @@ def test_who_waits_for_what_a_dead_one_knew_begins_without(play: Theatre) -> Non
         os.close(descriptor)
 
 
+def test_who_was_told_to_end_begins_nothing(play: Theatre) -> None:
+    """An address was taken; and then the one that serves dies."""
+    old, new = play.serving(), play.actor()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = ["127.0.0.1", taken.getsockname()[1], "", ""]
+        new.channel.send({**NEEDS, "places": [["listener.b.bind", place, False]]})
+        play.until(lambda: new.child.problems)
+        play.ends(old)
+    assert new.heard_all()[0] == "end"
+    assert not new.child.provided
+
+
 def test_an_answer_that_comes_too_late_starts_nobody_else(play: Theatre) -> None:
     old, new = play.asked()
     play.ends(new)
