@@ -709,6 +709,7 @@ cdef class Exchange(Handler):
         self.bytes_out += written
         self.phase = ENDED
         self.link = None
+        self._head = self.authorization = None
         link.deadline = self.client.deadline = 0
         self.policy.tunnel_opened(self, link, early)
         return 0
@@ -775,6 +776,7 @@ cdef class Exchange(Handler):
     cdef int _over(self, Stream link, bint reusable, object reason) except -1:
         """The request is over; its policy is told once."""
         self.ended = monotonic()
+        self.authorization = None            # a ticket takes up to 64 KB, and the client may be idle for long
         if self.status == 0:
             self.status = reason.status      # for the log: the client got none
         self.site.observe(self.ended - self.started)
