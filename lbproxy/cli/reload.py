@@ -19,6 +19,8 @@ from lbproxy.errors import AdminError
 def command(path: Path, admin: Address | None) -> None:
     """Have the running balancer read its configuration again, as the signal HUP does, and wait until it is served.
 
+    It reads the file that it was started with; the options here only say where to ask it.
+
     The exit status is 0, or 1 with every reason if the old configuration goes on being served.
     """
     bind = admin_bind(path, admin)
