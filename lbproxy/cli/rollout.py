@@ -84,6 +84,7 @@ def command(
     if dry_run:
         console.print(_table(targets, update))
         return
+    update.prepare(targets)
     conditions = Conditions(keep, expected, timeout)
     with console.status("") as line_below:
         observer = _Display(console, line_below, targets)

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,6 +48,19 @@ class Command:
     def log(self, target: Target) -> Path:
         """Where its output for `target` is kept; a later run adds to it."""
         return self._logs / target.pool / f"{target.name}.log"
+
+    def prepare(self, targets: Iterable[Target]) -> None:
+        """Make the directories of their logs, before one is drained for a command that could not be run after all.
+
+        Raises RolloutError.
+        """
+        for directory in {self.log(target).parent for target in targets}:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RolloutError(f"--logs: {directory} cannot be made: {error.strerror}") from error
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise RolloutError(f"--logs: {directory} may not be written")
 
     async def run(self, target: Target) -> None:
         """Run it to its end; raises RolloutError unless that is status 0. Cancelled, it ends whatever it started.

@@ -67,6 +67,14 @@ async def test_its_output_is_kept_and_added_to(tmp_path: Path) -> None:
         assert re.fullmatch(r"--- \d{4}-\d\d-\d\dT\S+Z \S+python\S* -c .* c1", header)
 
 
+def test_logs_that_cannot_be_kept_are_found_out_before(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    Command("true", tmp_path / "logs").prepare([C1])
+    assert (tmp_path / "logs" / "connectors").is_dir()
+    with pytest.raises(RolloutError, match=r"^--logs: .*/file/connectors cannot be made: Not a directory$"):
+        Command("true", tmp_path / "file").prepare([C1])
+
+
 async def test_it_has_no_input_and_no_terminal(tmp_path: Path) -> None:
     code = "import os, sys; assert sys.stdin.read() == ''; assert os.getsid(0) == os.getpid()"
     await Command(python(code), tmp_path).run(C1)
