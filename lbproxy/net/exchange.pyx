@@ -706,7 +706,9 @@ cdef class Exchange(Handler):
         early = data[head:size]
         if self.client.send(out, written) == SENT_LOST:
             return self._client_gone()
-        self.bytes_out += written
+        # Without what requests before this one moved: `tunnel_closed` adds all of it (both wrap around until then).
+        self.bytes_in -= self.client.received - self.client.rx_size
+        self.bytes_out += written - (self.client.sent + self.client._tx_size)
         self.phase = ENDED
         self.link = None
         self._head = self.authorization = None
@@ -785,8 +787,8 @@ cdef class Exchange(Handler):
 
     def tunnel_closed(self, object reason not None):
         """The tunnel that this request became is closed."""
-        self.bytes_in = self.client.received
-        self.bytes_out = self.client.sent
+        self.bytes_in += self.client.received
+        self.bytes_out += self.client.sent
         self._over(None, False, reason)
 
     def summary(self):

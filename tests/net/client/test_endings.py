@@ -6,7 +6,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.balance.backend import State
-from tests.net.client.visits import ask, connections, upgraded
+from tests.net.client.visits import UPGRADE, ask, connections, upgraded
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.house import answered, kerberos
@@ -52,6 +52,27 @@ async def test_an_upgrade_is_a_request_until_it_ends(house: Build, lines: tuple[
     record = home.records[0]
     assert (record.reason, record.status, record.lane) == ("tunnel_done", 101, "private" if lines else "shared")
     assert (home.backends[0].responses[1], home.backends[0].lanes.tunnels) == (1, 0)
+
+
+async def test_an_upgrade_counts_its_own_bytes(house: Build) -> None:
+    """Not those of the requests that came before it on its connection."""
+    home = house()
+    client = await home.connect()
+    await answered(home, client)
+    lane, asks = home.places[0].lanes[0], request(b"GET /x", *UPGRADE)
+    switched = head(*UPGRADE, status=b"101 Switching Protocols")
+    await client.send(asks + b"early")
+    await lane.head()
+    await lane.send(switched + b"hi")
+    await client.sees(switched + b"hi")
+    await client.send(b"late")
+    await lane.sees(b"earlylate")
+    client.finish()
+    lane.finish()
+    assert await client.rest() == b""
+    await until(lambda: len(home.records) == 2)
+    record = home.records[1]
+    assert (record.bytes_in, record.bytes_out) == (len(asks) + len(b"earlylate"), len(switched) + len(b"hi"))
 
 
 @pytest.mark.parametrize("stop", ["stop", "drain"])
