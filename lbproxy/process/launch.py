@@ -19,8 +19,8 @@ from lbproxy.config import Config, load
 from lbproxy.control import log as operational_log
 from lbproxy.control import unraisable
 from lbproxy.control.log import event
-from lbproxy.errors import ConfigError, LbproxyError
-from lbproxy.process.channel import Channel
+from lbproxy.errors import ConfigError, LbproxyError, StartError
+from lbproxy.process.channel import MAX_DESCRIPTORS, Channel
 from lbproxy.process.handover import Inherited, State, secret, understood
 from lbproxy.process.mate import work
 from lbproxy.process.nursery import found
@@ -65,8 +65,10 @@ def prepare(path: Path) -> tuple[Config, Report]:
 
 
 def ask(channel: Channel, number: int, config: Config) -> Inherited | None:
-    """Ask the master for the sockets; None if it would rather have this process end."""
+    """Ask the master for the sockets; None if it would rather have this process end. Raises StartError."""
     places = wanted(config)
+    if len(places) > MAX_DESCRIPTORS:
+        raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
     channel.send({"type": "needs", "places": places, "owner": owner(config)})
     try:
         while (received := channel.wait()).message["type"] not in ("start", "drain", "end"):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.errors import ConfigError
-from lbproxy.process.channel import Message
+from lbproxy.errors import ConfigError, StartError
+from lbproxy.process.channel import MAX_DESCRIPTORS, Message
 from lbproxy.process.launch import ask, main, prepare
 from tests.process.conftest import Pair
 from tests.process.test_generation import CONFIG
@@ -60,6 +60,17 @@ def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: Message | N
     else:
         master.send(answer)
     assert ask(ours, 1, config) is None
+
+
+def test_more_places_than_a_message_carries_are_an_error(tmp_path: Path, pair: Pair) -> None:
+    """And not one that the master meets first."""
+    ours, master = pair()
+    text = CONFIG.format(port=9, kind="none")
+    more = [f'[listener.l{number}]\nbind = "127.0.0.1:0"\npool = "connectors"\n' for number in range(MAX_DESCRIPTORS)]
+    config, _ = prepare(write(tmp_path, text + "".join(more)))
+    master.send({"type": "end"})
+    with pytest.raises(StartError, match="250"):
+        ask(ours, 1, config)
 
 
 def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pair) -> None:
