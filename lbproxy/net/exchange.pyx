@@ -326,6 +326,7 @@ cdef class Exchange(Handler):
         if head < 0:
             self.target = to_bytes(request.target)
             self.method = to_bytes(request.method)
+            self._minor = request.minor
             self.refuse(reason_of(head))
             return 0
         return self._accept(data, size, head, kept)

@@ -126,6 +126,17 @@ async def test_the_record_of_a_refusal(house: Build) -> None:
     assert (record.status, record.reason) == (421, "misdirected")
 
 
+async def test_the_record_of_a_head_that_breaks_a_rule(house: Build) -> None:
+    home = house()
+    for version in ("HTTP/1.1", "HTTP/1.0"):
+        client = await home.connect()
+        await client.send(b"POST /x %s\r\nHost: a.test\r\nContent-Length: x\r\n\r\n" % version.encode())
+        await client.sees(b"HTTP/1.1 400 ")
+        record = home.records[-1]
+        assert (record.method, record.target, record.protocol) == ("POST", "/x", version)
+        assert record.reason == "bad_length"
+
+
 async def test_head_gets_no_body_of_a_refusal(house: Build) -> None:
     home = house()
     client = await home.connect()
