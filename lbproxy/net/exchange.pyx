@@ -338,7 +338,7 @@ cdef class Exchange(Handler):
         self.status = self._informational = 0
         self.bytes_in = self.bytes_out = self.body_sent = 0
         self.sent = self.first_byte = self.ended = 0
-        self.has_body = self.idempotent = False
+        self.has_body = self.idempotent = self._minor = False
         self._keeps = 0
         self._sent_body = None
         self.started = monotonic()
@@ -801,7 +801,7 @@ cdef class Exchange(Handler):
             self.method.decode("latin-1"),
             self.target.decode("latin-1"),
             self.host.decode("latin-1"),
-            "HTTP/1.1" if self._minor else "HTTP/1.0",
+            "HTTP/1.1" if self._minor else "HTTP/1.0" if self.target else "",
             self.status,
             self.bytes_in,
             self.bytes_out,
