@@ -261,6 +261,7 @@ class Master:
         if child is self.coming:
             self.coming = None
             self._failed(child.problems or [f"the new generation ended with status {status}"], child.pid, status)
+            self._relay(child, GONE)
         elif child is self.current:
             self.current = None
             self._tell_end(child)
