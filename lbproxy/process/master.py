@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 START_WITHIN = 120.0
 """Seconds that a generation has to get ready, first probes and all."""
 
+REHEARSE_WITHIN = 30.0
+"""Seconds that a program has to show that it can be run, before it counts as one that cannot."""
+
 END_WITHIN = 5.0
 """Seconds that a generation has to end once it was told to end at once, before it is killed."""
 
@@ -343,9 +346,16 @@ class Master:
         if self._rehearsal or self._stopping:
             return
         try:
-            self._rehearsal = spawn(command("rehearse"))
+            self._rehearsal = rehearsal = spawn(command("rehearse"))
         except OSError as error:
             event(log, logging.ERROR, "upgrade_refused", problem=error)
+            return
+
+        def give_up() -> None:
+            if self._rehearsal == rehearsal:
+                os.kill(rehearsal, signal.SIGKILL)  # it was not reaped, so this is still the one
+
+        self._reactor.later(REHEARSE_WITHIN, give_up)
 
     def _rehearsed(self, status: int) -> None:
         self._rehearsal = 0

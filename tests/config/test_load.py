@@ -49,7 +49,7 @@ def test_every_problem_is_reported_at_once(problems_of: Callable[[str], list[str
         "without path or query",
         'pool.connectors.check.interval: 2 is not a duration such as "500ms", "2s", "10m" or "1h"',
         "server_url: 'https://login.corp.example/login' must end after the host and port, without path or query",
-        'workers: must be "auto" or a whole number of at least 1',
+        'workers: must be "auto" or a whole number from 1 to 256',
     ]
 
 

@@ -338,6 +338,21 @@ def test_a_stop_is_not_lost_in_an_upgrade(play: Theatre, monkeypatch: pytest.Mon
     assert not upgrades
 
 
+def test_a_program_that_hangs_is_no_program_to_become(
+    play: Theatre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(master, "command", lambda _: [sys.executable, "-c", "import signal; signal.pause()"])
+    monkeypatch.setattr(master, "REHEARSE_WITHIN", 0.0)
+    play.serving()
+    play.master.caught(signal.SIGUSR2)
+
+    def refused() -> bool:
+        play.master.caught(signal.SIGCHLD)
+        return "upgrade_refused" in caplog.messages
+
+    play.until(refused)
+
+
 def test_who_asked_for_a_reload_hears_that_lbproxy_stops(play: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(play.master, "launch", lambda: None)
     old = play.serving()

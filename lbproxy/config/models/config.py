@@ -24,10 +24,14 @@ def _server_url(value: object) -> str:
     return addresses.origin(value, ("http", "https"))
 
 
+_MOST_WORKERS = 256
+"""Beyond that it is a mistyped number, which would start as many processes."""
+
+
 def _workers(value: object) -> int | str:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_WORKERS):
         return value
-    raise ValueError('must be "auto" or a whole number of at least 1')
+    raise ValueError(f'must be "auto" or a whole number from 1 to {_MOST_WORKERS}')
 
 
 def _log_path(value: object, info: ValidationInfo) -> Path | str:

@@ -163,9 +163,9 @@ def test_the_examples_are_those_the_docs_promise() -> None:
     assert [path.stem for path in EXAMPLES] == sorted(listed)
 
 
-@pytest.mark.parametrize("value", ["0", "true", '"all"', "1.0"])
+@pytest.mark.parametrize("value", ["0", "257", "true", '"all"', "1.0"])
 def test_impossible_workers(value: str, problems_of: Callable[[str], list[str]], sound: str) -> None:
-    assert problems_of(f"workers = {value}\n{sound}") == ['workers: must be "auto" or a whole number of at least 1']
+    assert problems_of(f"workers = {value}\n{sound}") == ['workers: must be "auto" or a whole number from 1 to 256']
 
 
 def test_the_admin_api_is_for_this_machine(problems_of: Callable[[str], list[str]], sound: str) -> None:
