@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -54,7 +54,7 @@ class Reactor:
         for receiver in self._signals[:1]:
             with suppress(BlockingIOError):
                 for number in receiver.recv(4096):
-                    os.kill(os.getpid(), number)  # pending from now on (signal(7))
+                    signal.pthread_kill(threading.get_ident(), number)  # pending from now on (signal(7))
 
     def release_signals(self) -> None:
         """Tell of signals again."""

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +76,18 @@ def test_a_descriptor_stays_open(pipe: tuple[int, int]) -> None:
     writer.close()
     os.write(pipe[1], b"after\n")
     assert read_exactly(pipe[0], 11) == b"line\nafter\n"
+
+
+def test_its_thread_takes_no_signal_that_others_have_blocked(tmp_path: Path) -> None:
+    before = {thread.native_id for thread in threading.enumerate()}
+    writer = LineWriter(str(tmp_path / "log"), name="log")
+    [thread] = {thread.native_id for thread in threading.enumerate()} - before
+    status = Path(f"/proc/self/task/{thread}/status").read_text()  # proc(5)
+    blocked = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigBlk:"))
+    assert all(
+        blocked >> (number - 1) & 1 for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2, signal.SIGCHLD)
+    )
+    writer.close()
 
 
 def test_what_is_not_ascii_cannot_stop_the_thread(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -330,7 +331,7 @@ def test_a_stop_is_not_lost_in_an_upgrade(play: Theatre, monkeypatch: pytest.Mon
     play.reactor.signals(SIGNALS, play.master.caught)
     play.master.caught(signal.SIGUSR2)
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     play.until(lambda: play.actors[0].heard_all() == ["drain"])
     play.until(lambda: True)
     for number, handler in before.items():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 FIRST = """
-import os, signal, socket, sys
+import os, signal, socket, sys, threading
 from pathlib import Path
 from lbproxy.process import upgrade
 from lbproxy.process.channel import Channel
@@ -40,6 +40,7 @@ except OSError:
 sys.executable = python
 print(sock.getsockname()[1], os.getpid(), flush=True)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
 upgrade.become_next(Estate(Path("lb.toml"), 3, [child], holdings))
 """
 
@@ -58,7 +59,7 @@ print(json.dumps({
     "heard": child.channel.receive()[0].message,
     "given": estate.holdings.from_manager[place], "spare": [name for name, sock in estate.holdings.spare],
     "inheritable": os.get_inheritable(sock.fileno()),
-    "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "pending": list(signal.sigpending()),
 }))
 """
 
@@ -81,6 +82,7 @@ def test_everything_is_there_again() -> None:
         "spare": ["b"],
         "inheritable": False,
         "blocked": [1],
+        "pending": [1],
     }
     with socket.socket() as sock:  # nobody holds the address any more
         sock.bind(("127.0.0.1", int(port)))
