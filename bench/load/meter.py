@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.errors import BenchError
+
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -19,8 +21,15 @@ def cpu_ns(pids: Iterable[int]) -> int:
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
-    """The proportional set size of all `pids`: memory shared between them counts once."""
-    return sum(proportional(Path(f"/proc/{pid}/smaps_rollup").read_text()) for pid in pids)
+    """The proportional set size of all `pids`: memory shared between them counts once. BenchError if one has ended."""
+    return sum(map(_pss_of, pids))
+
+
+def _pss_of(pid: int) -> int:
+    try:
+        return proportional(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except (FileNotFoundError, ProcessLookupError) as error:  # ProcessLookupError: nobody has waited for it yet
+        raise BenchError(f"process {pid} has ended while it was measured") from error
 
 
 def ns_on_cpu(schedstat: str) -> int:

@@ -32,7 +32,8 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
     active = max(map(plan.active, scenarios))
     servers = max(scenario.backends for scenario in scenarios)
     idle = max(scenario.idle for scenario in scenarios)
-    allow_descriptors(4 * active + idle + servers + 1000)  # of one proxy: a client each, and three private lanes
+    # Of one proxy: a client each and three private lanes, and for the idle ones what lbproxy keeps for their lanes.
+    allow_descriptors(4 * active + 3 * idle + servers + 1000)
     results: list[Result] = []
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:

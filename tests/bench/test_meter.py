@@ -1,8 +1,11 @@
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
+from bench.errors import BenchError
 from bench.load.meter import cpu_ns, ns_on_cpu, proportional, pss_bytes
 
 
@@ -27,3 +30,13 @@ def test_measures_a_process() -> None:
         pass
     assert cpu_ns([os.getpid()]) > before
     assert pss_bytes([os.getpid()]) > 1_000_000
+
+
+def test_a_process_that_has_ended_is_an_error() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(BenchError, match=f"process {process.pid} has ended"):
+        pss_bytes([process.pid])
+    process.wait()
+    with pytest.raises(BenchError, match=f"process {process.pid} has ended"):
+        pss_bytes([process.pid])
