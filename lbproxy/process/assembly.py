@@ -30,12 +30,11 @@ from lbproxy.net.tls.files import read_certificates
 from lbproxy.net.web import WebOptions, WebService
 from lbproxy.process import pem
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
-from lbproxy.wire.hosts import without_port
+from lbproxy.wire.hosts import port_of, without_port
 from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
 from lbproxy.wire.paths import is_denied, normalised
 
 _EVERYBODY = {ip_network("0.0.0.0/0"), ip_network("::/0")}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Followed(Protocol):
@@ -186,8 +185,7 @@ def _site(config: Config, listener: settings.Listener, pool: settings.Pool, logs
 
 def _forwarding(server_url: str, tls: bool) -> Forwarding:
     parts = urlsplit(server_url)
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    return Forwarding(b"https" if tls else b"http", str(port).encode(), parts.netloc.encode())
+    return Forwarding(b"https" if tls else b"http", str(port_of(parts)).encode(), parts.netloc.encode())
 
 
 def _serves(hosts: frozenset[str], host: bytes) -> bool:

@@ -95,9 +95,10 @@ def _serve(config: Config, report: Report, inherited: Inherited) -> None:
     try:
         for warning in (*report.warnings, *report.unused):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
-        if inherited.state is not None and understood(inherited.state) is None:
+        state = understood(inherited.state)
+        if state is not inherited.state:
             event(log, logging.WARNING, "state_forgotten", why="another version of lbproxy has left it")
-        uvloop.run(Generation(config, inherited._replace(state=understood(inherited.state))).serve())
+        uvloop.run(Generation(config, inherited._replace(state=state)).serve())
     finally:
         handler.close()
 

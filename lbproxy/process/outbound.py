@@ -14,11 +14,10 @@ from lbproxy.balance.backend import Backend
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.net.tls.files import Watch
+from lbproxy.wire.hosts import port_of
 from lbproxy.wire.proxyproto import encode
 
 log = logging.getLogger(__name__)
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def greeting(pool: settings.Pool) -> bytes:
@@ -30,7 +29,7 @@ def greeting(pool: settings.Pool) -> bytes:
 def greeting_at(pool: settings.Pool, backend: Backend, url: str) -> bytes:
     """The same for a page: a backend waits for a header at its own port only, and a server elsewhere would choke."""
     parts = urlsplit(url)
-    place = parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
+    place = parts.hostname, port_of(parts)
     return greeting(pool) if place == (backend.host, backend.port) else b""
 
 

@@ -23,7 +23,6 @@ class Reactor:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()  # timers of one moment go off in the order in which they were set
         self._channels: set[Channel] = set()
-        self._ended: set[Channel] = set()  # of those the ones whose peer has gone
         self._running = False
         self._signals: tuple[socket.socket, ...] = ()
         self._numbers: Collection[signal.Signals] = ()
@@ -69,7 +68,6 @@ class Reactor:
             try:
                 messages = channel.receive()
             except EOFError:
-                self._ended.add(channel)
                 self._selector.unregister(channel)
                 ended()
                 return
@@ -82,9 +80,7 @@ class Reactor:
         """Call back for this channel no more, and close it."""
         if channel in self._channels:
             self._channels.discard(channel)
-            if channel in self._ended:
-                self._ended.discard(channel)
-            else:
+            if channel in self._selector.get_map():  # its peer has not gone
                 self._selector.unregister(channel)
             channel.close()
 
@@ -125,10 +121,10 @@ class Reactor:
         self._channels.clear()
 
     def _turn(self) -> None:
-        for channel in self._channels - self._ended:
+        for channel in self._channels:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.has_queue else 0)
-            key = self._selector.get_key(channel)
-            if key.events != events:
+            key = self._selector.get_map().get(channel)  # None: its peer has gone
+            if key is not None and key.events != events:
                 self._selector.modify(channel, events, key.data)
         timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
         for key, _ in self._selector.select(timeout):

@@ -9,7 +9,7 @@ from typing import Any, cast
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendView, Durations, HandshakesView, Snapshot
+from lbproxy.control.snapshot import BackendView, Durations, HandshakesView, LagView, Snapshot
 from lbproxy.net.listener import Listener
 from lbproxy.net.web import WebService
 from lbproxy.process.worker import Worker
@@ -30,6 +30,7 @@ def take(worker: Worker, access_log: AccessLog) -> Tally:
     for listener in worker.listeners.values():
         ends.update(listener.ends)
     backends = {f"{pool.name}/{one.name}": _backend(one) for pool in worker.pools.values() for one in pool.backends}
+    late = lag(worker)
     return {
         "listeners": {name: _listener(listener) for name, listener in worker.listeners.items()},
         "backends": backends,
@@ -38,11 +39,8 @@ def take(worker: Worker, access_log: AccessLog) -> Tally:
             for name, pool in worker.pools.items()
         },
         "ends": dict(ends),
-        "request_seconds": _durations(worker.listeners.values()),
-        "loop_lag": {
-            "seconds": _buckets(worker.lag.histogram(), worker.lag.observed, worker.lag.seconds),
-            "worst": worker.lag.worst,
-        },
+        "request_seconds": _named(durations(worker.listeners.values())),
+        "loop_lag": {**late, "seconds": _named(late["seconds"])},
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
     }
 
@@ -75,9 +73,9 @@ def complete(snapshot: Snapshot, others: Tally) -> None:
     _add(snapshot["ends"], others["ends"])
     _add(snapshot["access_log"], others["access_log"])
     _add_durations(snapshot["request_seconds"], others["request_seconds"])
-    lag = snapshot["loop_lag"]
-    _add_durations(lag["seconds"], others["loop_lag"]["seconds"])
-    lag["worst"] = max(lag["worst"], others["loop_lag"]["worst"])
+    late = snapshot["loop_lag"]
+    _add_durations(late["seconds"], others["loop_lag"]["seconds"])
+    late["worst"] = max(late["worst"], others["loop_lag"]["worst"])
 
 
 def complete_backend(pool: str, backend: BackendView, others: Tally) -> None:
@@ -105,6 +103,24 @@ def _sum(one: Any, other: Any, largest: bool = False) -> Any:
         **one,
         **{key: _sum(one[key], value, key in _LARGEST) if key in one else value for key, value in other.items()},
     }
+
+
+def durations(listeners: Iterable[Listener]) -> Durations:
+    """The listeners' histograms, added up; they have the same buckets."""
+    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
+    columns = zip(*(site.histogram() for site in sites), strict=True)
+    return {
+        "buckets": [(column[0][0], sum(count for _, count in column)) for column in columns],
+        "count": sum(site.observed for site in sites),
+        "sum": sum(site.seconds for site in sites),
+    }
+
+
+def lag(worker: Worker) -> LagView:
+    """How late its loop was."""
+    observed = worker.lag
+    seconds: Durations = {"buckets": observed.histogram(), "count": observed.observed, "sum": observed.seconds}
+    return {"seconds": seconds, "worst": observed.worst}
 
 
 def handshakes(listener: Listener) -> HandshakesView | None:
@@ -153,13 +169,6 @@ def _backend(backend: Backend) -> Tally:
     }
 
 
-def _durations(listeners: Iterable[Listener]) -> Tally:
-    """The listeners' histograms: by the upper bound of each bucket, how many took at most that long."""
-    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
-    columns = zip(*(site.histogram() for site in sites), strict=True)
-    buckets = [(column[0][0], sum(count for _, count in column)) for column in columns]
-    return _buckets(buckets, sum(site.observed for site in sites), sum(site.seconds for site in sites))
-
-
-def _buckets(histogram: Iterable[tuple[float, int]], count: int, seconds: float) -> Tally:
-    return {"buckets": {str(le): many for le, many in histogram}, "count": count, "sum": seconds}
+def _named(measured: Durations) -> Tally:
+    """The same with a name for each bucket: its upper bound."""
+    return {**measured, "buckets": {str(le): count for le, count in measured["buckets"]}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from lbproxy import __version__
@@ -15,19 +15,15 @@ from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
-    Durations,
-    LagView,
     ListenerView,
     PoolView,
     ProtectionView,
     Snapshot,
 )
 from lbproxy.net.listener import Listener
-from lbproxy.net.web import WebService
 from lbproxy.process.expiry import expiries
-from lbproxy.process.lag import Lag
 from lbproxy.process.link import Link
-from lbproxy.process.tally import backend_handshakes, handshakes
+from lbproxy.process.tally import backend_handshakes, durations, handshakes, lag
 from lbproxy.process.worker import Worker
 
 RunState = Literal["starting", "serving", "draining"]
@@ -56,8 +52,8 @@ def snapshot(
         "pools": [_pool(link, serves=config.worker_count == 1) for link in links.values()],
         "expiries": expiries(config, worker, time.time()),
         "ends": dict(ends),
-        "request_seconds": _durations(worker.listeners.values()),
-        "loop_lag": _lag(worker.lag),
+        "request_seconds": durations(worker.listeners.values()),
+        "loop_lag": lag(worker),
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
     }
 
@@ -138,21 +134,3 @@ def _backend(backend: Backend, link: Link, now: float) -> BackendView:
 def _protection(link: Link, backend: Backend) -> ProtectionView | None:
     finding = link.protection.get(backend.name)
     return None if finding is None else {"verdict": finding.label, "text": finding.text}
-
-
-def _durations(listeners: Iterable[Listener]) -> Durations:
-    """The listeners' histograms, added up; they have the same buckets."""
-    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
-    columns = zip(*(site.histogram() for site in sites), strict=True)
-    return {
-        "buckets": [(column[0][0], sum(count for _, count in column)) for column in columns],
-        "count": sum(site.observed for site in sites),
-        "sum": sum(site.seconds for site in sites),
-    }
-
-
-def _lag(lag: Lag) -> LagView:
-    return {
-        "seconds": {"buckets": lag.histogram(), "count": lag.observed, "sum": lag.seconds},
-        "worst": lag.worst,
-    }

@@ -1,6 +1,15 @@
-"""Which server a Host value names."""
+"""Which server a Host value, or a URL, names."""
 
 from __future__ import annotations
+
+from urllib.parse import SplitResult
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def port_of(url: SplitResult) -> int:
+    """The port of a URL, or its scheme's own (RFC 9110 section 4.2). KeyError: there is neither."""
+    return url.port or _DEFAULT_PORTS[url.scheme]
 
 
 def without_port(host: bytes) -> str:

@@ -72,6 +72,12 @@ class Run:
                     return received.message
             await asyncio.sleep(0)
 
+    async def exported(self) -> State:
+        """What it leaves to the next one."""
+        self.master.send({"type": "export"})
+        state: State = (await self.heard("state"))["state"]
+        return state
+
     async def end(self) -> None:
         self.master.send({"type": "drain"})
         await self.task
@@ -163,34 +169,29 @@ async def test_the_next_one_goes_on_where_this_one_was(folder: Path, capfd: pyte
     config = configuration(folder)
     async with running(config) as run:
         await run.heard("ready")
-        run.master.send({"type": "export"})
-        state: State = (await run.heard("state"))["state"]
+        state = await run.exported()
     capfd.readouterr()
     assert state["backends"]["connectors/c1"]["condition"][0] == "up"
     async with running(config, state) as following:
         await following.heard("ready")
         assert "ready: " not in capfd.readouterr().err
-        following.master.send({"type": "export"})
-        again: State = (await following.heard("state"))["state"]
+        again = await following.exported()
         assert again["started"] == state["started"]
         assert list(again["accounts"]["draining"]) == ["1", "2"]
         told = {"type": "gone"}
         following.master.send({"type": "relayed", "generation": 1, "message": told})
-        following.master.send({"type": "export"})
-        assert list((await following.heard("state"))["state"]["accounts"]["draining"]) == ["2"]
+        assert list((await following.exported())["accounts"]["draining"]) == ["2"]
 
 
 async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
     config = configuration(folder)
     async with running(config) as run:
         await run.heard("ready")
-        run.master.send({"type": "export"})
-        state: State = (await run.heard("state"))["state"]
+        state = await run.exported()
         order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
         run.master.send({"type": "relayed", "generation": 1, "message": order})
         run.master.send({"type": "relayed", "generation": 1, "message": {**order, "backend": "unknown"}})
-        run.master.send({"type": "export"})
-        after: State = (await run.heard("state"))["state"]
+        after = await run.exported()
         draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
         assert draining == [False, True]
 
@@ -199,11 +200,9 @@ async def test_an_order_that_comes_while_it_starts_is_not_lost(folder: Path) -> 
     config = configuration(folder)
     async with running(config) as run:
         await run.heard("ready")
-        run.master.send({"type": "export"})
-        state: State = (await run.heard("state"))["state"]
+        state = await run.exported()
     async with running(config, state) as run:
         order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
         run.master.send({"type": "relayed", "generation": 1, "message": order})
         await run.heard("ready")
-        run.master.send({"type": "export"})
-        assert (await run.heard("state"))["state"]["backends"]["connectors/c1"]["condition"][2]
+        assert (await run.exported())["backends"]["connectors/c1"]["condition"][2]

@@ -1,10 +1,12 @@
-"""Which server a Host value names."""
+"""Which server a Host value, or a URL, names."""
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
-from lbproxy.wire.hosts import without_port
+from lbproxy.wire.hosts import port_of, without_port
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,15 @@ from lbproxy.wire.hosts import without_port
 )
 def test_without_port(host: bytes, name: str) -> None:
     assert without_port(host) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("http://a", 80), ("https://a/", 443), ("https://[::1]:8443/x", 8443), ("tcp://a:4000", 4000)]
+)
+def test_the_port_of_a_url_or_of_its_scheme(url: str, port: int) -> None:
+    assert port_of(urlsplit(url)) == port
+
+
+def test_a_scheme_without_a_port_of_its_own() -> None:
+    with pytest.raises(KeyError):
+        port_of(urlsplit("tcp://a"))

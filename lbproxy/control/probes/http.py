@@ -18,8 +18,8 @@ from lbproxy.control.probes.answer import Answer, NoAnswerError
 from lbproxy.control.probes.attempt import attempt
 from lbproxy.control.probes.connect import GOODBYE, connect
 from lbproxy.control.probes.sockets import Place, Sockets, place
+from lbproxy.wire.hosts import port_of
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LENGTH = 16 * 1024  # bytes that are read at once
 
 
@@ -84,7 +84,7 @@ class HttpProbe:
     @cached_property
     def _place(self) -> Place:
         parts = urlsplit(self.url)
-        return place(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+        return place(parts.hostname or "", port_of(parts))
 
     @cached_property
     def _request(self) -> bytes:

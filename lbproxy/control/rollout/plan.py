@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from lbproxy.control.snapshot import PoolView, Snapshot
 from lbproxy.errors import RolloutError
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from lbproxy.wire.hosts import port_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,7 @@ class Target:
     @property
     def port(self) -> int:
         """The port of the URL, or its scheme's own."""
-        parts = urlsplit(self.url)
-        return parts.port or _DEFAULT_PORTS[parts.scheme]
+        return port_of(urlsplit(self.url))
 
 
 def choose_pool(snapshot: Snapshot, name: str | None) -> PoolView:
