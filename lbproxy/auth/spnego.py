@@ -12,6 +12,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 
 
 class Credential(Enum):
@@ -60,7 +61,7 @@ def classify(authorization: bytes | None) -> Credential:
     if scheme != b"negotiate":
         return Credential.UNKNOWN
     try:
-        return _negotiate(authorization[len(scheme) :].strip(b" "))
+        return _negotiate(*_opening(authorization[len(scheme) :].strip(b" ")))
     except ValueError:
         return Credential.UNKNOWN
 
@@ -103,15 +104,14 @@ _FIELD_0, _FIELD_1, _FIELD_2 = 0xA0, 0xA1, 0xA2
 _LOOKED_AT = 512  # characters of base64. Five mechanisms, all lengths and both identifiers are under 200 bytes
 
 
-def _decoded(token68: bytes) -> tuple[bytes, int]:
-    """The first bytes of a token, and the length of the whole; ValueError if it is malformed.
+def _opening(token68: bytes) -> tuple[bytes, int]:
+    """The first characters of a token, and the bytes that the whole decodes to; ValueError if it is malformed.
 
     `token68` must be base64 with its padding (RFC 4648 section 4), as RFC 4559 section 4 has it.
     """
     if len(token68) % 4:
         raise ValueError("base64 without its padding")
-    head = a2b_base64(token68[:_LOOKED_AT], strict_mode=True)  # binascii.Error is a ValueError
-    return head, len(token68) // 4 * 3 - token68.count(b"=", -2)
+    return token68[:_LOOKED_AT], len(token68) // 4 * 3 - token68.count(b"=", -2)
 
 
 # An element is looked for at `at`, and must end by `end`. ValueError is raised for all that is malformed.
@@ -163,9 +163,14 @@ def _descend(head: bytes, at: int, end: int, *tags: int) -> int:
     return at
 
 
-def _negotiate(token68: bytes) -> Credential:
-    """The token of the scheme Negotiate."""
-    head, end = _decoded(token68)
+@lru_cache(maxsize=1024)
+def _negotiate(opening: bytes, end: int) -> Credential:
+    """The token of the scheme Negotiate.
+
+    The tokens that a client makes of one ticket begin alike, down to the ticket's own first bytes, and what is in it
+    needs to be understood once.
+    """
+    head = a2b_base64(opening, strict_mode=True)  # binascii.Error is a ValueError
     if head.startswith(_NTLM):
         return Credential.NTLM
     if _tag(head, 0, end) == _FIELD_1:
@@ -223,7 +228,8 @@ def _kerberos(head: bytes, at: int, end: int) -> Credential:
 def _is_refusal(token68: bytes) -> bool:
     """Whether a server's token ends the exchange: SPNEGO's reject (Apache's, with the error in it), or a KRB-ERROR."""
     try:
-        head, end = _decoded(token68)
+        opening, end = _opening(token68)
+        head = a2b_base64(opening, strict_mode=True)
         if _tag(head, 0, end) == _FIELD_1:
             return head.startswith(_REJECT, _descend(head, 0, end, _FIELD_1, _SEQUENCE))
         return head.startswith(_KERBEROS + _KRB_ERROR_TOKEN, _descend(head, 0, end, _GSS_INITIAL))

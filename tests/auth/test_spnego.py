@@ -209,3 +209,10 @@ def answer(state: int, token: bytes = b"") -> bytes:
 def test_a_token_that_only_refuses_opens_no_leg(token: bytes, expected: Challenge) -> None:
     assert challenge([negotiate(token)]) is expected
     assert challenge([b"Basic realm=x", negotiate(token)]) is expected
+
+
+def test_a_token_that_opens_like_another_is_judged_by_its_own_length() -> None:
+    """What was understood of an opening is remembered."""
+    token = ap_req(700)
+    for size, expected in ((len(token), KERBEROS), (len(token) - 3, UNKNOWN), (len(token), KERBEROS)):
+        assert classify(negotiate(token[:size])) is expected
