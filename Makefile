@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
-CYTHON := $(wildcard lbproxy/*/*.pyx lbproxy/*/*.pxd)
+CYTHON := $(foreach depth,*/* */*/*,$(wildcard lbproxy/$(depth).pyx lbproxy/$(depth).pxd))
 ARGS ?=
 PEERS ?=
 
