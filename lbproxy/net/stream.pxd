@@ -3,6 +3,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from lbproxy.net.tls.openssl cimport Engine
+
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -50,7 +52,6 @@ cdef class Poller:
         int _ready
         readonly double now         # seconds, CLOCK_MONOTONIC, as of the last `tick`
         char *scratch               # what `Stream.receive` filled, good until the next `receive`
-        object _view                # the same as a memoryview, for the TLS object
         char *_out
         size_t _out_room
         set _streams
@@ -77,7 +78,7 @@ cdef class Stream:
         bint _ended                 # TLS: nothing comes after what was received
         object _read_error
         int _phase
-        object _sslobj
+        Engine _engine              # TLS, once `start` was called; None: plain, or closed
         char *rx                    # bytes that were received and not used yet
         size_t rx_size
         size_t _rx_room
@@ -103,6 +104,8 @@ cdef class Stream:
     cpdef bint has_queue(self)
     cpdef pause(self)
     cpdef resume(self)
+    cpdef watch(self, Handler handler, double seconds)
+    cpdef bint is_quiet(self)
     cpdef close(self)
 
 

@@ -13,15 +13,12 @@ produces stops until `Handler.writable`. TLS is the standard library's, on the d
 import errno
 import logging
 import os
-import socket
-import ssl
 
-from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
-from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport errno as c_errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
+from lbproxy.net.tls.openssl cimport DONE, WANTS_READ, WANTS_WRITE, Engine
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close as c_close
 
@@ -64,7 +61,6 @@ cdef enum:                   # Stream._phase
     CONNECTING = 1
     SHAKING_HANDS = 2
 
-cdef object _WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 cdef object _log = logging.getLogger(__name__)
 
 
@@ -124,7 +120,6 @@ cdef class Poller:
         self._out = <char *>malloc(self._out_room)
         if self.scratch == NULL or self._out == NULL:
             raise MemoryError
-        self._view = PyMemoryView_FromMemory(self.scratch, SCRATCH, PyBUF_WRITE)
         self._streams = set()
 
     def __dealloc__(self):
@@ -234,26 +229,27 @@ cdef class Stream:
         self._phase = OPEN
         self.resume()
         if self.tls is not None:
-            self._sslobj = self.tls._sslobj
+            # An SSLSocket has none when its peer was gone already.
+            self._engine = None if self.tls._sslobj is None else Engine(self.tls._sslobj)
             self._phase = SHAKING_HANDS
             if not self.tls.server_side:     # a client speaks first
                 self._shake_hands()
 
     cdef int _shake_hands(self) except -1:
-        if self._sslobj is None:         # an SSLSocket has none when its peer was gone already
+        cdef int result
+        if self._engine is None:
             self.handler.lost(self, ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
             return 0
         try:
-            self._sslobj.do_handshake()
-        except ssl.SSLWantReadError:
-            return 0
-        except ssl.SSLWantWriteError:
-            self._watch_writable(True)
-            return 0
+            result = self._engine.handshake()
         except (OSError, ValueError) as error:      # ssl.SSLError is an OSError
             self.error = error
             self._phase = OPEN
             self.handler.lost(self, error)
+            return 0
+        if result != DONE:
+            if result == WANTS_WRITE:
+                self._watch_writable(True)
             return 0
         self._phase = OPEN
         self.handler.secured(self)
@@ -327,7 +323,7 @@ cdef class Stream:
             if self._ended:
                 self.poller.loop.call_soon(self._on_readable)
 
-    def watch(self, Handler handler not None, double seconds):
+    cpdef watch(self, Handler handler, double seconds):
         """From now on `handler` is told of what can be read; and after so many seconds, unless they are 0."""
         self.handler = handler
         self.resume()
@@ -338,7 +334,7 @@ cdef class Stream:
     cdef Py_ssize_t receive(self) except -3:
         """Bytes received into `poller.scratch`; or RECEIVED_EOF, RECEIVED_NOTHING, RECEIVED_ERROR (see `error`)."""
         cdef Py_ssize_t got
-        if self._sslobj is not None:
+        if self._engine is not None:
             return self._receive_tls()
         while True:
             got = c_recv(self.fd, self.poller.scratch, SCRATCH, 0)
@@ -360,16 +356,15 @@ cdef class Stream:
             return RECEIVED_EOF if self._read_error is None else RECEIVED_ERROR
         try:
             while total <= SCRATCH - TLS_RECORD:
-                got = self._sslobj.read(SCRATCH - total, self.poller._view[total:] if total else self.poller._view)
+                got = self._engine.read(self.poller.scratch + total, SCRATCH - total)
+                if got == WANTS_READ:
+                    if total == 0:
+                        return RECEIVED_NOTHING
+                    break
                 total += got
                 if got < TLS_RECORD:
                     self._ended = got == 0
                     break                # most likely the last one; if not, the loop says so again
-        except _WANT:
-            if total == 0:
-                return RECEIVED_NOTHING
-        except ssl.SSLZeroReturnError:   # the peer's close_notify, after our own
-            self._ended = True
         except OSError as error:
             self._ended = True
             self._read_error = self.error = error
@@ -441,7 +436,7 @@ cdef class Stream:
             got = c_recv(self.fd, data, min(size, sizeof(data)), MSG_DONTWAIT)
             size -= max(got, 0)
 
-    def is_quiet(self):
+    cpdef bint is_quiet(self):
         """Whether nothing waits to be received, not even the end: asked before a lane is used again."""
         cdef char byte
         if c_recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1:
@@ -472,7 +467,7 @@ cdef class Stream:
         cdef Py_ssize_t done
         cdef char *joined
         cdef Sent sent
-        if self._sslobj is None and self._tx_size == 0 and not self._lost:
+        if self._engine is None and self._tx_size == 0 and not self._lost:
             pieces[0].iov_base = <void *>head
             pieces[0].iov_len = head_size
             pieces[1].iov_base = <void *>body
@@ -505,16 +500,16 @@ cdef class Stream:
     cdef Py_ssize_t _write(self, const char *data, size_t size) except -3:
         """How much the kernel took; 0 when it would block, SENT_LOST when the peer is gone."""
         cdef Py_ssize_t done
-        if self._sslobj is not None:
+        if self._engine is not None:
             try:
                 # Without partial writes it takes all or wants a retry with the same bytes: the queue's front.
-                done = self._sslobj.write(PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ))
-            except _WANT:
-                return 0
+                done = self._engine.write(data, size)
             except OSError as error:
                 self.error = error
                 self._lost = True
                 return SENT_LOST
+            if done == WANTS_WRITE:
+                return 0
         else:
             done = c_send(self.fd, data, size, MSG_NOSIGNAL)
             while done == -1 and c_errno == EINTR:
@@ -595,7 +590,7 @@ cdef class Stream:
 
     def forget_tls(self):
         """The handshake has failed: what is still received is dropped as it comes, and nothing is encrypted."""
-        self._sslobj = None
+        self._engine = None
 
     # --- ending
 
@@ -606,12 +601,8 @@ cdef class Stream:
         c_shutdown(self.fd, SHUT_WR)
 
     cdef _notify_close(self):
-        """TLS close_notify (RFC 8446 section 6.1). The answer is not awaited, as usual on the web."""
-        if self._sslobj is not None and self._phase == OPEN and not self._lost:
-            try:
-                self._sslobj.shutdown()
-            except (OSError, ValueError):
-                pass
+        if self._engine is not None and self._phase == OPEN and not self._lost:
+            self._engine.notify_close()
 
     cpdef close(self):
         """Close in order. Bytes in the send queue are dropped: wait for `writable` first where they matter."""
@@ -623,7 +614,7 @@ cdef class Stream:
         self.poller._forget(self)
         self._notify_close()
         self._lost = True                # whatever is still sent must not reach another one's descriptor
-        self._sslobj = None
+        self._engine = None
         self.handler = _NOBODY           # or stream and handler would keep each other alive
         if self.tls is not None:
             self.tls.close()

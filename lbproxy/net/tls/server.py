@@ -19,7 +19,7 @@ from lbproxy.net.accepting import Socket
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients
 from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
-from lbproxy.net.tls.ticket_keys import SIZE, set_keys
+from lbproxy.net.tls.openssl import SIZE, set_keys
 from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ def _choice(
     """
 
     def choose(tls: AcceptedTls, name: str | None, _: ssl.SSLContext) -> None:
-        if name is None or ":" in name or name.rpartition(".")[2].isdigit():
+        if name is None or ":" in name or (name[-1:].isdigit() and name.rpartition(".")[2].isdigit()):
             return
         name = name.lower()
         tls.requested_name = name

@@ -33,7 +33,7 @@ def replace(path: Path, content: bytes) -> Path:
 
 
 class Server(AcceptedTls):
-    """With what the data path's own stream does with it."""
+    """With the methods of Python's own object."""
 
     def do_handshake(self) -> None:
         self._sslobj.do_handshake()

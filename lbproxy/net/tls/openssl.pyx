@@ -1,0 +1,262 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""OpenSSL's own functions, called on the objects of Python's ssl: what that cannot do, and what it does dearly.
+
+Python's ssl cannot set the keys of session tickets. And each of its calls that finds nothing to read makes an exception,
+and each that ends a connection tries to read from it once more: a tenth of what lbproxy itself does for a handshake.
+
+The functions are looked up in the library that Python's ssl itself uses, which need not be the one that a linker would
+find. Pointers are read from the first fields of CPython's objects, which are the same from 3.11 to 3.14, and each one
+is compared with what it must be; where anything is otherwise, Python's own methods are called.
+"""
+
+import os
+import ssl
+
+import _ssl
+
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc cimport errno as libc_errno
+
+cdef extern from *:
+    """
+    #include <dlfcn.h>
+    /* Modules/_ssl.c: PySSLContext and PySSLSocket */
+    typedef struct { PyObject_HEAD void *ctx; } lbproxy_ssl_context;
+    typedef struct { PyObject_HEAD PyObject *owner; void *ssl; PyObject *context; } lbproxy_ssl_object;
+    #define LBPROXY_KNOWN_PYTHON (PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030F0000)
+    typedef long (*lbproxy_ctrl)(void *, int, long, void *);
+    typedef void *(*lbproxy_get)(void *);
+    typedef int (*lbproxy_do)(void *);
+    typedef int (*lbproxy_io)(void *, void *, int);
+    typedef int (*lbproxy_error)(void *, int);
+    typedef unsigned long (*lbproxy_peek)(void);
+    typedef void (*lbproxy_clear)(void);
+    typedef const char *(*lbproxy_words)(unsigned long);
+    """
+    ctypedef struct PyObject:
+        pass
+    ctypedef struct lbproxy_ssl_context:
+        void *ctx
+    ctypedef struct lbproxy_ssl_object:
+        void *ssl
+        PyObject *context
+    bint LBPROXY_KNOWN_PYTHON
+    ctypedef long (*lbproxy_ctrl)(void *, int, long, void *) noexcept
+    ctypedef void *(*lbproxy_get)(void *) noexcept
+    ctypedef int (*lbproxy_do)(void *) noexcept
+    ctypedef int (*lbproxy_io)(void *, void *, int) noexcept
+    ctypedef int (*lbproxy_error)(void *, int) noexcept
+    ctypedef unsigned long (*lbproxy_peek)() noexcept
+    ctypedef void (*lbproxy_clear)() noexcept
+    ctypedef const char *(*lbproxy_words)(unsigned long) noexcept
+    void *dlopen(const char *path, int flags)
+    void *dlsym(void *handle, const char *name)
+    int RTLD_LAZY, RTLD_NOLOAD
+
+cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/sslerr.h>
+    GET_TICKET_KEYS = 58
+    SET_TICKET_KEYS = 59
+    GET_MIN_PROTO_VERSION = 130
+    ERROR_SSL = 1
+    ERROR_WANT_READ = 2
+    ERROR_WANT_WRITE = 3
+    ERROR_SYSCALL = 5
+    ERROR_ZERO_RETURN = 6
+    UNEXPECTED_EOF = 294
+    REASON = 0x7FFFFF        # the bits of an error that are its reason
+
+SIZE = 80
+"""Bytes of the keys of session tickets: a name of 16, and 32 each for HMAC and AES."""
+
+cdef object _WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+cdef void *_library() noexcept:
+    """Python's ssl, whose library its symbols are looked up in."""
+    cdef bytes path
+    file = getattr(_ssl, "__file__", None)
+    if file is None:                     # a part of the interpreter itself
+        return dlopen(NULL, RTLD_LAZY)
+    path = file.encode()
+    return dlopen(path, RTLD_LAZY | RTLD_NOLOAD)
+
+
+cdef void *_handle = _library()
+
+
+cdef void *_find(const char *name) noexcept:
+    return NULL if _handle == NULL else dlsym(_handle, name)
+
+
+cdef lbproxy_ctrl _ctrl = <lbproxy_ctrl>_find(b"SSL_CTX_ctrl")
+cdef lbproxy_get _context_of = <lbproxy_get>_find(b"SSL_get_SSL_CTX")
+cdef lbproxy_do _do_handshake = <lbproxy_do>_find(b"SSL_do_handshake")
+cdef lbproxy_do _shutdown = <lbproxy_do>_find(b"SSL_shutdown")
+cdef lbproxy_io _read = <lbproxy_io>_find(b"SSL_read")
+cdef lbproxy_io _write = <lbproxy_io>_find(b"SSL_write")
+cdef lbproxy_error _get_error = <lbproxy_error>_find(b"SSL_get_error")
+cdef lbproxy_peek _peek_last_error = <lbproxy_peek>_find(b"ERR_peek_last_error")
+cdef lbproxy_clear _clear_errors = <lbproxy_clear>_find(b"ERR_clear_error")
+cdef lbproxy_words _words = <lbproxy_words>_find(b"ERR_reason_error_string")
+cdef bint _is_known = (
+    LBPROXY_KNOWN_PYTHON and _context_of != NULL and _do_handshake != NULL and _shutdown != NULL and _read != NULL
+    and _write != NULL and _get_error != NULL and _peek_last_error != NULL and _clear_errors != NULL and _words != NULL
+)
+
+
+def set_keys(context not None, bytes keys not None):
+    """Seal the session tickets of `context`, an ssl.SSLContext, with `keys`, which are SIZE random bytes.
+
+    RFC 5077, RFC 8446 section 4.6.1. For several processes: each context has keys of its own otherwise, and resumes
+    only the sessions that it began. False where this build of Python and OpenSSL does not allow it.
+    """
+    cdef void *ctx
+    cdef char *data = keys
+    if not isinstance(context, _ssl._SSLContext) or len(keys) != SIZE:
+        raise ValueError("an ssl.SSLContext and 80 bytes are needed")
+    if _ctrl == NULL:
+        return False
+    ctx = (<lbproxy_ssl_context *><void *>context).ctx
+    if _ctrl(ctx, GET_MIN_PROTO_VERSION, 0, NULL) != int(context.minimum_version):
+        return False
+    return _ctrl(ctx, GET_TICKET_KEYS, 0, NULL) == SIZE and _ctrl(ctx, SET_TICKET_KEYS, SIZE, data) == 1
+
+
+cdef void *_pointer(object sslobj):
+    """OpenSSL's own object behind Python's; NULL: it is not where it is looked for."""
+    cdef lbproxy_ssl_object *found = <lbproxy_ssl_object *><void *>sslobj
+    cdef object context
+    if not _is_known or not isinstance(sslobj, _ssl._SSLSocket):
+        return NULL
+    context = sslobj.context
+    if <void *>found.context != <void *>context or found.ssl == NULL:
+        return NULL
+    return found.ssl if _context_of(found.ssl) == (<lbproxy_ssl_context *><void *>context).ctx else NULL
+
+
+cdef inline void _forget_errors() noexcept:
+    """Empty this thread's queue of errors, from which SSL_get_error(3) would take an old one for the next function's."""
+    if _peek_last_error():
+        _clear_errors()
+
+
+cdef class Engine:
+
+    def __cinit__(self, sslobj not None, bint direct=True):
+        """sslobj: the `_sslobj` of an ssl.SSLSocket or AcceptedTls. direct: False calls Python's methods."""
+        self._object = sslobj
+        self._ssl = _pointer(sslobj) if direct else NULL
+
+    @property
+    def direct(self):
+        """Whether OpenSSL's functions are called."""
+        return self._ssl != NULL
+
+    cdef int handshake(self) except 0:
+        """DONE, WANTS_READ or WANTS_WRITE; raises ssl.SSLError, or another OSError."""
+        cdef int result
+        if self._ssl == NULL:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                return WANTS_READ
+            except ssl.SSLWantWriteError:
+                return WANTS_WRITE
+            return DONE
+        _forget_errors()
+        libc_errno.errno = 0
+        result = _do_handshake(self._ssl)
+        if result == 1:
+            return DONE
+        result = _get_error(self._ssl, result)
+        if result == ERROR_WANT_READ:
+            return WANTS_READ
+        if result == ERROR_WANT_WRITE:
+            return WANTS_WRITE
+        if result == ERROR_SSL:
+            self._object.do_handshake()  # OpenSSL fails at once, and as before: Python knows best what to make of that
+        return self._trouble(result, libc_errno.errno)
+
+    cdef Py_ssize_t read(self, char *data, size_t size) except -3:
+        """Bytes that were read, 0 at an orderly end, or WANTS_READ; raises OSError. One record at most is read."""
+        cdef int result
+        if self._ssl == NULL:
+            try:
+                return self._object.read(size, PyMemoryView_FromMemory(data, size, PyBUF_WRITE))
+            except _WANT:
+                return WANTS_READ
+            except ssl.SSLZeroReturnError:   # the peer's close_notify, after our own
+                return 0
+        _forget_errors()
+        libc_errno.errno = 0
+        result = _read(self._ssl, data, <int>size)
+        if result > 0:
+            return result
+        result = _get_error(self._ssl, result)
+        if result == ERROR_WANT_READ or result == ERROR_WANT_WRITE:
+            return WANTS_READ
+        if result == ERROR_ZERO_RETURN:
+            return 0
+        return self._trouble(result, libc_errno.errno)
+
+    cdef Py_ssize_t write(self, const char *data, size_t size) except -3:
+        """How much was written: all of it, or WANTS_WRITE, and the next call must be with the same bytes; raises OSError."""
+        cdef int result
+        if self._ssl == NULL:
+            try:
+                return self._object.write(PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ))
+            except _WANT:
+                return WANTS_WRITE
+        _forget_errors()
+        libc_errno.errno = 0
+        result = _write(self._ssl, <void *>data, <int>size)
+        if result > 0:
+            return result
+        result = _get_error(self._ssl, result)
+        if result == ERROR_WANT_READ or result == ERROR_WANT_WRITE:
+            return WANTS_WRITE
+        return self._trouble(result, libc_errno.errno)
+
+    cdef int notify_close(self) except -1:
+        """Send close_notify (RFC 8446 section 6.1), if that can be done now. The answer is not awaited, as usual on the web."""
+        if self._ssl == NULL:
+            try:
+                self._object.shutdown()
+            except (OSError, ValueError):
+                pass
+        else:
+            _forget_errors()
+            _shutdown(self._ssl)
+            _forget_errors()
+        return 0
+
+    cdef int _trouble(self, int result, int saved) except 0:
+        """Raise what SSL_get_error's `result` means, with `saved` of errno."""
+        cdef unsigned long error = _peek_last_error()
+        cdef const char *words = _words(error)
+        _clear_errors()
+        if result == ERROR_SYSCALL and saved:
+            raise OSError(saved, os.strerror(saved))
+        if result == ERROR_SYSCALL or (result == ERROR_SSL and error & REASON == UNEXPECTED_EOF):
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+        raise ssl.SSLError(result, "failed" if words == NULL else words.decode())
+
+    def step(self):
+        """`handshake`, for tests."""
+        return self.handshake()
+
+    def receive(self, size_t size):
+        """`read`, for tests: bytes, or None when there are none."""
+        cdef bytearray data = bytearray(size)
+        cdef Py_ssize_t got = self.read(data, size)
+        return None if got < 0 else bytes(data[:got])
+
+    def send(self, bytes data not None):
+        """`write`, for tests: how much was written, or None."""
+        cdef Py_ssize_t done = self.write(data, len(data))
+        return None if done < 0 else done
+
+    def say_bye(self):
+        """`notify_close`, for tests."""
+        self.notify_close()

@@ -1,5 +1,0 @@
-import ssl
-
-SIZE: int
-
-def set_keys(context: ssl.SSLContext, keys: bytes) -> bool: ...
