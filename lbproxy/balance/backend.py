@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from lbproxy.balance.turns import BackendCore
 
 if TYPE_CHECKING:
     from lbproxy.reasons import Reason
@@ -20,7 +22,7 @@ class State(Enum):
     DOWN = "down"  # out of rotation; only good probes bring it back
 
 
-class Backend:
+class Backend(BackendCore):
     """A backend's address, health state and counters; compared by identity.
 
     `url` is `http://`, `https://` or `tcp://` with a host and, except for the first two, a port; ValueError if not.
@@ -31,32 +33,27 @@ class Backend:
     `draining` is an operator's wish, `inconsistent` what it differs in from the others if it is kept out for that,
     else empty. `weight` is the part of a full turn that it gets: below 1 only while its slow start lasts.
     The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
-    `lanes_opened`, `connect_failures`, `retried_from`, `responses[status // 100]`, and `errors_in_row`, which it
-    sets to 0 on an answer that is no error (health adds to it).
+    `lanes_opened`, `connect_failures`, `retried_from`, `errors_in_row`, which it sets to 0 on an answer that is no
+    error (health adds to it), and `responses`, by status // 100, which it tells by `count_response`.
     `lanes` is the data path's own attachment, never touched here.
     """
 
     __slots__ = (
-        "active",
         "connect_failures",
         "detail",
         "draining",
         "ejections",
         "errors",
-        "errors_in_row",
         "fall_count",
         "held_until",
         "host",
         "inconsistent",
-        "lanes",
         "lanes_opened",
         "name",
         "origin",
         "port",
         "readmit_wait",
         "reason",
-        "requests",
-        "responses",
         "retried_from",
         "rise_count",
         "scheme",
@@ -78,11 +75,9 @@ class Backend:
         self.reason: Reason | None = None
         self.detail = ""
         self.held_until = self.readmit_wait = 0.0
-        self.rise_count = self.fall_count = self.errors_in_row = 0
-        self.requests = self.active = self.errors = self.ejections = 0
+        self.rise_count = self.fall_count = 0
+        self.errors = self.ejections = 0
         self.lanes_opened = self.connect_failures = self.retried_from = 0
-        self.responses = [0] * 6
-        self.lanes: Any = None
 
     @property
     def in_rotation(self) -> bool:

@@ -158,8 +158,9 @@ class Pool:
         for listener in self.on_place:
             listener(backend)
         _put(self._last_resort, backend, not backend.draining)
-        if _put(self.rotation, backend, backend.in_rotation):
-            if not backend.in_rotation:
+        backend.placed = backend.in_rotation
+        if _put(self.rotation, backend, backend.placed):
+            if not backend.placed:
                 self.slow_start.end(backend)
             elif slowly:
                 self.slow_start.begin(backend, self._now)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection
 from itertools import cycle
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.turns import Turns
 
 
-class Rotation:
+class Rotation(Turns):
     """A queue: the head is next, a backend that was picked goes to the tail, and so does one that joins.
 
     So nobody is skipped or doubled when members come and go, and a member that comes and goes all the time cannot
@@ -23,21 +23,20 @@ class Rotation:
     run once a change), and so is the pick for a request that has failed already.
     """
 
-    __slots__ = ("_queue", "_saved")
+    __slots__ = ("_saved",)
 
     def __init__(self) -> None:
-        self._queue: deque[Backend] = deque()
         self._saved: dict[Backend, float] = {}  # by the members whose weight is below 1
 
     def add(self, backend: Backend) -> None:
         """Let `backend` be picked, after everybody who is waiting already."""
-        assert backend not in self._queue, backend
-        self._queue.append(backend)
+        assert backend not in self, backend
+        self.append(backend)
 
     def remove(self, backend: Backend) -> None:
         """Never pick `backend` again; ValueError if it is no member."""
-        self._queue.remove(backend)
-        self._saved.pop(backend, None)
+        super().remove(backend)
+        self._forget_weight(backend)
 
     def weigh(self, backend: Backend, weight: float) -> None:
         """Give a member `weight` (above 0, at most 1) of a turn from now on; what it has saved stays."""
@@ -45,24 +44,27 @@ class Rotation:
         backend.weight = weight
         if weight < 1.0:
             self._saved.setdefault(backend, 0.0)
+            self.weighted = True
         else:
-            self._saved.pop(backend, None)
+            self._forget_weight(backend)
+
+    def _forget_weight(self, backend: Backend) -> None:
+        self._saved.pop(backend, None)
+        self.weighted = bool(self._saved)
 
     def pick(self, tried: Collection[Backend] = ()) -> Backend | None:
         """The next member that is not in `tried`, or None. Those that are skipped keep their place."""
-        queue = self._queue
-        if tried or not queue:
+        if tried or not self:
             return self._pick_further(tried)
         while True:
-            backend = queue[0]
-            queue.rotate(-1)
-            if not self._saved or self._takes_turn(backend):
+            backend = self.take_turn()
+            if not self.weighted or self._takes_turn(backend):
                 return backend
 
     def _pick_further(self, tried: Collection[Backend]) -> Backend | None:
-        for backend in cycle([member for member in self._queue if member not in tried]):
-            self._queue.remove(backend)
-            self._queue.append(backend)
+        for backend in cycle([member for member in self.members if member not in tried]):
+            super().remove(backend)
+            self.append(backend)
             if self._takes_turn(backend):
                 return backend
         return None
@@ -76,16 +78,5 @@ class Rotation:
         self._saved[backend] = saved - 1.0 if saved >= 1.0 else saved
         return saved >= 1.0
 
-    @property
-    def members(self) -> tuple[Backend, ...]:
-        """Every member, the next one first."""
-        return tuple(self._queue)
-
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def __contains__(self, backend: object) -> bool:
-        return backend in self._queue
-
     def __repr__(self) -> str:
-        return f"<rotation {' '.join(backend.name for backend in self._queue) or 'empty'}>"
+        return f"<rotation {' '.join(backend.name for backend in self.members) or 'empty'}>"

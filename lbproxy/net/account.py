@@ -26,7 +26,7 @@ def settle(client: ClientConnection, backend: Backend, exchange: Exchange, reaso
         client.service.evidence(backend, reason)
         return
     status = exchange.status
-    backend.responses[status // 100] += 1
+    backend.count_response(status)
     if status < 400:
         backend.errors_in_row = 0
         return

@@ -14,37 +14,30 @@ _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STA
 
 
 class Attempts:
-    """`count` is how many backends were asked, or could not be; `tried` are those that are not asked (any more).
+    """Of one request. `tried` are the backends that are not asked (any more).
 
     `wants_new` says that idle lanes are not used: the backend that closed one may have closed more of them.
     """
 
-    __slots__ = ("_failure", "_has_token", "_never", "count", "pool", "tried", "wants_new")
+    __slots__ = ("_failure", "_has_token", "_never", "pool", "tried", "wants_new")
 
-    def __init__(self, pool: Pool, never: tuple[Backend, ...] = ()) -> None:
-        """never: those of the pool that take no requests, and are not asked."""
+    def __init__(self, pool: Pool, never: tuple[Backend, ...] = (), has_token: bool = False) -> None:
+        """never: those of the pool that take no requests, and are not asked.
+
+        has_token: the request carries a Negotiate or NTLM token, which is presented once (rule 6).
+        """
         self.pool = pool
         self._never = never
+        self._has_token = has_token
         self.tried = never  # those, and who failed
         self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
-        self._has_token = False
-        self.count = 0
         self.wants_new = False
 
     def __repr__(self) -> str:
-        return f"<{self.count} attempts on {self.pool.name}>"
-
-    def begin(self, has_token: bool) -> None:
-        """A new request. has_token: it carries a Negotiate or NTLM token, which is presented once (rule 6)."""
-        self.tried = self._never
-        self._failure = reasons.NO_BACKEND
-        self._has_token = has_token
-        self.count = 0
-        self.wants_new = False
+        return f"<attempts on {self.pool.name}>"
 
     def passed_over(self, backend: Backend) -> None:
         """No byte of the request was sent there, and it goes on without this backend."""
-        self.count += 1
         backend.retried_from += 1
         self.tried += (backend,)
 

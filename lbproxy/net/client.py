@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lbproxy import reasons
-from lbproxy.auth.binding import Binding, Effect, Route
+from lbproxy.auth.binding import Effect, Route
 from lbproxy.auth.certificate import ClientCertificate
 from lbproxy.auth.mint import MintError
 from lbproxy.auth.spnego import Credential, challenge, classify
@@ -19,8 +19,9 @@ from lbproxy.net.attempts import Attempts
 from lbproxy.net.exchange import Exchange
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.lane import ANYBODY, Lane
+from lbproxy.net.memory import ClientMemory
 from lbproxy.net.peer import Peer
-from lbproxy.net.private import PARTING, PrivateLanes
+from lbproxy.net.private import PARTING
 from lbproxy.net.record import record
 from lbproxy.net.stream import Stream
 from lbproxy.net.tunnel import Tunnel
@@ -37,7 +38,7 @@ _SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
 _NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 
 
-class ClientConnection:
+class ClientConnection(ClientMemory):
     """The policy of one `Exchange`, for as long as the client stays.
 
     A request's lane is one that anybody may use, or one that this client owns (`net.private`): because of what it or a
@@ -46,21 +47,12 @@ class ClientConnection:
     """
 
     __slots__ = (
-        "_attempts",
-        "_binding",
         "_credential",
-        "_forgets",
-        "_lane",
-        "_own",
         "_owns_all",
-        "_pending",
         "_route",
         "certificate",
-        "exchange",
         "listener",
         "peer",
-        "served_by",
-        "service",
         "stream",
         "tunnel",
     )
@@ -74,24 +66,19 @@ class ClientConnection:
         certificate: ClientCertificate | None = None,
     ) -> None:
         """certificate: that the client has shown; it was verified."""
+        super().__init__(service)
         self.listener = listener
-        self.service = service
         self.stream = stream
         self.peer = peer
         self.certificate = certificate
+        trust = service.options.trust
         address = (peer.host or "unknown").encode()
-        self.exchange = Exchange(service.site, stream, self, address, peer.within(service.options.trust))
+        self.exchange = Exchange(service.site, stream, self, address, bool(trust) and peer.within(trust))
         self.tunnel: Tunnel | None = None
-        self._binding: Binding | None = None
         self._credential = _NONE
         self._route = _SHARED
-        self._pending = False  # the binding has not been told how the routed request ended
-        self._forgets = False  # the private lanes close with the current answer
-        self._lane: Lane | None = None  # that the current request has, or waits for
-        self.served_by: Lane | None = None
-        self._own = PrivateLanes()
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
-        self._attempts = Attempts(service.pool, service.never)
+        self.exchange.asks_nobody = not self._owns_all and not service.never
 
     def __repr__(self) -> str:
         return f"<client {self.peer.name} on {self.listener.name}>"
@@ -102,18 +89,14 @@ class ClientConnection:
         """A request head is complete: find it a lane."""
         authorization = exchange.authorization
         self._credential = credential = _NONE if authorization is None else classify(authorization)
-        self._attempts.begin(credential is not _NONE and credential.is_connection_token)
-        if exchange.has_body and self._attempts.repeatable(exchange):
+        has_token = credential is not _NONE and credential.is_connection_token
+        self._tried = attempts = Attempts(self.service.pool, self.service.never, has_token)
+        if exchange.has_body and attempts.repeatable(exchange):
             exchange.keep_body(self.service.options.retry_buffer)
         if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
             self._next()  # by far the most requests: nothing was ever bound here, so the route is SHARED
         else:
-            self._dispatch(self._bound().request(credential))
-
-    def _bound(self) -> Binding:
-        if self._binding is None:
-            self._binding = Binding()
-        return self._binding
+            self._dispatch(self._bound.request(credential))
 
     def _dispatch(self, route: Route) -> None:
         self._route = route
@@ -173,7 +156,7 @@ class ClientConnection:
         opened = backend.lanes.open(self, personal)
         if not isinstance(opened, Lane):
             return self._passed_over(backend, *opened)
-        self._lane = opened
+        self.exchange.lane = opened
         backend.active += 1
         return False
 
@@ -183,20 +166,25 @@ class ClientConnection:
             self.exchange.refuse(reason)
             return False
         backend.connect_failures += 1
-        self._attempts.passed_over(backend)
+        self._pass_over(backend)
         self.service.evidence(backend, reason, detail)
         return True
 
+    def _pass_over(self, backend: Backend) -> None:
+        self.exchange.tries += 1
+        self._attempts.passed_over(backend)
+
     def _run(self, lane: Lane) -> None:
-        if self._lane is None:
-            self._lane = lane
+        exchange = self.exchange
+        if exchange.lane is None:
+            exchange.lane = lane
             lane.backend.active += 1
         if self._route is _SPREAD or self._owns_all:
             self._own.claim(lane, self)
-        self.served_by = lane
-        self._attempts.count += 1
+        exchange.served_by = lane
+        exchange.tries += 1
         lane.served += 1
-        self.exchange.run(lane.stream, lane.served == 1)
+        exchange.run(lane.stream, lane.served == 1)
 
     # --- what lanes tell (`net.lane.Waiter`)
 
@@ -232,21 +220,21 @@ class ClientConnection:
 
     def slow(self, exchange: Exchange) -> None:
         """The answer takes long: a probe finds out whether the request does, or the backend is frozen."""
-        if self._lane is not None:
-            self.service.evidence(self._lane.backend, reasons.RESPONSE_SLOW)
+        if exchange.lane is not None:
+            self.service.evidence(exchange.lane.backend, reasons.RESPONSE_SLOW)
 
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
-        assert self._lane is not None
-        return not self._pending and self._attempts.may_ask_another(exchange, self._lane.backend)
+        assert exchange.lane is not None
+        return not self._pending and self._attempts.may_ask_another(exchange, exchange.lane.backend)
 
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""
-        lane = self._lane
+        lane = exchange.lane
         assert lane is not None
         values = head.values(Field.WWW_AUTHENTICATE) if head.asks_connection_auth else ()
         self._pending = False
-        effect = self._bound().response(exchange.status, challenge(values))
+        effect = self._bound.response(exchange.status, challenge(values))
         self._own.claim(lane, self)
         if effect is Effect.FOLLOW:
             self._own.follow(lane)
@@ -275,7 +263,7 @@ class ClientConnection:
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
         """The exchange is over: its lane rests or closes, and everybody who counts is told."""
-        lane, self._lane = self._lane, None
+        lane, exchange.lane = exchange.lane, None
         if self._pending and self._lost():
             exchange.closes = True
         if lane is not None:
@@ -286,10 +274,14 @@ class ClientConnection:
                 self._part(lane, reason)
         if self._forgets:
             self._forget()
-        self.listener.ends[reason.label] += 1
+        self._tried = None
+        self.listener.count(reason)
         if self.service.site.logs:
-            self.service.log(record(exchange, self, self.served_by, self._attempts.count, reason))
-        self.served_by, self._attempts.count = None, 0  # the next request may be refused at once
+            self.log(exchange, reason)
+
+    def log(self, exchange: Exchange, reason: Reason) -> None:
+        """A request has ended, for the access log."""
+        self.service.log(record(exchange, self, reason))
 
     def _part(self, lane: Lane, reason: Reason) -> None:
         """The lane of the request that ended with `reason` closes."""
@@ -310,8 +302,8 @@ class ClientConnection:
 
     def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None:
         """The backend switched protocols: from here on bytes only pass."""
-        assert self._lane is not None
-        self._lane.join()
+        assert exchange.lane is not None
+        exchange.lane.join()
         self.tunnel = Tunnel(self.stream, link, self.service.site.idle_timeout, self._tunnel_closed, early)
 
     def _tunnel_closed(self, reason: Reason) -> None:
@@ -344,24 +336,25 @@ class ClientConnection:
 
     def ejected(self, backend: Backend) -> None:
         """A backend was ejected: what waits on it goes elsewhere, if it may and there is an elsewhere."""
-        idle = self._own.get(backend)
-        if idle is not None and idle is not self._lane and self._is_left(backend):
+        idle = None if self._private is None else self._private.get(backend)
+        lane = self.exchange.lane
+        if idle is not None and idle is not lane and self._is_left(backend):
             self._end_idle(idle, reasons.LANE_EJECTED)
-        lane = self._lane
+            lane = self.exchange.lane
         if lane is None or lane.backend is not backend or not self._attempts.has_other(backend):
             return
         if lane.waiter is self:
             with self._contained():
                 self._leave()
                 lane.close(reasons.LANE_EJECTED)
-                self._attempts.passed_over(backend)
+                self._pass_over(backend)
                 self._next()
         elif self._may_move() and self._attempts.may_leave(self.exchange, backend):
             self.exchange.move(reasons.BACKEND_EJECTED)
 
     def _may_move(self) -> bool:
         """Whether no answer has begun, and the client would not have to start again without this lane."""
-        return self.exchange.untouched() and not (self._pending and self._bound().ends_with_lane)
+        return self.exchange.untouched() and not (self._pending and self._bound.ends_with_lane)
 
     def _is_left(self, backend: Backend) -> bool:
         """Whether a client that leans on a lane to it should start anew: it drains, or is out while others are not."""
@@ -369,32 +362,26 @@ class ClientConnection:
 
     def draining(self, backend: Backend) -> None:
         """A backend drains: the lane to it closes. Where requests follow it, a client that is idle leaves with it."""
-        if self._own.let_go(backend, self._lane) and self.exchange.idle_for >= PARTING:
+        if self._private is None:
+            return
+        if self._private.let_go(backend, self.exchange.lane) and self.exchange.idle_for >= PARTING:
             self.exchange.drain()
 
     # --- endings
 
     def _leave(self) -> Lane | None:
-        lane, self._lane = self._lane, None
+        lane, self.exchange.lane = self.exchange.lane, None
         if lane is not None:
             lane.backend.active -= 1
         return lane
 
-    def _lost(self) -> bool:
-        """Tell the binding that what it waits for, or follows, is gone: True if this client has to start again."""
-        self._pending = False
-        must_close = self._bound().lane_lost()
-        self._forget()
-        return must_close
-
-    def _forget(self) -> None:
-        self._forgets = False
-        self._own.forget(self._lane)
-
     def _closed(self, reason: Reason | None) -> None:
         """The end of the client connection, however it came; the first reason counts."""
         self.stream.close()
-        if (lane := self._leave()) is not None:  # only after a fault: each request leaves its lane
+        lane = self.exchange.lane
+        if lane is not None:  # only after a fault: each request leaves its lane
+            self._leave()
             self._own.drop(lane, reasons.INTERNAL)
-        self._forget()
+        if self._private is not None:
+            self._private.forget(None)
         self.listener.forget(self, reason)

@@ -36,8 +36,10 @@ class Room:
 
     def for_client(self) -> bool:
         """Whether there is room for one more, and then for a lane for each."""
-        clients = sum(map(len, self._listeners))
-        return clients < self.streams // 2 and self._poller.streams + 2 <= self.streams
+        streams = self._poller.streams
+        if streams < self.streams // 2 - 1:
+            return True  # there cannot be more clients than streams
+        return sum(map(len, self._listeners)) < self.streams // 2 and streams + 2 <= self.streams
 
     def for_lane(self) -> bool:
         return self._poller.streams < self.streams

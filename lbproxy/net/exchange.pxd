@@ -3,6 +3,8 @@
 
 from libc.stdint cimport uint64_t
 
+from lbproxy.balance.turns cimport Turns
+from lbproxy.net.shared cimport LaneCore
 from lbproxy.net.stream cimport Handler, Poller, Stream
 from lbproxy.wire.http1 cimport Body, FieldTable, Forwarding, RequestHead, ResponseHead, Slice
 
@@ -41,6 +43,8 @@ cdef class Site:
         double _suspicion           # seconds without an answer until the policy is told; 0: never
         bint _retries
         frozenset _retry_statuses
+        Turns _turns
+        readonly uint64_t plain     # requests that ended well, and of which the policy heard nothing
         public bint draining        # every answer is a client connection's last
         readonly uint64_t requests
         readonly double seconds
@@ -75,6 +79,11 @@ cdef class Exchange(Handler):
         bint _minor
         bint _reusable
         bint _suspected
+        bint _plain                 # the request was sent without asking the policy, and nothing has happened since
+        public bint asks_nobody     # nothing is to be decided for requests without credentials: the next backend, shared
+        public LaneCore lane        # that the current request has, or waits for
+        public LaneCore served_by   # the last one that it was sent on
+        public int tries            # backends that were asked, or could not be
         public bint watch           # tell the policy of each response head, not only of challenges
         public bint closes          # the client connection ends with this answer
         readonly bytes method
@@ -100,6 +109,9 @@ cdef class Exchange(Handler):
         int _begin(self, const char *data, size_t size, bint kept) except -1
         int _reset(self) except -1
         bint _is_directed(self)
+        bint _is_plain(self)
+        bint _take_turn(self) except -1
+        int _run(self, Stream link, bint fresh) except -1
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
         int _keep_sent(self, Slice span) except -1
         Py_ssize_t _forward(self, const char *data, size_t size) except -2
@@ -121,4 +133,5 @@ cdef class Exchange(Handler):
         int _lane_failed(self, object reason) except -1
         int _cut(self, object reason) except -1
         int _client_gone(self) except -1
+        int _end_plain(self) except -1
         int _over(self, Stream link, bint reusable, object reason) except -1

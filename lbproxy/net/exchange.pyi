@@ -2,6 +2,8 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Protocol
 
+from lbproxy.balance.turns import Turns
+from lbproxy.net.lane import Lane
 from lbproxy.net.stream import Handler, Stream
 from lbproxy.reasons import Reason
 from lbproxy.wire.http1 import FieldTable, Forwarding, RequestHead, ResponseHead
@@ -15,8 +17,6 @@ class Phase(IntEnum):
     ENDED = 5
 
 class Policy(Protocol):
-    @property
-    def served_by(self) -> object: ...
     def route(self, exchange: Exchange) -> None: ...
     def slow(self, exchange: Exchange) -> None: ...
     def asks_again(self, exchange: Exchange, status: int) -> bool: ...
@@ -28,6 +28,7 @@ class Policy(Protocol):
     def ended(self, exchange: Exchange, reason: Reason | None) -> None: ...
     def refusal(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes: ...
     def rewrite_location(self, value: bytes) -> bytes: ...
+    def log(self, exchange: Exchange, reason: Reason) -> None: ...
 
 class Site:
     header_timeout: float
@@ -36,6 +37,7 @@ class Site:
     logs: bool
     draining: bool
     requests: int
+    plain: int
     seconds: float
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Site:
         request_trailers: FieldTable,
         response_trailers: FieldTable,
         forwarding: Forwarding,
+        turns: Turns | None = ...,
         *,
         host_served: Callable[[bytes], bool],
         denied_paths: tuple[bytes, ...],
@@ -64,6 +67,10 @@ class Exchange(Handler):
     link: Stream | None
     phase: Phase
     watch: bool
+    asks_nobody: bool
+    lane: Lane | None
+    served_by: Lane | None
+    tries: int
     closes: bool
     method: bytes
     target: bytes

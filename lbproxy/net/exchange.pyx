@@ -1,7 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """One request and its answer between two streams; made once for each client connection and used for all its requests.
 
-Bytes move here. What is decided is asked of the policy, a plain-Python object (`net.client.ClientConnection`):
+Bytes move here. What is decided is asked of the policy, a plain-Python object (`net.client.ClientConnection`), and a
+standing decision is kept without asking: while `asks_nobody` is set, a request without credentials, which is never sent
+again with its body, goes to the next backend in rotation on a shared lane that is idle (`net.shared`), and when it ends
+well, that lane rests again. Whatever else comes, before such a request is sent or until it has ended, is the policy's:
 
     slow(exchange)                          a request waits for its answer for `suspicion` seconds; told once
     asks_again(exchange, status)            a response of `retry_statuses`: True if another backend is asked instead
@@ -14,7 +17,7 @@ Bytes move here. What is decided is asked of the policy, a plain-Python object (
     ended(exchange, reason)                 the client connection ended; reason is None when a request ended with it
     refusal(exchange, reason, keep)         the bytes of lbproxy's own answer
     rewrite_location(value)                 a Location line's new value
-    served_by                               the lane that the request was sent on, for the log
+    log(exchange, reason)                   a request of which it was not asked has ended (only where there is a log)
 """
 
 import logging
@@ -25,6 +28,8 @@ from lbproxy.wire.hosts import without_port
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
+from lbproxy.balance.turns cimport BackendCore, Turns
+from lbproxy.net.shared cimport LaneCore, take_turn
 from lbproxy.net.stream cimport (
     RECEIVED_EOF,
     RECEIVED_NOTHING,
@@ -64,6 +69,7 @@ cdef double[BUCKETS - 1] _LE = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
 ]
 cdef tuple _PHASES = ("idle", "waiting", "sent", "answering", "uploading", "ended")
+cdef object _DONE = reasons.DONE
 cdef object _log = logging.getLogger(__name__)
 
 
@@ -80,6 +86,7 @@ cdef class Site:
         FieldTable request_trailers not None,
         FieldTable response_trailers not None,
         Forwarding forwarding not None,
+        Turns turns=None,
         *,
         host_served,
         tuple denied_paths not None,
@@ -91,7 +98,9 @@ cdef class Site:
         double suspicion=0.0,
         frozenset retry_statuses not None=frozenset(),
     ):
-        """host_served(bytes) and path_denied(bytes) decide rare spellings; common ones are decided here.
+        """turns: of the backends in rotation, where a request may go without asking; None: nowhere.
+
+        host_served(bytes) and path_denied(bytes) decide rare spellings; common ones are decided here.
 
         denied_paths are normalised; times are seconds; logs: keep what only the access log needs.
         """
@@ -100,6 +109,7 @@ cdef class Site:
         self.request_trailers = request_trailers
         self.response_trailers = response_trailers
         self.forwarding = forwarding
+        self._turns = turns
         self._hosts = set()
         self._host_served = host_served
         self._denied_paths = denied_paths
@@ -343,6 +353,7 @@ cdef class Exchange(Handler):
         self._sent_body = None
         self.started = monotonic()
         self.closes = True
+        self._plain = False
         return 0
 
     cdef bint _is_directed(self):
@@ -395,11 +406,34 @@ cdef class Exchange(Handler):
             self.refuse(refused)
             return 0
         self.phase = WAITING
-        self.policy.route(self)
+        if not self._is_plain() or not self._take_turn():
+            self.policy.route(self)
         return 0
+
+    cdef bint _is_plain(self):
+        """Whether nothing is to be decided: no identity, and no body that has to be kept in case it is sent again."""
+        if not self.asks_nobody or self.authorization is not None:
+            return False
+        return not self.has_body or (not self.idempotent and self.method == b"POST")
+
+    cdef bint _take_turn(self) except -1:
+        """Send a request of which nothing is to be decided; False: the policy has to say where."""
+        cdef LaneCore lane = take_turn(self.site._turns)
+        if lane is None:
+            return False
+        lane.backend.active += 1
+        lane.served += 1
+        self.lane = self.served_by = lane
+        self.tries = 1
+        self._plain = True
+        self._run(lane.stream, lane.served == 1)
+        return True
 
     def run(self, Stream link not None, bint fresh):
         """Send the request on a lane. fresh: no request was sent on it before."""
+        self._run(link, fresh)
+
+    cdef int _run(self, Stream link, bint fresh) except -1:
         cdef const char *head = self._head
         cdef const char *body
         self.link = link
@@ -419,6 +453,7 @@ cdef class Exchange(Handler):
             link.send(body, len(self._sent_body))
         if not self.request_body.done:
             self._upload_kept()
+        return 0
 
     def keep_body(self, size_t limit):
         """Keep what is sent of the body, up to `limit` bytes, so that it can be sent again."""
@@ -559,7 +594,7 @@ cdef class Exchange(Handler):
         while True:
             head = response.parse(data, size, self._is_head)
             if head < 0:
-                fields = {"client": self.policy, "lane": self.policy.served_by, "rule": reason_of(head).label}
+                fields = {"client": self.policy, "lane": self.served_by, "rule": reason_of(head).label}
                 _log.warning("response_refused", extra={"fields": fields})
                 return self._lane_failed(
                     reasons.RESPONSE_TOO_LARGE
@@ -629,6 +664,7 @@ cdef class Exchange(Handler):
         self._reusable = response.keeps_alive() and (
             self.watch or self._informational > 0 or not (self._expects and self.has_body))
         if self.watch or response.asks_connection_auth:
+            self._plain = False
             self.policy.answering(self, response)
         body.start(response.framing, response.length, decode, self.site.response_trailers)
         if response.framing == Framing.UNTIL_CLOSE or decode or not (self._reusable or self.request_body.done):
@@ -783,7 +819,27 @@ cdef class Exchange(Handler):
         if self.status == 0:
             self.status = reason.status      # for the log: the client got none
         self.site.observe(self.ended - self.started)
-        self.policy.finished(self, link, reusable, reason)
+        if self._plain and reusable and reason is _DONE and self.status < 400 and self.lane.backend.placed:
+            self._end_plain()
+        else:
+            self.policy.finished(self, link, reusable, reason)
+        self.served_by = None
+        self.tries = 0                       # the next request may be refused at once
+        return 0
+
+    cdef int _end_plain(self) except -1:
+        """A request was sent without asking the policy, and ended well: nor has that to hear of it."""
+        cdef LaneCore lane = self.lane
+        cdef BackendCore backend = lane.backend
+        self.lane = None
+        backend.active -= 1
+        backend.requests += 1
+        backend.errors_in_row = 0
+        backend.count_response(self.status)
+        self.site.plain += 1
+        lane.rest()
+        if self.site.logs:
+            self.policy.log(self, _DONE)
         return 0
 
     def tunnel_closed(self, object reason not None):
@@ -853,6 +909,7 @@ cdef class Exchange(Handler):
     cdef int _lane_failed(self, object reason) except -1:
         cdef Stream link = self.link
         self.link = None
+        self._plain = False
         self.phase = WAITING
         self._await_body(0)                  # until there is a lane to send it to
         self.policy.lane_failed(self, link, reason)

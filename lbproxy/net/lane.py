@@ -6,14 +6,14 @@ import errno
 import os
 import socket
 import ssl
-from collections import deque
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.descriptors import Room
-from lbproxy.net.stream import Handler, Poller, Stream
+from lbproxy.net.shared import LaneCore, LanesCore
+from lbproxy.net.stream import Poller, Stream
 from lbproxy.net.tls import BackendContext
 from lbproxy.reasons import Reason
 
@@ -64,14 +64,17 @@ ANYBODY = Personal()
 """A lane that may be shared."""
 
 
-class Lane(Handler):
+class Lane(LaneCore):
     """One connection to a backend.
 
     Shared until `claim` gives it to one client connection for good (rule 2); then only that one uses it, and closes
     it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
     """
 
-    __slots__ = ("_header", "_tls", "backend", "closed", "lanes", "owner", "served", "stream", "tunnel", "waiter")
+    __slots__ = ("_header", "_tls", "tunnel", "waiter")
+
+    lanes: Lanes
+    owner: Waiter | None  # of a private lane
 
     def __init__(
         self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendContext | None
@@ -85,10 +88,7 @@ class Lane(Handler):
         self.lanes = lanes
         self.backend = lanes.backend
         self.waiter: Waiter | None = waiter  # while it is being opened
-        self.owner: Waiter | None = None  # of a private lane
-        self.served = 0  # requests so far
         self.tunnel = False  # its bytes only pass
-        self.closed = False
         if isinstance(sock, ssl.SSLSocket):
             self.stream = Stream(lanes.poller, sock.fileno(), self, sock)
         else:
@@ -112,15 +112,6 @@ class Lane(Handler):
         """From here on it is one half of a tunnel, to its end."""
         self.tunnel = True
         self.lanes.tunnels += 1
-
-    def rest(self) -> None:
-        """No request is on it: watch for its end; a shared one may be taken by anybody until `idle_timeout`."""
-        if self.owner is None:
-            lanes = self.lanes
-            self.stream.watch(self, lanes.idle_timeout)
-            lanes.idle.append(self)
-        else:
-            self.stream.watch(self, 0)
 
     def close(self, reason: Reason | None) -> None:
         """End it; the reason is counted. None: the lane ends with its request, whose own end is counted."""
@@ -203,7 +194,7 @@ class Lane(Handler):
             owner.lane_gone(self)
 
 
-class Lanes:
+class Lanes(LanesCore):
     """The lanes of one backend: `backend.lanes`. `address` is where it is: set once its name is resolved."""
 
     __slots__ = (
@@ -212,8 +203,6 @@ class Lanes:
         "ends",
         "handshakes",
         "handshakes_failed",
-        "idle",
-        "idle_timeout",
         "options",
         "poller",
         "private",
@@ -227,7 +216,6 @@ class Lanes:
         self.options = options
         self.idle_timeout = options.idle_timeout
         self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
-        self.idle: deque[Lane] = deque()  # shared ones; the last used is the next taken, so the rest can retire
         self.private = 0
         self.tunnels = 0
         self.handshakes = 0  # with TLS, whole and resumed
@@ -242,7 +230,7 @@ class Lanes:
         """An idle shared lane, the one used last; None: open one."""
         idle = self.idle
         while idle:
-            lane = idle.pop()
+            lane: Lane = idle.pop()
             if not lane.closed:
                 return lane
         return None
@@ -288,8 +276,8 @@ class Lanes:
             self.tunnels -= 1
         if reason is not None:
             self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
-        while self.idle and self.idle[0].closed:  # the longest idle end first, so this is O(1) a lane
-            self.idle.popleft()
+        while self.idle and self.idle[0].closed:  # the longest idle end first
+            del self.idle[0]
 
 
 def connect_reason(code: int | None) -> Reason:

@@ -60,6 +60,10 @@ class Service(Protocol):
     def requests(self) -> int:
         """How many were begun."""
 
+    @property
+    def plain(self) -> int:
+        """How many have ended well of which the listener was not told."""
+
     def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """Take `sock` over; it goes into `listener.connections` until `listener.forget`."""
 
@@ -86,9 +90,8 @@ class ListenerOptions:
 class Listener:
     """Accepts on `sock`.
 
-    `connections` are those that are open. `ends` counts how requests and connections ended, by the reason's label;
-    `refused` those that were turned away before they could ask anything; `pauses` how often there was no descriptor for
-    another one.
+    `connections` are those that are open. `refused` counts those that were turned away before they could ask anything,
+    by the reason's label; `pauses` how often there was no descriptor for another one.
     """
 
     def __init__(
@@ -107,7 +110,7 @@ class Listener:
         self.accepted = 0
         self.pauses = 0
         self.refused: defaultdict[str, int] = defaultdict(int)
-        self.ends: defaultdict[str, int] = defaultdict(int)
+        self._ends: defaultdict[str, int] = defaultdict(int)
         self._addresses: Counter[str] = Counter()
         self._leaving: set[Stream] = set()
         self._accepting = False
@@ -217,7 +220,7 @@ class Listener:
 
     def count(self, reason: Reason) -> None:
         """A request, or a connection, ended."""
-        self.ends[reason.label] += 1
+        self._ends[reason.label] += 1
 
     def forget(self, connection: Connection, reason: Reason | None) -> None:
         """A client connection is closed; without a reason, its last request told it."""
@@ -235,6 +238,14 @@ class Listener:
             self.poller.loop.call_soon(self._recover)  # when its descriptor is closed
         if not self.connections:
             self.options.on_empty()
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """How requests and connections ended, by the reason's label."""
+        ends = dict(self._ends)
+        if self.service.plain:
+            ends[reasons.DONE.label] = ends.get(reasons.DONE.label, 0) + self.service.plain
+        return ends
 
     # --- stopping
 

@@ -68,6 +68,7 @@ class PassService:
         self.routes = routes
         self.log = log
         self.requests = 0
+        self.plain = 0
         self.needs_destination = bool(options.send_proxy)
 
     def __repr__(self) -> str:

@@ -18,22 +18,29 @@ class Peer:
     `source` and `destination` are the two ends of the client's own connection, for a PROXY header; None: not known.
     """
 
-    __slots__ = ("_address", "destination", "host", "name", "source")
+    __slots__ = ("_address", "_name", "destination", "host", "source")
 
     def __init__(self, source: Endpoint | None, destination: Endpoint | None = None) -> None:
         self.source = source
         self.destination = destination
         self._address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
-        if source is None:
-            self.host, self.name = "", "unix"
-        else:
-            self.host, port = source
-            self.name = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+        self.host = "" if source is None else source[0]
+        self._name = ""
+
+    @property
+    def name(self) -> str:
+        """Made when it is asked for first."""
+        if not self._name:
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            self._name = "unix" if self.source is None else f"{host}:{self.source[1]}"
+        return self._name
 
     @classmethod
     def accepted(cls, address: Endpoint | str) -> Self:
         """Of the client's address as accept() gives it."""
-        return cls(_plain(address)) if isinstance(address, tuple) else cls(None)
+        if not isinstance(address, tuple):
+            return cls(None)
+        return cls(_plain(address) if ":" in address[0] else address)
 
     def connected_to(self, sock: Socket) -> None:
         """Find out the destination from the connection itself, unless it is known."""

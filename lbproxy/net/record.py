@@ -44,8 +44,9 @@ class Record(NamedTuple):
     reason: str
 
 
-def record(exchange: Exchange, client: ClientConnection, lane: Lane | None, tries: int, reason: Reason) -> Record:
-    """Of the request that `exchange` has just ended with `reason`. lane: the last that it was sent on, if any."""
+def record(exchange: Exchange, client: ClientConnection, reason: Reason) -> Record:
+    """Of the request that `exchange` has just ended with `reason`."""
+    lane = exchange.served_by
     method, target, host, protocol, status, received, sent, user_agent, connect, first_byte, total = exchange.summary()
     fields = (
         time.time(),
@@ -63,7 +64,7 @@ def record(exchange: Exchange, client: ClientConnection, lane: Lane | None, trie
         "" if lane is None else lane.backend.name,
         "" if lane is None else "shared" if lane.owner is None else "private",
         lane is not None and lane.served > 1,
-        tries,
+        exchange.tries,
         connect,
         first_byte,
         total,

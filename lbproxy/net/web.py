@@ -29,6 +29,8 @@ from lbproxy.wire.proxyproto import encode
 
 _log = logging.getLogger(__name__)
 
+_NOBODY = Handler()  # of a stream that its next owner takes over at once
+
 HINT_EVERY = 60.0
 """Seconds between two hints of one kind."""
 
@@ -89,13 +91,18 @@ class WebService:
         """Whole request heads that were accepted."""
         return self.site.requests
 
+    @property
+    def plain(self) -> int:
+        """See `listener.Service`."""
+        return self.site.plain
+
     def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """See `listener.Service`."""
         if self.tls is None:
-            self.begin(listener, Stream(self.poller, sock.detach(), Handler()), peer)
-            return
-        tls = self.tls.accept(sock)
-        Handshake(listener, self, Stream(self.poller, tls.fileno(), Handler(), tls), self.tls, peer)
+            self.begin(listener, Stream(self.poller, sock.detach(), _NOBODY), peer)
+        else:
+            stream = Stream(self.poller, sock.fileno(), _NOBODY, self.tls.accept(sock))
+            Handshake(listener, self, stream, self.tls, peer)
 
     def begin(
         self,
@@ -109,7 +116,8 @@ class WebService:
         client = ClientConnection(listener, self, stream, peer, certificate)
         listener.connections.add(client)
         if self.tls is not None:
-            client.exchange.identify(server_name, identity_lines(self.options.identity, certificate, self.tls.uri))
+            lines = b"" if certificate is None else identity_lines(self.options.identity, certificate, self.tls.uri)
+            client.exchange.identify(server_name, lines)
         client.exchange.serve()
 
     def refusal(self, reason: Reason) -> bytes:

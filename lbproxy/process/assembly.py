@@ -16,6 +16,7 @@ from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
+from lbproxy.balance.turns import Turns
 from lbproxy.config import Config
 from lbproxy.errors import StartError
 from lbproxy.net.descriptors import Room, streams_allowed
@@ -154,15 +155,16 @@ class Assembly:
         tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
         if tls is not None:
             self.files.append(tls)
-        site = _site(self._config, listener, pool, self._log is not None)
-        return WebService(options, self._poller, site, self.pools[listener.pool], tls, self._log or _discard)
+        forwards = self.pools[listener.pool]
+        site = _site(self._config, listener, pool, forwards.rotation, self._log is not None)
+        return WebService(options, self._poller, site, forwards, tls, self._log or _discard)
 
 
 def _discard(_: Record) -> None:
     """Where records go that nobody wants."""
 
 
-def _site(config: Config, listener: settings.Listener, pool: settings.Pool, logs: bool) -> Site:
+def _site(config: Config, listener: settings.Listener, pool: settings.Pool, turns: Turns, logs: bool) -> Site:
     limits = Limits(listener.max_header_size, listener.max_target_size, listener.max_header_lines)
     denied = tuple(normalised(path.encode()) for path in listener.deny_paths)
     return Site(
@@ -171,6 +173,7 @@ def _site(config: Config, listener: settings.Listener, pool: settings.Pool, logs
         request_trailers(listener.strip_headers),
         RESPONSE_TRAILERS,
         _forwarding(config.server_url, listener.tls is not None),
+        turns,
         host_served=partial(_serves, frozenset(listener.hosts)),
         denied_paths=denied,
         path_denied=partial(is_denied, denied=denied),

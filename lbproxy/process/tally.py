@@ -147,7 +147,7 @@ def _listener(listener: Listener) -> Tally:
         "accept_pauses": listener.pauses,
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
-        "ends": dict(listener.ends),
+        "ends": listener.ends,
         "tls_handshakes": handshakes(listener),
     }
 

@@ -76,7 +76,7 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
         "accept_pauses": listener.pauses,
         "requests": listener.service.requests,
         "refused": dict(listener.refused),
-        "ends": dict(listener.ends),
+        "ends": listener.ends,
         "tls_handshakes": handshakes(listener),
     }
 

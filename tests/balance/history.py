@@ -136,6 +136,8 @@ class History(RuleBasedStateMachine):
         members = self.pool.rotation.members
         assert set(members) == {backend for backend in self.backends if backend.in_rotation}
         assert len(set(members)) == len(members)
+        assert [backend.placed for backend in self.backends] == [backend.in_rotation for backend in self.backends]
+        assert self.pool.rotation.weighted is any(backend.weight < 1.0 for backend in members)
 
     @invariant()
     def somebody_in_rotation_has_full_turns_and_nobody_outside_a_part(self) -> None:

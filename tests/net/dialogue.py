@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterable
 
 from lbproxy import reasons
+from lbproxy.balance.turns import Turns
 from lbproxy.net.exchange import Exchange, Phase, Site
 from lbproxy.net.farewell import Farewell
 from lbproxy.net.stream import Handler, Poller, Stream
@@ -58,6 +59,7 @@ def make_site(
     path_denied: Callable[[bytes], bool] = lambda target: False,
     suspicion: float = 0.0,
     retry_statuses: Iterable[int] = (),
+    turns: Turns | None = None,
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
     return Site(
@@ -66,6 +68,7 @@ def make_site(
         request_trailers(),
         RESPONSE_TRAILERS,
         Forwarding(b"http", b"80", b"a.test"),
+        turns,
         host_served=host_served,
         denied_paths=(b"/denied",),
         path_denied=path_denied,
@@ -100,7 +103,6 @@ class Decisions:
         self.fresh = True
         self.told: list[tuple[object, ...]] = []
         self.tunnel: tuple[Stream, bytes] | None = None
-        self.served_by = "the lane"
 
     def note(self, what: str, *details: object) -> None:
         self.told.append((what, *details))
@@ -126,6 +128,9 @@ class Decisions:
 
     def slow(self, exchange: Exchange) -> None:
         self.note("slow")
+
+    def log(self, exchange: Exchange, reason: Reason) -> None:
+        self.note("log", reason)
 
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         self.note("asks_again", status)

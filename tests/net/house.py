@@ -86,7 +86,7 @@ class House:
         self.records: list[Record] = []
         self.emptied = 0
         here = {key: options.pop(key) for key in set(options) & {"suspicion", "retry_statuses"}}
-        self.site = make_site(max_head=65536, **here)
+        self.site = make_site(max_head=65536, turns=self.pool.rotation, **here)
         ours = {key: options.pop(key) for key in set(options) & set(WebOptions.__slots__)}
         web_options = WebOptions(**{"server_url": "https://a.test", "retry_after": 2, **ours})
         self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append)

@@ -26,19 +26,25 @@ async def test_there_is_a_lane_for_every_client() -> None:
     one, two = set[object](), set[object]()
     room.share(one)
     room.share(two)
-    one |= {1, 2}
-    assert room.for_client()
-    two.add(3)
-    assert not room.for_client(), "half of the room is for clients, on whatever listener"
-    two.clear()
     streams = []
-    while room.for_lane():
+
+    def open_one() -> Stream:
         ours, theirs = socket.socketpair()
         theirs.close()
         ours.setblocking(False)
         streams.append(Stream(poller, ours.detach(), Handler()))
+        return streams[-1]
+
+    one |= {open_one(), open_one()}
+    assert room.for_client()
+    two.add(open_one())
+    assert not room.for_client(), "half of the room is for clients, on whatever listener"
+    two.clear()
+    while room.for_lane():
         assert room.for_client() is (len(streams) < 5), "private lanes may take more than half"
+        open_one()
     assert len(streams) == 6
+    assert not room.for_client()
     assert repr(room) == "<room for 6 streams, 6 open>"
     for stream in streams:
         stream.close()

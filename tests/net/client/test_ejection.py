@@ -211,7 +211,7 @@ async def test_any_request_moves_while_its_lane_is_awaited(house: Build, line: b
         client = await home.connect()
         await client.send(request(line, LENGTH, kerberos(), body=b"hello"))
         [connection] = await connections(home)
-        await until(lambda: connection._lane)
+        await until(lambda: connection.exchange.lane)
         await eject(home)
         lane = await home.places[1].lane()
         await lane.head()
@@ -228,7 +228,7 @@ async def test_unless_there_is_nobody_else(house: Build) -> None:
         client = await home.connect()
         await client.send(request())
         [connection] = await connections(home)
-        await until(lambda: connection._lane)
+        await until(lambda: connection.exchange.lane)
         await eject(home)
         assert home.backends[0].active == 1
         client.reset()

@@ -117,9 +117,9 @@ async def test_a_lane_that_cannot_be_had_in_time(house: Build, poller: Poller) -
         client = await home.connect()
         await client.send(request(b"POST /x", kerberos(), b"Content-Length: 5", body=b"hello"))
         [connection] = await connections(home)
-        await until(lambda: connection._lane)
-        assert connection._lane is not None
-        let_expire(poller, connection._lane.stream)
+        await until(lambda: connection.exchange.lane)
+        assert connection.exchange.lane is not None
+        let_expire(poller, connection.exchange.lane.stream)
         assert not home.backends[0].in_rotation
         lane = await home.places[1].lane()
         await lane.head()
