@@ -264,7 +264,8 @@ cdef class Exchange(Handler):
     cpdef crashed(self, Stream stream, object error):
         """A fault in lbproxy: contained to this client connection, and logged whole."""
         _log.error("fault", extra={"fields": {"exchange": self}}, exc_info=error)
-        stream.abort()
+        if stream.handler is self:           # else it is a lane that rests already, and is its own
+            stream.abort()
         self.client.abort()
         try:
             if self.phase != ENDED:

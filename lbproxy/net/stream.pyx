@@ -237,21 +237,29 @@ cdef class Stream:
 
     cdef int _shake_hands(self) except -1:
         cdef int result
-        if self._engine is None:
+        cdef Engine engine = self._engine    # kept: a callback of the handshake may close this stream
+        if engine is None:
             self.handler.lost(self, ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
             return 0
         try:
-            result = self._engine.handshake()
+            result = engine.handshake()
         except (OSError, ValueError) as error:      # ssl.SSLError is an OSError
+            if self.closed:
+                return 0
             self.error = error
             self._phase = OPEN
             self.handler.lost(self, error)
             return 0
+        if self.closed:
+            return 0
         if result != DONE:
             if result == WANTS_WRITE:
+                self.reading = False         # what is there to be read would be reported for ever
                 self._watch_writable(True)
             return 0
         self._phase = OPEN
+        if self._writing:                    # it ended with bytes to read while it waited for room to write
+            self._watch_writable(False)
         self.handler.secured(self)
         return 0
 
@@ -284,6 +292,7 @@ cdef class Stream:
                 else:
                     handler.connected(self)
             elif self._phase == SHAKING_HANDS:
+                self.reading = True
                 self._watch_writable(False)
                 self._shake_hands()
             elif not self.closed:
@@ -439,6 +448,8 @@ cdef class Stream:
     cpdef bint is_quiet(self):
         """Whether nothing waits to be received, not even the end: asked before a lane is used again."""
         cdef char byte
+        if self._ended or (self._engine is not None and self._engine.holds_some()):
+            return False
         if c_recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1:
             return c_errno == EAGAIN or c_errno == EWOULDBLOCK
         return False
@@ -596,7 +607,8 @@ cdef class Stream:
 
     def finish_writing(self):
         """Say that no more will come: close_notify and FIN; reading goes on."""
-        if self.is_quiet():              # for SSL_shutdown reads too, and data would be a fatal error to it
+        # Python's shutdown reads too, and data would be a fatal error to it.
+        if self._engine is not None and (self._engine._ssl != NULL or self._ended or self.is_quiet()):
             self._notify_close()
         c_shutdown(self.fd, SHUT_WR)
 

@@ -123,13 +123,18 @@ ODD = {
 }
 
 
+def mail_name(text: str) -> x509.RFC822Name:
+    """Not judged: what the constructor takes depends on the version of Python."""
+    return x509.RFC822Name._init_without_validation(text)
+
+
 @pytest.mark.parametrize("case", ODD)
 async def test_nothing_in_a_name_is_more_than_a_name(gates: dict[str, Gate], case: str) -> None:
     """In the subject, in alternative names of every kind, and in the issuer's name."""
     text = ODD[case]
     plain = text.encode("ascii", "replace").decode()
     for kind, gate in gates.items():
-        names = [upn_name(text), x509.OtherName(UPN, b"\x0c\x01\n"), x509.RFC822Name(f"{plain}@corp.test")]
+        names = [upn_name(text), x509.OtherName(UPN, b"\x0c\x01\n"), mail_name(f"{plain}@corp.test")]
         odd = gate.users.root.intermediate(text).issue(text, names=names, dns=[plain], uris=[f"https://{plain}"])
         async with await gate.connect(odd) as client:
             for target in ("/1", "/2"):

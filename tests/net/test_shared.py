@@ -276,6 +276,26 @@ async def test_a_client_that_goes_takes_the_lane_with_it(house: Build, asked: As
     assert (home.ends[-1], home.backends[0].active, home.site.plain) == ("client_gone", 0, 0)
 
 
+@pytest.mark.parametrize("lines", [(), (BEARER,)], ids=["plain", "asked"])
+async def test_a_fault_after_the_lane_rests_leaves_it_whole(house: Build, lines: tuple[bytes, ...]) -> None:
+    """The log comes last: a lane whose stream is closed must not stay among the idle ones."""
+
+    def faulty(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    home = house()
+    client = await home.connect()
+    lane = await first(home, client, 0)
+    home.web.log = faulty
+    await client.send(request(b"GET /x", *lines))
+    await lane.head()
+    await lane.send(answer(b"ok"))
+    await client.is_reset()
+    home.web.log = home.records.append
+    assert [idle.stream.closed for idle in home.backends[0].lanes.idle] == [False]
+    await ask(await home.connect(), lane, *lines)
+
+
 def test_the_typed_parts_have_their_defaults() -> None:
     lanes, lane = LanesCore(), LaneCore()
     assert (lanes.idle, lanes.idle_timeout) == ([], 0.0)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import pytest
 import trustme
 
 from lbproxy.net.stream import Handler, Poller, Stream, monotonic
+from lbproxy.net.tls import AcceptedTls
 from tests.net.conftest import Open
-from tests.net.peers import Peer, Recorder, TlsPeer, let_expire, tcp_pair, until
+from tests.net.peers import Peer, Recorder, TlsPeer, let_expire, tcp_pair, turn, until
 
 RECORD = 16384
 """The largest plaintext of a TLS record."""
@@ -387,6 +390,7 @@ async def test_a_refused_connect_is_lost(poller: Poller) -> None:
 
 def server_context(**versions: ssl.TLSVersion) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some versions of Python set
     LEAF.configure_cert(context)
     for name, version in versions.items():
         setattr(context, name, version)
@@ -430,6 +434,100 @@ async def open_tls(poller: Poller) -> AsyncIterator[OpenTls]:
     for each in made:
         each.stream.close()
         each.peer.close()
+
+
+LONG = [f"name-{number}.of-a-domain-that-is-long.test" for number in range(700)]
+"""Names for a certificate that is larger than the kernel's buffer."""
+
+
+async def test_tls_whose_handshake_waits_for_room_is_not_broken_by_it(poller: Poller) -> None:
+    """The ticket, which has the client's certificate in it, has to wait when the client's first bytes come."""
+    server, client = server_context(), client_context()
+    CA.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    CA.issue_cert("backend.test", *LONG).configure_cert(client)
+    near, far = tcp_pair(4096)
+    handler = Recorder()
+    stream = Stream(poller, near.fileno(), handler, AcceptedTls(near, server))
+    stream.start()
+    peer = TlsPeer(far, client, "backend.test")
+    await peer.shake_hands(b"hello")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(peer.sees(b"world"))  # and before that the ticket
+        await until(lambda: handler.received == b"hello")
+        stream.write(b"world")
+    assert set(handler.told) <= {"secured", "writable"}
+    assert handler.error is None
+    stream.close()
+    peer.close()
+
+
+async def test_tls_that_waits_for_room_does_not_look_at_what_it_cannot_use(poller: Poller) -> None:
+    """What is there to be read would be reported for ever."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CA.issue_cert("backend.test", *LONG).configure_cert(server)
+    near, far = tcp_pair(4096)
+    handler = Recorder()
+    stream = Stream(poller, near.fileno(), handler, AcceptedTls(near, server))
+    stream.start()
+    peer = TlsPeer(far, client_context(), "backend.test")
+    with suppress(ssl.SSLWantReadError):
+        peer._tls.do_handshake()
+    await peer.flush()
+    await until(lambda: not stream.reading)
+    await peer.shake_hands(b"hello")
+    await until(lambda: handler.received == b"hello")
+    assert (handler.told, stream.reading) == (["secured"], True)
+    stream.close()
+    peer.close()
+
+
+async def test_tls_may_be_closed_in_the_middle_of_its_handshake(poller: Poller) -> None:
+    server = server_context()
+    streams: list[Stream] = []
+    server.sni_callback = lambda *_: streams[-1].close()
+    for _ in range(20):
+        near, far = tcp_pair()
+        handler = Recorder()
+        streams.append(Stream(poller, near.fileno(), handler, AcceptedTls(near, server)))
+        streams[-1].start()
+        peer = TlsPeer(far, client_context(), "backend.test")
+        with suppress(ssl.SSLWantReadError):
+            peer._tls.do_handshake()
+        await peer.flush()
+        await until(lambda: streams[-1].closed)
+        assert handler.told == []
+        peer.close()
+
+
+async def test_tls_that_has_more_than_its_descriptor_is_not_quiet(open_tls: OpenTls) -> None:
+    ended, half = open_tls(), open_tls()
+    await ended.shake_hands()
+    await half.shake_hands()
+    quiet: list[bool] = []
+    ended.stream.handler = Script(lambda stream: quiet.append(bool(stream.read()) and stream.is_quiet()))
+    ended.peer._tls.write(b"x" * RECORD)
+    ended.peer.close_notify()  # comes with a whole record, so that the end is known when that is read
+    await ended.peer.flush()
+    await until(lambda: quiet)
+    assert quiet[0] is False
+    assert half.stream.is_quiet()
+    before = half.stream.is_quiet()
+    await Peer.send(half.peer, half.peer.encrypted(b"nobody asked for this")[:12])
+    await until(lambda: not half.stream.is_quiet())
+    for _ in range(20):
+        await turn()  # the stream has read what there is
+    assert (before, half.stream.is_quiet(), half.handler.received) == (True, False, b"")
+
+
+async def test_tls_says_goodbye_though_bytes_are_unread(open_tls: OpenTls) -> None:
+    tls = open_tls()
+    await tls.shake_hands()
+    tls.stream.pause()
+    await tls.peer.send(b"late")
+    await until(lambda: not tls.stream.is_quiet())
+    tls.stream.finish_writing()
+    assert await tls.peer.receive() == b"", "an orderly end"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -130,6 +130,8 @@ class BackendTls(BackendContext):
         """Without a certificate of its own."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # Set by Python 3.11.2 and others: an answer that is cut off would look complete (RFC 8446 section 6.1).
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         context.set_alpn_protocols(["http/1.1"])
         if not self._verify:
             context.check_hostname = False

@@ -16,5 +16,6 @@ cdef class Engine:
         int handshake(self) except 0
         Py_ssize_t read(self, char *data, size_t size) except -3
         Py_ssize_t write(self, const char *data, size_t size) except -3
+        bint holds_some(self) noexcept
         int notify_close(self) except -1
         int _trouble(self, int result, int saved) except 0

@@ -92,6 +92,7 @@ cdef void *_find(const char *name) noexcept:
 cdef lbproxy_ctrl _ctrl = <lbproxy_ctrl>_find(b"SSL_CTX_ctrl")
 cdef lbproxy_get _context_of = <lbproxy_get>_find(b"SSL_get_SSL_CTX")
 cdef lbproxy_do _do_handshake = <lbproxy_do>_find(b"SSL_do_handshake")
+cdef lbproxy_do _has_pending = <lbproxy_do>_find(b"SSL_has_pending")
 cdef lbproxy_do _shutdown = <lbproxy_do>_find(b"SSL_shutdown")
 cdef lbproxy_io _read = <lbproxy_io>_find(b"SSL_read")
 cdef lbproxy_io _write = <lbproxy_io>_find(b"SSL_write")
@@ -100,8 +101,9 @@ cdef lbproxy_peek _peek_last_error = <lbproxy_peek>_find(b"ERR_peek_last_error")
 cdef lbproxy_clear _clear_errors = <lbproxy_clear>_find(b"ERR_clear_error")
 cdef lbproxy_words _words = <lbproxy_words>_find(b"ERR_reason_error_string")
 cdef bint _is_known = (
-    LBPROXY_KNOWN_PYTHON and _context_of != NULL and _do_handshake != NULL and _shutdown != NULL and _read != NULL
-    and _write != NULL and _get_error != NULL and _peek_last_error != NULL and _clear_errors != NULL and _words != NULL
+    LBPROXY_KNOWN_PYTHON and _context_of != NULL and _do_handshake != NULL and _has_pending != NULL and _shutdown != NULL
+    and _read != NULL and _write != NULL and _get_error != NULL and _peek_last_error != NULL and _clear_errors != NULL
+    and _words != NULL
 )
 
 
@@ -118,7 +120,7 @@ def set_keys(context not None, bytes keys not None):
     if _ctrl == NULL:
         return False
     ctx = (<lbproxy_ssl_context *><void *>context).ctx
-    if _ctrl(ctx, GET_MIN_PROTO_VERSION, 0, NULL) != int(context.minimum_version):
+    if _ctrl(ctx, GET_MIN_PROTO_VERSION, 0, NULL) != max(int(context.minimum_version), 0):  # below 0: the lowest there is
         return False
     return _ctrl(ctx, GET_TICKET_KEYS, 0, NULL) == SIZE and _ctrl(ctx, SET_TICKET_KEYS, SIZE, data) == 1
 
@@ -203,6 +205,8 @@ cdef class Engine:
     cdef Py_ssize_t write(self, const char *data, size_t size) except -3:
         """How much was written: all of it, or WANTS_WRITE, and the next call must be with the same bytes; raises OSError."""
         cdef int result
+        if size == 0:
+            return 0                         # SSL_write(3) takes that for a failure
         if self._ssl == NULL:
             try:
                 return self._object.write(PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ))
@@ -217,6 +221,10 @@ cdef class Engine:
         if result == ERROR_WANT_READ or result == ERROR_WANT_WRITE:
             return WANTS_WRITE
         return self._trouble(result, libc_errno.errno)
+
+    cdef bint holds_some(self) noexcept:
+        """Whether it has taken bytes from the descriptor that were not read yet, such as a part of a record."""
+        return self._ssl != NULL and _has_pending(self._ssl) == 1
 
     cdef int notify_close(self) except -1:
         """Send close_notify (RFC 8446 section 6.1), if that can be done now. The answer is not awaited, as usual on the web."""
@@ -233,14 +241,19 @@ cdef class Engine:
 
     cdef int _trouble(self, int result, int saved) except 0:
         """Raise what SSL_get_error's `result` means, with `saved` of errno."""
-        cdef unsigned long error = _peek_last_error()
-        cdef const char *words = _words(error)
+        cdef unsigned long last = _peek_last_error()
+        cdef const char *words = _words(last)
         _clear_errors()
         if result == ERROR_SYSCALL and saved:
             raise OSError(saved, os.strerror(saved))
-        if result == ERROR_SYSCALL or (result == ERROR_SSL and error & REASON == UNEXPECTED_EOF):
-            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
-        raise ssl.SSLError(result, "failed" if words == NULL else words.decode())
+        if result != ERROR_SSL or last & REASON == UNEXPECTED_EOF:     # ERROR_ZERO_RETURN: a close_notify in the handshake
+            error = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+            error.reason = "UNEXPECTED_EOF_WHILE_READING"
+        else:
+            text = "failed" if words == NULL else words.decode()
+            error = ssl.SSLError(result, text)
+            error.reason = text.upper().replace(" ", "_")              # as Python makes it of OpenSSL's header files
+        raise error
 
     def step(self):
         """`handshake`, for tests."""

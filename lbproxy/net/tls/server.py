@@ -154,6 +154,7 @@ class ServerTls:
         # Rule 8: a user's identity may live on the connection, so requests of one never interleave.
         context.set_alpn_protocols(["http/1.1"])
         context.options |= ssl.OP_NO_RENEGOTIATION
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some versions of Python set
         # OpenSSL sends two by default, which doubles what an idle connection holds (bench/README.md).
         context.num_tickets = 1
         if clients is not None:

@@ -25,6 +25,7 @@ KEYS, OTHERS = os.urandom(SIZE), os.urandom(SIZE)
 
 def server(keys: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some versions of Python set
     CA.issue_cert("login.test").configure_cert(context)
     assert set_keys(context, keys)
     return context
@@ -158,6 +159,11 @@ def test_a_full_kernel_takes_nothing_until_it_is_read(direct: bool) -> None:
             with suppress(ssl.SSLWantReadError):
                 ends.client.recv(65536)
         assert done == len(data)
+
+
+def test_nothing_is_written_of_nothing(direct: bool) -> None:
+    with Ends(direct).meet() as ends:
+        assert ends.engine.send(b"") == 0
 
 
 def test_an_orderly_end(direct: bool) -> None:
