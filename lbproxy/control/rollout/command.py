@@ -99,11 +99,11 @@ async def _run(arguments: Sequence[str], log: Path) -> int:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """TERM for it and for what it started; KILL for what is left when it has ended, or does not."""
     _signal_all(process, signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
-            await process.wait()
+    end = asyncio.ensure_future(process.wait())
+    # asyncio.timeout() would not do: up to Python 3.11.3 it does not end by TimeoutError in a task that was cancelled.
+    await asyncio.wait([end], timeout=_GRACE)
     _signal_all(process, signal.SIGKILL)
-    await process.wait()
+    await end
 
 
 def _signal_all(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -191,8 +191,9 @@ def test_an_end_without_close_notify_is_an_error(direct: bool) -> None:
         readable(ends.client.fileno())
         assert ends.client.recv(1) == b"x"  # and the ticket; or closing would be a reset
         os.close(ends.client.detach())
-        with pytest.raises(ssl.SSLEOFError):
+        with pytest.raises(ssl.SSLError, match=r"(?i)EOF") as caught:
             ends.receive()
+        assert isinstance(caught.value, ssl.SSLEOFError) or not direct  # some versions of Python do not tell
 
 
 def test_a_reset_is_an_error(direct: bool) -> None:
