@@ -111,15 +111,20 @@ def accepts(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def allow_descriptors(count: int) -> None:
-    """Raise the limit of open files, which the programs started later inherit; BenchError if it stays below `count`."""
+def allow_descriptors(count: int, least: int = 0) -> int:
+    """Raise the limit of open files to `count` or more, which the programs started later inherit; what it is now.
+
+    BenchError if it stays below `least`, or `count` where that is not given.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count:
-        with suppress(ValueError, PermissionError):  # only root may
+        with suppress(ValueError, PermissionError):  # only root may, and not above fs.nr_open
             resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
-            return
+            return count
+    if hard < (least or count):
         raise BenchError(f"{count} open files are needed and {hard} are allowed; raise the limit: ulimit -Hn {count}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def _tree(pid: int) -> list[int]:

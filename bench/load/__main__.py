@@ -17,7 +17,7 @@ from bench.load.peers import PEERS, Peer
 from bench.load.plot import svg
 from bench.load.report import heading, summary, table
 from bench.load.rounds import Plan
-from bench.load.run import about, check_machine, programs, run, steps
+from bench.load.run import about, check_machine, fitted, programs, run, steps
 from bench.load.saved import save
 from bench.load.scenario import TABLE, Scenario
 from bench.options import Names
@@ -71,6 +71,7 @@ def main(
 def _measured(peers: list[Peer], rows: list[Scenario], plan: Plan, runs: int, file: Path) -> Outcome:
     """The runs, with a bar on standard error; what there is is saved after each of them."""
     check_machine(["wrk", *programs(peers)])
+    rows = fitted(rows, plan)
     outcome = Outcome(about(peers, rows, plan), ())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())

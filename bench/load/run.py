@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,9 +31,6 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
     """
     active = max(map(plan.active, scenarios))
     servers = max(scenario.backends for scenario in scenarios)
-    idle = max(scenario.idle for scenario in scenarios)
-    # Of one proxy: a client each and three private lanes, and for the idle ones what lbproxy keeps for their lanes.
-    allow_descriptors(4 * active + 3 * idle + servers + 1000)
     results: list[Result] = []
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -53,6 +50,22 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
                 except BenchError as error:
                     failures[scenario.name] = error.message
     return Run(tuple(results), failures)
+
+
+def fitted(scenarios: Sequence[Scenario], plan: Plan) -> list[Scenario]:
+    """With as many idle connections as fit into this machine's limit of open files, which is raised; BenchError."""
+    active = max(map(plan.active, scenarios))
+    servers = max(scenario.backends for scenario in scenarios)
+    idle = max(scenario.idle for scenario in scenarios)
+    # Of one proxy: a client each and three private lanes, and for the idle ones what lbproxy keeps for their lanes.
+    least = 4 * active + servers + 1000
+    return [_fitted(row, plan, allow_descriptors(least + 3 * idle, least)) for row in scenarios]
+
+
+def _fitted(scenario: Scenario, plan: Plan, descriptors: int) -> Scenario:
+    """lbproxy needs two descriptors for each client, and keeps a sixteenth of all for probes and files."""
+    room = descriptors * 15 // 32 - plan.active(scenario) - 100
+    return replace(scenario, idle=min(scenario.idle, room // 100 * 100)) if scenario.idle else scenario
 
 
 def steps(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> int:
@@ -89,10 +102,12 @@ def about(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> d
         for peer in peers
         if (why := peer.lacks(scenario))
     }
+    fewer = {row.name: row.idle for row in scenarios if row.idle < TABLE[row.name].idle}
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": {peer.name: peer.version() for peer in peers},
         "plan": asdict(plan),
         **({"left_out": lacking} if lacking else {}),
+        **({"idle connections (more need more open files than this machine allows)": fewer} if fewer else {}),
     }

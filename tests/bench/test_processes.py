@@ -1,4 +1,5 @@
 import os
+import resource
 import sys
 import time
 from contextlib import suppress
@@ -8,7 +9,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.load import meter
-from bench.processes import LOAD_CORE, Child
+from bench.processes import LOAD_CORE, Child, allow_descriptors
 
 PARENT = """
 import os, signal
@@ -64,3 +65,28 @@ def test_a_program_that_does_not_start_says_why(tmp_path: Path) -> None:
         pytest.raises(BenchError, match=r"broken did not start .*\n.*no such thing"),
     ):
         child.wait_until(lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("hard", "count", "least", "found"),
+    [(4096, 1000, 0, 4096), (4096, 9000, 2000, 4096), (4096, 9000, 0, None), (4096, 9000, 5000, None)],
+)
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes(
+    monkeypatch: pytest.MonkeyPatch, hard: int, count: int, least: int, found: int | None
+) -> None:
+    """By somebody who may not raise the hard one."""
+    limits = [1024, hard]
+
+    def setrlimit(_: int, wanted: tuple[int, int]) -> None:
+        if wanted[1] > hard:
+            raise PermissionError
+        limits[:] = wanted
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    if found is None:
+        with pytest.raises(BenchError, match=r"9000 open files are needed and 4096 are allowed"):
+            allow_descriptors(count, least)
+    else:
+        assert allow_descriptors(count, least) == found
+        assert limits[0] == found

@@ -6,7 +6,7 @@ from cryptography import x509
 from bench.load.certificate import Certificate
 from bench.load.peers import PEERS
 from bench.load.rounds import Plan, site_of
-from bench.load.run import steps
+from bench.load.run import about, fitted, steps
 from bench.load.scenario import TABLE
 from bench.load.verify import client_context
 from bench.processes import free_ports
@@ -29,6 +29,17 @@ def test_a_site_has_the_scenarios_backends(tmp_path: Path) -> None:
     files = Certificate(*(tmp_path / name for name in "abcde"))
     for name, count in (("browser", 3), ("backends-100", 100)):
         assert site_of("nginx", TABLE[name], 64, range(1000), files, tmp_path).backends == tuple(range(count))
+
+
+@pytest.mark.parametrize(("limit", "idle"), [(1_000_000, 10_000), (20_000, 9_200), (4_000, 1_700)])
+def test_there_are_as_many_idle_connections_as_fit(monkeypatch: pytest.MonkeyPatch, limit: int, idle: int) -> None:
+    monkeypatch.setattr("bench.load.run.allow_descriptors", lambda count, least: min(limit, count))
+    plan, rows = Plan(1, 1, 64), [TABLE["browser"], TABLE["idle-10000"]]
+    browser, quiet = fitted(rows, plan)
+    assert browser is rows[0]
+    assert quiet.idle == idle
+    told = [value for key, value in about([], [browser, quiet], plan).items() if key.startswith("idle connections")]
+    assert told == ([] if idle == 10_000 else [{"idle-10000": idle}])
 
 
 def test_what_a_proxy_lacks_is_not_counted_as_a_step() -> None:
