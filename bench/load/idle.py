@@ -38,7 +38,7 @@ def main(peers: list[str], connections: int) -> None:
     """Bytes of memory for each idle client connection, plain and TLS, that has had one answer."""
     chosen = [PEERS[name] for name in ["lbproxy", *peers]]
     check_machine(programs(chosen))
-    allow_descriptors(connections + 2000)
+    allow_descriptors((connections + 500) * 32 // 15)  # lbproxy has one for each client's lane, and keeps a sixteenth
     shown = Table("proxy", "connections", "MB before", "MB with them", "bytes each", box=box.MARKDOWN)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, Backends(Path(name), 3, 2000) as backends:
         for row in _rows(chosen, connections, backends, Path(name)):
