@@ -59,7 +59,8 @@ def fitted(scenarios: Sequence[Scenario], plan: Plan) -> list[Scenario]:
     idle = max(scenario.idle for scenario in scenarios)
     # Of one proxy: a client each and three private lanes, and for the idle ones what lbproxy keeps for their lanes.
     least = 4 * active + servers + 1000
-    return [_fitted(row, plan, allow_descriptors(least + 3 * idle, least)) for row in scenarios]
+    descriptors = allow_descriptors(least + 3 * idle, least)
+    return [_fitted(row, plan, descriptors) for row in scenarios]
 
 
 def _fitted(scenario: Scenario, plan: Plan, descriptors: int) -> Scenario:

@@ -71,9 +71,8 @@ class ClientConnection(ClientMemory):
         self.stream = stream
         self.peer = peer
         self.certificate = certificate
-        trust = service.options.trust
         address = (peer.host or "unknown").encode()
-        self.exchange = Exchange(service.site, stream, self, address, bool(trust) and peer.within(trust))
+        self.exchange = Exchange(service.site, stream, self, address, peer.within(service.options.trust))
         self.tunnel: Tunnel | None = None
         self._credential = _NONE
         self._route = _SHARED
@@ -382,6 +381,5 @@ class ClientConnection(ClientMemory):
         if lane is not None:  # only after a fault: each request leaves its lane
             self._leave()
             self._own.drop(lane, reasons.INTERNAL)
-        if self._private is not None:
-            self._private.forget(None)
+        self._forget()
         self.listener.forget(self, reason)

@@ -608,7 +608,7 @@ cdef class Stream:
     def finish_writing(self):
         """Say that no more will come: close_notify and FIN; reading goes on."""
         # Python's shutdown reads too, and data would be a fatal error to it.
-        if self._engine is not None and (self._engine._ssl != NULL or self._ended or self.is_quiet()):
+        if self._engine is not None and (self._engine.direct or self._ended or self.is_quiet()):
             self._notify_close()
         c_shutdown(self.fd, SHUT_WR)
 
