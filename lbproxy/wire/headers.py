@@ -21,9 +21,19 @@ IDENTITY = (
     "x-forwarded-email",
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
-    "x-auth-request-user",
+    "remote-name",  # Authelia
+    "remote-email",
+    "remote-groups",
+    "x-auth-request-user",  # oauth2-proxy
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-preferred-username",
     "x-authenticated-user",
     "auth-user",
+    "x-webauth-user",
+    "x-goog-iap-jwt-assertion",  # Google Cloud's Identity-Aware Proxy
+    "cf-access-jwt-assertion",  # Cloudflare Access
+    "cf-access-authenticated-user-email",
     "x-arr-clientcert",  # IIS ARR, Azure App Service
     "x-arr-ssl",
     "x-ssl",
@@ -57,13 +67,17 @@ IDENTITY_PREFIXES = (
     "x-forwarded-ssl-",  # Traefik 1, Apache
     "x-forwarded-tls-client-",  # Traefik
     "x-amzn-mtls-",  # AWS
+    "x-amzn-oidc-",  # AWS: the user whom an Application Load Balancer has signed in
+    "x-ms-client-principal",  # Azure App Service: X-MS-CLIENT-PRINCIPAL, -ID, -NAME, -IDP
+    "x-ms-token-",
+    "x-goog-authenticated-user-",
     "cloudfront-viewer-cert-",
     "cf-cert-",  # Cloudflare
     "cf-client-cert-",
     "wl-proxy-",  # WebLogic: WL-Proxy-Client-Cert
     "$ws",  # WebSphere: $WSCC
 )
-"""Whole families, each a proxy's to say, because no list of the fields of a certificate would be complete."""
+"""Whole families, each a proxy's to say, because no list of what a certificate or a sign-in tells would be complete."""
 
 FORWARDED_PREFIX = "x-forwarded-"
 """The rest of the family (-Server, -Prefix, -Scheme, ...): what a proxy says, so kept from trusted peers only."""

@@ -64,6 +64,23 @@ CERTIFICATES = [
 ]
 """How the documents of proxies, clouds and servers, and those who use them, name what a client certificate says."""
 
+SIGN_INS = [
+    "X-MS-CLIENT-PRINCIPAL",
+    "X-MS-CLIENT-PRINCIPAL-ID",
+    "X-MS-CLIENT-PRINCIPAL-NAME",
+    "X-MS-CLIENT-PRINCIPAL-IDP",
+    "X-MS-TOKEN-AAD-ID-TOKEN",
+    "X-Amzn-Oidc-Identity",
+    "X-Amzn-Oidc-Data",
+    "X-Amzn-Oidc-Accesstoken",
+    "X-Goog-Authenticated-User-Email",
+    "X-Goog-IAP-JWT-Assertion",
+    "Cf-Access-Authenticated-User-Email",
+    "X-Auth-Request-Email",
+    "Remote-Groups",
+]
+"""How clouds and sign-in proxies tell a backend whom they have signed in."""
+
 HONEST = [
     "X-Client-Version",
     "X-Client-Name",
@@ -76,6 +93,11 @@ HONEST = [
     "Certificate",
     "X-TLS-Version",
     "X-Amzn-Trace-Id",
+    "X-Amzn-Request-Id",
+    "X-MS-Version",
+    "X-MS-Client-Request-Id",
+    "X-Goog-Api-Client",
+    "CF-Connecting-Ip",
     "CF-Ray",
     "CloudFront-Viewer-Country",
     "X-WS-Id",
@@ -86,7 +108,7 @@ HONEST = [
     "X-Correlation-Id",
 ]
 
-PREFIXED = ("X-IISNode-LOGON_USER", *CERTIFICATES)
+PREFIXED = ("X-IISNode-LOGON_USER", *CERTIFICATES, *SIGN_INS)
 STRIPPED = [*headers.HOP_BY_HOP, *headers.IDENTITY, *headers.OVERRIDES, *PREFIXED]
 
 
@@ -150,8 +172,8 @@ def test_requests(name: str, field: Field) -> None:
     assert in_request(name, request_fields()) == field
 
 
-@pytest.mark.parametrize("name", CERTIFICATES)
-def test_a_forged_certificate_never_passes(name: str) -> None:
+@pytest.mark.parametrize("name", CERTIFICATES + SIGN_INS)
+def test_a_forged_identity_never_passes(name: str) -> None:
     """Not from a trusted proxy either, whatever the spelling, and not as a trailer."""
     head = RequestHead(Limits(), request_fields(allow_underscores=True))
     for spelling in {name, name.lower(), name.upper(), name.replace("-", "_"), name.replace("_", "-")}:
