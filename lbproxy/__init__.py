@@ -30,6 +30,7 @@ The rooms, and who may import whom (tests/test_tree.py holds it):
     net                     the data path: the only place where users' bytes move. control and net meet in process
     balance, auth, wire     decisions: no I/O and no clock; bytes, limits and the time arrive as arguments
     config                  the configuration file as frozen, validated models
+    files                   how a file that an administrator names is read: balance, auth and wire read none
     demo                    sample connectors, a throwaway realm and CA; it shares no code with the balancer
 
 Nothing on a request's way waits for a task, a lock or a log. docs/life-of-a-request.md walks it step by step.

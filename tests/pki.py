@@ -16,6 +16,7 @@ Times are distances from now. Keys are EC P-256, and everything is made anew in 
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,17 @@ CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
 UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 """The type of the otherName with a Windows user's principal name, as smart cards of a domain carry it."""
+
+
+UNREADABLE = {
+    # RFC 5280 section 4.2.1.10 wants an address and its mask, 8 bytes: a TypeError.
+    "name constraint": ("2.5.29.30", bytes.fromhex("300a a008 3006 8704 7f000001")),
+    # A feature of a number that RFC 7633 does not have: a KeyError.
+    "TLS feature": ("1.3.6.1.5.5.7.1.24", bytes.fromhex("3003 020110")),
+    # An x400Address: UnsupportedGeneralNameType.
+    "alternative name": ("2.5.29.17", bytes.fromhex("3002 a300")),
+}
+"""Extensions, by OID and DER, for which cryptography raises another class of exception each."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +109,14 @@ class Authority(Holder):
         path_length: int | None = None,
         starts: timedelta = -DAY,
         ends: timedelta = 365 * DAY,
+        extension: tuple[str, bytes] | None = None,
     ) -> Authority:
-        """A certificate that signs itself."""
+        """A certificate that signs itself. extension: one more, its OID and its DER, which may well make no sense."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(subject, key, starts, ends)
+        if extension is not None:
+            oid, value = extension
+            builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), True)
         return cls(_sign(_as_authority(builder, path_length, True), name(subject), key), key, ())
 
     def intermediate(
@@ -184,6 +200,17 @@ def self_signed(subject: str | x509.Name) -> Holder:
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(subject, key, -HOUR, DAY).add_extension(x509.ExtendedKeyUsage([CLIENT_AUTH]), critical=False)
     return Holder(_sign(builder, name(subject), key), key, ())
+
+
+def unreadable(extension: str) -> bytes:
+    """In PEM, the certificate of an authority with one of the extensions `UNREADABLE`."""
+    return pem(Authority.root("broken", extension=UNREADABLE[extension]).certificate)
+
+
+def foreign_text() -> bytes:
+    """In PEM, the certificate of an authority whose name is a VisibleString, which only cryptography reads."""
+    changed = der(Authority.root("ours").certificate).replace(b"\x0c\x04ours", b"\x1a\x04ours")
+    return ssl.DER_cert_to_PEM_cert(changed).encode()
 
 
 def write_bundle(path: Path, *holders: Holder) -> Path:

@@ -17,19 +17,21 @@ ROOT = Path(__file__).parent.parent
 GROUND = {"errors", "reasons"}
 LOGIC = {"balance", "auth", "wire"}
 IO = {"control", "net"}
+FILES = {"files"}  # how a file that the configuration names is read; logic reads none
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "reasons": set(),
+    "files": set(),
     "wire": GROUND,
     "auth": GROUND,
     "balance": GROUND,
-    "config": GROUND,
+    "config": FILES | GROUND,
     "demo": {"errors"},  # the sample connector must not share the balancer's mistakes
-    "net": LOGIC | GROUND,
-    "control": LOGIC | GROUND,
-    "process": IO | LOGIC | GROUND | {"config"},
-    "cli": {"process", "config", "demo"} | IO | LOGIC | GROUND,
+    "net": LOGIC | FILES | GROUND,
+    "control": LOGIC | FILES | GROUND,
+    "process": IO | LOGIC | FILES | GROUND | {"config"},
+    "cli": {"process", "config", "demo"} | IO | LOGIC | FILES | GROUND,
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -34,15 +34,6 @@ _SHORT_NAMES = {
 }
 """OpenSSL's, as Envoy writes them, for what RFC 4514 section 3 leaves to be written as numbers."""
 
-_UNREADABLE = (
-    ValueError,
-    TypeError,  # a BIT STRING where there should be text
-    x509.UnsupportedGeneralNameType,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-)
-"""What cryptography raises for a certificate that it does not understand."""
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClientCertificate:
@@ -75,11 +66,8 @@ class ClientCertificate:
         """
         if not chain:
             raise ValueError("a chain without a certificate")
-        try:
-            with tolerant_of_names():
-                return cls._read(chain)
-        except _UNREADABLE as error:
-            raise ValueError(f"a certificate that cannot be read: {error}") from error
+        with understanding("a certificate that cannot be read", why=True):
+            return cls._read(chain)
 
     @classmethod
     def _read(cls, chain: Sequence[bytes]) -> ClientCertificate:
@@ -121,6 +109,21 @@ def tolerant_of_names() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def understanding(fault: str, *, why: bool = False) -> Iterator[None]:
+    """Have everything that cryptography raises, for bytes that it does not understand, be a ValueError with `fault`.
+
+    why: whether cryptography's own words follow; those for what is no PEM at all are of no help. The classes have no
+    base of their own but Exception: certificates, lists and keys with a few bits changed raise ValueError, TypeError,
+    KeyError, UnsupportedAlgorithm, InternalError, and five of x509's.
+    """
+    try:
+        with tolerant_of_names():
+            yield
+    except Exception as error:
+        raise ValueError(f"{fault}: {error}" if why else fault) from error
 
 
 def alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:

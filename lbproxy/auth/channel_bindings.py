@@ -13,6 +13,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
+from lbproxy.auth.certificate import understanding
+
 _WEAK = (hashes.MD5, hashes.SHA1)
 
 
@@ -39,10 +41,12 @@ def server_end_point(certificate: bytes) -> bytes | None:
 
     The hash is the one of the certificate's signature, but SHA-256 in place of MD5 and SHA-1.
     """
-    try:
-        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return None
+    with understanding("a certificate that cannot be read", why=True):
+        found = x509.load_der_x509_certificate(certificate)
+        try:
+            algorithm = found.signature_hash_algorithm
+        except UnsupportedAlgorithm:
+            return None
     if algorithm is None:
         return None
     digest = hashes.Hash(hashes.SHA256() if isinstance(algorithm, _WEAK) else algorithm)

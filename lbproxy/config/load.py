@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from lbproxy import files
 from lbproxy.config import checks, messages
 from lbproxy.config.addresses import origin, url_host
 from lbproxy.config.environment import expand
@@ -39,7 +40,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # editors on Windows may put a byte order mark first
+        text = files.read(path).decode("utf-8-sig")  # editors on Windows may put a byte order mark first
     except OSError as error:
         raise ConfigError(str(path), [Problem("cannot be read", error.strerror or str(error))]) from None
     except UnicodeDecodeError as error:

@@ -10,10 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lbproxy import config as settings
+from lbproxy import files
 from lbproxy.balance.backend import Backend
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
-from lbproxy.net.tls.files import Watch
+from lbproxy.net.tls.files import Watch, in_memory, show_chain
 from lbproxy.wire.hosts import port_of
 from lbproxy.wire.proxyproto import encode
 
@@ -92,10 +93,17 @@ def context(tls: settings.PoolTls, verify: bool) -> ssl.SSLContext:
 
     Raises OSError or ssl.SSLError when a file cannot be used.
     """
-    made = ssl.create_default_context(cafile=tls.ca) if verify else _believing()
-    if tls.certificate is not None:
-        made.load_cert_chain(tls.certificate, tls.key, password="")  # or OpenSSL would ask on the terminal
+    made = _verifying(tls.ca) if verify else _believing()
+    if tls.certificate is not None and tls.key is not None:
+        show_chain(made, tls.certificate, tls.key)
     return made
+
+
+def _verifying(ca: Path | None) -> ssl.SSLContext:
+    if ca is None:
+        return ssl.create_default_context()
+    with in_memory(files.read(ca)) as path:
+        return ssl.create_default_context(cafile=path)
 
 
 def _believing() -> ssl.SSLContext:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from lbproxy.net.tls.files import read_certificates
+from lbproxy import files
+from lbproxy.auth.certificate import understanding
+from lbproxy.net.tls.files import read_certificates, show_chain
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -24,18 +25,23 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 def read_key(path: Path) -> PrivateKeyTypes:
     """The private key in the file at `path`, which must not be encrypted: nobody could type its passphrase."""
     try:
-        return load_pem_private_key(path.read_bytes(), password=None)
+        data = files.read(path)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    except TypeError:
-        raise ValueError(f"{path} is encrypted; lbproxy needs a key without a passphrase") from None
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"{path} holds no usable PEM private key") from error
+    try:
+        with understanding(f"{path} holds no usable PEM private key"):
+            return load_pem_private_key(data, password=None)
+    except ValueError as error:
+        if isinstance(error.__cause__, TypeError):
+            raise ValueError(f"{path} is encrypted; lbproxy needs a key without a passphrase") from None
+        raise
 
 
 def check_key(certificate: x509.Certificate, certificate_path: Path, key: PrivateKeyTypes, key_path: Path) -> None:
     """Raises ValueError, which names the files they came from, unless `key` is that of `certificate`."""
-    if certificate.public_key() != key.public_key():
+    with understanding(f"the key of the first certificate in {certificate_path} is of no known kind"):
+        wanted = certificate.public_key()
+    if wanted != key.public_key():
         raise ValueError(f"{key_path} is not the key of the first certificate in {certificate_path}")
 
 
@@ -43,7 +49,7 @@ def check_pair(certificate: Path, key: Path) -> None:
     """Raises ValueError unless TLS accepts the chain in `certificate` with the private `key`; both can be read."""
     check_key(read_certificates(certificate)[0], certificate, read_key(key), key)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        show_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
     except ssl.SSLError as error:
         raise ValueError(f"OpenSSL refuses {certificate} with {key}: {error.reason}") from None
 
@@ -65,9 +71,10 @@ def has_issued(authority: x509.Certificate, found: x509.CertificateRevocationLis
     if found.issuer != authority.subject:
         return False
     try:
-        return found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return False  # a key of a kind that signs nothing
+        with understanding("a key of a kind that signs nothing"):
+            return found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
+    except ValueError:
+        return False
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -147,6 +148,21 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     result = check(tmp_path / "none.toml")
     assert result.exit_code == 1
     assert result.stderr == f"{tmp_path}/none.toml: cannot be read: No such file or directory\n"
+
+
+def test_what_never_ends_or_never_begins_is_not_read(file: Path) -> None:
+    os.mkfifo(file.parent / "fifo")
+    result = check(file.parent / "fifo")
+    assert (result.exit_code, result.stderr) == (1, f"{file.parent}/fifo: cannot be read: not a regular file\n")
+    certs = file.parent / "certs"
+    (certs / "login.pem").unlink()
+    (certs / "login.pem").symlink_to("/dev/zero")
+    (certs / "login.key").unlink()
+    os.mkfifo(certs / "login.key")
+    assert check(file).stderr.splitlines() == [
+        f"{file}: listener.login.tls.certificate: {certs}/login.pem: not a regular file",
+        f"{file}: listener.login.tls.key: {certs}/login.key: not a regular file",
+    ]
 
 
 def test_the_default_file_is_in_etc() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -62,6 +64,24 @@ def test_a_key_with_a_passphrase(leaf: trustme.LeafCert, tmp_path: Path) -> None
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     with pytest.raises(ValueError, match=r"locked\.key is encrypted; lbproxy needs a key without a passphrase"):
         pem.read_key(path)
+
+
+def test_a_key_that_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ValueError, match=r"/fifo: not a regular file$"):
+        pem.read_key(tmp_path / "fifo")
+
+
+def test_a_key_on_a_curve_of_no_known_name(tmp_path: Path) -> None:
+    """UnsupportedAlgorithm, which is no ValueError."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    changed = der.replace(bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030141"))
+    (tmp_path / "odd.key").write_text(
+        f"-----BEGIN PRIVATE KEY-----\n{b64encode(changed).decode()}\n-----END PRIVATE KEY-----\n"
+    )
+    with pytest.raises(ValueError, match=r"odd\.key holds no usable PEM private key$"):
+        pem.read_key(tmp_path / "odd.key")
 
 
 def test_a_pair_that_fits(chain: Path, key: Path) -> None:

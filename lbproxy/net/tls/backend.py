@@ -106,7 +106,7 @@ class BackendTls(BackendContext):
             return False
         try:
             self._loaded = self._load()
-        except ValueError as error:
+        except (OSError, ValueError) as error:  # what cryptography reads, OpenSSL may refuse
             _log.error("certificate_kept", extra={"fields": {"certificate": self._named_after, "error": error}})
             return False
         self.context = self._loaded.context

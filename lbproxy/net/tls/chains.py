@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from cryptography import x509
 
-from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.certificate import ClientCertificate, understanding
 from lbproxy.net.tls.accepted import AcceptedTls
 
 CACHE_SIZE = 1024
@@ -44,7 +44,7 @@ class Chains:
         return self._kept(certificate)
 
     def resumed(self, leaf: bytes) -> ClientCertificate | None:
-        """The certificate of a session that was resumed; None: its chain is not known."""
+        """The certificate of a session that was resumed; None: its chain is not known. Raises ValueError as well."""
         certificate = self._certificates.get(leaf)
         if certificate is None:
             rest = self._issuers.get(_issuer(leaf))
@@ -62,10 +62,14 @@ class Chains:
 
 
 def _issuer(leaf: bytes) -> tuple[bytes, bytes | None]:
-    """Its name, and its key where the certificate tells: one name may have several (RFC 5280 section 4.2.1.1)."""
-    certificate = x509.load_der_x509_certificate(leaf)
-    try:
-        key = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except x509.ExtensionNotFound:
-        key = None
-    return certificate.issuer.public_bytes(), key
+    """Its name, and its key where the certificate tells: one name may have several (RFC 5280 section 4.2.1.1).
+
+    Raises ValueError when the certificate cannot be read.
+    """
+    with understanding("a certificate that cannot be read", why=True):
+        certificate = x509.load_der_x509_certificate(leaf)
+        try:
+            key = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        except x509.ExtensionNotFound:
+            key = None
+        return certificate.issuer.public_bytes(), key

@@ -10,15 +10,14 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from ssl import SSLContext, SSLError
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Literal, NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from lbproxy.auth.certificate import tolerant_of_names
-
-_UNREADABLE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What cryptography raises for a certificate that it does not understand."""
+from lbproxy import files
+from lbproxy.auth.certificate import tolerant_of_names, understanding
 
 _REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
@@ -53,13 +52,11 @@ class Watch:
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """Every certificate in the PEM file at `path`, in its order; at least one."""
     data = _read(path)
-    try:
-        with tolerant_of_names():
-            certificates = x509.load_pem_x509_certificates(data)
-            for each in certificates:
-                _ = each.subject, each.issuer, each.extensions  # they are parsed only when somebody looks
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} holds no usable PEM certificate") from error
+    with understanding(f"{path} holds no usable PEM certificate"):
+        certificates = x509.load_pem_x509_certificates(data)
+    for number, each in enumerate(certificates, 1):
+        with understanding(f"{path}: certificate {number} in it cannot be read", why=True):
+            _ = each.subject, each.issuer, each.extensions  # they are parsed only when somebody looks
     return certificates
 
 
@@ -68,20 +65,27 @@ def read_authorities(path: Path, now: float) -> list[x509.Certificate]:
     certificates = read_certificates(path)
     if all(each.not_valid_after_utc.timestamp() <= now for each in certificates):
         raise ValueError(f"every certificate in {path} has expired")
+    check_authorities(certificates, path)
     return certificates
+
+
+def check_authorities(certificates: Iterable[x509.Certificate], path: Path) -> None:
+    """Raises ValueError unless OpenSSL accepts the certificates, which were in the file at `path`, as authorities."""
+    with in_memory(b"".join(each.public_bytes(Encoding.PEM) for each in certificates)) as copy:
+        try:
+            SSLContext(PROTOCOL_TLS_SERVER).load_verify_locations(copy)
+        except SSLError as error:
+            raise ValueError(f"OpenSSL refuses a certificate in {path}: {error.reason or error}") from None
 
 
 def read_revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
     """Every revocation list in the file at `path`, which is in PEM or a single one in DER; at least one."""
-    data = _read(path)
-    try:
+    data = _read(path, files.REVOCATION_LIST)
+    with understanding(f"{path} holds no usable revocation list, in PEM or in DER"):
         blocks = _REVOCATION_LIST.findall(data)
         lists = [x509.load_pem_x509_crl(block) for block in blocks] or [x509.load_der_x509_crl(data)]
-        with tolerant_of_names():
-            for each in lists:
-                _ = each.issuer, each.extensions
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} holds no usable revocation list, in PEM or in DER") from error
+        for each in lists:
+            _ = each.issuer, each.extensions
     return lists
 
 
@@ -89,13 +93,19 @@ def load_pair(context: SSLContext, certificate: Path, key: Path) -> list[x509.Ce
     """Have `context` show the chain in `certificate`, and return it."""
     chain = read_certificates(certificate)
     try:
-        # For an encrypted key OpenSSL would ask on the terminal, and everything would wait for an answer.
-        context.load_cert_chain(certificate, key, password="")
+        show_chain(context, certificate, key)
     except SSLError as error:
         raise ValueError(f"{key} cannot be used with {certificate}: {error.reason or error}") from None
     except OSError as error:
-        raise ValueError(f"{key}: {error.strerror}") from None
+        raise ValueError(f"{error.filename}: {error.strerror}") from None
     return chain
+
+
+def show_chain(context: SSLContext, certificate: Path, key: Path) -> None:
+    """The same, with OpenSSL as the only judge. Raises OSError, of which ssl.SSLError is one."""
+    with in_memory(files.read(certificate)) as chain_path, in_memory(files.read(key)) as key_path:
+        # For an encrypted key OpenSSL would ask on the terminal, and everything would wait for an answer.
+        context.load_cert_chain(chain_path, key_path, password="")
 
 
 @contextmanager
@@ -130,8 +140,8 @@ def _stamp(path: Path) -> _Stamp:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int = files.USUAL) -> bytes:
     try:
-        return path.read_bytes()
+        return files.read(path, limit)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None

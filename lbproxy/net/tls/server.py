@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from lbproxy import files
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.net.accepting import Socket
 from lbproxy.net.tls.accepted import AcceptedTls
@@ -115,7 +116,7 @@ class ServerTls:
             return False
         try:
             self._loaded = self._load()
-        except ValueError as error:
+        except (OSError, ValueError) as error:  # what cryptography reads, OpenSSL may refuse
             _log.error("certificate_kept", extra={"fields": {"certificate": self._pairs[0][0], "error": error}})
             return False
         _log.info("certificate_loaded", extra={"fields": {"certificate": self._pairs[0][0]}})
@@ -144,7 +145,7 @@ class ServerTls:
         """Good for as long as nothing of what a session rests on changes."""
         rests_on = hashlib.sha256(str(self._minimum).encode())
         for path in self._files:
-            rests_on.update(hashlib.sha256(path.read_bytes()).digest())
+            rests_on.update(hashlib.sha256(files.read(path, files.REVOCATION_LIST)).digest())
         return HKDF(hashes.SHA256(), SIZE, salt=None, info=rests_on.digest()).derive(self._secret)
 
     def _context(self, clients: Clients | None) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from lbproxy.net.tls.files import read_certificates
+from lbproxy.net.tls.files import check_authorities, read_certificates
 from lbproxy.process import pem
 from lbproxy.process.preflight.report import Report
 
@@ -41,6 +41,11 @@ def inspect_bundle(report: Report, where: str, path: Path) -> list[x509.Certific
     bundle = read(report, where, path)
     faults = [report.certificate(where, each) for each in bundle]
     good = [each for each, fault in zip(bundle, faults, strict=True) if fault is None]
+    try:
+        if bundle:
+            check_authorities(bundle, path)
+    except ValueError as error:
+        report.problem(where, str(error))
     for fault in filter(None, faults):
         report.warning(where, f"{fault}; it vouches for nobody")
     if bundle and not good:

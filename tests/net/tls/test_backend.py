@@ -16,7 +16,7 @@ from lbproxy.auth.certificate import ClientCertificate
 from lbproxy.auth.mint import Mint, Minted
 from lbproxy.net.tls import BackendContext, BackendTls, backend
 from tests.net.tls.terminal import NAME, PATIENCE, replace
-from tests.pki import DAY, Authority, Files, Holder, pem
+from tests.pki import DAY, Authority, Files, Holder, foreign_text, pem, unreadable
 
 ROOT = Authority.root()
 MINT_CA = Authority.root("mint")
@@ -243,12 +243,13 @@ def test_a_renewed_certificate_of_our_own(tmp_path: Path, ca: Path) -> None:
         assert place.meet(tls).certificate == renewed.chain[0]
 
 
+@pytest.mark.parametrize("broken", [b"", unreadable("name constraint"), foreign_text()])
 def test_files_that_cannot_be_used_leave_the_old_ones(
-    tmp_path: Path, ca: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, ca: Path, caplog: pytest.LogCaptureFixture, broken: bytes
 ) -> None:
     tls = towards(ca)
     before = tls.expiries()
-    replace(ca, b"")
+    replace(ca, broken)
     assert not tls.refresh()
     assert not tls.refresh()
     (record,) = caplog.records

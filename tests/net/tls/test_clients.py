@@ -17,7 +17,7 @@ from lbproxy.net.tls.clients import MAX_CHAIN, Clients
 from lbproxy.reasons import Reason
 from tests.net.tls.terminal import Ends, Terminal, browser, curl, s_client
 from tests.net.tls.terminal import listener as open_listener
-from tests.pki import DAY, HOUR, SERVER_AUTH, Authority, Holder, self_signed, write_bundle, write_crls
+from tests.pki import DAY, HOUR, SERVER_AUTH, Authority, Holder, self_signed, unreadable, write_bundle, write_crls
 
 ROOT = Authority.root()
 USERS = ROOT.intermediate("users")
@@ -303,6 +303,9 @@ def test_files_that_cannot_be_used_are_no_start(listener: Make, tmp_path: Path) 
             listener(crls=[tmp_path / "bad"])
         with pytest.raises(ValueError, match=r"/bad holds no usable PEM certificate"):
             Clients(ClientPolicy(True, tmp_path / "bad"), time.time())
+    (tmp_path / "bad").write_bytes(unreadable("name constraint"))
+    with pytest.raises(ValueError, match=r"/bad: certificate 1 in it cannot be read: IPAddress name constraints"):
+        Clients(ClientPolicy(True, tmp_path / "bad"), time.time())
     with pytest.raises(ValueError, match=r"/none: No such file"):
         Clients(ClientPolicy(True, tmp_path / "none"), time.time())
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from lbproxy.net.tls.files import (
     read_revocation_lists,
 )
 from tests.net.tls.terminal import replace
-from tests.pki import DAY, HOUR, Authority, write_bundle, write_crls
+from tests.pki import DAY, HOUR, UNREADABLE, Authority, foreign_text, pem, unreadable, write_bundle, write_crls
 
 ROOT = Authority.root()
 USERS = ROOT.intermediate("users")
@@ -88,6 +89,31 @@ def test_names_the_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> N
     for read in (read_certificates, read_revocation_lists):
         with pytest.raises(ValueError, match=r"/none: No such file or directory$"):
             read(tmp_path / "none")
+
+
+@pytest.mark.parametrize("extension", UNREADABLE)
+def test_names_the_certificate_that_is_not_understood(tmp_path: Path, extension: str) -> None:
+    """Whatever cryptography raises for it."""
+    path = tmp_path / "ca.pem"
+    path.write_bytes(pem(ROOT.certificate) + unreadable(extension))
+    with pytest.raises(ValueError, match=r"/ca\.pem: certificate 2 in it cannot be read: "):
+        read_certificates(path)
+
+
+def test_authorities_that_openssl_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(pem(ROOT.certificate) + foreign_text())
+    assert len(read_certificates(path)) == 2
+    with pytest.raises(ValueError, match=r"OpenSSL refuses a certificate in .*/ca\.pem: "):
+        read_authorities(path, NOW)
+
+
+@pytest.mark.parametrize("read", [read_certificates, read_revocation_lists])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(ValueError, match=rf"^{path}: not a regular file$"):
+            read(path)
 
 
 def test_authorities_are_good_for_something(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lbproxy import reasons
 from lbproxy.net.tls import ClientPolicy, ClientRefused, ServerTls
 from tests.net.tls.terminal import NAME, Ends, Terminal, browser, listener, replace, s_client
-from tests.pki import DAY, HOUR, Authority, Files, Holder, pem, write_bundle, write_crls
+from tests.pki import DAY, HOUR, Authority, Files, Holder, foreign_text, pem, unreadable, write_bundle, write_crls
 
 ROOT = Authority.root()
 USERS = ROOT.intermediate("users")
@@ -208,6 +208,20 @@ def test_files_that_cannot_be_used_leave_the_old_ones(
     renew(files, renewed)
     assert tls.refresh()
     assert shown(tls) == renewed.chain[0]
+
+
+@pytest.mark.parametrize("broken", [unreadable("name constraint"), unreadable("TLS feature"), foreign_text()])
+def test_authorities_that_cannot_be_used_leave_the_old_ones(
+    files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: bytes
+) -> None:
+    """Whichever library stumbles over them."""
+    ca = ROOT.write_certificate(tmp_path / "users.pem")
+    tls = ServerTls([(files.chain, files.key)], "1.2", ClientPolicy(True, ca))
+    before = tls.context
+    replace(ca, broken)
+    assert not tls.refresh()
+    assert tls.context is before
+    assert [record.message for record in caplog.records] == ["certificate_kept"]
 
 
 def test_files_that_cannot_be_used_are_no_start(files: Files) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lbproxy.process.preflight import Report
 from lbproxy.process.preflight.certificates import inspect_bundle, inspect_pair
-from tests.pki import DAY, HOUR, Authority, write_bundle
+from tests.pki import DAY, HOUR, Authority, foreign_text, unreadable, write_bundle
 
 ROOT = Authority.root("root")
 USERS = ROOT.intermediate("users")
@@ -75,6 +75,22 @@ def test_a_bundle_without_certificates(content: bytes, report: Report, tmp_path:
     (tmp_path / "ca.pem").write_bytes(content)
     assert inspect_bundle(report, "a.ca", tmp_path / "ca.pem") == []
     assert texts(report)[0] == [f"a.ca: {tmp_path}/ca.pem holds no usable PEM certificate"]
+
+
+def test_a_bundle_that_cannot_be_understood(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(unreadable("name constraint"))
+    assert inspect_bundle(report, "a.ca", tmp_path / "ca.pem") == []
+    [problem] = texts(report)[0]
+    assert problem.startswith(
+        f"a.ca: {tmp_path}/ca.pem: certificate 1 in it cannot be read: IPAddress name constraints"
+    )
+
+
+def test_a_bundle_that_only_openssl_refuses(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(foreign_text())
+    inspect_bundle(report, "a.ca", tmp_path / "ca.pem")
+    [problem] = texts(report)[0]
+    assert problem.startswith(f"a.ca: OpenSSL refuses a certificate in {tmp_path}/ca.pem: ")
 
 
 def test_what_ends_soon_is_a_warning_and_still_good(report: Report, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbproxy import files
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure, clock_difference
 from lbproxy.control.probes.kerberos.tokens import ticket_kvno
 from lbproxy.errors import MissingExtraError
@@ -60,8 +61,11 @@ _numbers = itertools.count(1)
 def check_keytab(keytab: Path, principal: str) -> None:
     """Raises KerberosFailure unless `keytab` can be read and has a key of `principal`; the KDC is not asked."""
     try:
+        files.check(keytab)  # GSS-API would wait for ever at a FIFO
         name = gssapi.Name(principal, _PRINCIPAL)
         gssapi.Credentials(name=name, usage="accept", mechs=[_KRB5], store={"keytab": f"FILE:{keytab}"})
+    except OSError as error:
+        raise KerberosFailure(Failure.KEYTAB_UNUSABLE, f"{keytab}: {error.strerror}") from None
     except GSSError as error:
         raise KerberosFailure(Failure.KEYTAB_UNUSABLE, f"{keytab}: {_text(error)}") from None
 

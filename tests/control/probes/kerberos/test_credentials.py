@@ -193,7 +193,8 @@ def test_keytabs(corp: Corp, tmp_path: Path) -> None:
     junk.write_text("junk")
     check_keytab(corp.probe_keytab, PRINCIPAL)
     for keytab, text in (
-        (tmp_path / "none", f"{tmp_path}/none: Key table file '{tmp_path}/none' not found"),
+        (tmp_path / "none", f"{tmp_path}/none: No such file or directory"),
+        (Path("/dev/zero"), "/dev/zero: not a regular file"),
         (junk, f"{junk}: Unsupported key table format version number"),
         (corp.keytab, f"{corp.keytab}: No key table entry found for {PRINCIPAL}"),
     ):
