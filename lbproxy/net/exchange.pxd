@@ -76,7 +76,7 @@ cdef class Exchange(Handler):
         bint _upgrade
         bint _expects               # the client waits for a 100 before it sends its body
         bint _fresh
-        bint _minor
+        int _minor                  # of the client's HTTP/1.minor
         bint _reusable
         bint _suspected
         bint _plain                 # the request was sent without asking the policy, and nothing has happened since
@@ -125,6 +125,7 @@ cdef class Exchange(Handler):
         Py_ssize_t _informed(self, const char *data, size_t size) except -2
         Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2
         bytes _connection_line(self)
+        str _protocol(self)
         int _answer_body(self, const char *data, size_t size) except -1
         int _switch(self, const char *data, size_t size, Py_ssize_t head) except -1
         int _settle(self) except -1

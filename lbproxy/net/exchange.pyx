@@ -349,7 +349,8 @@ cdef class Exchange(Handler):
         self.status = self._informational = 0
         self.bytes_in = self.bytes_out = self.body_sent = 0
         self.sent = self.first_byte = self.ended = 0
-        self.has_body = self.idempotent = self._minor = False
+        self.has_body = self.idempotent = False
+        self._minor = 0
         self._keeps = 0
         self._sent_body = None
         self.started = monotonic()
@@ -389,9 +390,9 @@ cdef class Exchange(Handler):
         self._is_head = self.method == b"HEAD"
         self._expects = request.flags.expects
         self.idempotent = request.flags.idempotent
-        self._upgrade = request.flags.upgrade == 3 and request.minor == 1 and request.framing == Framing.NO_BODY
+        self._upgrade = request.flags.upgrade == 3 and request.minor and request.framing == Framing.NO_BODY
         self.closes = site.draining or not request.keeps_alive()
-        self.request_body.start(request.framing, request.length, False, site.request_trailers)
+        self.request_body.start(request.framing, request.length, False, site.request_trailers, False)
         self.has_body = not self.request_body.done
         self.head_size = self.bytes_in = head
         site.requests += 1
@@ -667,7 +668,7 @@ cdef class Exchange(Handler):
         if self.watch or response.asks_connection_auth:
             self._plain = False
             self.policy.answering(self, response)
-        body.start(response.framing, response.length, decode, self.site.response_trailers)
+        body.start(response.framing, response.length, decode, self.site.response_trailers, response.bare_lf)
         if response.framing == Framing.UNTIL_CLOSE or decode or not (self._reusable or self.request_body.done):
             self.closes = True
         out = self.poller.out(response.bound(256 if response.location < 0 else 65536) + JOINED)
@@ -849,6 +850,12 @@ cdef class Exchange(Handler):
         self.bytes_out += self.client.sent
         self._over(None, False, reason)
 
+    cdef str _protocol(self):
+        """As the client named it; empty if it could not be read."""
+        if self._minor == 1:
+            return "HTTP/1.1"
+        return f"HTTP/1.{self._minor}" if self._minor or self.target else ""
+
     def summary(self):
         """What the access log tells of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
 
@@ -858,7 +865,7 @@ cdef class Exchange(Handler):
             self.method.decode("latin-1"),
             self.target.decode("latin-1"),
             self.host.decode("latin-1"),
-            "HTTP/1.1" if self._minor else "HTTP/1.0" if self.target else "",
+            self._protocol(),
             self.status,
             self.bytes_in,
             self.bytes_out,

@@ -169,7 +169,7 @@ def _site(config: Config, listener: settings.Listener, pool: settings.Pool, turn
     denied = tuple(normalised(path.encode()) for path in listener.deny_paths)
     return Site(
         RequestHead(limits, request_fields(listener.strip_headers, listener.allow_underscores)),
-        ResponseHead(limits, RESPONSE_FIELDS),
+        ResponseHead(limits, RESPONSE_FIELDS, pool.bare_lf == "accept"),
         request_trailers(listener.strip_headers),
         RESPONSE_TRAILERS,
         _forwarding(config.server_url, listener.tls is not None),

@@ -138,6 +138,7 @@ class _Maker:
             self._context(entry),
             self.options.tls.server_name,
             outbound.greeting_at(self.options, backend, url),
+            self.options.bare_lf == "accept",
         )
 
     def _kerberos(self, backend: Backend, entry: settings.Backend) -> KerberosProbe:

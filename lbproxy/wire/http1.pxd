@@ -101,6 +101,7 @@ cdef class Head:
     cdef:
         Limits limits
         FieldTable table
+        bint bare_lf                # whether a line may end without CR: in answers of old backends
         object _data                # what `read` was given: slices point into it
         Line *lines
         int count
@@ -109,7 +110,7 @@ cdef class Head:
         size_t size                 # of the head as it was received
         readonly Framing framing
         readonly uint64_t length
-        readonly int minor          # HTTP/1.minor
+        readonly int minor          # HTTP/1.minor; what is above 1 is treated as 1 (RFC 9110 section 2.5)
         bint has_length
         int parse_lines(self, const char *start, const char *end, const char **after) noexcept
         int special(self, Line *line) noexcept
@@ -129,11 +130,14 @@ cdef class RequestHead(Head):
         Slice authorization
         Slice user_agent
         Slice _authority            # of an absolute-form target
+        bint _names_host            # in a Host line
         uint32_t _seen              # X-Forwarded-* lines, a bit for each Field
         Py_ssize_t parse(self, const char *data, size_t size) noexcept
         Py_ssize_t _parse(self, const char *data, size_t size) noexcept
         int _request_line(self, const char *start, const char *end) noexcept
         int _target(self, Slice target) noexcept
+        bint _is_for_authority(self) noexcept
+        Slice _host_or(self, Forwarding forwarding) noexcept
         size_t bound(self, Forwarding forwarding, bytes client) noexcept
         size_t write(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept
         char *_write_forwarded(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept
@@ -164,15 +168,17 @@ cdef class Body:
         readonly Framing framing
         readonly bint done
         bint decode                 # to an HTTP/1.0 client: data only
+        bint bare_lf                # as in `Head`; what is passed on has CR LF
         uint8_t state
         uint8_t digits
         uint32_t extension          # bytes of chunk extensions so far
         readonly uint64_t remaining
         bytearray trailer
         FieldTable table
-        void start(self, Framing framing, uint64_t length, bint decode, FieldTable table) noexcept
+        void start(self, Framing framing, uint64_t length, bint decode, FieldTable table, bint bare_lf) noexcept
         BodyStatus next(self, const char *data, size_t size, size_t *used, Slice *span)
         BodyStatus _chunked(self, const char *data, size_t size, size_t *used, Slice *span)
+        bint _may_lack_cr(self) noexcept
         int _framing_byte(self, uint8_t c) noexcept
         BodyStatus _trailer(self, const char *data, size_t size, size_t *used, Slice *span)
 

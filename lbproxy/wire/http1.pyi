@@ -67,6 +67,7 @@ class RequestHead(Head):
 class ResponseHead(Head):
     status: int
     asks_connection_auth: bool
+    def __init__(self, limits: Limits, table: FieldTable, bare_lf: bool = ...) -> None: ...
     def keeps_alive(self) -> bool: ...
     def read(self, data: bytes, to_head: bool = ...) -> int | Reason: ...
     def rewritten(
@@ -78,6 +79,11 @@ class Body:
     done: bool
     remaining: int
     def begin(
-        self, framing: Framing, length: int = ..., decode: bool = ..., table: FieldTable | None = ...
+        self,
+        framing: Framing,
+        length: int = ...,
+        decode: bool = ...,
+        table: FieldTable | None = ...,
+        bare_lf: bool = ...,
     ) -> None: ...
     def feed(self, data: bytes) -> tuple[bytes, int]: ...

@@ -142,14 +142,17 @@ cdef inline char *_put_line(char *out, Slice name, Slice value) noexcept:
     return _put_text(_put(out, value), b"\r\n")
 
 
-cdef bint _number(Slice text, uint64_t *number) noexcept:
-    """Plain digits only, at most 18 of them: no sign, no list, no overflow (RFC 9110 section 8.6).
+cdef bint _number(Slice *text, uint64_t *number) noexcept:
+    """Plain digits only: no sign, no list, and no overflow, as at most 18 of them may count (RFC 9110 section 8.6).
 
-    Nor a leading zero: there are readers that take what follows it for octal.
+    Leading zeros are legal. They are cut from `text`, because there are readers that take what follows them for octal.
     """
     cdef size_t i
     cdef uint8_t c
-    if text.size == 0 or text.size > 18 or (text.size > 1 and text.at[0] == b'0'):
+    while text.size > 1 and text.at[0] == b'0':
+        text.at += 1
+        text.size -= 1
+    if text.size == 0 or text.size > 18:
         return False
     number[0] = 0
     for i in range(text.size):
@@ -162,6 +165,16 @@ cdef bint _number(Slice text, uint64_t *number) noexcept:
 
 cdef bytes to_bytes(Slice text):
     return text.at[:text.size] if text.at != NULL else b""
+
+
+cdef inline const char *_line_end(const char *start, const char *eol, bint bare_lf) noexcept:
+    """Where a line ends whose LF is at `eol`: before its CR. NULL when it has none, unless `bare_lf` lets that pass.
+
+    RFC 9112 section 2.2 allows a recipient to do so; a parser behind it may see other lines then, so it is not the rule.
+    """
+    if eol > start and (eol - 1)[0] == b'\r':
+        return eol - 1
+    return eol if bare_lf else NULL
 
 
 cdef Py_ssize_t head_end(const char *data, size_t size, size_t resume) noexcept:
@@ -261,10 +274,14 @@ cdef class Limits:
 
 cdef class Head:
 
-    def __cinit__(self, Limits limits not None, FieldTable table not None):
-        """The table says what the header names mean; the limits are the listener's."""
+    def __cinit__(self, Limits limits not None, FieldTable table not None, bint bare_lf=False):
+        """The table says what the header names mean; the limits are the listener's.
+
+        bare_lf: whether lines may end with LF alone.
+        """
         self.limits = limits
         self.table = table
+        self.bare_lf = bare_lf
         self.room = 32
         self.lines = <Line *>malloc(self.room * sizeof(Line))
         if self.lines == NULL:
@@ -279,21 +296,23 @@ cdef class Head:
         `_forget` comes first.
         """
         cdef const char *eol
+        cdef const char *line_end
         cdef int error
         while True:
             eol = <const char *>memchr(start, b'\n', end - start)
             if eol == NULL:
                 return NEED_MORE
-            if eol == start or (eol - 1)[0] != b'\r':
+            line_end = _line_end(start, eol, self.bare_lf)
+            if line_end == NULL:
                 return E_BARE_LF
-            if eol - 1 == start:
+            if line_end == start:
                 after[0] = eol + 1
                 if self.flags.nominated:
                     self._drop_nominated()
                 return 1
             if self.count == self.limits.max_lines or (self.count == self.room and not self._grow()):
                 return E_TOO_MANY
-            error = _scan_line(self, start, eol - 1)
+            error = _scan_line(self, start, line_end)
             if error:
                 return error
             start = eol + 1
@@ -310,7 +329,7 @@ cdef class Head:
         """A line that lbproxy must understand; 0 or an error. The two heads add their own."""
         cdef uint8_t field = line.field
         if field == CONTENT_LENGTH:
-            if self.has_length or not _number(line.value, &self.length):
+            if self.has_length or not _number(&line.value, &self.length):
                 return E_LENGTH
             self.has_length = True
             if self.framing == CHUNKED:
@@ -406,13 +425,13 @@ cdef class Head:
 
 
 cdef inline int _scan_line(Head head, const char *start, const char *end) noexcept:
-    """One header line without its CR LF, which is at `end`; 0 or an error."""
+    """One header line without its CR LF or LF, which is at `end`; 0 or an error."""
     cdef const char *at = start
     cdef Line *line = &head.lines[head.count]
     cdef bint underscore = False
     if start[0] == b' ' or start[0] == b'\t':
         return E_FOLD
-    while _NAME[<uint8_t>at[0]]:             # the CR at the end is none
+    while _NAME[<uint8_t>at[0]]:             # neither CR nor LF is one
         underscore |= at[0] == b'_'
         at += 1
     if at[0] != b':' or at == start:
@@ -498,6 +517,9 @@ cdef enum:                   # a bit for each Field whose lines are passed on in
 
 cdef class RequestHead(Head):
 
+    def __cinit__(self, Limits limits not None, FieldTable table not None):
+        """As `Head`; a line of a request always ends with CR LF."""
+
     cdef Py_ssize_t parse(self, const char *data, size_t size) noexcept:
         """The size of the head, 0 when more bytes are needed, else a negative error."""
         return self._sized(self._parse(data, self._forget(size)), size)
@@ -511,6 +533,7 @@ cdef class RequestHead(Head):
         cdef int result
         self.method = self.target = self._authority = Slice(NULL, 0)
         self.host = self.authorization = self.user_agent = Slice(NULL, 0)
+        self._names_host = False
         self._seen = 0
         # Empty lines before a request are left over from old clients' POSTs (RFC 9112 section 2.2).
         while end - start >= 2 and start[0] == b'\r' and start[1] == b'\n' and skipped < MAX_EMPTY_LINES:
@@ -533,11 +556,21 @@ cdef class RequestHead(Head):
         result = self.parse_lines(eol + 1, end, &after)
         if result <= 0:
             return result
-        if self.host.at == NULL and (self.minor == 1 or self._authority.at != NULL):
+        if not self._names_host and self.minor:
             return E_HOST
-        if self._authority.at != NULL and not _same(self._authority, self.host, _LOWER):
+        if self._authority.at != NULL and not self._is_for_authority():
             return E_HOST
         return after - data
+
+    cdef bint _is_for_authority(self) noexcept:
+        """Whether an absolute-form target and Host agree. HTTP/1.0 needs no Host: the target names it then.
+
+        RFC 9112 section 3.2.2 believes the target where they differ; a parser that does not would see another host.
+        """
+        if self._names_host:
+            return _same(self._authority, self.host, _LOWER)
+        self.host = self._authority
+        return _is_host(self.host)
 
     cdef int _request_line(self, const char *start, const char *end) noexcept:
         """RFC 9112 section 3: method SP request-target SP HTTP-version, with one space each."""
@@ -554,7 +587,7 @@ cdef class RequestHead(Head):
             return E_REQUEST_LINE
         if end - space != 9 or memcmp(space + 1, b"HTTP/", 5) != 0 or space[7] != b'.':
             return E_REQUEST_LINE
-        if space[6] != b'1' or (space[8] != b'0' and space[8] != b'1'):
+        if space[6] != b'1' or space[8] < 48 or space[8] > 57:
             return E_VERSION
         self.minor = space[8] - 48
         if _is(self.method, b"connect") or _is(self.method, b"trace"):
@@ -590,8 +623,9 @@ cdef class RequestHead(Head):
     cdef int special(self, Line *line) noexcept:
         cdef uint8_t field = line.field
         if field == HOST:
-            if self.host.at != NULL or not _is_host(line.value):
+            if self._names_host or not _is_host(line.value):
                 return E_HOST
+            self._names_host = True
             self.host = line.value
         elif field == USER_AGENT:
             self.user_agent = line.value
@@ -602,7 +636,7 @@ cdef class RequestHead(Head):
         elif field == EXPECT:
             if not _is(line.value, b"100-continue"):
                 return E_EXPECT
-            self.flags.expects = self.minor == 1
+            self.flags.expects = self.minor != 0
         elif field == IDEMPOTENCY_KEY:
             self.flags.idempotent = True
         elif FORWARDED_FOR <= field <= FORWARDED:
@@ -613,7 +647,7 @@ cdef class RequestHead(Head):
 
     cpdef bint keeps_alive(self) noexcept:
         """Whether the client wants its connection kept (RFC 9112 section 9.3)."""
-        return not self.flags.close and (self.minor == 1 or self.flags.keep_alive)
+        return not self.flags.close and (self.minor != 0 or self.flags.keep_alive)
 
     cdef size_t bound(self, Forwarding forwarding, bytes client) noexcept:
         """At least as many bytes as `write` will write.
@@ -636,11 +670,11 @@ cdef class RequestHead(Head):
             line = &self.lines[i]
             if TO_BACKEND >> line.field & 1:
                 at = _put_line(at, line.name, line.value)
-        if self.host.at == NULL:
-            at = _put_line(at, Slice(b"Host", 4), _slice(forwarding.default_host))
+        if not self._names_host:
+            at = _put_line(at, Slice(b"Host", 4), self._host_or(forwarding))
         if self.framing == CHUNKED:
             at = _put_text(at, b"Transfer-Encoding: chunked\r\n")
-        if self.flags.upgrade == 3 and self.minor == 1 and self.framing == NO_BODY:
+        if self.flags.upgrade == 3 and self.minor and self.framing == NO_BODY:
             at = _put_text(at, b"Connection: upgrade\r\nUpgrade: websocket\r\n")
         if self.flags.expects:
             at = _put_text(at, b"Expect: 100-continue\r\n")
@@ -648,10 +682,13 @@ cdef class RequestHead(Head):
         at = _put(at, _slice(forwarding.identity))
         return _put_text(at, b"\r\n") - out
 
+    cdef inline Slice _host_or(self, Forwarding forwarding) noexcept:
+        """The host that the request is for: as it names it, else the default."""
+        return self.host if self.host.at != NULL else _slice(forwarding.default_host)
+
     cdef char *_write_forwarded(self, char *out, Forwarding forwarding, bytes client, bint trusted) noexcept:
         """X-Forwarded-*: lbproxy's own; from a trusted peer, what it sent with this peer's address appended."""
         cdef Line *line
-        cdef Slice host = self.host if self.host.at != NULL else _slice(forwarding.default_host)
         cdef uint32_t kept = self._seen if trusted else 0
         cdef int i
         out = _put_text(out, b"X-Forwarded-For: ")
@@ -669,7 +706,7 @@ cdef class RequestHead(Head):
         if not kept & (1 << FORWARDED_PROTO):
             out = _put_line(out, Slice(b"X-Forwarded-Proto", 17), _slice(forwarding.proto))
         if not kept & (1 << FORWARDED_HOST):
-            out = _put_line(out, Slice(b"X-Forwarded-Host", 16), host)
+            out = _put_line(out, Slice(b"X-Forwarded-Host", 16), self._host_or(forwarding))
         if not kept & (1 << FORWARDED_PORT):
             out = _put_line(out, Slice(b"X-Forwarded-Port", 16), _slice(forwarding.port))
         return out
@@ -702,6 +739,9 @@ cdef class RequestHead(Head):
 
 cdef class ResponseHead(Head):
 
+    def __cinit__(self, Limits limits not None, FieldTable table not None, bint bare_lf=False):
+        """As `Head`; bare_lf: what was read so is written with CR LF."""
+
     cdef Py_ssize_t parse(self, const char *data, size_t size, bint to_head) noexcept:
         """The size of the head, 0 when more bytes are needed, else a negative error. to_head: it answers a HEAD."""
         self._to_head = to_head
@@ -709,6 +749,7 @@ cdef class ResponseHead(Head):
 
     cdef Py_ssize_t _parse(self, const char *data, size_t size) noexcept:
         cdef const char *eol = <const char *>memchr(data, b'\n', size)
+        cdef const char *line_end
         cdef const char *after = NULL
         cdef int result
         self.status = 0
@@ -720,9 +761,10 @@ cdef class ResponseHead(Head):
             return E_STATUS_LINE
         if eol == NULL:
             return NEED_MORE
-        if (eol - 1)[0] != b'\r':
+        line_end = _line_end(data, eol, self.bare_lf)
+        if line_end == NULL:
             return E_BARE_LF
-        result = self._status_line(data, eol - 1)
+        result = self._status_line(data, line_end)
         if result:
             return result
         result = self.parse_lines(eol + 1, data + size, &after)
@@ -743,7 +785,7 @@ cdef class ResponseHead(Head):
         cdef int i
         if end - start < 12 or memcmp(start, b"HTTP/1.", 7) != 0 or start[8] != b' ':
             return E_STATUS_LINE
-        if (start[7] != b'0' and start[7] != b'1') or (end - start > 12 and start[12] != b' '):
+        if start[7] < 48 or start[7] > 57 or (end - start > 12 and start[12] != b' '):
             return E_STATUS_LINE
         for i in range(3):
             if code[i] < 48 or code[i] > 57:
@@ -770,7 +812,7 @@ cdef class ResponseHead(Head):
         """Whether the backend will keep the lane open (RFC 9112 section 9.3)."""
         if self.framing == UNTIL_CLOSE:
             return False
-        return not self.flags.close and (self.minor == 1 or self.flags.keep_alive)
+        return not self.flags.close and (self.minor != 0 or self.flags.keep_alive)
 
     cdef size_t bound(self, size_t extra) noexcept:
         """At least as many bytes as `write` will write; `extra` is how many of them rewriting locations may add."""
@@ -890,12 +932,16 @@ cdef enum:                   # where in a chunked body (RFC 9112 section 7.1) th
 
 cdef class Body:
 
-    cdef void start(self, Framing framing, uint64_t length, bint decode, FieldTable table) noexcept:
-        """Begin a body. table: what may stand in its trailer section; decode: pass on data without chunk framing."""
+    cdef void start(self, Framing framing, uint64_t length, bint decode, FieldTable table, bint bare_lf) noexcept:
+        """Begin a body. table: what may stand in its trailer section; decode: pass on data without chunk framing.
+
+        bare_lf: whether lines of chunk framing and of the trailer section may end with LF alone.
+        """
         self.framing = framing
         self.remaining = length if framing == BY_LENGTH else 0
         self.done = framing == NO_BODY or (framing == BY_LENGTH and length == 0)
         self.decode = decode
+        self.bare_lf = bare_lf
         self.state = FIRST_DIGIT
         self.digits = 0
         self.extension = 0
@@ -921,12 +967,15 @@ cdef class Body:
         return BODY_DONE if self.done else BODY_MORE
 
     cdef BodyStatus _chunked(self, const char *data, size_t size, size_t *used, Slice *span):
-        """Runs of whole chunks are one span. Chunk extensions are dropped (a recipient must ignore unknown ones)."""
+        """Runs of whole chunks are one span. Chunk extensions are dropped (a recipient must ignore unknown ones).
+
+        A line that ends with LF alone ends the span before it, and its end is a span of its own: CR LF.
+        """
         cdef const char *at = data
         cdef const char *end = data + size
         cdef const char *begin = data        # of the span
         cdef size_t take
-        cdef bint skip
+        cdef bint skip, lacks_cr
         while at < end:
             if self.state == DATA:
                 take = end - at
@@ -941,11 +990,16 @@ cdef class Body:
                 break
             skip = self.decode or (self.state == SIZE and at[0] == b';') or (
                 EXTENSION <= self.state <= ESCAPED and at[0] != b'\r')
-            if skip and at > begin:
+            lacks_cr = at[0] == b'\n' and not self.decode and self._may_lack_cr()
+            if (skip or lacks_cr) and at > begin:
                 break                        # pass on what there is; this byte is looked at again
             if not self._framing_byte(<uint8_t>at[0]):
                 return BODY_BAD_CHUNK
             at += 1
+            if lacks_cr:
+                used[0] = at - data
+                span[0] = Slice(b"\r\n", 2)
+                return BODY_MORE
             if skip:
                 begin = at
         if self.state == TRAILER and self.trailer is None and end - at >= 2 and at[0] == b'\r' and at[1] == b'\n':
@@ -960,9 +1014,15 @@ cdef class Body:
             return BODY_MORE
         return self._trailer(at, end - at, used, span)
 
+    cdef inline bint _may_lack_cr(self) noexcept:
+        """Whether an LF may stand here, where a CR should."""
+        return self.bare_lf and (self.state == SIZE or self.state == EXTENSION or self.state == DATA_CR)
+
     cdef int _framing_byte(self, uint8_t c) noexcept:
         """One byte of chunk framing; False when it may not stand there."""
         cdef uint8_t digit
+        if c == b'\n' and self._may_lack_cr():
+            self.state = DATA_LF if self.state == DATA_CR else SIZE_LF
         if self.state <= SIZE:
             digit = c - 48 if 48 <= c <= 57 else (c | 32) - 87 if 97 <= (c | 32) <= 102 else 255
             if digit < 16 and self.digits < 15:
@@ -1009,7 +1069,7 @@ cdef class Body:
         self.trailer += data[:size]
         used[0] += size
         span[0] = Slice(data, 0)
-        head = Head(Limits(MAX_TRAILER, 0, 64), self.table)
+        head = Head(Limits(MAX_TRAILER, 0, 64), self.table, self.bare_lf)
         i = head.parse_lines(<char *>self.trailer, <char *>self.trailer + len(self.trailer), &after)
         if i < 0 or (i == 0 and len(self.trailer) > MAX_TRAILER):
             return BODY_BAD_TRAILER
@@ -1030,9 +1090,11 @@ cdef class Body:
             span[0] = Slice(<char *>self.trailer, len(self.trailer))
         return BODY_DONE
 
-    def begin(self, Framing framing, uint64_t length=0, bint decode=False, FieldTable table=None):
+    def begin(
+        self, Framing framing, uint64_t length=0, bint decode=False, FieldTable table=None, bint bare_lf=False
+    ):
         """`start` for tests."""
-        self.start(framing, length, decode, table if table is not None else FieldTable({}))
+        self.start(framing, length, decode, table if table is not None else FieldTable({}), bare_lf)
 
     def feed(self, bytes data not None):
         """(what is passed on, how many bytes were used); raises ValueError when the framing is broken."""

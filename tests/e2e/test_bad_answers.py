@@ -173,3 +173,19 @@ async def test_bad_chunks_are_seen(peers: Peers, name: str, version: str) -> Non
         with pytest.raises(Cut):
             await client.response()
         assert await ended(peers, client.name) == "response_bad_body"
+
+
+async def test_lines_that_end_with_lf_alone_are_served_if_that_is_wanted() -> None:
+    """An old connector that its probe finds well too; all that leaves here ends with CR LF."""
+
+    async def old(lane: Lane) -> None:
+        while await lane.request():
+            await lane.send(b"HTTP/1.1 200 OK\nContent-Length: 002\nA: 1\n\nok")
+
+    written = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: 1\r\n\r\nok"
+    async with one_backend(old, pool={"bare_lf": "accept", "check": {"kind": "http"}}) as peers:
+        client = await peers.balancer.connect()
+        for _ in range(2):
+            await client.send(request("/x"))
+            assert await client.read(len(written)) == written
+        await client.close()

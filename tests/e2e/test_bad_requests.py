@@ -168,7 +168,7 @@ LINES = {
     "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, None),
     "HTTP/0.9": (b"GET /x\r\n", 400, "bad_request_line"),
     "HTTP/0.9 with a head": (b"GET /x\r\nHost: login.test\r\n\r\n", 400, "bad_request_line"),
-    "HTTP/1.2": (request(version="HTTP/1.2"), 505, "bad_version"),
+    "HTTP/3.1": (request(version="HTTP/3.1"), 505, "bad_version"),
     "HTTP/2.0": (request(version="HTTP/2.0"), 505, "bad_version"),
     "HTTP/0.9 named": (request(version="HTTP/0.9"), 505, "bad_version"),
     "HTTP/1.10": (request(version="HTTP/1.10"), 400, None),

@@ -60,11 +60,12 @@ def make_site(
     suspicion: float = 0.0,
     retry_statuses: Iterable[int] = (),
     turns: Turns | None = None,
+    bare_lf: bool = False,
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
     return Site(
         RequestHead(limits, request_fields()),
-        ResponseHead(limits, RESPONSE_FIELDS),
+        ResponseHead(limits, RESPONSE_FIELDS, bare_lf),
         request_trailers(),
         RESPONSE_TRAILERS,
         Forwarding(b"http", b"80", b"a.test"),

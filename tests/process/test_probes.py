@@ -68,10 +68,16 @@ async def test_http(make: Make) -> None:
     probe = probes.by_name["c1"]
     assert isinstance(probe, HttpProbe)
     assert (probe.url, probe.host, probe.method) == ("http://127.0.0.1:1/healthz", HOST, "HEAD")
-    assert (probe.expect, probe.timeout) == ({204}, 3.0)
+    assert (probe.expect, probe.timeout, probe.bare_lf) == ({204}, 3.0, False)
     assert list(probes.by_name) == ["c1", "c2"]
     assert probes.binds("c1") is None
     assert probes.tickets_view() is None
+
+
+async def test_http_with_lines_that_users_would_be_served(make: Make) -> None:
+    probe = make("", pool='bare_lf = "accept"').by_name["c1"]
+    assert isinstance(probe, HttpProbe)
+    assert probe.bare_lf
 
 
 async def test_tcp(make: Make) -> None:

@@ -110,6 +110,23 @@ BAD_TRAILERS = [
     b"0\r\n" + b"X:\r\n" * 65 + b"\r\n",
 ]
 
+BARE_LF = {
+    b"1\nx\n0\n\n": b"1\r\nx\r\n0\r\n\r\n",
+    b"1\r\nx\n0\r\n\r\n": b"1\r\nx\r\n0\r\n\r\n",
+    b"1\nx\r\n0\n\r\n": b"1\r\nx\r\n0\r\n\r\n",
+    b"2;a=b\n\n\r\n0;c\n\n": b"2\r\n\n\r\r\n0\r\n\r\n",
+    b"0\r\nA:1\nB: 2\r\n\n": b"0\r\nA: 1\r\nB: 2\r\n\r\n",
+}
+"""A chunked body with lines that end with LF alone: what is passed on of it."""
+
+NEVER = [
+    *b'\n1\nx\n0\n\n|1\n\nx\n0\n\n|1\nxy\n0\n\n|1;a="\n"\nx\n0\n\n|1\r\r\nx\n0\n\n|-1\nx\n0\n\n|1 \nx\n0\n\n'.split(
+        b"|"
+    ),
+    b"1\nx0\n\n",
+]
+"""Chunks that are refused even where lines may end so."""
+
 NEVER_LATE = (
     b"Host|Content-Length|transfer-encoding|Connection|Upgrade|Expect|Trailer|TE|Authorization|Cookie|X-Forwarded-For|"
     b"X-Forwarded-User|X_Forwarded_Any|Forwarded|X-IISNode-LOGON_USER|Client-Cert|X-Original-URL|a_b|X-Mine"
@@ -117,10 +134,12 @@ NEVER_LATE = (
 """Header names that may not stand in the trailers of a request, with x-mine as the administrator's own."""
 
 
-def fed(pieces: list[bytes], decode: bool = False, table: FieldTable | None = None) -> tuple[bytes, int, bool] | str:
+def fed(
+    pieces: list[bytes], decode: bool = False, table: FieldTable | None = None, bare_lf: bool = False
+) -> tuple[bytes, int, bool] | str:
     """(passed on, bytes used, done) of a chunked body that comes in pieces, or why it is refused."""
     body = Body()
-    body.begin(Framing.CHUNKED, 0, decode, table)
+    body.begin(Framing.CHUNKED, 0, decode, table, bare_lf)
     passed, used = b"", 0
     for piece in pieces:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -69,9 +70,19 @@ def sent_after(head: RequestHead | ResponseHead) -> tuple[bytes, bytes, bytes]:
 
 
 def lines_of(head: RequestHead | ResponseHead) -> list[tuple[bytes, bytes]]:
-    """The header lines as h11 gives them."""
+    """The header lines as h11 gives them, Content-Length without leading zeros (see `plain`)."""
     found = [(name.lower(), value) for name, value, _ in head.fields()]
     return [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in found]
+
+
+def plain(lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """h11's header lines with the one thing that is rewritten here and kept there: leading zeros of Content-Length."""
+    return [(name, b"%d" % int(value) if name == b"content-length" else value) for name, value in lines]
+
+
+def has_long_number(raw: bytes) -> bool:
+    """Whether a head has more digits in a row than the 20 that h11 takes for a Content-Length, zeros included."""
+    return re.search(rb"[0-9]{21}", raw) is not None
 
 
 def without_empty_lines(raw: bytes) -> bytes:

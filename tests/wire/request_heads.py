@@ -50,9 +50,12 @@ _LINES: dict[str, tuple[bytes, Reason]] = {
     "HTTP/1.10": (line(b"GET /x HTTP/1.10"), reasons.BAD_REQUEST_LINE),
     "HTTP/01.1": (line(b"GET /x HTTP/01.1"), reasons.BAD_REQUEST_LINE),
     "HTTP/1,1": (line(b"GET /x HTTP/1,1"), reasons.BAD_REQUEST_LINE),
-    "HTTP/1.2": (line(b"GET /x HTTP/1.2"), reasons.BAD_VERSION),
+    "HTTP/0.9, named": (line(b"GET /x HTTP/0.9"), reasons.BAD_VERSION),
     "HTTP/2.0": (line(b"PRI * HTTP/2.0"), reasons.BAD_VERSION),
     "HTTP/1.x": (line(b"GET /x HTTP/1.x"), reasons.BAD_VERSION),
+    "HTTP/1./": (line(b"GET /x HTTP/1./"), reasons.BAD_VERSION),
+    "HTTP/1.:": (line(b"GET /x HTTP/1.:"), reasons.BAD_VERSION),
+    "HTTP/1.2 and a bare LF": (b"GET /x HTTP/1.2\nHost: login.test\r\n\r\n", reasons.BARE_LF),
     "tab after the method": (line(b"GET\t/x HTTP/1.1"), reasons.BAD_METHOD),
     "colon in the method": (line(b"GE:T /x HTTP/1.1"), reasons.BAD_METHOD),
     "NUL in the method": (line(b"GE\0T /x HTTP/1.1"), reasons.BAD_METHOD),
@@ -90,7 +93,11 @@ _TARGETS: dict[str, tuple[bytes, Reason]] = {
     ),
     "absolute, _ for -": (head(b"Host: a-b.test", first=b"GET http://a_b.test/ HTTP/1.1"), reasons.BAD_HOST),
     "absolute, backslash": (line(b"GET http://login.test\\x HTTP/1.1"), reasons.BAD_HOST),
-    "absolute in 1.0 without Host": (head(first=b"GET http://login.test/ HTTP/1.0"), reasons.BAD_HOST),
+    "absolute in 1.1 without Host": (head(first=b"GET http://login.test/ HTTP/1.1"), reasons.BAD_HOST),
+    "absolute in 1.2 without Host": (head(first=b"GET http://login.test/ HTTP/1.2"), reasons.BAD_HOST),
+    "absolute in 1.0, user": (head(first=b"GET http://u@login.test/ HTTP/1.0"), reasons.BAD_HOST),
+    "absolute in 1.0, no port": (head(first=b"GET http://login.test:x/ HTTP/1.0"), reasons.BAD_HOST),
+    "absolute in 1.0, another Host": (head(HOST, first=b"GET http://other.test/ HTTP/1.0"), reasons.BAD_HOST),
 }
 _FIELDS: dict[str, tuple[bytes, Reason]] = {
     "bare LF": (b"GET / HTTP/1.1\r\nHost: login.test\n\r\n", reasons.BARE_LF),
@@ -116,6 +123,7 @@ _FIELDS: dict[str, tuple[bytes, Reason]] = {
     "ESC": (head(HOST, b"X-A: " + b"x" * 40 + b"\x1b[2J"), reasons.BAD_FIELD_VALUE),
     "DEL": (head(HOST, b"X-A: " + b"x" * 16 + b"\x7f"), reasons.BAD_FIELD_VALUE),
     "no Host": (head(b"X-A: 1"), reasons.BAD_HOST),
+    "no Host in 1.2": (head(first=b"GET / HTTP/1.2"), reasons.BAD_HOST),
     "two Hosts": (head(HOST, HOST), reasons.BAD_HOST),
     "two Hosts in 1.0": (head(HOST, HOST, first=b"GET / HTTP/1.0"), reasons.BAD_HOST),
     "Host with _ for -": (head(b"Ho_st: login.test"), reasons.BAD_HOST),
@@ -142,8 +150,8 @@ _FRAMING: dict[str, tuple[bytes, Reason]] = {
     **{
         f"Content-Length {value!r}": (post(b"Content-Length:" + value), reasons.BAD_LENGTH)
         for value in (
-            b'| | +5| -5| 5,| 5, 5| 5 5| 0x5| 5_0| 5.0| "5"| five| 05| 00| 5;x| \xb5|'
-            b" 1000000000000000000| 18446744073709551621"
+            b'| | +5| -5| 5,| 5, 5| 5 5| 0x5| 5_0| 5.0| "5"| five| 05x| 0-5| 0 5| 5;x| \xb5|'
+            b" 1000000000000000000| 0001000000000000000000| 18446744073709551621"
         ).split(b"|")
     },
     **{
@@ -154,6 +162,7 @@ _FRAMING: dict[str, tuple[bytes, Reason]] = {
         ).split(b"|")
     },
     "two Content-Lengths": (post(CL, b"Content-Length: 6"), reasons.BAD_LENGTH),
+    "two Content-Lengths of one meaning": (post(CL, b"Content-Length: 05"), reasons.BAD_LENGTH),
     "two equal Content-Lengths": (post(CL, b"content-length: 5"), reasons.BAD_LENGTH),
     "CL, TE": (post(CL, TE), reasons.LENGTH_AND_CHUNKED),
     "TE, CL": (post(TE, CL), reasons.LENGTH_AND_CHUNKED),
@@ -195,9 +204,13 @@ def written(*lines: bytes, first: bytes = _GET, host: bytes = HOST, tail: list[b
     return head(host, *lines, *tail, first=first)
 
 
+def _at(host: bytes) -> list[bytes]:
+    """What is written last of a head for another host."""
+    return [line.replace(b"login.test", host) for line in _TAIL]
+
+
 def served(host: bytes) -> tuple[bytes, bytes]:
-    tail = [line.replace(b"login.test", host) for line in _TAIL]
-    return named(host), written(host=b"Host: " + host, tail=tail)
+    return named(host), written(host=b"Host: " + host, tail=_at(host))
 
 
 def asked(first: bytes, wanted: bytes) -> tuple[bytes, bytes]:
@@ -228,9 +241,30 @@ ACCEPTED: dict[str, tuple[bytes, bytes]] = {
     },
     "Host at the end": (head(b"A: 1", HOST), head(b"A: 1", HOST, *_TAIL)),
     "no Host in 1.0": (head(b"A: 1", first=b"GET /x HTTP/1.0"), head(b"A: 1", HOST, *_TAIL, first=_GET)),
+    "absolute in 1.0 without Host": (
+        head(b"A: 1", first=b"GET http://Other.test:8080/x HTTP/1.0"),
+        head(b"A: 1", b"Host: Other.test:8080", *_at(b"Other.test:8080"), first=_GET),
+    ),
+    "absolute in 1.0 with Host": asked(b"GET http://login.test/x HTTP/1.0", _GET),
+    "1.2 is 1.1": asked(b"GET /x HTTP/1.2", _GET),
+    "1.9 is 1.1": (
+        head(HOST, TE, b"Expect: 100-continue", first=b"POST /x HTTP/1.9"),
+        written(TE, b"Expect: 100-continue", first=b"POST /x HTTP/1.1"),
+    ),
+    "upgrade in 1.2": (
+        head(HOST, b"Connection: upgrade", b"Upgrade: websocket", first=b"GET /x HTTP/1.2"),
+        written(b"Connection: upgrade", b"Upgrade: websocket"),
+    ),
     "1.0 becomes 1.1": (head(HOST, b"Connection: keep-alive", first=b"GET /x HTTP/1.0"), written()),
     "Content-Length": (post(CL), written(CL, first=b"POST /x HTTP/1.1")),
     "Content-Length 0": (post(b"Content-Length: 0"), written(b"Content-Length: 0", first=b"POST /x HTTP/1.1")),
+    **{
+        f"Content-Length {value.decode()}": (
+            post(b"Content-Length: " + value),
+            written(b"Content-Length: " + number, first=b"POST /x HTTP/1.1"),
+        )
+        for value, number in ((b"003", b"3"), (b"00", b"0"), (b"0" * 100 + b"9" * 18, b"9" * 18))
+    },
     "18 digits": kept(b"Content-Length: 999999999999999999"),
     "chunked": (post(b"transfer-ENCODING:\t Chunked\t"), written(TE, first=b"POST /x HTTP/1.1")),
     "framing of a name with _ is none": dropped(b"Content_Length: 5", b"Transfer_Encoding: chunked"),

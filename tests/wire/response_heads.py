@@ -24,7 +24,8 @@ def ok(*lines: bytes) -> bytes:
 _STATUS_LINES = {
     repr(first): (head(first, CL), reasons.RESPONSE_MALFORMED)
     for first in (
-        b"http/1.1 200 OK|HTTP/2.0 200 OK|HTTP/1.2 200 OK|HTTP/1 200 OK|HTTP/11 200 OK|ICY 200 OK|H|HTTP/1.1|"
+        b"http/1.1 200 OK|HTTP/2.0 200 OK|HTTP/1.x 200 OK|HTTP/1./ 200 OK|HTTP/1.: 200 OK|HTTP/1 200 OK|"
+        b"HTTP/11 200 OK|ICY 200 OK|H|HTTP/1.1|"
         b"HTTP/1.1 |HTTP/1.1 OK|HTTP/1.1 20|HTTP/1.1 20 OK|HTTP/1.1 2000|HTTP/1.1 2000 OK|HTTP/1.1 +20|HTTP/1.1 2x0 OK|"
         b"HTTP/1.1 099 x|HTTP/1.1 000|HTTP/1.1 600|HTTP/1.1 999|"
         b"HTTP/1.1  200 OK|HTTP/1.1\t200 OK|HTTP/1.1 200\tOK| HTTP/1.1 200 OK|\r\nHTTP/1.1 200 OK|"
@@ -46,7 +47,7 @@ REFUSED: dict[str, tuple[bytes, Reason]] = {
     "two Content-Lengths": (ok(CL, CL), reasons.BAD_LENGTH),
     "Content-Length list": (ok(b"Content-Length: 5, 5"), reasons.BAD_LENGTH),
     "Content-Length +5": (ok(b"Content-Length: +5"), reasons.BAD_LENGTH),
-    "Content-Length 05": (ok(b"Content-Length: 05"), reasons.BAD_LENGTH),
+    "Content-Length 05x": (ok(b"Content-Length: 05x"), reasons.BAD_LENGTH),
     "Content-Length in a 204": (head(b"HTTP/1.1 204 x", b"Content-Length: x"), reasons.BAD_LENGTH),
     "gzip": (ok(b"Transfer-Encoding: gzip, chunked"), reasons.BAD_TRANSFER_ENCODING),
     "chunked in 1.0": (head(b"HTTP/1.0 200 OK", TE), reasons.BAD_TRANSFER_ENCODING),
@@ -84,6 +85,9 @@ ACCEPTED: dict[str, Accepted] = {
     "close": Accepted(ok(CL, b"Connection: Close"), BY_LENGTH, ok(CL), keeps_alive=False),
     "1.0": Accepted(head(b"HTTP/1.0 200 OK", CL), BY_LENGTH, ok(CL), keeps_alive=False),
     "1.0, kept": Accepted(head(b"HTTP/1.0 200 OK", CL, b"Connection: keep-alive"), BY_LENGTH, ok(CL)),
+    "1.2": Accepted(head(b"HTTP/1.2 200 OK", CL), BY_LENGTH, ok(CL)),
+    "chunked in 1.9": Accepted(head(b"HTTP/1.9 200 OK", TE), CHUNKED, ok(TE)),
+    "length with zeros": Accepted(ok(b"Content-Length: 0005"), BY_LENGTH, ok(CL)),
     "1.0, kept, no length": Accepted(
         head(b"HTTP/1.0 200 OK", b"Connection: keep-alive"), UNTIL_CLOSE, ok(), keeps_alive=False
     ),
@@ -134,3 +138,24 @@ CHALLENGES = {
     b"Negotiat e": False,
 }
 """value of a WWW-Authenticate line: whether it asks for the authentication of the connection"""
+
+BARE_LF = {
+    "everywhere": (head(b"HTTP/1.1 200 OK", CL, b"A: 1", end=b"\n"), ok(CL, b"A: 1")),
+    "after the status line": (b"HTTP/1.0 200\nContent-Length: 5\r\n\r\n", head(b"HTTP/1.1 200 ", CL)),
+    "after a header line": (ok(CL + b"\nA: 1", b"B: 2"), ok(CL, b"A: 1", b"B: 2")),
+    "at the end": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\n", ok(CL)),
+    "in a location": (ok(b"Location: /x \nA:1"), ok(b"Location: /x", b"A: 1")),
+}
+"""name: (a head that is accepted when lines may end with LF alone, what is written of it)"""
+
+NEVER = {
+    **{name: row for name, row in REFUSED.items() if row[1] is not reasons.BARE_LF},
+    "CR CR LF": (ok(b"X-A: 1\r"), reasons.BAD_FIELD_VALUE),
+    "CR and LF in a value": (ok(b"X-A: 1\rX-B: 2\nX-C: 3"), reasons.BAD_FIELD_VALUE),
+    "CR alone": (b"HTTP/1.1 200 OK\rA: 1\n\n", reasons.RESPONSE_MALFORMED),
+    "folded with LF": (ok(b"X-A: 1\n 2"), reasons.OBS_FOLD),
+    "no colon before LF": (ok(b"X-A\nB: 2"), reasons.BAD_FIELD_NAME),
+    "LF first": (b"\n" + ok(CL), reasons.RESPONSE_MALFORMED),
+    "CL, LF, TE": (ok(CL + b"\n" + TE), reasons.LENGTH_AND_CHUNKED),
+}
+"""name: (a head that is refused even then, why)"""

@@ -30,10 +30,13 @@ _others = st.tuples(_names.filter(lambda name: name.lower() not in _SPECIAL), _v
 _options = tokens | st.sampled_from([b"close", b"Keep-Alive", b"upgrade", b"X-A", b"Host"])
 _connections = st.tuples(st.just(b"Connection"), st.lists(_options, max_size=4).map(b", ".join))
 _upgrades = st.tuples(st.just(b"Upgrade"), st.sampled_from([b"websocket", b"WebSocket", b"h2c"]))
-_lengths = st.integers(0, 10**18 - 1).map(lambda n: [(b"content-Length", b"%d" % n)])
+_lengths = st.tuples(st.sampled_from([b"%d", b"%d", b"%03d", b"%020d"]), st.integers(0, 10**18 - 1)).map(
+    lambda length: [(b"content-Length", length[0] % length[1])]
+)  # 20 digits are as many as h11 takes
 _framings: st.SearchStrategy[list[tuple[bytes, bytes]]] = (
     st.just([]) | _lengths | st.just([(b"Transfer-Encoding", b"Chunked")])
 )
+_ends = st.sampled_from([b"\r\n", b"\n"])
 hosts = st.sampled_from([b"login.test", b"LOGIN.test:443", b"a", b"[::1]", b"[::1]:80", b"192.0.2.7"])
 
 
@@ -43,6 +46,7 @@ def _unless(banned: set[bytes], texts: st.SearchStrategy[bytes]) -> st.SearchStr
 
 methods = st.sampled_from([b"GET", b"HEAD", b"POST", b"OPTIONS"]) | _unless({b"connect", b"trace"}, tokens)
 _paths = _text(VISIBLE.replace(b"#", b"")).map(lambda path: b"/" + path)
+_versions = st.sampled_from([b"1.1", b"1.1", b"1.0", b"1.2", b"1.9"])
 _schemes = st.sampled_from([b"http://", b"HTTPS://"])
 
 
@@ -57,13 +61,13 @@ def _lines(draw: st.DrawFn, special: list[tuple[bytes, bytes]], min_size: int = 
 @st.composite
 def request_heads(draw: st.DrawFn) -> bytes:
     """A request head that is to be accepted."""
-    version = draw(st.sampled_from([b"1.1", b"1.1", b"1.0"]))
+    version = draw(_versions)
     host = draw(hosts)
-    special = draw(_framings if version == b"1.1" else st.just([]) | _lengths)
+    special = draw(st.just([]) | _lengths if version == b"1.0" else _framings)
     special = special + draw(st.just([]) | st.just([(b"Expect", b"100-Continue")]))
     special = special + draw(st.just([]) | st.just([(b"AUTHORIZATION", b"Negotiate YII=")]))
     absolute = draw(st.booleans())
-    if version == b"1.1" or absolute or draw(st.booleans()):
+    if version != b"1.0" or draw(st.booleans()):
         special = [*special, (b"Host", host)]
     target = draw(_schemes) + host + draw(_paths | st.sampled_from([b"", b"?a/b"])) if absolute else draw(_paths)
     empty = draw(st.sampled_from([b"", b"", b"\r\n", b"\r\n\r\n"]))
@@ -73,18 +77,26 @@ def request_heads(draw: st.DrawFn) -> bytes:
 @st.composite
 def response_heads(draw: st.DrawFn) -> bytes:
     """A response head that is to be accepted; never a 101."""
-    version = draw(st.sampled_from([b"1.1", b"1.1", b"1.0"]))
+    version = draw(_versions)
     status = draw(st.sampled_from([100, 103, 199, 200, 204, 205, 304, 401, 599]) | st.integers(200, 599))
     reason = draw(st.just(b"") | _text(FIELD_BYTES).map(lambda text: b" " + text))
-    special = draw(_framings if version == b"1.1" else st.just([]) | _lengths)
+    special = draw(st.just([]) | _lengths if version == b"1.0" else _framings)
     return b"HTTP/%s %d%s\r\n%s\r\n" % (version, status, reason, draw(_lines(special)))
 
 
+@st.composite
+def with_bare_lf(draw: st.DrawFn, head: bytes) -> bytes:
+    """A head of which some lines end with LF alone."""
+    *lines, rest = head.split(b"\r\n")
+    return b"".join(line + draw(_ends) for line in lines) + rest
+
+
 class Chunked(NamedTuple):
-    """A chunked body as it is sent, and the data in it."""
+    """A chunked body as it is sent, the data in it, and the same body with some lines that end with LF alone."""
 
     raw: bytes
     data: bytes
+    loose: bytes
 
 
 _extension = _text(FIELD_BYTES.replace(b'"', b"")).map(lambda text: b";" + text) | st.just(b';a="b;\t c"')
@@ -95,11 +107,13 @@ _sizes = st.sampled_from([b"%x", b"%X", b"%08x", b"%015x"])
 def chunked_bodies(draw: st.DrawFn) -> Chunked:
     """A chunked body with chunk extensions and trailers that is to be accepted."""
     datas = draw(st.lists(st.binary(min_size=1, max_size=20), max_size=4))
-    raw = b""
+    raw = loose = b""
     for data in [*datas, b""]:
-        raw += draw(_sizes) % len(data) + draw(st.just(b"") | _extension) + b"\r\n"
-        raw += data + b"\r\n" if data else b""
-    return Chunked(raw + draw(st.just(b"") | _lines([], 1)) + b"\r\n", b"".join(datas))
+        size = draw(_sizes) % len(data) + draw(st.just(b"") | _extension)
+        raw += size + b"\r\n" + (data + b"\r\n" if data else b"")
+        loose += size + draw(_ends) + (data + draw(_ends) if data else b"")
+    trailer = draw(st.just(b"") | _lines([], 1)) + b"\r\n"
+    return Chunked(raw + trailer, b"".join(datas), loose + draw(with_bare_lf(trailer)))
 
 
 @st.composite

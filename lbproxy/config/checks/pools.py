@@ -9,6 +9,7 @@ from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
 _OF_HTTP = (
+    "bare_lf",
     "response_timeout",
     "idle_lane_timeout",
     "consecutive_errors",

@@ -40,6 +40,7 @@ class Pool(Table):
     check: Check = Check()
     consistency: Consistency = Consistency()
     send_proxy_protocol: Literal["none", "v1", "v2"] = "none"
+    bare_lf: Literal["refuse", "accept"] = "refuse"
     connect_timeout: PositiveDuration = 2.0
     response_timeout: PositiveDuration = 60.0
     idle_lane_timeout: PositiveDuration = 4.0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from lbproxy.reasons import Reason
+from lbproxy.reasons import BARE_LF, Reason
 from lbproxy.wire.headers import RESPONSE_FIELDS
 from lbproxy.wire.http1 import Limits, ResponseHead
 
 _SWITCHED = 101  # the only 1xx that is final (RFC 9110 section 15.2.2)
 
 # One for all: it is read in one go. A backend that speaks Kerberos may answer with a large header.
-_HEAD = ResponseHead(Limits(max_head=128 * 1024), RESPONSE_FIELDS)
+_LIMITS = Limits(max_head=128 * 1024)
+_STRICT = ResponseHead(_LIMITS, RESPONSE_FIELDS)
+_LENIENT = ResponseHead(_LIMITS, RESPONSE_FIELDS, bare_lf=True)
 
 
 class NoAnswerError(Exception):
@@ -19,11 +21,12 @@ class NoAnswerError(Exception):
 class Answer:
     """Read with the parser of users' requests: what they would be refused is not well."""
 
-    __slots__ = ("_data", "_to_head")
+    __slots__ = ("_data", "_head", "_to_head")
 
-    def __init__(self, to_head: bool) -> None:
-        """to_head: the request's method is HEAD."""
+    def __init__(self, to_head: bool, bare_lf: bool = False) -> None:
+        """to_head: the request's method is HEAD; bare_lf: lines may end with LF alone, as the pool's key says."""
         self._to_head = to_head
+        self._head = _LENIENT if bare_lf else _STRICT
         self._data = b""
 
     def __repr__(self) -> str:
@@ -34,10 +37,18 @@ class Answer:
         if not more:
             raise NoAnswerError("the answer was cut short" if self._data else "closed the connection without an answer")
         self._data += more
-        while size := _HEAD.read(self._data, self._to_head):
+        head = self._head
+        while size := head.read(self._data, self._to_head):
             if isinstance(size, Reason):
-                raise NoAnswerError("the answer is not HTTP")  # its bytes have no business on a terminal
-            if _HEAD.status >= 200 or _HEAD.status == _SWITCHED:
-                return _HEAD.status
+                raise NoAnswerError(_complaint(size))
+            if head.status >= 200 or head.status == _SWITCHED:
+                return head.status
             self._data = self._data[size:]
         return None
+
+
+def _complaint(rule: Reason) -> str:
+    """Why an answer is refused; its bytes have no business on a terminal."""
+    if rule is BARE_LF:
+        return "the answer has lines that end without CR LF (bare_lf)"
+    return "the answer is not HTTP"

@@ -29,7 +29,7 @@ class HttpProbe:
 
     `host` is the Host header: backends are asked under the name that users know. `tls` is for https URLs, and only for
     them, with `server_name`, if any, as the name that the certificate must have instead of the URL's host. `greeting`:
-    see `connect`.
+    see `connect`; `bare_lf`: see `Answer`.
     """
 
     sockets: Sockets
@@ -41,6 +41,7 @@ class HttpProbe:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
     greeting: bytes = b""
+    bare_lf: bool = False
 
     def __post_init__(self) -> None:
         assert (urlsplit(self.url).scheme == "https") == (self.tls is not None)
@@ -62,7 +63,7 @@ class HttpProbe:
 
     async def _plainly(self) -> int:
         with await self.sockets.connect(self._place, self.greeting + self._request) as sock:
-            answer = Answer(self.method == "HEAD")
+            answer = self._answer()
             while (status := answer.status(await self.sockets.receive(sock))) is None:
                 pass
             return status
@@ -74,12 +75,15 @@ class HttpProbe:
         )
         try:
             writer.write(self._request)
-            answer = Answer(self.method == "HEAD")
+            answer = self._answer()
             while (status := answer.status(await reader.read(_LENGTH))) is None:
                 pass
             return status
         finally:
             writer.close()
+
+    def _answer(self) -> Answer:
+        return Answer(self.method == "HEAD", self.bare_lf)
 
     @cached_property
     def _place(self) -> Place:

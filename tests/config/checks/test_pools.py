@@ -26,6 +26,7 @@ def test_a_certificate_needs_its_key_and_a_key_its_certificate(given: str, missi
 @pytest.mark.parametrize(
     "key",
     [
+        "bare_lf",
         "response_timeout",
         "idle_lane_timeout",
         "consecutive_errors",

@@ -19,7 +19,7 @@ def test_values_arrive_in_seconds_bytes_and_shares(pool: Callable[[str], Pool]) 
 def test_its_defaults(pool: Callable[[str], Pool]) -> None:
     found = pool("")
     assert (found.retry_buffer, found.retry_budget, found.retry_statuses) == (65536, 0.2, ())
-    assert (found.slow_start, found.readmit_backoff) == (0.0, 60.0)
+    assert (found.slow_start, found.readmit_backoff, found.bare_lf) == (0.0, 60.0, "refuse")
 
 
 def test_its_own_certificate(pool: Callable[[str], Pool], tmp_path: Path) -> None:
@@ -80,6 +80,7 @@ def test_a_page_of_its_own_may_be_asked_for(kind: Any) -> None:
         ('idle_lane_timeout = "0ms"', "idle_lane_timeout: must be more than 0"),
         ('when_all_down = "cry"', "when_all_down: must be 'try' or 'refuse'"),
         ('send_proxy_protocol = "v3"', "send_proxy_protocol: must be 'none', 'v1' or 'v2'"),
+        ('bare_lf = "fix"', "bare_lf: must be 'refuse' or 'accept'"),
         ('retry_buffer = "17MiB"', "retry_buffer: must be between 0B and 16MiB"),
         ("retry_budget = 0.2", 'retry_budget: 0.2 is not a percentage from "0%" to "100%"'),
         ("retry_statuses = [499]", "retry_statuses[0]: must be at least 500"),

@@ -25,6 +25,15 @@ def test_the_final_status_however_the_head_comes(head: bytes, status: int) -> No
     assert next(filter(None, map(answer.status, pieces))) == status
 
 
+BARE_LF = b"HTTP/1.1 204 No Content\nX: lines without CR\n\n"
+
+
+def test_lines_that_end_with_lf_alone() -> None:
+    assert Answer(to_head=False, bare_lf=True).status(BARE_LF) == 204
+    with pytest.raises(NoAnswerError, match=r"lines that end without CR LF \(bare_lf\)"):
+        Answer(to_head=False).status(BARE_LF)
+
+
 def test_answers_do_not_mix() -> None:
     """Though they share a parser."""
     one, other = Answer(to_head=False), Answer(to_head=True)
@@ -53,7 +62,6 @@ def test_an_end_before_the_end(received: bytes, why: str) -> None:
     "received",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"HTTP/1.1 200 OK\nX: lines without CR\n\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Huge: " + b"x" * 200_000,
     ],

@@ -129,6 +129,13 @@ async def test_an_answer_in_small_pieces(sockets: Sockets) -> None:
         assert (await probe(sockets, f"http://127.0.0.1:{port}/").run()).detail == "302"
 
 
+async def test_lines_that_end_with_lf_alone_if_that_is_wanted(sockets: Sockets) -> None:
+    async with listening(answering(b"HTTP/1.1 302 Found\nContent-Length: 0\n\n")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        assert (await probe(sockets, url, bare_lf=True).run()).ok
+        assert not (await probe(sockets, url).run()).ok
+
+
 async def test_a_body_without_end_is_not_read(sockets: Sockets) -> None:
     gone = asyncio.Event()
 

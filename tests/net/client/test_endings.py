@@ -131,6 +131,7 @@ async def test_the_record_of_a_refusal(house: Build) -> None:
     [
         (b"POST /x HTTP/1.1", ("POST", "/x", "HTTP/1.1")),
         (b"POST /x HTTP/1.0", ("POST", "/x", "HTTP/1.0")),
+        (b"POST /x HTTP/1.7", ("POST", "/x", "HTTP/1.7")),
         (b"POST /x HTTP/2.0", ("POST", "", "")),
         (b"\0", ("", "", "")),
     ],

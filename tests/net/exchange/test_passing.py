@@ -8,7 +8,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.exchange import Phase
-from tests.net.dialogue import Step, answer, forwarded, head, nobody_waits_for_ever, play, request
+from tests.net.dialogue import Step, answer, forwarded, head, nobody_waits_for_ever, play, refusal, request
 from tests.net.exchange.conftest import Converse
 from tests.net.exchange.scenes import A_GET, CHUNKED, CHUNKS, CLOSE, HINTS, KEEP
 from tests.net.peers import until
@@ -117,6 +117,33 @@ PASSES: dict[str, tuple[list[Step], tuple[bool, bool]]] = {
         ],
         KEPT,
     ),
+    "HTTP/1.2 as 1.1": (
+        [
+            ("C>", request(version=b"HTTP/1.2")),
+            (">B", forwarded()),
+            ("B>", HINTS + head(CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.2") + CHUNKS),
+            (">C", HINTS + head(CHUNKED) + CHUNKS),
+        ],
+        KEPT,
+    ),
+    "HTTP/1.0 with a host in its target only": (
+        [
+            ("C>", b"GET http://a.test/x HTTP/1.0\r\n" + KEEP + b"\r\n\r\n"),
+            (">B", forwarded()),
+            ("B>", answer(b"ok")),
+            (">C", answer(b"ok", KEEP)),
+        ],
+        KEPT,
+    ),
+    "lengths with zeros": (
+        [
+            ("C>", request(b"POST /x", b"Content-Length: 005", body=b"hello")),
+            (">B", forwarded(b"POST /x", b"Content-Length: 5", body=b"hello")),
+            ("B>", head(b"Content-Length: 0002") + b"ok"),
+            (">C", answer(b"ok")),
+        ],
+        KEPT,
+    ),
     "no chunks to HTTP/1.0": (
         [
             ("C>", request(b"GET /x", KEEP, version=b"HTTP/1.0")),
@@ -214,6 +241,31 @@ async def test_passes(converse: Converse, name: str, piece: int) -> None:
         await until(lambda: len(dialogue.ends) == 2)
     assert dialogue.ends == [reasons.DONE] * (1 + client_kept)
     assert not dialogue.told_of("refusal", "lane_failed", "answering")
+
+
+LF = b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\r\nA: 1\n\n5;x\nhello\n0\nB:2\n\n"
+BARE_LF: dict[str, list[Step]] = {
+    "a length": [("B>", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"), (">C", answer(b"ok"))],
+    "1xx": [("B>", b"HTTP/1.1 103 Early Hints\n\n"), (">C", head(status=b"103 Early Hints")), *A_GET[2:]],
+    "chunks": [("B>", LF), (">C", head(b"A: 1", CHUNKED) + b"5\r\nhello\r\n0\r\nB: 2\r\n\r\n")],
+}
+
+
+@pytest.mark.parametrize("piece", [1 << 30, 1], ids=["whole", "bytes"])
+@pytest.mark.parametrize("name", BARE_LF)
+async def test_lines_that_end_with_lf_alone_leave_with_cr_lf(converse: Converse, name: str, piece: int) -> None:
+    dialogue = converse(bare_lf=True)
+    await play(dialogue, A_GET[:2])
+    await play(dialogue, BARE_LF[name], piece)
+    await dialogue.told("finished", reasons.DONE, True)
+    await play(dialogue, A_GET, piece)
+
+
+async def test_but_not_in_requests(converse: Converse) -> None:
+    dialogue = converse(bare_lf=True)
+    await dialogue.client.send(b"POST /x HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\n0\n\n")
+    await dialogue.told("refusal", reasons.BAD_CHUNK)
+    await dialogue.client.sees(refusal(reasons.BAD_CHUNK))
 
 
 async def test_pipelined_requests_are_answered_in_order(converse: Converse) -> None:
