@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lbproxy.config import Address, load
+from lbproxy import config
+from lbproxy.config import Address
 from lbproxy.config.addresses import address
 from lbproxy.config.units import duration
 from lbproxy.control.admin.sockets import Bind
@@ -35,7 +36,14 @@ admin_option = click.option(
 def admin_bind(path: Path, admin: Address | None) -> Bind:
     """Where the balancer's admin interface is: `admin` if given, else as the configuration at `path` says.
 
-    Raises ConfigError when that file is needed and cannot be used.
+    Only `admin.bind` of that file is read, so a mistake elsewhere in it keeps no command from the running balancer. If
+    the file cannot say, it is the default, and a line on standard error says so.
     """
-    where = admin or load(path).admin.bind
+    where = admin
+    if where is None:
+        where, problem = config.admin_bind(path)
+        for line in problem.splitlines():
+            click.echo(f"lbproxy: warning: {line}", err=True)
+        if problem:
+            click.echo(f"lbproxy: warning: asking at the default address instead, {where}", err=True)
     return where.path or (where.host, where.port)

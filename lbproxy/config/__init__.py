@@ -7,10 +7,12 @@ A file passes these steps; each is a module, and none stops at its first problem
     models       what each table may hold and its defaults (pydantic); `units` and `addresses` read single values
     checks       what only two keys together can get wrong
 
+`admin_bind` reads that key alone, for commands that must work while the rest of the file is wrong.
 `keys` writes a key's full name and `messages` turns pydantic's errors into an administrator's words.
 """
 
 from lbproxy.config.addresses import Address, Network
+from lbproxy.config.admin_bind import AdminBind, admin_bind
 from lbproxy.config.load import load
 from lbproxy.config.models import (
     AccessLog,
@@ -33,6 +35,7 @@ __all__ = [
     "AccessLog",
     "Address",
     "Admin",
+    "AdminBind",
     "Backend",
     "CertificatePair",
     "Check",
@@ -46,5 +49,6 @@ __all__ = [
     "Network",
     "Pool",
     "PoolTls",
+    "admin_bind",
     "load",
 ]

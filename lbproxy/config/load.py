@@ -29,7 +29,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     configuration. Raises ConfigError with every problem at once.
     """
     problems: list[Problem] = []
-    document: Any = expand(_read(path), environ, problems)
+    document: Any = expand(parse(path, read_text(path)), environ, problems)
     problems += checks.problems(document)
     config, model_problems = _validate(document, Base(path.absolute().parent))
     problems += model_problems
@@ -38,13 +38,18 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     return config.warned(_first_of_each_key(checks.warnings(document)))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_text(path: Path) -> str:
+    """What the file at `path` holds. Raises ConfigError when it cannot be read, or is not UTF-8."""
     try:
-        text = files.read(path).decode("utf-8-sig")  # editors on Windows may put a byte order mark first
+        return files.read(path).decode("utf-8-sig")  # editors on Windows may put a byte order mark first
     except OSError as error:
         raise ConfigError(str(path), [Problem("cannot be read", error.strerror or str(error))]) from None
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [Problem("cannot be read", f"byte {error.start} is not UTF-8")]) from None
+
+
+def parse(path: Path, text: str) -> dict[str, Any]:
+    """`text` as TOML. Raises ConfigError, which has the line of the mistake; `path` is what it calls the file."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

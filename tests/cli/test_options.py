@@ -8,7 +8,6 @@ from click.testing import CliRunner
 
 from lbproxy.cli.options import admin_bind, admin_option, seconds
 from lbproxy.config import Address
-from lbproxy.errors import ConfigError
 from tests.cli.served import CONFIG
 
 
@@ -61,6 +60,15 @@ def test_else_the_file_says_where(tmp_path: Path) -> None:
     assert admin_bind(tmp_path / "lbproxy.toml", None) == tmp_path / "admin.sock"
 
 
-def test_a_file_that_is_needed_must_be_sound() -> None:
-    with pytest.raises(ConfigError):
-        admin_bind(Path("/nonexistent"), None)
+def test_a_mistake_elsewhere_in_the_file_does_not_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "lbproxy.toml").write_text(f"{CONFIG}\nno_such_key = 1\n[pool.other\n")
+    assert admin_bind(tmp_path / "lbproxy.toml", None) == tmp_path / "admin.sock"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_cannot_say_where_means_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert admin_bind(tmp_path / "none.toml", None) == Path("/run/lbproxy/admin.sock")
+    assert capsys.readouterr().err.splitlines() == [
+        f"lbproxy: warning: {tmp_path}/none.toml: cannot be read: No such file or directory",
+        "lbproxy: warning: asking at the default address instead, unix:/run/lbproxy/admin.sock",
+    ]

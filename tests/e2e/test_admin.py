@@ -122,3 +122,17 @@ async def test_the_status_command(backends: Backends, balance: Balance) -> None:
     code, out, err = await command("status", "--json", "-c", str(balancer.path))
     assert code == 1
     assert "Traceback" not in out + err
+
+
+async def test_commands_work_while_the_file_is_broken(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(by_target, by_target))
+    sound = balancer.path.read_text()
+    balancer.path.write_text(f"{sound}\n[pool.other\nno closing bracket")
+    where = ("-c", str(balancer.path))
+    assert (await command("status", *where))[0] == 0
+    assert (await command("drain", *where, "c1"))[:2] == (0, "connectors/c1 is drained; nothing to finish\n")
+    assert (await command("ready", *where, "c1"))[:2] == (0, "connectors/c1 is in rotation\n")
+    code, _, err = await command("reload", *where)
+    assert (code, "not reloaded" in err, "Expected ']'" in err) == (1, True, True)
+    balancer.path.write_text(sound)
+    assert await command("reload", *where) == (0, "reloaded\n", "")
