@@ -1,4 +1,4 @@
-"""`lbproxy ready`: bring a drained backend back into rotation."""
+"""`lbproxy ready`: bring a drained instance back into rotation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.config import Address
 from lbproxy.control.admin.client import make_ready
-from lbproxy.control.snapshot import BackendInPool
+from lbproxy.control.instance import members, title
+from lbproxy.control.snapshot import InstanceView
 
 
 @click.command("ready")
 @config_option
 @admin_option
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print how the backend is then, as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print how it is then, as one JSON object.")
 def command(path: Path, admin: Address | None, name: str, as_json: bool) -> None:
-    """End the drain of the backend NAME (or POOL/NAME).
+    """End the drain of the instance NAME in every pool that has it, or of POOL/NAME in that pool.
 
     It is in rotation at once if it is healthy, else as soon as its probes say so. The exit status is 0, and 1 if it
     is refused.
@@ -33,8 +34,10 @@ def command(path: Path, admin: Address | None, name: str, as_json: bool) -> None
         output().print(plain(_told(after)), soft_wrap=True)
 
 
-def _told(after: BackendInPool) -> str:
-    name, backend = f"{after['pool']}/{after['backend']['name']}", after["backend"]
-    if backend["in_rotation"]:
-        return f"{name} is in rotation"
-    return f"{name} is ready, and will be in rotation when its probes are good; it is {backend['state']} now"
+def _told(after: InstanceView) -> str:
+    out = [one for one in members(after) if not one["backend"]["in_rotation"]]
+    if not out:
+        return f"{title(after)} is in rotation"
+    where = " in pool {}" if after["others"] else ""
+    states = ", ".join(one["backend"]["state"] + where.format(one["pool"]) for one in out)
+    return f"{title(after)} is ready, and will be in rotation when its probes are good; it is {states} now"

@@ -40,7 +40,10 @@ def _facts(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict
 @click.option("--run", "line", required=True, metavar="COMMAND", help="What updates a backend.")
 @click.option("--pool", metavar="NAME", help="Which pool, if there are several.")
 @click.option("--from", "start", metavar="NAME", help="Begin with this backend: to continue after a stop.")
-@click.option("--keep", type=click.IntRange(min=0), default=1, show_default=True, help="Backends to stay in rotation.")
+@click.option(
+    "--keep", type=click.IntRange(min=0), default=1, show_default=True,
+    help="Backends that stay in rotation, in each pool.",
+)  # fmt: skip
 @click.option(
     "--expect", "expected", multiple=True, callback=_facts, metavar="FACT=VALUE",
     help="A fact that an updated backend has to show before it is back; may be given again.",
@@ -66,13 +69,14 @@ def command(
     logs: Path,
     dry_run: bool,
 ) -> None:
-    """Update every backend of a pool, one at a time, which its users do not notice.
+    """Update every instance of a pool, one at a time, which its users do not notice.
 
-    Each one is drained; when it has nothing left to finish, COMMAND is run with {name}, {url}, {host} and {port} filled
-    in (not by a shell: for a pipe, write sh -c '...'); when it is healthy again, and its facts are as expected, it goes
-    back into rotation. The first failure stops the rollout, with the other backends serving; it says how to go on.
+    Backends of one name are one instance. It is drained in every pool that has it; when it has nothing left to finish,
+    COMMAND is run with {name}, {url}, {host} and {port} filled in (not by a shell: for a pipe, write sh -c '...'); when
+    it is healthy again, and its facts are as expected, it goes back into rotation. The first failure stops the rollout,
+    with the other instances serving; it says how to go on.
 
-    The exit status is 0 if every backend was updated, else 1.
+    The exit status is 0 if every instance was updated, else 1.
     """
     try:
         update = Command(line, logs)
@@ -95,14 +99,15 @@ def command(
 def _plan(snapshot: Snapshot, pool: str | None, start: str | None, keep: int, expected: dict[str, str]) -> list[Target]:
     if snapshot["state"] != "serving":
         raise RolloutError(f"lbproxy is {snapshot['state']}")
-    return plan(choose_pool(snapshot, pool), start, keep, expected)
+    return plan(snapshot, choose_pool(snapshot, pool), start, keep, expected)
 
 
 def _table(targets: Sequence[Target], update: Command) -> Table:
     table = Table("", "backend", "command", "log", box=None)
     for number, target in enumerate(targets, 1):
         words = repr(update.filled(target))  # as a list: where an argument begins and ends is seen
-        table.add_row(str(number), plain(str(target)), plain(words), plain(str(update.log(target))))
+        name = f"{target}, also in {', '.join(target.also)}" if target.also else str(target)
+        table.add_row(str(number), plain(name), plain(words), plain(str(update.log(target))))
     return table
 
 

@@ -87,10 +87,20 @@ class BackendView(TypedDict):
 
 
 class BackendInPool(TypedDict):
-    """One backend and the name of its pool: the answer to what is asked about, or done to, that backend."""
+    """One backend and the name of its pool."""
 
     pool: str
     backend: BackendView
+
+
+class InstanceView(BackendInPool):
+    """One instance: the answer to what is asked about it, or done to it.
+
+    Backends of one name are one instance, in whatever pools they are: `others` are those in further pools. It is empty
+    where POOL/NAME was asked for, which is one backend.
+    """
+
+    others: list[BackendInPool]
 
 
 class DifferenceView(TypedDict):

@@ -1,4 +1,4 @@
-"""What an operator may have done to a backend of a running balancer."""
+"""What an operator may have done to an instance of a running balancer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 
 from lbproxy.balance.backend import Backend
 from lbproxy.control.log import event
-from lbproxy.control.snapshot import BackendInPool
+from lbproxy.control.snapshot import BackendInPool, InstanceView
 from lbproxy.errors import AdminError
 from lbproxy.process.link import Link
 from lbproxy.process.view import in_pool
 
 log = logging.getLogger(__name__)
+
+Member = tuple[Link, Backend]
+"""A backend, and the link of its pool."""
 
 
 class Operations:
@@ -35,43 +38,46 @@ class Operations:
     def __repr__(self) -> str:
         return f"<operations on {' '.join(self._links)}>"
 
-    def show(self, name: str) -> BackendInPool:
+    def show(self, name: str) -> InstanceView:
         """See `Operations` of the orders."""
-        return self._complete(in_pool(*self._find(name)))
+        return self._view(self._find(name))
 
-    def drain(self, name: str, force: bool) -> BackendInPool:
+    def drain(self, name: str, force: bool) -> InstanceView:
         """See `Operations` of the orders; to drain one that is drained already changes nothing."""
-        link, backend = self._find(name)
-        if backend.in_rotation and len(link.pool.rotation) == 1 and not force:
+        found = self._find(name)
+        last = [link.pool.name for link, backend in found if backend.in_rotation and len(link.pool.rotation) == 1]
+        if last and not force:
             raise AdminError(
-                f"{backend.name} is the only backend of pool {link.pool.name} in rotation; to drain it all the same,"
-                " force it"
+                f"{found[0][1].name} is the only backend of pool {', '.join(last)} in rotation; to drain it all the"
+                " same, force it"
             )
-        if not backend.draining:
-            link.drain(backend)
-            event(
-                log, logging.INFO, "backend_drained", pool=link.pool.name, backend=backend.name, active=backend.active
-            )
-            self._told(link.pool.name, backend.name, True)
-        return self._complete(in_pool(link, backend))
+        for link, backend in found:
+            if not backend.draining:
+                link.drain(backend)
+                fields = {"pool": link.pool.name, "backend": backend.name, "active": backend.active}
+                event(log, logging.INFO, "backend_drained", **fields)
+                self._told(link.pool.name, backend.name, True)
+        return self._view(found)
 
-    def ready(self, name: str) -> BackendInPool:
+    def ready(self, name: str) -> InstanceView:
         """See `Operations` of the orders; to end a drain that never began changes nothing."""
-        link, backend = self._find(name)
-        if backend.draining:
-            link.ready(backend)
-            event(log, logging.INFO, "backend_ready", pool=link.pool.name, backend=backend.name)
-            self._told(link.pool.name, backend.name, False)
-        return self._complete(in_pool(link, backend))
+        found = self._find(name)
+        for link, backend in found:
+            if backend.draining:
+                link.ready(backend)
+                event(log, logging.INFO, "backend_ready", pool=link.pool.name, backend=backend.name)
+                self._told(link.pool.name, backend.name, False)
+        return self._view(found)
 
-    def _find(self, name: str) -> tuple[Link, Backend]:
-        """The one backend of that name, NAME or POOL/NAME, and its pool's link."""
+    def _view(self, found: list[Member]) -> InstanceView:
+        first, *others = (self._complete(in_pool(*one)) for one in found)
+        return {**first, "others": others}
+
+    def _find(self, name: str) -> list[Member]:
+        """The backends that `name` stands for, in the order of their pools; one, if it is POOL/NAME."""
         pool, _, short = name.rpartition("/")
         links = [link for link in self._links.values() if pool in ("", link.pool.name)]
         found = [(link, backend) for link in links if (backend := link.pool.by_name(short)) is not None]
         if not found:
             raise AdminError(f"no backend is called {name}; lbproxy status shows those that there are")
-        if len(found) > 1:
-            names = " or ".join(f"{link.pool.name}/{short}" for link, _ in found)
-            raise AdminError(f"more than one pool has a backend {name}: write {names}")
-        return found[0]
+        return found

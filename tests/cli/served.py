@@ -15,7 +15,8 @@ from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
-from lbproxy.control.snapshot import BackendInPool, BackendView, Snapshot
+from lbproxy.control.instance import members
+from lbproxy.control.snapshot import BackendView, InstanceView, Snapshot
 from tests.control.admin.pool import BareBackends
 from tests.control.sample import pool, snapshot
 
@@ -45,9 +46,10 @@ class Busy(BareBackends):
         self.drain_timeout = drain_timeout
         self.state = state
 
-    def show(self, name: str) -> BackendInPool:
+    def show(self, name: str) -> InstanceView:
         shown = super().show(name)
-        self.live(shown["backend"])
+        for one in members(shown):
+            self.live(one["backend"])
         return shown
 
     def snapshot(self) -> Snapshot:

@@ -127,3 +127,25 @@ async def test_an_interrupted_wait_says_what_it_leaves(tmp_path: Path) -> None:
 )
 async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert (await run("drain", *arguments)).exit_code == 2
+
+
+async def test_an_instance_is_drained_in_all_of_its_pools(tmp_path: Path) -> None:
+    """`--wait` waits for all of them, and looks for the instance by the name that means all of them."""
+    backends = Busy(finishing)
+    backends.share("raw")
+    async with served(tmp_path, backends) as config:
+        result = await run("drain", "-c", str(config), "c1", "--wait")
+        assert (result.exit_code, result.output) == (0, "c1 (pools connectors, raw) is drained; nothing to finish\n")
+        shown = json.loads((await run("drain", "-c", str(config), "c2", "--json")).stdout)
+    assert [one["pool"] for one in (shown, *shown["others"])] == ["connectors", "raw"]
+    assert set(backends.asked) == {"c1", "c2"}
+
+
+async def test_ready_again_in_one_pool_ends_the_wait(tmp_path: Path) -> None:
+    backends = Busy(busy)
+    backends.share("raw")
+    async with served(tmp_path, backends):
+        seen = backends.drain("c1", force=False)
+        seen["others"][0]["backend"]["draining"] = False
+        with pytest.raises(AdminError, match=r"c1 \(pools connectors, raw\) was made ready again, with 6 requests"):
+            await asyncio.to_thread(wait_until_empty, tmp_path / "admin.sock", seen, 60, Console(file=io.StringIO()))

@@ -37,3 +37,17 @@ async def test_a_refusal(tmp_path: Path) -> None:
         result = await run("ready", "-c", str(config), "c9")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "lbproxy: error: no backend is called c9\n"
+
+
+async def test_an_instance_is_brought_back_in_all_of_its_pools(tmp_path: Path) -> None:
+    backends = Busy()
+    backends.share("raw")
+    backends.elsewhere["c2"]["state"] = "down"
+    async with served(tmp_path, backends) as config:
+        ready = await run("ready", "-c", str(config), "c1")
+        waits = await run("ready", "-c", str(config), "c2")
+    assert ready.stdout == "c1 (pools connectors, raw) is in rotation\n"
+    assert waits.stdout == (
+        "c2 (pools connectors, raw) is ready, and will be in rotation when its probes are good;"
+        " it is down in pool raw now\n"
+    )

@@ -70,7 +70,7 @@ async def test_the_first_failure_stops_it(tmp_path: Path) -> None:
         "lbproxy: error: updated: c1",
         "lbproxy: error: not touched: c3",
         "lbproxy: error: to go on: the same command with --from c2, which updates it again",
-        "lbproxy: error: or, if it is right by now: lbproxy ready connectors/c2, and the same command with --from c3",
+        "lbproxy: error: or, if it is right by now: lbproxy ready c2, and the same command with --from c3",
     ]
     assert backends.orders == ["drain c1", "ready c1", "drain c2"]
     assert [view["in_rotation"] for view in backends.views.values()] == [True, False, True]
@@ -153,5 +153,5 @@ async def test_interrupted_it_says_what_it_leaves(tmp_path: Path) -> None:
         "lbproxy: error: connectors/c1 stays drained; its command did not end well",
         "lbproxy: error: not touched: c2, c3",
         "lbproxy: error: to go on: the same command with --from c1, which updates it again",
-        "lbproxy: error: or, if it is right by now: lbproxy ready connectors/c1, and the same command with --from c2",
+        "lbproxy: error: or, if it is right by now: lbproxy ready c1, and the same command with --from c2",
     ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from pathlib import Path
 
 from .backend import Lane, answer, serve
-from .balancer import Balancer, command
-from .client import request
+from .balancer import Balancer, command, running
+from .client import Client, request
+from .configuration import configuration, free_port
 from .conftest import Backends, Balance
 from .test_private_lanes import binds, kerberos_token
 from .test_upgrade import WEBSOCKET, echoes
@@ -138,3 +140,30 @@ async def test_over_the_admin_socket(backends: Backends, balance: Balance) -> No
     assert await answered_by(balancer, 2) == {b"c2": 2}
     assert (await balancer.admin("/backends/c1/ready", "POST")).status == 200
     assert json.loads((await balancer.admin("/backends/c1")).body)["backend"]["in_rotation"]
+
+
+async def test_an_instance_leaves_every_pool_that_has_it(backends: Backends, directory: Path) -> None:
+    """Users with form sign-in come by one pool, connections that are passed through by another."""
+    members = await backends(serve, serve)
+    config = configuration(directory, [(member.name, member.url) for member in members])
+    passed = ("127.0.0.1", free_port())
+    raw = [{"name": member.name, "url": member.url.replace("http:", "tcp:")} for member in members]
+    config["listener"]["raw"] = {"bind": f"127.0.0.1:{passed[1]}", "mode": "tcp", "pool": "raw"}
+    config["pool"]["raw"] = {"backends": raw, "check": {"kind": "none"}}
+    async with running(config, directory) as balancer:
+        async with await Client.connect(passed) as client:
+            name = (await client.ask()).body.decode()
+            told = f"{name} (pools connectors, raw) is drained; 1 tunnel to finish\n"
+            assert await drain(balancer, name) == (0, told, "")
+            other = {b"c1", b"c2"} - {name.encode()}
+            assert set(await answered_by(balancer, 3)) == other
+            async with await Client.connect(passed) as another:
+                assert {(await another.ask()).body} == other
+            code, _, err = await drain(balancer, other.pop().decode())
+            assert (code, "is the only backend of pool connectors, raw in rotation" in err) == (1, True)
+            waiting = asyncio.ensure_future(drain(balancer, name, "--wait"))
+            assert (await client.ask()).body.decode() == name  # what was passed before still is
+        assert (await waiting)[0] == 0
+        assert await ready(balancer, name) == (0, f"{name} (pools connectors, raw) is in rotation\n", "")
+        assert await drain(balancer, f"raw/{name}") == (0, f"raw/{name} is drained; nothing to finish\n", "")
+        assert len(await answered_by(balancer, 4)) == 2

@@ -87,13 +87,45 @@ async def test_the_last_one_in_rotation_must_be_forced(links: dict[str, Link]) -
     assert in_rotation(links, "linux") == set()
 
 
-async def test_a_name_in_two_pools_needs_its_pool(links: dict[str, Link]) -> None:
+async def test_backends_of_one_name_are_one_instance(links: dict[str, Link]) -> None:
+    told: list[tuple[str, str, bool]] = []
+    operations = Operations(links, told=lambda *order: told.append(order))
+    drained = operations.drain("c1", force=False)
+    [other] = drained["others"]
+    assert (drained["pool"], drained["backend"]["draining"]) == ("linux", True)
+    assert (other["pool"], other["backend"]["url"], other["backend"]["draining"]) == (
+        "windows", "http://127.0.0.3:9", True,
+    )  # fmt: skip
+    assert (in_rotation(links, "linux"), in_rotation(links, "windows")) == ({"c2"}, {"w2"})
+    assert [one["backend"]["draining"] for one in operations.show("c1")["others"]] == [True]
+    operations.ready("c1")
+    assert (in_rotation(links, "linux"), in_rotation(links, "windows")) == ({"c1", "c2"}, {"c1", "w2"})
+    assert told == [("linux", "c1", True), ("windows", "c1", True), ("linux", "c1", False), ("windows", "c1", False)]
+
+
+async def test_with_its_pool_a_name_is_one_backend(links: dict[str, Link]) -> None:
     operations = Operations(links)
-    with pytest.raises(AdminError, match="more than one pool has a backend c1: write linux/c1 or windows/c1"):
-        operations.drain("c1", force=False)
-    assert operations.drain("windows/c1", force=False)["pool"] == "windows"
+    drained = operations.drain("windows/c1", force=False)
+    assert (drained["pool"], drained["others"]) == ("windows", [])
     assert in_rotation(links, "linux") == {"c1", "c2"}
     assert in_rotation(links, "windows") == {"w2"}
+    operations.drain("c1", force=False)  # what is not drained yet
+    assert in_rotation(links, "linux") == {"c2"}
+    operations.ready("linux/c1")
+    assert (in_rotation(links, "linux"), in_rotation(links, "windows")) == ({"c1", "c2"}, {"w2"})
+
+
+async def test_an_instance_that_one_pool_cannot_spare_is_drained_in_none(links: dict[str, Link]) -> None:
+    operations = Operations(links)
+    operations.drain("w2", force=False)
+    with pytest.raises(AdminError, match="c1 is the only backend of pool windows in rotation"):
+        operations.drain("c1", force=False)
+    assert (in_rotation(links, "linux"), in_rotation(links, "windows")) == ({"c1", "c2"}, {"c1"})
+    operations.drain("c2", force=False)
+    with pytest.raises(AdminError, match="c1 is the only backend of pool linux, windows in rotation"):
+        operations.drain("c1", force=False)
+    operations.drain("c1", force=True)
+    assert in_rotation(links, "linux") == in_rotation(links, "windows") == set()
 
 
 @pytest.mark.parametrize("name", ["c9", "linux/w2", "mac/c1", "/c2/x", ""])

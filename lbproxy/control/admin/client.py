@@ -13,7 +13,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.snapshot import BackendInPool, Snapshot
+from lbproxy.control.snapshot import InstanceView, Snapshot
 from lbproxy.errors import AdminError
 
 _TIMEOUT = 5.0  # seconds without a byte
@@ -25,19 +25,19 @@ def fetch_status(bind: Bind) -> Snapshot:
     return cast(Snapshot, _ask(bind, "GET", "/status"))
 
 
-def fetch_backend(bind: Bind, name: str) -> BackendInPool:
-    """The backend NAME or POOL/NAME as it is now."""
-    return cast(BackendInPool, _ask(bind, "GET", _path(name)))
+def fetch_instance(bind: Bind, name: str) -> InstanceView:
+    """The instance NAME, or the backend POOL/NAME, as it is now."""
+    return cast(InstanceView, _ask(bind, "GET", _path(name)))
 
 
-def drain(bind: Bind, name: str, force: bool = False) -> BackendInPool:
-    """No new work for the backend; `force`: even if it is the last one in rotation. Returns how it is then."""
-    return cast(BackendInPool, _ask(bind, "POST", f"{_path(name)}/drain{'?force=true' if force else ''}"))
+def drain(bind: Bind, name: str, force: bool = False) -> InstanceView:
+    """No new work for the instance; `force`: even if a pool has no other one in rotation. Returns how it is then."""
+    return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/drain{'?force=true' if force else ''}"))
 
 
-def make_ready(bind: Bind, name: str) -> BackendInPool:
-    """End a drain. Returns how the backend is then."""
-    return cast(BackendInPool, _ask(bind, "POST", f"{_path(name)}/ready"))
+def make_ready(bind: Bind, name: str) -> InstanceView:
+    """End a drain. Returns how the instance is then."""
+    return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/ready"))
 
 
 def reload(bind: Bind) -> None:

@@ -1,11 +1,11 @@
-"""What can be done to a backend over the admin interface, and how it is after that.
+"""What can be done to an instance over the admin interface, and how it is after that.
 
     GET  /backends/NAME          how it is
-    POST /backends/NAME/drain    no new work for it; ?force=true even if it is the last one in rotation
+    POST /backends/NAME/drain    no new work for it; ?force=true even if it is the last one of a pool in rotation
     POST /backends/NAME/ready    in rotation again, if it is healthy
 
-NAME is a backend's, or POOL/NAME where two pools have one of that name. Each is answered with a `BackendInPool` as
-JSON, or with 409 and one sentence that says why not.
+NAME is an instance: the backends of that name in all pools. POOL/NAME is one of them. Each is answered with an
+`InstanceView` as JSON, or with 409 and one sentence that says why not.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from typing import Protocol
 
 from aiohttp import web
 
-from lbproxy.control.snapshot import BackendInPool
+from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
 
 
 class Operations(Protocol):
-    """Whoever can do it. Each takes NAME or POOL/NAME, returns the backend as it is now, and raises AdminError."""
+    """Whoever can do it. Each takes NAME or POOL/NAME, returns the instance as it is now, and raises AdminError."""
 
-    def show(self, name: str) -> BackendInPool:
+    def show(self, name: str) -> InstanceView:
         """Change nothing."""
         ...
 
-    def drain(self, name: str, force: bool) -> BackendInPool:
-        """Give it no new work; what it has may finish. Refused without `force` if no other one is in rotation."""
+    def drain(self, name: str, force: bool) -> InstanceView:
+        """Give it no new work; what it has may finish.
+
+        Refused without `force` if it is the only one in rotation in one of its pools; then nothing is changed.
+        """
         ...
 
-    def ready(self, name: str) -> BackendInPool:
+    def ready(self, name: str) -> InstanceView:
         """End a drain."""
         ...
 
@@ -41,7 +44,7 @@ def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | 
     count: see `read_routes`. What it counts is no older than the order: nothing that began before is missing.
     """
 
-    async def answer(request: web.Request, order: Callable[[str], BackendInPool]) -> web.Response:
+    async def answer(request: web.Request, order: Callable[[str], InstanceView]) -> web.Response:
         name = request.match_info["name"]
         try:
             found = order(name)

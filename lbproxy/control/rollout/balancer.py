@@ -6,8 +6,8 @@ import asyncio
 
 from lbproxy.control.admin import client
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.rollout.plan import Target, choose_pool
-from lbproxy.control.snapshot import BackendView, PoolView
+from lbproxy.control.rollout.plan import Target, pools_with
+from lbproxy.control.snapshot import InstanceView, PoolView
 
 
 class AdminBalancer:
@@ -19,18 +19,18 @@ class AdminBalancer:
     def __repr__(self) -> str:
         return f"<balancer at {self._bind}>"
 
-    async def pool(self, name: str) -> PoolView:
+    async def pools(self, target: Target) -> list[PoolView]:
         """See `runner.Balancer`."""
-        return choose_pool(await asyncio.to_thread(client.fetch_status, self._bind), name)
+        return pools_with(await asyncio.to_thread(client.fetch_status, self._bind), target.name)
 
-    async def backend(self, target: Target) -> BackendView:
+    async def instance(self, target: Target) -> InstanceView:
         """See `runner.Balancer`."""
-        return (await asyncio.to_thread(client.fetch_backend, self._bind, str(target)))["backend"]
+        return await asyncio.to_thread(client.fetch_instance, self._bind, target.name)
 
     async def drain(self, target: Target, force: bool) -> None:
         """See `runner.Balancer`."""
-        await asyncio.to_thread(client.drain, self._bind, str(target), force)
+        await asyncio.to_thread(client.drain, self._bind, target.name, force)
 
     async def ready(self, target: Target) -> None:
         """See `runner.Balancer`."""
-        await asyncio.to_thread(client.make_ready, self._bind, str(target))
+        await asyncio.to_thread(client.make_ready, self._bind, target.name)

@@ -17,7 +17,13 @@ from lbproxy.control.rollout.plan import Target
 from lbproxy.control.timestamp import timestamp
 from lbproxy.errors import RolloutError
 
-_PLACEHOLDER = re.compile(r"\{(name|url|host|port)\}")
+PLACEHOLDERS = ("name", "url", "host", "port")
+
+_PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
+
+_LOOKS_LIKE_ONE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
+"""A placeholder, or what must have been meant as one; not ${NAME} of a shell, and not {{NAME}} of a template."""
+
 _GRACE = 5.0  # seconds from TERM to KILL for a command that is cancelled
 
 
@@ -27,12 +33,19 @@ class Command:
     def __init__(self, line: str, logs: Path) -> None:
         """line: words as a shell splits them; logs: the directory of the logs, made when needed.
 
-        Raises ValueError for a line that has no words or an open quote, or names a program that is not there.
+        Raises ValueError for a line that has no words, an open quote or an unknown placeholder, or names a program that
+        is not there.
         """
         self._words = shlex.split(line)
         self._logs = logs
         if not self._words:
             raise ValueError("there is no command")
+        unknown = {name for word in self._words for name in _LOOKS_LIKE_ONE.findall(word)} - {*PLACEHOLDERS}
+        if unknown:
+            raise ValueError(
+                f"there is no placeholder {', '.join(f'{{{name}}}' for name in sorted(unknown))}; there are"
+                f" {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}. Put other braces into a script"
+            )
         program = self._words[0]
         if not _PLACEHOLDER.search(program) and shutil.which(program) is None:
             raise ValueError(f"there is no program {program}")

@@ -1,23 +1,27 @@
-"""Which backends a rollout updates, in which order, and whether their pool can do without one of them."""
+"""Which instances a rollout updates, in which order, and whether their pools can do without one of them.
+
+An instance is the backends of one name: it is updated once, and is out of every pool that has it meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from lbproxy.control.snapshot import PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
 from lbproxy.wire.hosts import port_of
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A backend to be updated."""
+    """An instance to be updated, as the backend of the pool that the rollout is for; `also` are its other pools."""
 
     pool: str
     name: str
     url: str
+    also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.pool}/{self.name}"
@@ -45,30 +49,43 @@ def choose_pool(snapshot: Snapshot, name: str | None) -> PoolView:
     return pools[name]
 
 
-def plan(pool: PoolView, start: str | None, keep: int, expected: Collection[str] = ()) -> list[Target]:
-    """The backends of `pool` in the order of the configuration, from the one called `start` on.
+def pools_with(snapshot: Snapshot, name: str) -> list[PoolView]:
+    """The pools that have a backend called `name`."""
+    return [pool for pool in snapshot["pools"] if any(one["name"] == name for one in pool["backends"])]
 
-    `keep` is how many must stay in rotation at any time; `expected` are the names of the facts that will be waited
-    for. Raises RolloutError when the rollout must not begin.
+
+def plan(
+    snapshot: Snapshot, pool: PoolView, start: str | None, keep: int, expected: Collection[str] = ()
+) -> list[Target]:
+    """The instances of `pool` in the order of the configuration, from the one called `start` on.
+
+    `keep` is how many backends must stay in rotation at any time, in each pool of `snapshot` that has the instance;
+    `expected` are the names of the facts that will be waited for. Raises RolloutError when the rollout must not begin.
     """
-    targets = [Target(pool["name"], backend["name"], backend["url"]) for backend in pool["backends"]]
+    targets = [_target(snapshot, pool, backend) for backend in pool["backends"]]
+    _refuse_drained(snapshot, pool, start)
     if start is not None:
         targets = _from(targets, start)
-    _refuse_drained(pool, start)
     _refuse_unknown_facts(pool, expected)
     for target in targets:
-        check_spare(pool, target.name, keep)
+        check_spare(pools_with(snapshot, target.name), target.name, keep)
     return targets
 
 
-def check_spare(pool: PoolView, name: str, keep: int) -> None:
-    """Raises RolloutError unless `keep` backends of `pool` are in rotation besides the one called `name`."""
-    others = [one["name"] for one in pool["backends"] if one["in_rotation"] and one["name"] != name]
-    if len(others) < keep:
-        raise RolloutError(
-            f"without {name}, pool {pool['name']} has {len(others)} in rotation ({', '.join(others) or 'nobody'});"
-            f" {keep} must stay"
-        )
+def check_spare(pools: Iterable[PoolView], name: str, keep: int) -> None:
+    """Raises RolloutError unless each of `pools` has `keep` backends in rotation besides the one called `name`."""
+    for pool in pools:
+        others = [one["name"] for one in pool["backends"] if one["in_rotation"] and one["name"] != name]
+        if len(others) < keep:
+            raise RolloutError(
+                f"without {name}, pool {pool['name']} has {len(others)} in rotation ({', '.join(others) or 'none'});"
+                f" {keep} must stay"
+            )
+
+
+def _target(snapshot: Snapshot, pool: PoolView, backend: BackendView) -> Target:
+    names = (each["name"] for each in pools_with(snapshot, backend["name"]))
+    return Target(pool["name"], backend["name"], backend["url"], tuple(name for name in names if name != pool["name"]))
 
 
 def _from(targets: Sequence[Target], start: str) -> list[Target]:
@@ -78,9 +95,18 @@ def _from(targets: Sequence[Target], start: str) -> list[Target]:
     return list(targets[names.index(start) :])
 
 
-def _refuse_drained(pool: PoolView, start: str | None) -> None:
-    """Whoever drained a backend wants it out, and the rollout would bring it back; `start` is what it left itself."""
-    drained = [one["name"] for one in pool["backends"] if one["draining"] and one["name"] != start]
+def _refuse_drained(snapshot: Snapshot, pool: PoolView, start: str | None) -> None:
+    """An operator who drained an instance wants it out, and the rollout would bring it back.
+
+    `start` may be drained: a rollout that stopped has left it so.
+    """
+    names = {one["name"] for one in pool["backends"]} - {start}
+    drained = [
+        one["name"] if each["name"] == pool["name"] else f"{each['name']}/{one['name']}"
+        for each in snapshot["pools"]
+        for one in each["backends"]
+        if one["draining"] and one["name"] in names
+    ]
     if drained:
         raise RolloutError(
             f"{', '.join(drained)}: drained already; end that with lbproxy ready, or begin with it (--from)"

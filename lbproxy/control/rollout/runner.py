@@ -1,4 +1,4 @@
-"""The steps of a rollout, for one backend at a time, until the first failure."""
+"""The steps of a rollout, for one instance at a time, until the first failure."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
-from lbproxy.control.draining import unfinished
 from lbproxy.control.rollout.plan import Target, check_spare
-from lbproxy.control.rollout.waiting import until_back, until_good
-from lbproxy.control.snapshot import BackendView, PoolView
+from lbproxy.control.rollout.waiting import everywhere, until_back, until_finished, until_good
+from lbproxy.control.snapshot import InstanceView, PoolView
 from lbproxy.errors import LbproxyError, RolloutError
 
 PAUSE = 0.5
-"""Seconds between two looks at a backend."""
+"""Seconds between two looks at an instance."""
 
 
 class Balancer(Protocol):
-    """The balancer in front of the backends. Every method may raise an LbproxyError, which stops the rollout."""
+    """The balancer in front of the instances. Every method may raise an LbproxyError, which stops the rollout."""
 
-    async def pool(self, name: str) -> PoolView:
-        """How the pool is now."""
+    async def pools(self, target: Target) -> list[PoolView]:
+        """How the pools that have the instance are now."""
         ...
 
-    async def backend(self, target: Target) -> BackendView:
-        """How the backend is now."""
+    async def instance(self, target: Target) -> InstanceView:
+        """How the instance is now, in all of its pools."""
         ...
 
     async def drain(self, target: Target, force: bool) -> None:
-        """Give it no new work; `force`: even if it is the last one in rotation."""
+        """Give it no new work in any pool; `force`: even if it is the last one in rotation."""
         ...
 
     async def ready(self, target: Target) -> None:
-        """End its drain."""
+        """End its drain in all pools."""
         ...
 
 
@@ -63,7 +63,7 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """`keep` backends stay in rotation; `expected` facts are waited for; `timeout` seconds is a backend's time."""
+    """`keep` backends stay in rotation; `expected` facts are waited for; `timeout` seconds is an instance's time."""
 
     keep: int = 1
     expected: Mapping[str, str] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Rollout:
         again = f"to go on: the same command with --from {target.name}"
         if self.step is Step.UNTOUCHED:
             return [again]
-        ready = f"lbproxy ready {target}"
+        ready = f"lbproxy ready {target.name}"
         if self.step is Step.DRAINED:
             return [again, f"to leave it as it was: {ready}"]
         return [
@@ -141,22 +141,22 @@ class Rollout:
     def _stopped(self, why: str) -> RolloutError:
         return RolloutError(f"{self.targets[len(self.updated)]}: {why}\n{self.left()}")
 
-    # --- one backend
+    # --- one instance
 
     async def _one(self, target: Target) -> None:
         conditions = self._conditions
-        check_spare(await self._balancer.pool(target.pool), target.name, conditions.keep)
+        check_spare(await self._balancer.pools(target), target.name, conditions.keep)
         self.step = Step.DRAINED
         await self._balancer.drain(target, force=conditions.keep == 0)
-        await self._until(target, lambda backend, _: f"{left} to finish" if (left := unfinished(backend)) else "")
+        await self._until(target, lambda instance, _: until_finished(instance))
         self._observer.done(target, "drained, and nothing left to finish")
         await self._run_command(target)
-        await self._until(target, lambda backend, since: until_good(backend, since, conditions.expected))
+        await self._until(target, partial(self._until_good, target))
         facts = "".join(f", {name} is {value}" for name, value in conditions.expected.items())
         self._observer.done(target, f"healthy{facts}")
         self.step = Step.READY
         await self._balancer.ready(target)
-        await self._until(target, lambda backend, _: until_back(backend))
+        await self._until(target, lambda instance, _: everywhere(instance, lambda _, backend: until_back(backend)))
         self._observer.done(target, "in rotation")
 
     async def _run_command(self, target: Target) -> None:
@@ -167,12 +167,19 @@ class Rollout:
         self.step = Step.UPDATED
         self._observer.done(target, f"command done in {time.monotonic() - started:.1f} s")
 
-    async def _until(self, target: Target, awaited: Callable[[BackendView, float], str]) -> None:
-        """Look at the backend until `awaited`, given how long ago this began (seconds), has nothing to say."""
+    def _until_good(self, target: Target, instance: InstanceView, since: float) -> str:
+        """The facts are those of the pool that the rollout is for; other pools may read others, or none."""
+        expected = self._conditions.expected
+        return everywhere(
+            instance, lambda pool, backend: until_good(backend, since, expected if pool == target.pool else {})
+        )
+
+    async def _until(self, target: Target, awaited: Callable[[InstanceView, float], str]) -> None:
+        """Look at the instance until `awaited`, given how long ago this began (seconds), has nothing to say."""
         began = time.monotonic()
         while True:
             since = time.monotonic() - began  # before the look, so that it is never too long
-            what = awaited(await self._balancer.backend(target), since)
+            what = awaited(await self._balancer.instance(target), since)
             if not what:
                 self._awaited = ""
                 return

@@ -1,10 +1,23 @@
-"""What a backend is waited for, in words; "" when there is nothing left to wait for."""
+"""What an instance is waited for, in words; "" when there is nothing left to wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from lbproxy.control.snapshot import BackendView
+from lbproxy.control.draining import unfinished
+from lbproxy.control.instance import members
+from lbproxy.control.snapshot import BackendView, InstanceView
+
+
+def until_finished(instance: InstanceView) -> str:
+    """The end of everything that is open, in all pools."""
+    return f"{left} to finish" if (left := unfinished(instance)) else ""
+
+
+def everywhere(instance: InstanceView, awaited: Callable[[str, BackendView], str]) -> str:
+    """What each backend of the instance is waited for: `awaited` tells it of a pool's name and the backend there."""
+    told = [(one["pool"], what) for one in members(instance) if (what := awaited(one["pool"], one["backend"]))]
+    return "; ".join(f"pool {pool}: {what}" if instance["others"] else what for pool, what in told)
 
 
 def until_good(backend: BackendView, since: float, expected: Mapping[str, str]) -> str:

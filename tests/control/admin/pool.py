@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from lbproxy.control.snapshot import BackendInPool
+from lbproxy.control.instance import members
+from lbproxy.control.snapshot import BackendInPool, BackendView, InstanceView
 from lbproxy.errors import AdminError
 from tests.control.sample import backend
 
 
 class BareBackends:
-    """Backends of the pool `connectors`, up and idle; `orders` is what was asked of them, in order."""
+    """Backends of the pool `connectors`, up and idle; `orders` is what was asked of them, in order.
+
+    `asked` are the names that were asked for; `elsewhere` are the same instances in another pool, once they `share` it.
+    """
 
     def __init__(self, *names: str) -> None:
         self.views = {name: backend(name) | {"active": 0, "private_lanes": 0} for name in names}
         self.orders: list[str] = []
+        self.asked: list[str] = []
+        self.elsewhere: dict[str, BackendView] = {}
+        self._other = ""
 
-    def show(self, name: str) -> BackendInPool:
+    def share(self, pool: str) -> None:
+        """Every backend is in `pool` too."""
+        self._other = pool
+        self.elsewhere = {name: backend(name) | {"active": 0, "private_lanes": 0} for name in self.views}
+
+    def show(self, name: str) -> InstanceView:
         short = name.removeprefix("connectors/")
         if short not in self.views:
             raise AdminError(f"no backend is called {name}")
-        return {"pool": "connectors", "backend": self.views[short]}
+        self.asked.append(name)
+        both = bool(self.elsewhere) and short == name
+        others: list[BackendInPool] = [{"pool": self._other, "backend": self.elsewhere[short]}] if both else []
+        return {"pool": "connectors", "backend": self.views[short], "others": others}
 
-    def drain(self, name: str, force: bool) -> BackendInPool:
+    def drain(self, name: str, force: bool) -> InstanceView:
         return self._ordered("force" if force else "drain", name, draining=True)
 
-    def ready(self, name: str) -> BackendInPool:
+    def ready(self, name: str) -> InstanceView:
         return self._ordered("ready", name, draining=False)
 
-    def _ordered(self, order: str, name: str, draining: bool) -> BackendInPool:
+    def _ordered(self, order: str, name: str, draining: bool) -> InstanceView:
         shown = self.show(name)
         self.orders.append(f"{order} {shown['backend']['name']}")
-        shown["backend"]["draining"] = draining
-        shown["backend"]["in_rotation"] = not draining and shown["backend"]["state"] == "up"
+        for one in members(shown):
+            one["backend"]["draining"] = draining
+            one["backend"]["in_rotation"] = not draining and one["backend"]["state"] == "up"
         return shown

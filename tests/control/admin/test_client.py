@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from lbproxy.control.admin.client import drain, fetch_backend, fetch_status, make_ready
+from lbproxy.control.admin.client import drain, fetch_instance, fetch_status, make_ready
 from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
@@ -51,7 +51,7 @@ async def test_gives_orders(tmp_path: Path, servers: list[AdminServer]) -> None:
     backends = BareBackends("c1", "c2")
     bind = await serve(tmp_path / "admin.sock", order_routes(backends), servers)
     assert (await asyncio.to_thread(drain, bind, "connectors/c1"))["backend"]["draining"]
-    assert (await asyncio.to_thread(fetch_backend, bind, "c1"))["backend"]["draining"]
+    assert (await asyncio.to_thread(fetch_instance, bind, "c1"))["backend"]["draining"]
     assert not (await asyncio.to_thread(make_ready, bind, "c1"))["backend"]["draining"]
     await asyncio.to_thread(drain, bind, "c2", force=True)
     assert backends.orders == ["drain c1", "ready c1", "force c2"]
@@ -61,7 +61,7 @@ async def test_gives_orders(tmp_path: Path, servers: list[AdminServer]) -> None:
 async def test_a_refused_order_is_told_in_its_own_words(tmp_path: Path, servers: list[AdminServer], name: str) -> None:
     """Whatever the name is, it is that of a backend and no other part of the request."""
     bind = await serve(tmp_path / "admin.sock", order_routes(BareBackends("c1")), servers)
-    for order in (fetch_backend, drain, make_ready):
+    for order in (fetch_instance, drain, make_ready):
         with pytest.raises(AdminError) as refused:
             await asyncio.to_thread(order, bind, name)
         assert str(refused.value) == f"no backend is called {name}"

@@ -35,24 +35,26 @@ async def balancer(tmp_path: Path, backends: BareBackends) -> AsyncIterator[Admi
 
 async def test_gives_the_orders_of_a_rollout(balancer: AdminBalancer, backends: BareBackends) -> None:
     await balancer.drain(C1, force=False)
-    assert (await balancer.backend(C1))["draining"]
+    assert (await balancer.instance(C1))["backend"]["draining"]
     await balancer.ready(C1)
-    assert not (await balancer.backend(C1))["draining"]
+    assert not (await balancer.instance(C1))["backend"]["draining"]
     await balancer.drain(C1, force=True)
     assert backends.orders == ["drain c1", "ready c1", "force c1"]
 
 
-async def test_sees_the_pool(balancer: AdminBalancer) -> None:
-    assert [one["name"] for one in (await balancer.pool("connectors"))["backends"]] == ["c1", "c2", "c3"]
+async def test_sees_the_pools_of_an_instance(balancer: AdminBalancer) -> None:
+    [pool] = await balancer.pools(C1)
+    assert [one["name"] for one in pool["backends"]] == ["c1", "c2", "c3"]
+    assert await balancer.pools(Target("connectors", "c9", C1.url)) == []
 
 
 async def test_a_refusal_is_an_error(balancer: AdminBalancer) -> None:
-    with pytest.raises(AdminError, match="no backend is called connectors/c9"):
+    with pytest.raises(AdminError, match="no backend is called c9"):
         await balancer.drain(Target("connectors", "c9", C1.url), force=False)
 
 
 async def test_so_is_a_balancer_that_is_gone(tmp_path: Path) -> None:
     balancer = AdminBalancer(tmp_path / "admin.sock")
     with pytest.raises(AdminError, match="is not running"):
-        await balancer.backend(C1)
+        await balancer.instance(C1)
     assert repr(balancer) == f"<balancer at {tmp_path}/admin.sock>"

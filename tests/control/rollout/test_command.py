@@ -27,7 +27,8 @@ def python(code: str, *arguments: str) -> str:
         ("true {name} {url}", ["true", "c1", "https://10.0.0.1:4443"]),
         ("true --to={host}:{port}", ["true", "--to=10.0.0.1:4443"]),
         ("true '{name} and {name}' \"\"", ["true", "c1 and c1", ""]),
-        ("true '{{.Names}}' {print} {nmae} {} {NAME}", ["true", "{{.Names}}", "{print}", "{nmae}", "{}", "{NAME}"]),
+        ("true '{{.Names}}' '{{Names}}' {} {a,b}", ["true", "{{.Names}}", "{{Names}}", "{}", "{a,b}"]),
+        ("sh -c 'echo ${HOME} { x; }' {name}", ["sh", "-c", "echo ${HOME} { x; }", "c1"]),
     ],
 )
 def test_is_filled_in(tmp_path: Path, line: str, words: list[str]) -> None:
@@ -47,6 +48,8 @@ def test_a_value_stays_within_its_argument(tmp_path: Path, value: str) -> None:
         ("true 'x", "No closing quotation"),
         ("/nonexistent/update {name}", "there is no program /nonexistent/update"),
         ("no-such-program-anywhere", "there is no program no-such-program-anywhere"),
+        ("true {hots}", r"there is no placeholder \{hots\}; there are \{name\}, \{url\}, \{host\}, \{port\}"),
+        ("{nmae} {name}{NAME} --x={Url}", r"there is no placeholder \{NAME\}, \{Url\}, \{nmae\}; there are"),
     ],
 )
 def test_what_cannot_work_is_said_at_once(tmp_path: Path, line: str, text: str) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
-from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, plan
-from lbproxy.control.snapshot import BackendView, PoolView
+from lbproxy.control.rollout import plan as planning
+from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, pools_with
+from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
 from tests.control.sample import backend, dead_backend, pool, snapshot
 
@@ -14,6 +17,17 @@ def drained(name: str) -> BackendView:
 
 def three(*members: BackendView) -> PoolView:
     return pool("connectors", *(members or map(backend, ("c1", "c2", "c3"))))
+
+
+def of(*pools: PoolView) -> Snapshot:
+    return snapshot() | {"pools": list(pools)}
+
+
+def plan(
+    pool: PoolView, start: str | None, keep: int, expected: Collection[str] = (), *others: PoolView
+) -> list[Target]:
+    """The plan for `pool`, beside which there are `others`."""
+    return planning.plan(of(pool, *others), pool, start, keep, expected)
 
 
 def names(targets: list[Target]) -> list[str]:
@@ -82,14 +96,14 @@ def test_enough_must_stay(keep: int, fits: bool) -> None:
 
 def test_a_dead_backend_can_be_updated_but_does_not_count() -> None:
     members = three(dead_backend("c1"), backend("c2"), backend("c3"))
-    check_spare(members, "c1", keep=2)
-    check_spare(members, "c2", keep=1)
+    check_spare([members], "c1", keep=2)
+    check_spare([members], "c2", keep=1)
     with pytest.raises(RolloutError, match=r"without c2, .* has 1 in rotation \(c3\); 2 must stay"):
-        check_spare(members, "c2", keep=2)
+        check_spare([members], "c2", keep=2)
 
 
 def test_a_single_backend_cannot_be_spared() -> None:
-    with pytest.raises(RolloutError, match=r"0 in rotation \(nobody\)"):
+    with pytest.raises(RolloutError, match=r"0 in rotation \(none\)"):
         plan(three(backend("c1")), None, keep=1)
     assert names(plan(three(backend("c1")), None, keep=0)) == ["c1"]
 
@@ -99,3 +113,24 @@ def test_expected_facts_must_be_read_somewhere() -> None:
     assert len(plan(members, None, 1, ["version"])) == 3
     with pytest.raises(RolloutError, match="no backend of pool connectors tells its build, kvno"):
         plan(members, None, 1, ["version", "kvno", "build"])
+
+
+def test_an_instance_is_in_every_pool_that_has_its_name() -> None:
+    web, raw, other = three(), pool("raw", backend("c1"), backend("r2")), pool("other", backend("o1"))
+    assert [each["name"] for each in pools_with(of(web, raw, other), "c1")] == ["connectors", "raw"]
+    assert [target.also for target in plan(web, None, 1, (), raw, other)] == [("raw",), (), ()]
+
+
+def test_enough_must_stay_in_each_of_its_pools() -> None:
+    raw = pool("raw", dead_backend("c1"), backend("c2"))
+    with pytest.raises(RolloutError, match=r"without c2, pool raw has 0 in rotation \(none\); 1 must stay"):
+        plan(three(), None, 1, (), raw)
+    assert names(plan(three(), "c3", 1, (), raw)) == ["c3"]  # which pool raw has not
+    assert names(plan(three(), None, 1, (), pool("raw", backend("c1"), backend("c2")))) == ["c1", "c2", "c3"]
+
+
+def test_what_is_drained_in_another_pool_is_not_brought_back_either() -> None:
+    raw = pool("raw", backend("c1"), drained("c2"), backend("c3"), drained("r4"))
+    with pytest.raises(RolloutError, match=r"^raw/c2: drained already"):
+        plan(three(), None, 1, (), raw)
+    assert names(plan(three(), "c2", 1, (), raw)) == ["c2", "c3"]

@@ -7,9 +7,9 @@ import pytest
 
 from lbproxy.control.rollout.plan import Target, plan
 from lbproxy.control.rollout.runner import Conditions, Rollout, Step
-from lbproxy.control.snapshot import BackendView, PoolView
+from lbproxy.control.snapshot import BackendView, InstanceView, PoolView
 from lbproxy.errors import AdminError, RolloutError
-from tests.control.sample import backend, pool
+from tests.control.sample import backend, pool, snapshot
 
 OLD: dict[str, str | None] = {"version": "1.7.9"}
 NEW: dict[str, str | None] = {"version": "1.8.0"}
@@ -29,6 +29,7 @@ class Site:
         self.views = {name: backend(name) | {"active": 0, "private_lanes": 0} for name in ("c1", "c2", "c3")}
         for view in self.views.values():
             view["facts"] = OLD
+        self.raw: dict[str, BackendView] = {}  # backends of the same names in another pool
         self.story: list[str] = []
         self.waits_seen: list[str] = []
         self.busy = busy
@@ -42,22 +43,31 @@ class Site:
 
     def rollout(self, start: str | None = None, **conditions: object) -> Rollout:
         rules = Conditions(**conditions)  # type: ignore[arg-type]
-        return Rollout(plan(self._pool(), start, rules.keep), self, self.update, self, rules, pause=0)
+        view = snapshot() | {"pools": self._pools()}
+        targets = plan(view, view["pools"][0], start, rules.keep)
+        return Rollout(targets, self, self.update, self, rules, pause=0)
 
-    def _pool(self) -> PoolView:
-        return pool("connectors", *self.views.values())
+    def _pools(self) -> list[PoolView]:
+        raw = [pool("raw", *self.raw.values())] if self.raw else []
+        return [pool("connectors", *self.views.values()), *raw]
 
     def never_two_at_a_time(self) -> None:
         assert sum(not view["in_rotation"] for view in self.views.values()) <= 1
 
     # --- the balancer
 
-    async def pool(self, name: str) -> PoolView:
-        assert name == "connectors"
-        return self._pool()
+    async def pools(self, target: Target) -> list[PoolView]:
+        return [pool for pool in self._pools() if any(one["name"] == target.name for one in pool["backends"])]
 
-    async def backend(self, target: Target) -> BackendView:
-        view = self.views[target.name]
+    async def instance(self, target: Target) -> InstanceView:
+        raw = self.raw.get(target.name)
+        return {
+            "pool": "connectors",
+            "backend": self._look(self.views[target.name]),
+            "others": [] if raw is None else [{"pool": "raw", "backend": self._look(raw)}],
+        }
+
+    def _look(self, view: BackendView) -> BackendView:
         self.never_two_at_a_time()
         if view["active"]:
             view["active"] -= 1
@@ -65,29 +75,34 @@ class Site:
             self._looks += 1
             if self._looks > self.slow:
                 view["state"] = "up"
-        elif view["facts"] == NEW:  # its probes go on, and get younger than the end of the command
+        elif view["probe"] is None or view["probe"]["age_seconds"] == 0:  # its probes go on after the command
             view["probe"] = {"ok": True, "detail": "200", "reason": None, "took_seconds": 0.0, "age_seconds": 0.0}
         return view
 
     async def drain(self, target: Target, force: bool) -> None:
         self.story.append(f"{target.name} {'forced' if force else 'drained'}")
-        self.views[target.name].update({"draining": True, "in_rotation": False, "active": self.busy})
+        for views in (self.views, self.raw):
+            if target.name in views:
+                views[target.name].update({"draining": True, "in_rotation": False, "active": self.busy})
 
     async def ready(self, target: Target) -> None:
         self.story.append(f"{target.name} ready")
         if self.lost == "ready":
             raise AdminError("lbproxy is not running")
-        self.views[target.name].update({"draining": False, "in_rotation": True})
+        for views in (self.views, self.raw):
+            if target.name in views:
+                views[target.name].update({"draining": False, "in_rotation": True})
         if self.dying:
             self.views[self.dying].update({"state": "down", "in_rotation": False})
 
     # --- the command
 
     async def update(self, target: Target) -> None:
-        view = self.views[target.name]
-        assert (view["in_rotation"], view["active"]) == (False, 0)
         self.story.append(f"{target.name} updated")
-        view.update({"state": "down", "facts": OLD if target.name in self.broken else NEW, "probe": None})
+        for view in filter(None, (self.views[target.name], self.raw.get(target.name))):
+            assert (view["in_rotation"], view["active"]) == (False, 0)
+            view.update({"state": "down", "probe": None})
+        self.views[target.name]["facts"] = OLD if target.name in self.broken else NEW
         self._looks = 0
         if target.name in self.hanging:
             self.began.set()
@@ -178,7 +193,7 @@ async def test_the_first_failure_stops_it_with_the_others_serving() -> None:
         "updated: c1",
         "not touched: c3",
         "to go on: the same command with --from c2, which updates it again",
-        "or, if it is right by now: lbproxy ready connectors/c2, and the same command with --from c3",
+        "or, if it is right by now: lbproxy ready c2, and the same command with --from c3",
     ]
     assert {name: view["in_rotation"] for name, view in site.views.items()} == {"c1": True, "c2": False, "c3": True}
     assert site.story == [*steps("c1"), *steps("c2")[:3]]
@@ -226,7 +241,7 @@ async def test_requests_that_never_end_stop_it_before_the_command_is_run() -> No
         "connectors/c1 stays drained; its command was not run",
         "not touched: c2, c3",
         "to go on: the same command with --from c1",
-        "to leave it as it was: lbproxy ready connectors/c1",
+        "to leave it as it was: lbproxy ready c1",
     ]
     assert site.story == ["c1 drained"]
 
@@ -277,3 +292,30 @@ def test_nothing_is_left_behind_before_it_began() -> None:
         "not touched: c2, c3",
         "to go on: the same command with --from c1",
     ]
+
+
+async def test_an_instance_is_out_of_all_its_pools_while_it_is_updated() -> None:
+    """Two pools over the same instances: the command must not cut what the other one has open."""
+    site = Site(busy=2)
+    site.raw = {name: backend(name) | {"active": 0, "private_lanes": 0} for name in ("c1", "c2")}
+    await site.rollout().run()  # `update` asserts that nothing is open in either
+    assert site.story == steps("c1", "c2", "c3")
+    assert all(view["in_rotation"] and not view["draining"] for view in (*site.views.values(), *site.raw.values()))
+
+
+async def test_it_is_not_ready_before_every_pool_finds_it_healthy() -> None:
+    site = Site()
+    site.raw = {"c1": backend("c1") | {"active": 0, "private_lanes": 0}, "c2": backend("c2")}
+    site.slow = 10**9
+    with pytest.raises(RolloutError) as stop:
+        await site.rollout(timeout=0.05).run()
+    waited = "waiting for pool connectors: its next probe; pool raw: its next probe"
+    assert str(stop.value).splitlines()[0] == f"connectors/c1: it took longer than 0.05 s, {waited}"
+
+
+async def test_facts_are_those_of_the_pool_that_is_rolled_out() -> None:
+    site = Site()
+    site.raw = {name: backend(name) | {"active": 0, "private_lanes": 0} for name in ("c1", "c2")}
+    rollout = site.rollout(expected=NEW)
+    await rollout.run()
+    assert "c1: healthy, version is 1.8.0" in site.story

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lbproxy.control.rollout.waiting import until_back, until_good
-from lbproxy.control.snapshot import BackendView
+from lbproxy.control.rollout.waiting import everywhere, until_back, until_finished, until_good
+from lbproxy.control.snapshot import BackendView, InstanceView
 from tests.control.sample import backend, dead_backend, new_backend
 
 VERSION = {"version": "1.8.0"}
@@ -66,3 +66,22 @@ def test_back_is_in_rotation_with_its_whole_share() -> None:
     unlike = backend("c1") | {"in_rotation": False, "inconsistent": "version is 1.8.0, most have 1.7.9"}
     assert until_back(unlike) == "rotation (unlike the others: version is 1.8.0, most have 1.7.9)"
     assert until_back(backend("c1") | {"weight": 0.4}) == "the end of its slow start (at 40%)"
+
+
+ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": []}
+TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}]}
+
+
+def test_everything_that_is_open_in_any_pool_is_waited_for() -> None:
+    idle = backend("c1") | {"active": 0, "private_lanes": 0}
+    open_in_raw: InstanceView = {"pool": "a", "backend": idle, "others": [{"pool": "raw", "backend": backend("c1")}]}
+    assert until_finished(open_in_raw) == "1 request, 8 private lanes to finish"
+    assert until_finished({"pool": "a", "backend": idle, "others": []}) == ""
+
+
+def test_an_instance_is_back_when_it_is_back_everywhere() -> None:
+    assert everywhere(ONE, lambda _, one: until_back(one)) == ""
+    assert everywhere(TWO, lambda _, one: until_back(one)) == "pool raw: rotation"
+    assert everywhere(TWO, lambda _, one: one["state"]) == "pool connectors: up; pool raw: down"
+    assert everywhere(ONE, lambda _, one: one["state"]) == "up"
+    assert everywhere(TWO, lambda pool, _: pool) == "pool connectors: connectors; pool raw: raw"
