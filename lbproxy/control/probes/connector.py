@@ -22,9 +22,10 @@ def open_session(
     """The session that all requests of a pool's backends may share. Call it on the event loop and close it at the end.
 
     `greeting` is sent first on each connection; see `connect`. A session without `force_close` keeps connections for
-    its next requests; it is not for sharing.
+    its next requests; it is not for sharing. Every request is sent once: a backend that breaks connections has to show,
+    and a Kerberos token that arrives twice is a replay (RFC 4120 section 3.2.3).
     """
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=GreetingConnector(greeting, force_close=force_close, limit=0),
         trace_configs=[trace] if trace else None,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -34,6 +35,8 @@ def open_session(
         auto_decompress=False,  # a small body stays small
         max_field_size=_MAX_FIELD,
     )
+    session._retry_connection = False  # aiohttp sends a GET again by itself, and has no public switch for that
+    return session
 
 
 class GreetingConnector(aiohttp.TCPConnector):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from lbproxy.control.probes.connector import GreetingConnector
+from lbproxy.control.probes.connector import GreetingConnector, open_session
 from tests.control.probes.backends import answering, behind_proxy_protocol, listening, resetting, unused_port
 from tests.pki import Authority
 
@@ -95,3 +96,23 @@ async def test_nobody_listens() -> None:
     with pytest.raises(aiohttp.ClientConnectorError) as raised:
         await status(unused_port())
     assert isinstance(raised.value.os_error, ConnectionRefusedError)
+
+
+@pytest.mark.parametrize("force_close", [True, False], ids=["new connection", "kept connection"])
+async def test_a_request_is_sent_once_though_its_connection_breaks(force_close: bool) -> None:
+    """aiohttp would send a GET again, and with it the token that it carries."""
+    heads = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            if b"GET /well " not in heads[-1]:
+                return  # closes the connection without an answer
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with listening(serve) as port, open_session(force_close=force_close) as session:
+        async with session.get(f"http://127.0.0.1:{port}/well") as response:
+            assert response.status == 200
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await session.get(f"http://127.0.0.1:{port}/breaks", headers={"Authorization": "Negotiate once"})
+    assert [head.split()[1] for head in heads] == [b"/well", b"/breaks"]
