@@ -134,6 +134,8 @@ class RetryBudgetView(TypedDict):
 class PoolView(TypedDict):
     """One pool: how it is checked, what it does when every backend is down, and its backends.
 
+    `ready_when_all_down` is whether lbproxy calls itself ready while every backend is out of rotation.
+
     `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
     """
 
@@ -143,6 +145,7 @@ class PoolView(TypedDict):
     tickets: TicketView | None
     consistency: ConsistencyView | None
     when_all_down: str
+    ready_when_all_down: bool
     backends: list[BackendView]
 
 

@@ -49,7 +49,7 @@ def snapshot(
         "uptime_seconds": uptime,
         "drain_timeout_seconds": config.drain_timeout,
         "listeners": [_listener(config, listener) for listener in worker.listeners.values()],
-        "pools": [_pool(link, serves=config.worker_count == 1) for link in links.values()],
+        "pools": [_pool(config, link) for link in links.values()],
         "expiries": expiries(config, worker, time.time()),
         "ends": dict(ends),
         "request_seconds": durations(worker.listeners.values()),
@@ -81,15 +81,16 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
     }
 
 
-def _pool(link: Link, serves: bool) -> PoolView:
-    """serves: whether this process has requests to send again, and not only its workers."""
+def _pool(config: Config, link: Link) -> PoolView:
     now = time.monotonic()
+    serves = config.worker_count == 1  # or only the workers have requests to send again
     budget = link.pool.retry_budget
     return {
         "name": link.pool.name,
         "check": link.check,
         "retry_budget": {"used": budget.used, "limit": budget.limit if serves else 0},
         "when_all_down": link.pool.when_all_down,
+        "ready_when_all_down": config.pools[link.pool.name].ready_when_all_down,
         "tickets": link.probes.tickets_view(),
         "consistency": None if link.guard is None else link.guard.view(),
         "backends": [_backend(backend, link, now) for backend in link.pool.backends],

@@ -87,6 +87,7 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "check": "http",
         "retry_budget": {"used": 2, "limit": 135},
         "when_all_down": "try",
+        "ready_when_all_down": False,
         "tickets": None,
         "consistency": None,
         "backends": list(backends),

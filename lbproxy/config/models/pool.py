@@ -48,6 +48,7 @@ class Pool(Table):
     slow_start: Duration = 0.0
     readmit_backoff: Duration = 60.0
     when_all_down: Literal["try", "refuse"] = "try"
+    ready_when_all_down: StrictBool = False
     retry_buffer: Annotated[int, BeforeValidator(size_between("0B", "16MiB"))] = 64 * 1024
     retry_budget: Annotated[float, BeforeValidator(percentage)] = 0.2
     retry_statuses: tuple[Annotated[StrictInt, Field(ge=500, le=599)], ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from lbproxy.control.admin.readiness import why_not_ready
+from lbproxy.control.admin.readiness import readiness
 from lbproxy.control.snapshot import Snapshot
 
 
@@ -41,8 +41,8 @@ def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
         return web.Response(text="ok\n")  # that the loop came to answer is all there is to know
 
     async def readyz(_: web.Request) -> web.Response:
-        reason = why_not_ready(snapshot())
-        return web.Response(status=503 if reason else 200, text=f"{reason or 'ok'}\n")
+        ready, sentence = readiness(snapshot())
+        return web.Response(status=200 if ready else 503, text=f"{sentence}\n")
 
     return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 

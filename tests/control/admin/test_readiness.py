@@ -4,12 +4,12 @@ from typing import Literal
 
 import pytest
 
-from lbproxy.control.admin.readiness import why_not_ready
+from lbproxy.control.admin.readiness import readiness
 from tests.control.sample import backend, dead_backend, new_backend, pool, snapshot
 
 
 def test_one_backend_in_rotation_is_enough() -> None:
-    assert why_not_ready(snapshot()) is None
+    assert readiness(snapshot()) == (True, "ok")
 
 
 def test_every_pool_needs_one() -> None:
@@ -19,11 +19,21 @@ def test_every_pool_needs_one() -> None:
         pool("b", dead_backend("b1"), new_backend("b2")),
         pool("c", dead_backend("c1")),
     ]
-    assert why_not_ready(view) == "no backend is in rotation in pool b, c"
+    assert readiness(view) == (False, "no backend is in rotation in pool b, c")
+
+
+def test_a_pool_may_be_no_reason_to_leave() -> None:
+    stays, leaves = pool("b", dead_backend("b1")), pool("c", dead_backend("c1"))
+    stays["ready_when_all_down"] = True
+    view = snapshot()
+    view["pools"] = [pool("a", backend("a1")), stays]
+    assert readiness(view) == (True, "ok, but no backend is in rotation in pool b")
+    view["pools"].append(leaves)
+    assert readiness(view) == (False, "no backend is in rotation in pool c")
 
 
 @pytest.mark.parametrize("state", ["starting", "draining"])
 def test_it_must_serve(state: Literal["starting", "draining"]) -> None:
     view = snapshot()
     view["state"] = state
-    assert why_not_ready(view) == f"lbproxy is {state}"
+    assert readiness(view) == (False, f"lbproxy is {state}")
