@@ -22,13 +22,19 @@ class LbproxyError(Exception):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a configuration: `where` is a key's full name or a file's path."""
+    """One thing that is wrong with a configuration: `where` is a key's full name; `line` is that of the key, from 1."""
 
     where: str
     text: str
+    line: int | None = None
 
     def __str__(self) -> str:
         return f"{self.where}: {self.text}"
+
+    def in_file(self, path: str, kind: str = "") -> str:
+        """For people and their editors: FILE:LINE: KEY: TEXT, with a `kind` such as "warning: " before the text."""
+        place = path if self.line is None else f"{path}:{self.line}"
+        return f"{place}: {self.where}: {kind}{self.text}"
 
 
 class ConfigError(LbproxyError):
@@ -37,7 +43,7 @@ class ConfigError(LbproxyError):
     def __init__(self, path: str, problems: Sequence[Problem]) -> None:
         self.path = path
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
+        super().__init__("\n".join(problem.in_file(path) for problem in self.problems))
 
 
 class StartError(LbproxyError):

@@ -15,9 +15,9 @@ def test_a_problem_names_its_place() -> None:
 
 
 def test_a_config_error_says_everything_at_once_with_the_file() -> None:
-    problems = [Problem("server_url", "is missing"), Problem("workers", "must be a number")]
+    problems = [Problem("server_url", "is missing"), Problem("workers", "must be a number", 7)]
     error = ConfigError("lb.toml", problems)
-    assert str(error).splitlines() == ["lb.toml: server_url: is missing", "lb.toml: workers: must be a number"]
+    assert str(error).splitlines() == ["lb.toml: server_url: is missing", "lb.toml:7: workers: must be a number"]
     assert error.problems == tuple(problems)
     assert error.path == "lb.toml"
 

@@ -31,8 +31,8 @@ def command(path: Path, connect: bool) -> None:
 
     Run by root, it opens them as the user that the configuration names, as lbproxy will.
 
-    Every problem is printed as FILE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed in the
-    same way and leave it 0. Nothing is started, nothing is changed, and without --connect nobody is asked anything.
+    Every problem is printed as FILE:LINE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed
+    in the same way and leave it 0. Nothing is started or changed, and without --connect nobody is asked anything.
     """
     try:
         config = load(path)
@@ -40,7 +40,7 @@ def command(path: Path, connect: bool) -> None:
         click.echo(str(error), err=True)
         sys.exit(1)
     report = inspect(config, datetime.now(UTC), partial(_look_as_user, config))
-    _print_findings(path, report)
+    _print_findings(path, config, report)
     if report.problems or report.unused:
         sys.exit(1)
     _print_summary(path, config, report)
@@ -56,11 +56,11 @@ def _look_as_user(config: Config, report: Report) -> None:
         report.warning("user", f"only root can tell whether {config.user!r} may open what the other keys name")
 
 
-def _print_findings(path: Path, report: Report) -> None:
-    for problem in (*report.problems, *report.unused):
-        click.echo(f"{path}: {problem}", err=True)
-    for warning in report.warnings:
-        click.echo(f"{path}: {warning.where}: warning: {warning.text}", err=True)
+def _print_findings(path: Path, config: Config, report: Report) -> None:
+    for problem in config.located((*report.problems, *report.unused)):
+        click.echo(problem.in_file(str(path)), err=True)
+    for warning in config.located(report.warnings):
+        click.echo(warning.in_file(str(path), "warning: "), err=True)
 
 
 def _print_summary(path: Path, config: Config, report: Report) -> None:

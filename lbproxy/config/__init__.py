@@ -3,8 +3,9 @@
 A file passes these steps; each is a module, and none stops at its first problem:
 
     load         reads the TOML, runs the steps, raises one ConfigError with every problem
-    environment  ${NAME} and ${NAME-default} in strings become values
+    environment  ${NAME} and ${NAME-default} in strings become values; empty entries are left out
     models       what each table may hold and its defaults (pydantic); `units` and `addresses` read single values
+    lines        on which line a key stands
     checks       what only two keys together can get wrong
 
 `admin_bind` reads that key alone, for commands that must work while the rest of the file is wrong.

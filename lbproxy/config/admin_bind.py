@@ -55,7 +55,7 @@ def _admin_table(path: Path) -> Mapping[str, Any]:
         found = _ADMIN_TABLE.search(text)
         try:
             table = tomllib.loads(found[1]) if found else {}
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             table = {}
         if "bind" not in table:
             raise

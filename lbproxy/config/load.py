@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from lbproxy import files
 from lbproxy.config import checks, messages
 from lbproxy.config.addresses import origin, url_host
-from lbproxy.config.environment import expand
+from lbproxy.config.environment import expand, leave_out_empty
+from lbproxy.config.keys import Location
+from lbproxy.config.lines import Lines
 from lbproxy.config.models import Base, Config
 from lbproxy.errors import ConfigError, Problem
 
@@ -29,13 +31,17 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     configuration. Raises ConfigError with every problem at once.
     """
     problems: list[Problem] = []
-    document: Any = expand(parse(path, read_text(path)), environ, problems)
+    text = read_text(path)
+    left_out: list[Location] = []
+    written = leave_out_empty(parse(path, text), environ, left_out)
+    document: Any = expand(written, environ, problems)
+    lines = Lines(text, left_out)
     problems += checks.problems(document)
     config, model_problems = _validate(document, Base(path.absolute().parent))
     problems += model_problems
     if config is None or problems:
-        raise ConfigError(str(path), list(_first_of_each_key(problems)))
-    return config.warned(_first_of_each_key(checks.warnings(document)))
+        raise ConfigError(str(path), list(lines.located(_first_of_each_key(problems))))
+    return config.read_from(lines, _first_of_each_key(checks.warnings(document)))
 
 
 def read_text(path: Path) -> str:
@@ -54,16 +60,18 @@ def parse(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), [_syntax_problem(str(error), text)]) from None
+    except RecursionError:
+        raise ConfigError(str(path), [Problem("not TOML", "lists or tables within each other, too deep")]) from None
 
 
 def _syntax_problem(message: str, text: str) -> Problem:
     """tomllib says where in its message; "end of document" is the last line."""
     match = _POSITION.search(message)
-    line = match[1] if match and match[1] else str(len(text.splitlines()))
+    line = int(match[1]) if match and match[1] else len(text.splitlines())
     what = _POSITION.sub("", message)
     if "Cannot overwrite" in what or "twice" in what:
         what = f"a key or table that the file has already ({what})"
-    return Problem(f"line {line}", what)
+    return Problem("not TOML", what, line)
 
 
 def _validate(document: dict[str, Any], base: Base) -> tuple[Config | None, list[Problem]]:

@@ -60,7 +60,7 @@ def prepare(path: Path) -> tuple[Config, Report]:
     config = load(path)
     report = inspect(config, datetime.now(UTC), partial(assume, config))
     if report.problems:
-        raise ConfigError(str(path), report.problems)
+        raise ConfigError(str(path), config.located(report.problems))
     return config, report
 
 

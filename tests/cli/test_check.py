@@ -46,6 +46,12 @@ def check(path: Path) -> Result:
     return CliRunner(env={"COLUMNS": "160"}).invoke(main, ["check", "-c", str(path)], catch_exceptions=False)
 
 
+def at(path: Path, text: str) -> str:
+    """FILE:LINE of the first line that begins with `text`."""
+    [line, *_] = (number for number, line in enumerate(path.read_text().splitlines(), 1) if line.startswith(text))
+    return f"{path}:{line}"
+
+
 def rows(output: str) -> list[list[str]]:
     """The cells of every table in the output."""
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in output.splitlines() if "│" in line]
@@ -105,8 +111,8 @@ def test_every_problem_of_the_file_is_printed(file: Path) -> None:
     result = check(file)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        f"{file}: listener.login.bind: '443' is not host:port, [v6]:port or unix:PATH",
-        f"{file}: pool.connectors.check.intervall: unknown key; did you mean interval?",
+        f"{at(file, 'bind =')}: listener.login.bind: '443' is not host:port, [v6]:port or unix:PATH",
+        f"{at(file, 'intervall =')}: pool.connectors.check.intervall: unknown key; did you mean interval?",
     ]
 
 
@@ -117,8 +123,9 @@ def test_every_problem_of_what_it_names_is_printed(file: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     certs = file.parent / "certs"
     assert result.stderr.splitlines() == [
-        f"{file}: listener.login.tls.certificate: {certs}/login.pem holds no usable PEM certificate",
-        f"{file}: listener.login.tls.key: {certs}/login.key: No such file or directory",
+        f"{at(file, 'certificate =')}: listener.login.tls.certificate: "
+        f"{certs}/login.pem holds no usable PEM certificate",
+        f"{at(file, 'key =')}: listener.login.tls.key: {certs}/login.key: No such file or directory",
     ]
 
 
@@ -127,7 +134,7 @@ def test_a_warning_does_not_fail(file: Path) -> None:
     result = check(file)
     assert result.exit_code == 0
     assert result.stderr == (
-        f"{file}: listener.login.tls.certificate: warning: "
+        f"{at(file, 'certificate =')}: listener.login.tls.certificate: warning: "
         "the certificate of login is not for sso.corp.example (server_url)\n"
     )
     assert "is fit to run" in result.stdout
@@ -137,7 +144,10 @@ def test_what_is_not_used_is_a_warning(file: Path) -> None:
     file.write_text(file.read_text().replace('#kind = "http"', 'kind = "tls"').replace("#path =", "path ="))
     result = check(file)
     assert result.exit_code == 0
-    assert result.stderr == f'{file}: pool.connectors.check.path: warning: has no meaning with kind = "tls"\n'
+    assert (
+        result.stderr
+        == f'{at(file, "path =")}: pool.connectors.check.path: warning: has no meaning with kind = "tls"\n'
+    )
     assert [row[1:] for row in rows(result.stdout) if row[0] == "connectors"] == [
         ["c1", "http://10.0.0.11:4000", "tcp"],
         ["c2", "https://10.0.0.12:4000", "tls"],
@@ -160,8 +170,8 @@ def test_what_never_ends_or_never_begins_is_not_read(file: Path) -> None:
     (certs / "login.key").unlink()
     os.mkfifo(certs / "login.key")
     assert check(file).stderr.splitlines() == [
-        f"{file}: listener.login.tls.certificate: {certs}/login.pem: not a regular file",
-        f"{file}: listener.login.tls.key: {certs}/login.key: not a regular file",
+        f"{at(file, 'certificate =')}: listener.login.tls.certificate: {certs}/login.pem: not a regular file",
+        f"{at(file, 'key =')}: listener.login.tls.key: {certs}/login.key: not a regular file",
     ]
 
 

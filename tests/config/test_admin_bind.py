@@ -58,17 +58,17 @@ def test_a_socket_is_below_the_files_directory_and_may_name_a_variable(path: Pat
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[admin]\nbind = \n", "line 2: Invalid value"),
-        ("[admin\nbind = 'unix:a.sock'\n", "line 1: Expected ']' at the end of a table declaration"),
-        ("[admin]\nhealth = '127.0.0.1:1'\n[pool\n", "line 3: Expected ']' at the end of a table declaration"),
-        ("[admin]\nbind = 9000\n", "admin.bind: must be a string"),
-        ("[admin]\nbind = 'here'\n", "admin.bind: 'here' is not host:port, [v6]:port or unix:PATH"),
-        ("[admin]\nbind = 'unix:${WHERE}'\n", "admin.bind: the environment variable WHERE is not set"),
+        ("[admin]\nbind = \n", ":2: not TOML: Invalid value"),
+        ("[admin\nbind = 'unix:a.sock'\n", ":1: not TOML: Expected ']' at the end of a table declaration"),
+        ("[admin]\nhealth = '127.0.0.1:1'\n[pool\n", ":3: not TOML: Expected ']' at the end of a table declaration"),
+        ("[admin]\nbind = 9000\n", ": admin.bind: must be a string"),
+        ("[admin]\nbind = 'here'\n", ": admin.bind: 'here' is not host:port, [v6]:port or unix:PATH"),
+        ("[admin]\nbind = 'unix:${WHERE}'\n", ": admin.bind: the environment variable WHERE is not set"),
     ],
 )
 def test_a_file_that_cannot_say_it_means_the_default_and_why(path: Path, text: str, problem: str) -> None:
     path.write_text(text)
-    assert admin_bind(path, {}) == (DEFAULT, f"{path}: {problem}")
+    assert admin_bind(path, {}) == (DEFAULT, f"{path}{problem}")
 
 
 def test_a_file_that_cannot_be_read(path: Path) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lbproxy.config.environment import expand
+from lbproxy.config.environment import expand, leave_out_empty
+from lbproxy.config.keys import Location
 from lbproxy.errors import Problem
 
 ENVIRON = {"HOST": "c1", "PORT": "4000", "EMPTY": ""}
@@ -44,6 +45,28 @@ def test_names_the_key_and_the_variable_that_is_not_set() -> None:
         "pool.a.backends[0].url: the environment variable NONE is not set",
         "pool.a.backends[1].url: the environment variable ALSO is not set",
     ]
+
+
+def test_entries_that_are_empty_by_their_variables_are_left_out() -> None:
+    left_out: list[Location] = []
+    written = {
+        "allow": ["${EMPTY}", "${HOST}", "${NONE-}"],
+        "backends": [{"name": "a", "url": "${HOST}"}, {"name": "b", "url": "${EMPTY}"}, {"name": "c"}],
+        "nested": [["${EMPTY}"], "x${EMPTY}"],
+        "user": "${EMPTY}",
+    }
+    assert expand(leave_out_empty(written, ENVIRON, left_out), ENVIRON, []) == {
+        "allow": ["c1"],
+        "backends": [{"name": "a", "url": "c1"}, {"name": "c"}],
+        "nested": [[], "x"],
+        "user": "",
+    }
+    assert left_out == [("allow", 0), ("allow", 2), ("backends", 1), ("nested", 0, 0)]
+
+
+def test_what_is_written_empty_stays() -> None:
+    written = {"allow": ["", 0, False], "backends": [{"url": ""}, {"url": 0}, {"url": "${NONE}"}]}
+    assert leave_out_empty(written, ENVIRON, []) == written
 
 
 @pytest.mark.parametrize("text", ["${", "${}", "${1A}", "${HOST", "${HOST:-x}", "a ${HOST} ${ b"])

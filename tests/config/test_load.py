@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import Config, load
-from lbproxy.errors import ConfigError
+from lbproxy.errors import ConfigError, Problem
 
 EVERYTHING_WRONG = """
 server_url = "https://login.corp.example/login"
@@ -77,18 +77,60 @@ def test_a_key_has_one_problem_at_a_time(problems_of: Callable[..., list[str]], 
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("text", "line", "problem"),
     [
-        ("a = 1\nb = \n", "line 2: Invalid value"),
-        ("a = 1\n[x\n", "line 2: Expected ']' at the end of a table declaration"),
-        ('a = "x', "line 1: Unterminated string"),
-        ("a = 1\nb = 2\na = 3\n", "line 3: a key or table that the file has already (Cannot overwrite a value)"),
-        ("a = 1\na = 3", "line 2: a key or table that the file has already (Cannot overwrite a value)"),
-        ("[x]\n\n[x]\n", "line 3: a key or table that the file has already (Cannot declare ('x',) twice)"),
+        ("a = 1\nb = \n", 2, "not TOML: Invalid value"),
+        ("a = 1\n[x\n", 2, "not TOML: Expected ']' at the end of a table declaration"),
+        ('a = "x', 1, "not TOML: Unterminated string"),
+        ("a = 1\nb = 2\na = 3\n", 3, "not TOML: a key or table that the file has already (Cannot overwrite a value)"),
+        ("a = 1\na = 3", 2, "not TOML: a key or table that the file has already (Cannot overwrite a value)"),
+        ("[x]\n\n[x]\n", 3, "not TOML: a key or table that the file has already (Cannot declare ('x',) twice)"),
     ],
 )
-def test_broken_toml_has_a_line_number(text: str, problem: str, problems_of: Callable[[str], list[str]]) -> None:
-    assert problems_of(text) == [problem]
+def test_broken_toml_has_a_line_number(text: str, line: int, problem: str, load_text: Callable[[str], Config]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_text(text)
+    [found] = caught.value.problems
+    assert (found.line, str(found)) == (line, problem)
+    assert str(caught.value).endswith(f"lbproxy.toml:{line}: {problem}")
+
+
+def test_toml_without_a_bottom(problems_of: Callable[[str], list[str]]) -> None:
+    [problem] = problems_of("a = " + "[" * 5000)
+    assert problem.startswith("not TOML: ")
+
+
+def test_problems_and_warnings_have_the_lines_of_their_keys(load_text: Callable[..., Config], sound: str) -> None:
+    """An entry that is left out moves nothing."""
+    text = sound.replace("[{", '[\n{ name = "c0", url = "${C0-}" },\n{').replace("}]", ', check_url = "${C2}" },\n]')
+    with pytest.raises(ConfigError) as caught:
+        load_text(text + "colour = 1")
+    assert [(str(problem), problem.line) for problem in caught.value.problems] == [
+        ("pool.connectors.backends[0].check_url: the environment variable C2 is not set", 9),
+        ("pool.connectors.colour: unknown key", 11),
+    ]
+    config = load_text(text + 'check.kind = "tcp"', C2="http://c2")
+    assert [(warning.where, warning.line) for warning in config.warnings] == [
+        ("pool.connectors.backends[0].check_url", 9),
+    ]
+    [located] = config.located([Problem("listener.login.tls.key", "missing")])
+    assert located.in_file("lb.toml", "warning: ") == "lb.toml:3: listener.login.tls.key: warning: missing"
+
+
+def test_backends_whose_variable_is_empty_are_left_out(
+    load_text: Callable[..., Config], problems_of: Callable[..., list[str]], sound: str
+) -> None:
+    text = sound.replace("}]", '}, { name = "c2", url = "${CONNECTOR_2-}" }, { name = "c3", url = "${CONNECTOR_3}" }]')
+    for environ, names in (
+        ({"CONNECTOR_3": ""}, ["c1"]),
+        ({"CONNECTOR_2": "http://c2", "CONNECTOR_3": ""}, ["c1", "c2"]),
+        ({"CONNECTOR_3": "http://c3"}, ["c1", "c3"]),
+    ):
+        config = load_text(text, **environ)
+        assert [backend.name for backend in config.pools["connectors"].backends] == names
+    assert problems_of(text) == ["pool.connectors.backends[1].url: the environment variable CONNECTOR_3 is not set"]
+    nobody = sound.replace("http://10.0.0.11:4000", "${NONE-}")
+    assert problems_of(nobody) == ["pool.connectors.backends: needs at least one entry"]
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

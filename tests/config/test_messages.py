@@ -84,5 +84,37 @@ def test_an_unknown_key_is_told_what_may_be_meant(problem: Any, reported: str) -
     assert reported in problem()
 
 
+@pytest.mark.parametrize(
+    ("problem", "reported"),
+    [
+        (
+            lambda: in_pool(timeout="1s"),
+            "pool.p.timeout: unknown key here; it belongs to [pool.p.check]",
+        ),
+        (
+            lambda: in_listener(drain_timeout="1s"),
+            "listener.login.drain_timeout: unknown key here; it belongs to the top of the file",
+        ),
+        (lambda: found(hosts=[]), "hosts: unknown key here; it belongs to [listener.NAME]"),
+        (
+            lambda: in_pool(check_url="http://x"),
+            "pool.p.check_url: unknown key here; it belongs to an entry of pool.p.backends",
+        ),
+        (lambda: in_listener(mint={}), "listener.login.mint: unknown key here; it belongs to [listener.login.tls]"),
+        (lambda: found(tls={}), "tls: unknown key here; it belongs to [listener.NAME] or [pool.NAME]"),
+        (
+            lambda: in_pool(backends=[BACKEND, BACKEND | {"interval": "1s"}]),
+            "pool.p.backends[1].interval: unknown key here; it belongs to [pool.p.check] or [pool.p.consistency]",
+        ),
+    ],
+)
+def test_a_key_in_the_wrong_table_is_told_where_it_belongs(problem: Any, reported: str) -> None:
+    assert problem() == [reported]
+
+
+def test_a_key_that_many_tables_have_belongs_to_none_of_them() -> None:
+    assert found(certificate="x") == ["certificate: unknown key"]
+
+
 def test_an_unknown_key_that_is_like_no_other() -> None:
     assert in_listener(colour="red") == ["listener.login.colour: unknown key"]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Pri
 
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address
+from lbproxy.config.lines import Lines
 from lbproxy.config.models.listener import Listener
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
@@ -71,17 +72,23 @@ class Config(Table):
     admin: Admin = Admin()
 
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+    _lines: Lines = PrivateAttr(default_factory=Lines)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What is in the file and not used."""
         return self._warnings
 
-    def warned(self, warnings: Iterable[Problem]) -> Self:
-        """The same configuration with these `warnings`."""
+    def read_from(self, lines: Lines, warnings: Iterable[Problem]) -> Self:
+        """The same configuration with these `warnings`, and the lines of the file that it comes from."""
         copy = self.model_copy()
-        copy._warnings = tuple(warnings)
+        copy._warnings = tuple(lines.located(warnings))
+        copy._lines = lines
         return copy
+
+    def located(self, problems: Iterable[Problem]) -> list[Problem]:
+        """`problems` with the lines of their keys in the file."""
+        return list(self._lines.located(problems))
 
     @property
     def worker_count(self) -> int:
