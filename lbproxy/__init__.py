@@ -8,28 +8,32 @@ What happens to a request:
 
 The primitives, and the file that each lives in:
 
-    Listener    an address that clients connect to                                     net/listener.py
-    Client      one client connection: its requests one after the other                net/client.py
+    Listener    an address that clients connect to                                     net/listener/listener.py
+    Client      one client connection: its requests one after the other                net/http/client.py
     Lane        one connection to a backend: *shared* while it has carried no identity,
-                *private* to one client connection from then on                        net/lane.py
-    Exchange    one request and its answer between a client connection and a lane      net/exchange.pyx
-    Stream      the bytes of one socket, plain or TLS                                  net/stream.pyx
+                *private* to one client connection from then on                        net/upstream/lane.py
+    Exchange    one request and its answer between a client connection and a lane      net/http/exchange.pyx
+    Stream      the bytes of one socket, plain or TLS                                  net/transport/stream.pyx
     Head, Body  HTTP/1.x bytes <-> meaning, strictly; heads are written anew           wire/http1.pyx
     Pool        its backends, their health, and whose turn it is                       balance/pool.py
     Binding     which lane a client connection's next request may use                  auth/binding.py
     Reason      why anything ended: one row of ONE table                               reasons.py
     Snapshot    the view of all of it that status and metrics read                     control/snapshot.py
 
-The rooms, and who may import whom (tests/test_tree.py holds it):
+The packages, and which may import which (tests/test_tree.py holds it):
 
-    cli ─▶ process ─▶ control ┐
-                  └─▶ net     ┴─▶ balance, auth, wire ─▶ errors, reasons
+    cli ─▶ process ─▶ status    ┐             ┌─▶ control ┐
+                  └─▶ preflight ┴─▶ runtime ──┴─▶ net     ┴─▶ balance, auth, wire ─▶ errors, reasons
 
-    cli, process            the commands; the processes and how they are wired together. Only they know lbproxy.config
+    cli                     the commands, each thin
+    process                 the processes: which of them starts, replaces and ends which
+    status                  everything that is known, as one view
+    preflight               does what the configuration names exist, fit, and may it be used
+    runtime                 from a configuration to running parts
     control                 everything that is not users' bytes: probes, admin interface, metrics, logs
-    net                     the data path: the only place where users' bytes move. control and net meet in process
+    net                     the data path: the only place where users' bytes move. control and net meet in runtime
     balance, auth, wire     decisions: no I/O and no clock; bytes, limits and the time arrive as arguments
-    config                  the configuration file as frozen, validated models
+    config                  the configuration file as frozen, validated models. control, net and below do not know it
     files                   how a file that an administrator names is read: balance, auth and wire read none
     demo                    sample connectors, a throwaway realm and CA; it shares no code with the balancer
 

@@ -30,8 +30,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"errors"},  # the sample connector must not share the balancer's mistakes
     "net": LOGIC | FILES | GROUND,
     "control": LOGIC | FILES | GROUND,
-    "process": IO | LOGIC | FILES | GROUND | {"config"},
-    "cli": {"process", "config", "demo"} | IO | LOGIC | FILES | GROUND,
+    "runtime": IO | LOGIC | FILES | GROUND | {"config"},
+    "status": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
+    "preflight": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
+    "process": {"status", "preflight", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
+    "cli": {"process", "status", "preflight", "runtime", "config", "demo"} | IO | LOGIC | FILES | GROUND,
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -97,12 +100,12 @@ def imports(path: Path) -> set[str]:
 
 
 def room(path: Path) -> str:
-    """lbproxy/net/client.py -> net; lbproxy/errors.py -> errors."""
+    """lbproxy/net/http/client.py -> net; lbproxy/errors.py -> errors."""
     return Path(path.parts[1]).stem
 
 
 def rooms_imported(path: Path) -> set[str]:
-    """The rooms that a file reaches for: lbproxy.net.lane.Lane -> net."""
+    """The rooms that a file reaches for: lbproxy.net.upstream.lane.Lane -> net."""
     dotted = (name.split(".") for name in imports(path))
     return {parts[1] for parts in dotted if parts[0] == "lbproxy" and len(parts) > 1} - {room(path), "__version__"}
 

@@ -16,7 +16,7 @@ from lbproxy.auth.spnego import Credential, classify
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.control.access_line import line
+from lbproxy.control.access_log.access_line import line
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
 from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
 from tests.control.sample import Made

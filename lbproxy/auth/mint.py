@@ -61,7 +61,7 @@ class Minted:
     expires: float
 
 
-class Keepsake(TypedDict):
+class MintedRecord(TypedDict):
     """A `Minted` for another process: `ca` and `user` are SHA-256 fingerprints of certificates, in hexadecimal.
 
     It has a private key in it, so it must reach no disk and no log.
@@ -100,7 +100,7 @@ class Mint:
             raise MintError("a minted certificate must last a second at least")
         self._ca = ca_certificate
         self._fingerprint = ca_certificate.fingerprint(hashes.SHA256()).hex()
-        self.on_minted: list[Callable[[Keepsake], None]] = []
+        self.on_minted: list[Callable[[MintedRecord], None]] = []
         with tolerant_of_names():
             self._issuer = ca_certificate.subject
             self.name = self._issuer.rfc4514_string()
@@ -122,19 +122,21 @@ class Mint:
         if kept is None or not kept.serves(now, end):
             kept = _Kept(self._make(user, now, end), renewal=(now + end) / 2)
             for listener in self.on_minted:
-                listener(self._keepsake(user.fingerprint, kept))
+                listener(self._minted_record(user.fingerprint, kept))
         self._keep(user.fingerprint, kept)
         return kept.minted
 
-    def keepsakes(self) -> list[Keepsake]:
+    def minted_records(self) -> list[MintedRecord]:
         """Everything that is kept, what was used last at the end."""
-        return [self._keepsake(fingerprint, kept) for fingerprint, kept in self._kept.items()]
+        return [self._minted_record(fingerprint, kept) for fingerprint, kept in self._kept.items()]
 
-    def remember(self, keepsake: Keepsake) -> None:
+    def remember(self, minted_record: MintedRecord) -> None:
         """Use what another process has made, if its CA is this one."""
-        if keepsake["ca"] == self._fingerprint:
-            minted = Minted(keepsake["certificate"].encode(), keepsake["key"].encode(), keepsake["expires"])
-            self._keep(bytes.fromhex(keepsake["user"]), _Kept(minted, keepsake["renewal"]))
+        if minted_record["ca"] == self._fingerprint:
+            minted = Minted(
+                minted_record["certificate"].encode(), minted_record["key"].encode(), minted_record["expires"]
+            )
+            self._keep(bytes.fromhex(minted_record["user"]), _Kept(minted, minted_record["renewal"]))
 
     def __repr__(self) -> str:
         return f"<mint of {self.name!a}, {len(self._kept)} kept>"
@@ -145,7 +147,7 @@ class Mint:
         if len(self._kept) > CACHE_SIZE:
             self._kept.popitem(last=False)
 
-    def _keepsake(self, fingerprint: bytes, kept: _Kept) -> Keepsake:
+    def _minted_record(self, fingerprint: bytes, kept: _Kept) -> MintedRecord:
         minted = kept.minted
         return {
             "ca": self._fingerprint,

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lbproxy.balance.turns import BackendCore
+from lbproxy.balance.round_robin import BackendCore
 
 if TYPE_CHECKING:
     from lbproxy.reasons import Reason

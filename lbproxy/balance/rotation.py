@@ -6,10 +6,10 @@ from collections.abc import Collection
 from itertools import cycle
 
 from lbproxy.balance.backend import Backend
-from lbproxy.balance.turns import Turns
+from lbproxy.balance.round_robin import RoundRobin
 
 
-class Rotation(Turns):
+class Rotation(RoundRobin):
     """A queue: the head is next, a backend that was picked goes to the tail, and so does one that joins.
 
     So nobody is skipped or doubled when members come and go, and a member that comes and goes all the time cannot

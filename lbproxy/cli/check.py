@@ -16,9 +16,9 @@ from lbproxy.cli import config_option
 from lbproxy.cli.console import output
 from lbproxy.config import Config, ListenerTls, load
 from lbproxy.errors import ConfigError
-from lbproxy.process.preflight import Expiry, Report, inspect
-from lbproxy.process.privileges import assume, can_assume
-from lbproxy.process.protection import Finding, Key, judge
+from lbproxy.preflight import Expiry, Report, inspect
+from lbproxy.process.generation.privileges import assume, can_assume
+from lbproxy.runtime.channel_binding_check import Finding, Key, judge
 
 
 @click.command("check")

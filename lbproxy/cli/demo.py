@@ -17,8 +17,8 @@ from rich.console import Console
 
 from lbproxy.demo.acceptor import check_gssapi
 from lbproxy.demo.realm import find_programs
+from lbproxy.demo.stack import RESTART_AFTER, DemoStack
 from lbproxy.demo.tour import Stop, tour
-from lbproxy.demo.town import RESTART_AFTER, Town
 from lbproxy.errors import MissingExtraError, StartError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,11 +55,11 @@ async def _demo(port: int, directory: Path | None, no_kerberos: bool, once: bool
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, signalled.set)
     with _home(directory) as home:
-        town = Town(home, port, not no_kerberos and _kerberos(console), partial(_plain, console))
+        stack = DemoStack(home, port, not no_kerberos and _kerberos(console), partial(_plain, console))
         try:
-            return await _until(signalled, _visit(town, console, once))
+            return await _until(signalled, _visit(stack, console, once))
         finally:
-            await town.stop()  # not a part of what a signal cancels: a second Ctrl-C must not stop it half way
+            await stack.stop()  # not a part of what a signal cancels: a second Ctrl-C must not stop it half way
 
 
 @contextmanager
@@ -99,19 +99,19 @@ async def _until(event: asyncio.Event, work: Coroutine[None, None, int]) -> int:
     return 0 if task.cancelled() else task.result()
 
 
-async def _visit(town: Town, console: Console, once: bool) -> int:
-    """Starts the town and prints the tour; with `once` also takes it, else stays until cancelled."""
-    await town.start()
-    stops = tour(town)
+async def _visit(stack: DemoStack, console: Console, once: bool) -> int:
+    """Starts the stack and prints the tour; with `once` also takes it, else stays until cancelled."""
+    await stack.start()
+    stops = tour(stack)
     if once:
         return await _take(stops, console)
-    console.print(f"[bold green]{town.server_url}[/] is served. Try, in another terminal:\n")
+    console.print(f"[bold green]{stack.server_url}[/] is served. Try, in another terminal:\n")
     for stop in stops:
         _announce(stop, console)
     _plain(console, f"A killed connector starts again after {RESTART_AFTER:.0f} s.")
-    _plain(console, f"All files and logs: {town.directory}")
+    _plain(console, f"All files and logs: {stack.directory}")
     _plain(console, "Ctrl-C ends everything.\n")
-    await town.watch()
+    await stack.watch()
     return 0
 
 

@@ -16,6 +16,6 @@ def command(path: Path) -> None:
 
     Prints "ready: SERVER_URL" on standard error once every listener accepts and every backend was probed.
     """
-    from lbproxy.process.service import run
+    from lbproxy.process.master.main import run
 
     run(path)

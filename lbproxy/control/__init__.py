@@ -10,5 +10,5 @@ access_log  one JSON object a request
 log         what the balancer itself has to say, one line an event
 
 This package is given plain data and callables. It never imports the data path, the processes or the
-configuration; `lbproxy.process` introduces them to each other.
+configuration; `lbproxy.runtime` connects them.
 """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lbproxy.demo.ports import LOOPBACK
-from lbproxy.demo.town import CERTIFICATE_USER, HOST, USER, Town
+from lbproxy.demo.stack import CERTIFICATE_USER, HOST, USER, DemoStack
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class Stop:
     command: str
 
 
-def tour(town: Town) -> list[Stop]:
-    """The commands for a town as it runs now, with the process ids of now."""
-    victim = town.connectors[1]
-    who = f"as {USER}, with a Kerberos ticket" if town.ticket else "without Kerberos"
-    request = _request(town)
-    certificate = _by_certificate(town, town.port, town.server_url)
-    passthrough = _by_certificate(town, town.passthrough_port, town.passthrough_url)
-    status = _shell([sys.executable, "-m", "lbproxy", "status", "--admin", town.admin])
+def tour(stack: DemoStack) -> list[Stop]:
+    """The commands for a stack as it runs now, with the process ids of now."""
+    victim = stack.connectors[1]
+    who = f"as {USER}, with a Kerberos ticket" if stack.ticket else "without Kerberos"
+    request = _request(stack)
+    certificate = _by_certificate(stack, stack.port, stack.server_url)
+    passthrough = _by_certificate(stack, stack.passthrough_port, stack.passthrough_url)
+    status = _shell([sys.executable, "-m", "lbproxy", "status", "--admin", stack.admin])
     return [
         Stop(f"One request {who}", request),
         Stop("Nine requests: the instances take turns", _nine(request)),
@@ -45,22 +45,22 @@ def _nine(request: str) -> str:
     return f'for n in $(seq 9); do {request}; done | grep -o \'"instance": "[^"]*"\''
 
 
-def _request(town: Town) -> str:
-    curl = _curl(town, town.port)
-    if town.ticket is None:
-        return _shell([*curl, f"{town.server_url}/users"])
-    return _shell([*curl, "--negotiate", "-u", ":", f"{town.server_url}/wsfed"], town.ticket)
+def _request(stack: DemoStack) -> str:
+    curl = _curl(stack, stack.port)
+    if stack.ticket is None:
+        return _shell([*curl, f"{stack.server_url}/users"])
+    return _shell([*curl, "--negotiate", "-u", ":", f"{stack.server_url}/wsfed"], stack.ticket)
 
 
-def _by_certificate(town: Town, port: int, url: str) -> str:
-    assert town.certificate is not None, "a tour of a town that has not started"
-    shown = ["--cert", str(town.certificate.certificate), "--key", str(town.certificate.key)]
-    return _shell([*_curl(town, port), *shown, f"{url}/wsfed"])
+def _by_certificate(stack: DemoStack, port: int, url: str) -> str:
+    assert stack.certificate is not None, "a tour of a stack that has not started"
+    shown = ["--cert", str(stack.certificate.certificate), "--key", str(stack.certificate.key)]
+    return _shell([*_curl(stack, port), *shown, f"{url}/wsfed"])
 
 
-def _curl(town: Town, port: int) -> list[str]:
-    """curl and the options that lead to the town; an answer ends with its line."""
-    target = ["--resolve", f"{HOST}:{port}:{LOOPBACK}", "--cacert", str(town.ca)]
+def _curl(stack: DemoStack, port: int) -> list[str]:
+    """curl and the options that lead to the stack; an answer ends with its line."""
+    target = ["--resolve", f"{HOST}:{port}:{LOOPBACK}", "--cacert", str(stack.ca)]
     return ["curl", "--silent", "--show-error", "--fail", *target, "-w", "\\n"]
 
 

@@ -16,19 +16,20 @@ def main(role: str, *arguments: str) -> int:
     """The exit status."""
     match role, arguments:
         case "master", [path]:
-            from lbproxy.process import service
+            from lbproxy.process.master import main as master
 
-            return service.begin(Path(path))
+            return master.begin(Path(path))
         case "resume", [descriptor]:
-            from lbproxy.process import service
+            from lbproxy.process.master import main as master
 
-            return service.go_on(int(descriptor))
+            return master.go_on(int(descriptor))
         case "generation", [channel, number, path]:
-            from lbproxy.process import launch
+            from lbproxy.process.generation import main as generation
 
-            return launch.main(int(channel), int(number), Path(path))
+            return generation.main(int(channel), int(number), Path(path))
         case "rehearse", []:
-            from lbproxy.process import launch, service
+            from lbproxy.process.generation import main as generation
+            from lbproxy.process.master import main as master
 
             return 0
     raise SystemExit(f"unknown role {role}")

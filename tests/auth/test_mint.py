@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbproxy.auth.certificate import ClientCertificate
-from lbproxy.auth.mint import CACHE_SIZE, CLOCK_SKEW, Keepsake, Mint, Minted, MintError
+from lbproxy.auth.mint import CACHE_SIZE, CLOCK_SKEW, Mint, Minted, MintedRecord, MintError
 from tests.pki import DAY, HOUR, Authority, Holder, der, name, pem, self_signed
 
 LIFETIME = 600.0
@@ -327,14 +327,14 @@ def test_those_used_last_are_kept(mint: Mint, now: float) -> None:
 
 
 def test_another_mint_of_the_same_ca_goes_on_with_them(mint: Mint, now: float) -> None:
-    told: list[Keepsake] = []
+    told: list[MintedRecord] = []
     mint.on_minted.append(told.append)
     minted = [mint.mint(user(holder), now) for holder in (ALICE, USERS.issue("bob"), ALICE)]
     assert len(told) == 2
-    assert [each["user"] for each in mint.keepsakes()] == [each["user"] for each in reversed(told)]
+    assert [each["user"] for each in mint.minted_records()] == [each["user"] for each in reversed(told)]
     other = Mint(CA.certificate, CA.key, LIFETIME)
-    for keepsake in told:
-        other.remember(keepsake)
+    for minted_record in told:
+        other.remember(minted_record)
     assert other.mint(user(ALICE), now) == minted[0]
     later = now + LIFETIME / 2 + 1
     assert other.mint(user(ALICE), later) != minted[0]
@@ -343,8 +343,8 @@ def test_another_mint_of_the_same_ca_goes_on_with_them(mint: Mint, now: float) -
 def test_what_another_ca_has_made_is_forgotten(mint: Mint, now: float) -> None:
     mint.mint(user(ALICE), now)
     other = Mint(USERS.certificate, USERS.key, LIFETIME)
-    other.remember(mint.keepsakes()[0])
-    assert other.keepsakes() == []
+    other.remember(mint.minted_records()[0])
+    assert other.minted_records() == []
 
 
 # --- which CA can mint

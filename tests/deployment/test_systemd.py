@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config.models import Admin, Config
-from lbproxy.process.master import START_WITHIN
+from lbproxy.process.master.master import START_WITHIN
 
 UNITS = Path(__file__).parents[2] / "config" / "systemd"
 NAMES = ("lbproxy.service", "lbproxy.socket")

@@ -213,7 +213,7 @@ async def test_a_generation_without_its_nursery_is_replaced(backends: Backends, 
     async with clients_of_all(balancer) as clients:
         [nursery] = children(old)
         os.kill(nursery, SIGKILL)
-        await balancer.logged("nursery_lost")
+        await balancer.logged("forker_lost")
         assert all([await is_alive(client) for client in clients])
     await changed(balancer, old)
     assert len(balancer.workers) == 2

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from lbproxy.net.stream import Handler, Poller, Stream
-from tests.net.house import House
+from lbproxy.net.transport.stream import Handler, Poller, Stream
+from tests.net.listener_fixture import ListenerFixture
 from tests.net.peers import Peer, tcp_pair
 
 
@@ -54,16 +54,16 @@ async def open_stream(poller: Poller) -> AsyncIterator[Open]:
         peer.close()
 
 
-Build = Callable[..., House]
+Build = Callable[..., ListenerFixture]
 
 
 @pytest.fixture
-async def house(poller: Poller) -> AsyncIterator[Build]:
-    """`house(backends=1, **options)` builds one, whose counters are looked at in the end."""
-    built: list[House] = []
+async def front(poller: Poller) -> AsyncIterator[Build]:
+    """`front(backends=1, **options)` builds one, whose counters are looked at in the end."""
+    built: list[ListenerFixture] = []
 
-    def build(*arguments: Any, **options: Any) -> House:
-        built.append(House(poller, *arguments, **options))
+    def build(*arguments: Any, **options: Any) -> ListenerFixture:
+        built.append(ListenerFixture(poller, *arguments, **options))
         return built[-1]
 
     yield build

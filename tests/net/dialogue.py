@@ -6,10 +6,10 @@ import socket
 from collections.abc import Callable, Iterable
 
 from lbproxy import reasons
-from lbproxy.balance.turns import Turns
-from lbproxy.net.exchange import Exchange, Phase, Site
-from lbproxy.net.farewell import Farewell
-from lbproxy.net.stream import Handler, Poller, Stream
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.net.http.exchange import Exchange, Phase, Site
+from lbproxy.net.transport.lingering_close import LingeringClose
+from lbproxy.net.transport.stream import Handler, Poller, Stream
 from lbproxy.reasons import Reason
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
 from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
@@ -59,7 +59,7 @@ def make_site(
     path_denied: Callable[[bytes], bool] = lambda target: False,
     suspicion: float = 0.0,
     retry_statuses: Iterable[int] = (),
-    turns: Turns | None = None,
+    turns: RoundRobin | None = None,
     bare_lf: bool = False,
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
@@ -165,7 +165,7 @@ class Decisions:
 
     def hang_up(self, exchange: Exchange, gently: bool) -> None:
         self.note("hang_up", gently)
-        Farewell(exchange.client, gently, lambda: self.note("closed"))
+        LingeringClose(exchange.client, gently, lambda: self.note("closed"))
 
     def ended(self, exchange: Exchange, reason: Reason | None) -> None:
         exchange.client.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lbproxy.process.channel import Channel
+from lbproxy.process.ipc.channel import Channel
 
 Pair = Callable[[], tuple[Channel, Channel]]
 

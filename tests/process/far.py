@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lbproxy.process.channel import Channel, Message
+from lbproxy.process.ipc.channel import Channel, Message
 from tests.net.peers import until
 
 

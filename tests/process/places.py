@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 
 from lbproxy.config import Config
-from lbproxy.process.places import ADMIN, listener_key, wanted
-from lbproxy.process.sockets import listen
+from lbproxy.process.generation.listen_addresses import ADMIN, listener_key, wanted
+from lbproxy.process.master.listening_sockets import listen
 
 
 def listen_all(config: Config) -> dict[str, socket.socket]:

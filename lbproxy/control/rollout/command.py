@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from lbproxy.control.log.timestamp import timestamp
 from lbproxy.control.rollout.plan import Target
-from lbproxy.control.timestamp import timestamp
 from lbproxy.errors import RolloutError
 
 PLACEHOLDERS = ("name", "url", "host", "port")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from lbproxy.net.accepting import Socket
+from lbproxy.net.transport.accept import Socket
 
 
 class AcceptedTls:

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lbproxy import files
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
-from lbproxy.net.accepting import Socket
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients
 from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
 from lbproxy.net.tls.openssl import SIZE, set_keys
+from lbproxy.net.transport.accept import Socket
 from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)

@@ -37,7 +37,7 @@ class Told:
         return {fact: Reading(value, "" if value else "no answer") for fact, value in self.values.items()}
 
 
-class House:
+class ListenerFixture:
     """A pool whose backends were all probed, one source for each, and a guard that reads them."""
 
     def __init__(self, versions: str, policy: Policy, interval: float, expected: Mapping[str, str]) -> None:
@@ -79,12 +79,12 @@ class House:
             await asyncio.sleep(0)
 
 
-Make = Callable[..., House]
+Make = Callable[..., ListenerFixture]
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[Make]:
-    made: list[House] = []
+    made: list[ListenerFixture] = []
 
     def make(
         versions: str,
@@ -92,8 +92,8 @@ async def house() -> AsyncIterator[Make]:
         interval: float = NEVER,
         expected: Mapping[str, str] | None = None,
         start: bool = True,
-    ) -> House:
-        made.append(House(versions, policy, interval, expected or {}))
+    ) -> ListenerFixture:
+        made.append(ListenerFixture(versions, policy, interval, expected or {}))
         if start:
             made[-1].first_round.set()
         return made[-1]

@@ -1,0 +1,26 @@
+# cython: language_level=3
+"""What the data path reads and counts of backends by itself, without a call into Python."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef class BackendCore:
+    """The typed part of a `Backend`."""
+    cdef:
+        public uint64_t requests
+        public int64_t active
+        public int64_t errors_in_row
+        public bint placed          # in its pool's rotation; `Pool` writes it
+        public object lanes         # the data path's own attachment, never touched in this package
+        uint64_t[6] _responses
+    cpdef count_response(self, int status)
+
+
+cdef class RoundRobin:
+    """A queue of backends: the head is next, and goes to the tail when it was picked."""
+    cdef:
+        list _members
+        Py_ssize_t _next
+        public bint weighted        # somebody passes some of its turns: the head need not be the next
+        BackendCore head(self)
+    cpdef take_turn(self)

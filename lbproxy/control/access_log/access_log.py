@@ -1,0 +1,161 @@
+"""The access log: one JSON object a request, written without ever waiting for the disk.
+
+`write` is called once a request on the data path: it formats the line and appends it to a list. A batch goes to the
+writer's thread every 50 ms, or as soon as it is large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+from lbproxy.control.access_log.access_line import line
+from lbproxy.control.log import event
+from lbproxy.control.log.line_writer import LIMIT, LineWriter
+from lbproxy.errors import StartError
+
+log = logging.getLogger(__name__)
+
+FLUSH_AFTER = 0.05  # seconds that a line waits for company
+BATCH = 64  # lines that do not wait; more of them would push the data path out of the processor's cache
+REPORT_EVERY = 60.0  # seconds between two reports of lost lines
+
+_STANDARD_OUTPUT = 1
+
+
+class Record(Protocol):
+    """What the data path tells about one request when it has ended: a named tuple of these fields, in this order.
+
+    Strings are decoded as latin-1.
+    `time` is when it ended, in seconds since the epoch. The milliseconds count from when the head was complete and are
+    negative for what was not reached. `bytes_in` and `bytes_out` are counted on the client's side. `backend` and
+    `lane` are empty when no backend was asked. `reason` is a label of `lbproxy.reasons.TABLE`.
+    """
+
+    @property
+    def time(self) -> float: ...
+    @property
+    def listener(self) -> str: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def user_agent(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def lane(self) -> str: ...
+    @property
+    def reused(self) -> bool: ...
+    @property
+    def tries(self) -> int: ...
+    @property
+    def connect_ms(self) -> float: ...
+    @property
+    def first_byte_ms(self) -> float: ...
+    @property
+    def total_ms(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class AccessLog:
+    """Writes records to `path`: a file, "-" for standard output, "" for nowhere. Belongs to one event loop.
+
+    Lines are dropped, and counted, when more than `limit` bytes wait for the disk or when it refuses them. Raises
+    StartError if the file cannot be opened.
+    """
+
+    def __init__(self, path: str, limit: int = LIMIT) -> None:
+        self.path = path
+        self._lines: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._reported = 0
+        self._next_report = 0.0
+        self._writer = _open(path, limit)
+
+    def __repr__(self) -> str:
+        return f"<AccessLog {self.path or 'off'} written={self.written} dropped={self.dropped}>"
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is worth making a record."""
+        return self._writer is not None
+
+    @property
+    def written(self) -> int:
+        """Lines that have reached the file."""
+        return self._writer.written if self._writer else 0
+
+    @property
+    def dropped(self) -> int:
+        """Lines that never will."""
+        return self._writer.dropped + self._writer.failed if self._writer else 0
+
+    def write(self, record: Record) -> None:
+        """Log one request. Takes less than a microsecond and never blocks; call it on the event loop."""
+        if self._writer is None:
+            return
+        self._lines.append(line(record))
+        if len(self._lines) >= BATCH:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self._flush)
+
+    def reopen(self) -> None:
+        """Open the file again under its name, for log rotation; lines written before go to the old one."""
+        if self._writer is not None:
+            self._flush()
+            self._writer.reopen()
+
+    def close(self) -> None:
+        """Write what is left, waiting at most two seconds for a file or pipe that is stuck."""
+        if self._writer is not None:
+            self._flush()
+            self._writer.close()
+            self._report(self._writer)
+
+    def _flush(self) -> None:
+        assert self._writer is not None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines:
+            self._writer.put("".join(self._lines), len(self._lines))
+            self._lines.clear()
+        if self.dropped > self._reported and time.monotonic() >= self._next_report:
+            self._report(self._writer)
+
+    def _report(self, writer: LineWriter) -> None:
+        lost = self.dropped - self._reported
+        if lost:
+            why = str(writer.error) if writer.failed else "the file or pipe takes lines too slowly"
+            event(log, logging.ERROR, "access_log_lost_lines", path=self.path, lines=lost, error=why)
+            self._reported += lost
+            self._next_report = time.monotonic() + REPORT_EVERY
+
+
+def _open(path: str, limit: int) -> LineWriter | None:
+    if not path:
+        return None
+    try:
+        return LineWriter(_STANDARD_OUTPUT if path == "-" else path, name="access-log", limit=limit)
+    except OSError as error:
+        raise StartError(f"access_log.path: cannot open {path}: {error.strerror}") from error

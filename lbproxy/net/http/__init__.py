@@ -1,0 +1,11 @@
+"""HTTP/1.x between clients and backends.
+
+web          a listener's service in mode http: options, and a client connection for each accepted one
+client       one client connection: the policy of its requests
+exchange     one request and its answer between two streams, compiled
+attempts     the backends that one request was tried on
+memory       what a client connection keeps between requests
+account      what is counted when a request ends
+record       what the access log is given
+error_pages  the answers that lbproxy gives itself
+"""

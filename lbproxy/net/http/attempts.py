@@ -1,0 +1,89 @@
+"""Which backends one request was tried on, and whether it may be tried on another one."""
+
+from __future__ import annotations
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+from lbproxy.balance.retry import replayable
+from lbproxy.net.http.exchange import Exchange
+from lbproxy.reasons import Reason
+
+_UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
+"""Retries for which the budget is not asked: nobody may have begun the work, or `may_ask_another` has asked already."""
+
+
+class Attempts:
+    """Of one request. `tried` are the backends that are not asked (any more).
+
+    `wants_new` says that idle lanes are not used: the backend that closed one may have closed more of them.
+    """
+
+    __slots__ = ("_failure", "_has_token", "_never", "pool", "tried", "wants_new")
+
+    def __init__(self, pool: Pool, never: tuple[Backend, ...] = (), has_token: bool = False) -> None:
+        """never: those of the pool that take no requests, and are not asked.
+
+        has_token: the request carries a Negotiate or NTLM token, which is presented once (rule 6).
+        """
+        self.pool = pool
+        self._never = never
+        self._has_token = has_token
+        self.tried = never  # those, and who failed
+        self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
+        self.wants_new = False
+
+    def __repr__(self) -> str:
+        return f"<attempts on {self.pool.name}>"
+
+    def passed_over(self, backend: Backend) -> None:
+        """No byte of the request was sent there, and it goes on without this backend."""
+        backend.retried_from += 1
+        self.tried += (backend,)
+
+    def failed(self, backend: Backend, reason: Reason) -> None:
+        """It was sent there, failed by `reason`, and goes on without this backend.
+
+        One that closed an idle lane may be as good as before: it is asked again when there is no other.
+        """
+        backend.retried_from += 1
+        self._failure = reason
+        self.wants_new |= reason is reasons.LANE_STALE
+        if reason is not reasons.LANE_STALE or self.has_other(backend):
+            self.tried += (backend,)
+
+    @property
+    def exhausted(self) -> Reason:
+        """Why there is nobody left to ask."""
+        anybody = any(backend not in self._never for backend in self.pool.rotation.members)
+        return self._failure if anybody else reasons.NO_BACKEND
+
+    def has_other(self, backend: Backend) -> bool:
+        """Whether another one than `backend`, that was not tried yet, is in rotation."""
+        return any(other is not backend and other not in self.tried for other in self.pool.rotation.members)
+
+    def repeatable(self, exchange: Exchange) -> bool:
+        """Whether the request may be sent twice, as long as all of it is kept."""
+        return replayable(
+            exchange.method,
+            body_kept=True,
+            has_idempotency_key=exchange.idempotent,
+            has_connection_token=self._has_token,
+        )
+
+    def may_follow(self, exchange: Exchange, reason: Reason) -> bool:
+        """Whether another attempt may follow one that ended by `reason`; if so, it is counted."""
+        if not reason.retry or not exchange.body_kept or not self.repeatable(exchange):
+            return False
+        return reason in _UNCOUNTED or self.pool.retry_budget.allow()
+
+    def may_leave(self, exchange: Exchange, backend: Backend) -> bool:
+        """Whether the request may be taken from a backend that has not answered, for another one that is there.
+
+        That is not counted: a frozen backend would keep those for which the budget has nothing left.
+        """
+        return exchange.body_kept and self.repeatable(exchange) and self.has_other(backend)
+
+    def may_ask_another(self, exchange: Exchange, backend: Backend) -> bool:
+        """Whether the request may be taken from a backend that has answered badly; if so, that is counted."""
+        return self.may_leave(exchange, backend) and self.pool.retry_budget.allow()

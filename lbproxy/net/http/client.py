@@ -1,0 +1,385 @@
+"""A client connection: what its exchange does not decide by itself: which lane a request gets, and what ends what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lbproxy import reasons
+from lbproxy.auth.binding import Effect, Route
+from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.mint import MintError
+from lbproxy.auth.spnego import Credential, challenge, classify
+from lbproxy.balance.backend import Backend
+from lbproxy.net.http.account import settle
+from lbproxy.net.http.attempts import Attempts
+from lbproxy.net.http.error_pages import answer
+from lbproxy.net.http.exchange import Exchange
+from lbproxy.net.http.memory import ClientMemory
+from lbproxy.net.http.record import record
+from lbproxy.net.transport.lingering_close import LingeringClose
+from lbproxy.net.transport.peer import Peer
+from lbproxy.net.transport.stream import Stream
+from lbproxy.net.transport.tunnel import Tunnel
+from lbproxy.net.upstream.lane import ANYBODY, Lane
+from lbproxy.net.upstream.private import PARTING
+from lbproxy.reasons import Reason
+from lbproxy.wire.http1 import Field, ResponseHead
+
+if TYPE_CHECKING:
+    from lbproxy.net.http.web import WebService
+    from lbproxy.net.listener.listener import Listener
+
+_log = logging.getLogger(__name__)
+
+_SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
+_NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
+
+
+class ClientConnection(ClientMemory):
+    """The policy of one `Exchange`, for as long as the client stays.
+
+    A request's lane is one that anybody may use, or one that this client owns (`net.private`): because of what it or a
+    backend said (the binding knows), or because all lanes of this client are its own from their beginning. What it
+    owns closes with this connection. A client that never authenticates on its connection needs no binding.
+    """
+
+    __slots__ = (
+        "_credential",
+        "_owns_all",
+        "_route",
+        "certificate",
+        "listener",
+        "peer",
+        "stream",
+        "tunnel",
+    )
+
+    def __init__(
+        self,
+        listener: Listener,
+        service: WebService,
+        stream: Stream,
+        peer: Peer,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
+        """certificate: that the client has shown; it was verified."""
+        super().__init__(service)
+        self.listener = listener
+        self.stream = stream
+        self.peer = peer
+        self.certificate = certificate
+        address = (peer.host or "unknown").encode()
+        self.exchange = Exchange(service.site, stream, self, address, peer.within(service.options.trust))
+        self.tunnel: Tunnel | None = None
+        self._credential = _NONE
+        self._route = _SHARED
+        self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
+        self.exchange.asks_nobody = not self._owns_all and not service.never
+
+    def __repr__(self) -> str:
+        return f"<client {self.peer.name} on {self.listener.name}>"
+
+    # --- a request needs a lane
+
+    def route(self, exchange: Exchange) -> None:
+        """A request head is complete: find it a lane."""
+        authorization = exchange.authorization
+        self._credential = credential = _NONE if authorization is None else classify(authorization)
+        has_token = credential is not _NONE and credential.is_connection_token
+        self._tried = attempts = Attempts(self.service.pool, self.service.never, has_token)
+        if exchange.has_body and attempts.repeatable(exchange):
+            exchange.keep_body(self.service.options.retry_buffer)
+        if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
+            self._next()  # by far the most requests: nothing was ever bound here, so the route is SHARED
+        else:
+            self._dispatch(self._bound.request(credential))
+
+    def _dispatch(self, route: Route) -> None:
+        self._route = route
+        self.exchange.watch = self._pending = route is not _SHARED
+        if route is _FOLLOW:
+            self._follow()
+            return
+        if route is _SPREAD:
+            self._own.followed = None
+        self._next()
+
+    def _follow(self) -> None:
+        lane = self._own.followed
+        assert lane is not None, "a binding follows a lane that is there"
+        if lane.stream.is_quiet():
+            self._run(lane)
+            return
+        self._own.drop(lane, reasons.LANE_CLOSED)
+        if self._lost():
+            self.exchange.stop(reasons.AUTH_LANE_LOST)
+        else:
+            self._again()
+
+    def _next(self) -> None:
+        """The next backend in rotation that takes the request, or an answer that there is none."""
+        owned = self._route is _SPREAD or self._owns_all
+        attempts = self._attempts
+        while True:
+            backend = attempts.pool.pick(attempts.tried)
+            if backend is None:
+                self.exchange.refuse(attempts.exhausted)
+                return
+            lane: Lane | None = None
+            if owned:
+                lane = self._own.get(backend)
+            elif not attempts.wants_new:
+                lane = backend.lanes.take()
+            if lane is None:
+                if not self._open(backend):
+                    return
+            elif lane.stream.is_quiet():  # one more look: it has not ended, and holds nothing nobody asked for
+                self._run(lane)
+                return
+            else:
+                self._own.drop(lane, reasons.LANE_CLOSED)
+
+    def _open(self, backend: Backend) -> bool:
+        """Begin to connect; True if that failed at once, and the next backend may be tried."""
+        personal = ANYBODY
+        if self._owns_all:
+            try:
+                personal = self.service.personal(self.peer, self.certificate)
+            except MintError as error:
+                _log.error("mint_failed", extra={"fields": {"client": self, "error": error}})
+                self.exchange.refuse(reasons.MINT_FAILED)
+                return False
+        opened = backend.lanes.open(self, personal)
+        if not isinstance(opened, Lane):
+            return self._passed_over(backend, *opened)
+        self.exchange.lane = opened
+        backend.active += 1
+        return False
+
+    def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
+        """A connect failed, no byte was sent: True if the next backend may be tried, whatever the request is."""
+        if reason is reasons.LOCAL_RESOURCES:
+            self.exchange.refuse(reason)
+            return False
+        backend.connect_failures += 1
+        self._pass_over(backend)
+        self.service.evidence(backend, reason, detail)
+        return True
+
+    def _pass_over(self, backend: Backend) -> None:
+        self.exchange.tries += 1
+        self._attempts.passed_over(backend)
+
+    def _run(self, lane: Lane) -> None:
+        exchange = self.exchange
+        if exchange.lane is None:
+            exchange.lane = lane
+            lane.backend.active += 1
+        if self._route is _SPREAD or self._owns_all:
+            self._own.claim(lane, self)
+        exchange.served_by = lane
+        exchange.tries += 1
+        lane.served += 1
+        exchange.run(lane.stream, lane.served == 1)
+
+    # --- what lanes tell (`net.lane.Waiter`)
+
+    def lane_ready(self, lane: Lane) -> None:
+        with self._contained():
+            self._run(lane)
+
+    def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
+        with self._contained():
+            self._leave()
+            if self._passed_over(lane.backend, reason, detail):
+                self._next()
+
+    def lane_gone(self, lane: Lane) -> None:
+        """A private lane ended while no request was on it."""
+        self._end_idle(lane, reasons.LANE_CLOSED)
+
+    def _end_idle(self, lane: Lane, reason: Reason) -> None:
+        with self._contained():
+            self._own.drop(lane, reason)
+            if lane is self._own.followed and self._lost():
+                self.exchange.stop(reasons.AUTH_LANE_LOST)
+
+    @contextmanager
+    def _contained(self) -> Iterator[None]:
+        """A fault of ours in what a lane's event brings ends this client, which would wait for ever else."""
+        try:
+            yield
+        except Exception as error:
+            self.exchange.crashed(self.stream, error)
+
+    # --- what the exchange tells
+
+    def slow(self, exchange: Exchange) -> None:
+        """The answer takes long: a probe finds out whether the request does, or the backend is frozen."""
+        if exchange.lane is not None:
+            self.service.evidence(exchange.lane.backend, reasons.RESPONSE_SLOW)
+
+    def asks_again(self, exchange: Exchange, status: int) -> bool:
+        """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
+        assert exchange.lane is not None
+        return not self._pending and self._attempts.may_ask_another(exchange, exchange.lane.backend)
+
+    def answering(self, exchange: Exchange, head: ResponseHead) -> None:
+        """A response head on a private lane, or one with a challenge: the rule of lanes."""
+        lane = exchange.lane
+        assert lane is not None
+        values = head.values(Field.WWW_AUTHENTICATE) if head.asks_connection_auth else ()
+        self._pending = False
+        effect = self._bound.response(exchange.status, challenge(values))
+        self._own.claim(lane, self)
+        if effect is Effect.FOLLOW:
+            self._own.follow(lane)
+        self._forgets = effect is Effect.FORGET
+        if self._is_left(lane.backend) and exchange.status != 401:  # an exchange of several legs may finish
+            exchange.closes = True
+
+    def lane_failed(self, exchange: Exchange, link: Stream, reason: Reason) -> None:
+        """The lane ended before the answer began: another backend, or an error."""
+        lane = self._leave()
+        assert lane is not None
+        goes_on = self._attempts.may_follow(exchange, reason)
+        self._own.drop(lane, reason if goes_on else None)
+        self.service.evidence(lane.backend, reason)
+        if self._pending and self._lost():
+            exchange.stop(reasons.AUTH_LANE_LOST)
+        elif goes_on:
+            self._attempts.failed(lane.backend, reason)
+            self._again()
+        else:
+            exchange.refuse(reason)
+
+    def _again(self) -> None:
+        """Route the request once more, after what it was routed to has gone."""
+        self._dispatch(_SHARED if self._binding is None else self._binding.request(self._credential))
+
+    def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
+        """The exchange is over: its lane rests or closes, and everybody who counts is told."""
+        lane, exchange.lane = exchange.lane, None
+        if self._pending and self._lost():
+            exchange.closes = True
+        if lane is not None:
+            settle(self, lane.backend, exchange, reason)
+            if reusable and (lane.backend.in_rotation if lane.owner is None else self._may_rest(lane)):
+                lane.rest()
+            else:
+                self._part(lane, reason)
+        if self._forgets:
+            self._forget()
+        self._tried = None
+        self.listener.count(reason)
+        if self.service.site.logs:
+            self.log(exchange, reason)
+
+    def log(self, exchange: Exchange, reason: Reason) -> None:
+        """A request has ended, for the access log."""
+        self.service.log(record(exchange, self, reason))
+
+    def _part(self, lane: Lane, reason: Reason) -> None:
+        """The lane of the request that ended with `reason` closes."""
+        self._own.drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
+        if lane is self._own.followed and self._lost():
+            self.exchange.closes = True
+
+    def _may_rest(self, lane: Lane) -> bool:
+        return self._own.keeps(lane) and (lane is self._own.followed or not self._is_left(lane.backend))
+
+    def rewrite_location(self, value: bytes) -> bytes:
+        """A URL that names a backend's own address names SERVER_URL instead."""
+        return self.service.public_location(value)
+
+    def refusal(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes:
+        """lbproxy's own answer."""
+        return answer(reason, keep, exchange.method == b"HEAD", self.service.retry_after)
+
+    def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None:
+        """The backend switched protocols: from here on bytes only pass."""
+        assert exchange.lane is not None
+        exchange.lane.join()
+        self.tunnel = Tunnel(self.stream, link, self.service.site.idle_timeout, self._tunnel_closed, early)
+
+    def _tunnel_closed(self, reason: Reason) -> None:
+        try:
+            self.exchange.tunnel_closed(reason)
+        finally:
+            self._closed(None)
+
+    def hang_up(self, exchange: Exchange, gently: bool) -> None:
+        """The last answer is given."""
+        LingeringClose(self.stream, gently, lambda: self._closed(None))
+
+    def ended(self, exchange: Exchange, reason: Reason | None) -> None:
+        """The client connection ended; without a reason, a request ended with it and told its own."""
+        self._closed(reason)
+
+    def drain(self) -> None:
+        """Serve no further request."""
+        self.exchange.drain()
+
+    def stop(self, reason: Reason) -> None:
+        """End now."""
+        if self.tunnel is not None:
+            self.tunnel.stop(reason)
+        elif not self.stream.closed:
+            self.exchange.stop(reason)
+            self._closed(reason)
+
+    # --- a backend leaves
+
+    def ejected(self, backend: Backend) -> None:
+        """A backend was ejected: what waits on it goes elsewhere, if it may and there is an elsewhere."""
+        idle = None if self._private is None else self._private.get(backend)
+        lane = self.exchange.lane
+        if idle is not None and idle is not lane and self._is_left(backend):
+            self._end_idle(idle, reasons.LANE_EJECTED)
+            lane = self.exchange.lane
+        if lane is None or lane.backend is not backend or not self._attempts.has_other(backend):
+            return
+        if lane.waiter is self:
+            with self._contained():
+                self._leave()
+                lane.close(reasons.LANE_EJECTED)
+                self._pass_over(backend)
+                self._next()
+        elif self._may_move() and self._attempts.may_leave(self.exchange, backend):
+            self.exchange.move(reasons.BACKEND_EJECTED)
+
+    def _may_move(self) -> bool:
+        """Whether no answer has begun, and the client would not have to start again without this lane."""
+        return self.exchange.untouched() and not (self._pending and self._bound.ends_with_lane)
+
+    def _is_left(self, backend: Backend) -> bool:
+        """Whether a client that leans on a lane to it should start anew: it drains, or is out while others are not."""
+        return backend.draining or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
+
+    def draining(self, backend: Backend) -> None:
+        """A backend drains: the lane to it closes. Where requests follow it, a client that is idle leaves with it."""
+        if self._private is None:
+            return
+        if self._private.let_go(backend, self.exchange.lane) and self.exchange.idle_for >= PARTING:
+            self.exchange.drain()
+
+    # --- endings
+
+    def _leave(self) -> Lane | None:
+        lane, self.exchange.lane = self.exchange.lane, None
+        if lane is not None:
+            lane.backend.active -= 1
+        return lane
+
+    def _closed(self, reason: Reason | None) -> None:
+        """The end of the client connection, however it came; the first reason counts."""
+        self.stream.close()
+        lane = self.exchange.lane
+        if lane is not None:  # only after a fault: each request leaves its lane
+            self._leave()
+            self._own.drop(lane, reasons.INTERNAL)
+        self._forget()
+        self.listener.forget(self, reason)

@@ -1,0 +1,198 @@
+"""Mode http: what all client connections of a listener share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from lbproxy import reasons
+from lbproxy.auth.certificate import ClientCertificate, IdentityKind, identity_lines
+from lbproxy.auth.mint import Mint
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+from lbproxy.net.http.client import ClientConnection
+from lbproxy.net.http.error_pages import answer
+from lbproxy.net.http.exchange import Site
+from lbproxy.net.http.record import Record
+from lbproxy.net.listener.handshake import Handshake
+from lbproxy.net.listener.listener import Listener
+from lbproxy.net.tls import BackendTls, ServerTls
+from lbproxy.net.transport.accept import Socket
+from lbproxy.net.transport.peer import Network, Peer
+from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.upstream.lane import Personal, ProxyVersion
+from lbproxy.reasons import Reason
+from lbproxy.wire.clienthello import INTERNAL_ERROR, alert
+from lbproxy.wire.proxyproto import encode
+
+_log = logging.getLogger(__name__)
+
+_NOBODY = Handler()  # of a stream that its next owner takes over at once
+
+HINT_EVERY = 60.0
+"""Seconds between two hints of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """trust are networks of clients whose X-Forwarded-* is kept; retry_after goes with a 503, in seconds.
+
+    mint is there if and only if identity is "mint", and so is tls, which is towards the pool's backends.
+    """
+
+    server_url: str
+    retry_after: int
+    trust: Sequence[Network] = ()
+    identity: IdentityKind = "none"
+    send_proxy: ProxyVersion = "none"
+    retry_buffer: int = 65536  # bytes of a request body that are kept to be sent again
+    mint: Mint | None = None
+    tls: BackendTls | None = None
+
+
+class WebService:
+    """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record.
+
+    `handshakes` with clients succeeded, whole ones and `resumed` ones. `never` are the backends of the pool that
+    connections are passed through to: no request can be sent there.
+    """
+
+    def __init__(
+        self,
+        options: WebOptions,
+        poller: Poller,
+        site: Site,
+        pool: Pool,
+        tls: ServerTls | None,
+        log: Callable[[Record], None],
+    ) -> None:
+        self.options = options
+        self.retry_after = options.retry_after
+        self.poller = poller
+        self.site = site
+        self.pool = pool
+        self.never = tuple(backend for backend in pool.backends if backend.scheme == "tcp")
+        self.tls = tls
+        self.log = log
+        self.handshakes = 0
+        self.resumed = 0
+        self.needs_destination = options.send_proxy != "none"
+        self._origins = {origin for backend in pool.backends for origin in _origins(backend)}
+        self._public = options.server_url.encode()
+        self._next_hint = 0.0
+
+    def __repr__(self) -> str:
+        return f"<web service {self.options.server_url} for {self.pool.name}>"
+
+    @property
+    def requests(self) -> int:
+        """Whole request heads that were accepted."""
+        return self.site.requests
+
+    @property
+    def plain(self) -> int:
+        """See `listener.Service`."""
+        return self.site.plain
+
+    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
+        """See `listener.Service`."""
+        if self.tls is None:
+            self.begin(listener, Stream(self.poller, sock.detach(), _NOBODY), peer)
+        else:
+            stream = Stream(self.poller, sock.fileno(), _NOBODY, self.tls.accept(sock))
+            Handshake(listener, self, stream, self.tls, peer)
+
+    def begin(
+        self,
+        listener: Listener,
+        stream: Stream,
+        peer: Peer,
+        server_name: str | None = None,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
+        """Serve the requests of a client whose handshake, if any, is done."""
+        client = ClientConnection(listener, self, stream, peer, certificate)
+        listener.connections.add(client)
+        if self.tls is not None:
+            client.exchange.identify(server_name, identity_lines(self.options.identity, certificate, self.tls.uri))
+        client.exchange.serve()
+
+    def refusal(self, reason: Reason) -> bytes:
+        """See `listener.Service`."""
+        if self.tls is not None:
+            return alert(INTERNAL_ERROR)
+        return answer(reason, False, False, self.retry_after)
+
+    def drain(self) -> None:
+        """See `listener.Service`."""
+        self.site.draining = True
+
+    # --- who the clients are
+
+    def has_own_lanes(self, certificate: ClientCertificate | None) -> bool:
+        """Whether the lanes of such a client can serve nobody else from their beginning."""
+        return self.needs_destination or (self.options.mint is not None and certificate is not None)
+
+    def personal(self, peer: Peer, certificate: ClientCertificate | None) -> Personal:
+        """What the lanes of one client begin with. Raises MintError."""
+        options = self.options
+        header = b""
+        if options.send_proxy != "none":
+            header = encode(options.send_proxy, peer.source, peer.destination)
+        if options.mint is None or certificate is None:
+            return Personal(header)
+        assert options.tls is not None
+        return Personal(header, options.tls.minted(options.mint.mint(certificate, time.time())))
+
+    def still_good(self, certificate: ClientCertificate) -> Reason | None:
+        """Why a client that is connected has to go, if so."""
+        assert self.tls is not None, "no certificate without TLS"
+        return self.tls.still_good(certificate, time.time())
+
+    # --- what its clients tell
+
+    def evidence(self, backend: Backend, reason: Reason, detail: str = "") -> None:
+        """User traffic met `reason` on a backend."""
+        if reason.counts is not reasons.Counts.NOTHING:
+            self.pool.evidence(backend, reason, self.poller.now, detail)
+
+    def head_refused(self, listener: Listener, backend: Backend, status: int, size: int) -> None:
+        """A backend refused a large head: most likely its own limit, and a ticket. Said once a minute."""
+        if self.poller.now < self._next_hint:
+            return
+        self._next_hint = self.poller.now + HINT_EVERY
+        fields = {
+            "listener": listener.name,
+            "backend": backend.name,
+            "status": status,
+            "head_bytes": size,
+            "hint": "the ticket is probably too large for this backend: raise its limit on header size",
+        }
+        _log.warning("large_head_refused", extra={"fields": fields})
+
+    def public_location(self, value: bytes) -> bytes:
+        """`value` with SERVER_URL in place of a backend's own scheme and authority."""
+        scheme, separator, rest = value.partition(b"://")
+        end = min((at for at in map(rest.find, (b"/", b"?", b"#")) if at >= 0), default=len(rest))
+        origin = scheme + separator + rest[:end]
+        return self._public + rest[end:] if origin.lower() in self._origins else value
+
+
+def recheck(connections: Iterable[object]) -> None:
+    """End the clients whose certificate was revoked, or expired, since they connected."""
+    for client in tuple(connections):
+        if isinstance(client, ClientConnection) and client.certificate is not None:
+            reason = client.service.still_good(client.certificate)
+            if reason is not None:
+                client.stop(reason)
+
+
+def _origins(backend: Backend) -> set[bytes]:
+    """How a backend may name itself in a URL, in lower case: with and without the scheme's own port."""
+    origin = backend.origin.lower()
+    port = {"http": b":80", "https": b":443"}.get(backend.scheme, b"")
+    if backend.port != int(port[1:] or 0):
+        return {origin}
+    return {origin.removesuffix(port), origin.removesuffix(port) + port}

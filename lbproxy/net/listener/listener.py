@@ -1,0 +1,278 @@
+"""A listener: it accepts client connections, and decides by address and number whom it lets in."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from lbproxy import reasons
+from lbproxy.net.listener.proxy_header import ProxyHeaderReader
+from lbproxy.net.transport.accept import Acceptor, Socket
+from lbproxy.net.transport.descriptor_budget import DescriptorBudget
+from lbproxy.net.transport.lingering_close import LingeringClose
+from lbproxy.net.transport.peer import Network, Peer
+from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.reasons import Reason
+
+_log = logging.getLogger(__name__)
+
+MAX_LEAVING = 64
+"""Clients that are turned away with a word of why, at a time; more are closed without one."""
+
+LOOK_AGAIN = 1.0
+"""Seconds after which a listener without descriptors tries again, though no client of its own has gone."""
+
+REPORT_EVERY = 60.0
+"""Seconds between two reports that there are too few descriptors."""
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Connection(Protocol):
+    """A client connection that is open."""
+
+    @property
+    def peer(self) -> Peer: ...
+
+    def drain(self) -> None:
+        """Serve no further request."""
+
+    def stop(self, reason: Reason) -> None:
+        """End now."""
+
+
+class Service(Protocol):
+    """What a listener does with the connections that it lets in: `net.web` or `net.passage`."""
+
+    @property
+    def needs_destination(self) -> bool:
+        """Whether the address that a client connected to is wanted."""
+
+    @property
+    def requests(self) -> int:
+        """How many were begun."""
+
+    @property
+    def plain(self) -> int:
+        """How many have ended well of which the listener was not told."""
+
+    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
+        """Take `sock` over; it goes into `listener.connections` until `listener.forget`."""
+
+    def refusal(self, reason: Reason) -> bytes:
+        """What a client that is turned away is sent."""
+
+    def drain(self) -> None:
+        """Each request that is answered from now on is its connection's last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """Whom a listener lets in. allow None: everybody; max_per_address 0: no limit; header_timeout in seconds."""
+
+    name: str
+    max_connections: int
+    max_per_address: int = 0
+    allow: Sequence[Network] | None = None
+    proxy_from: Sequence[Network] = ()  # peers whose PROXY header is required
+    header_timeout: float = 10.0
+    on_empty: Callable[[], None] = lambda: None  # the last client connection has ended
+
+
+class Listener:
+    """Accepts on `sock`.
+
+    `connections` are those that are open. `refused` counts those that were turned away before they could ask anything,
+    by the reason's label; `pauses` how often there was no descriptor for another one.
+    """
+
+    def __init__(
+        self,
+        options: ListenerOptions,
+        sock: socket.socket,
+        poller: Poller,
+        service: Service,
+        descriptor_budget: DescriptorBudget | None = None,
+    ) -> None:
+        """sock: bound, listening and non-blocking. descriptor_budget: of all listeners
+        of the process; None: no limit."""
+        self.options = options
+        self.name = options.name
+        self.socket = sock
+        self.poller = poller
+        self.service = service
+        self.connections: set[Connection] = set()
+        self._descriptor_budget = descriptor_budget
+        if descriptor_budget is not None:
+            descriptor_budget.share(self.connections)
+        self.accepted = 0
+        self.pauses = 0
+        self.refused: defaultdict[str, int] = defaultdict(int)
+        self._ends: defaultdict[str, int] = defaultdict(int)
+        self._addresses: Counter[str] = Counter()
+        self._leaving: set[Stream] = set()
+        self._accepting = False
+        self._draining = False
+        self._starved = False
+        self._look_again: asyncio.TimerHandle | None = None
+        self._next_report = 0.0
+        self._acceptor = Acceptor(sock)
+
+    def __repr__(self) -> str:
+        return f"<listener {self.name} {len(self.connections)} connections>"
+
+    # --- accepting
+
+    def start(self) -> None:
+        """Accept from now on."""
+        if not self._accepting and not self._draining:
+            self._accepting = True
+            self.poller.loop.add_reader(self.socket.fileno(), self._accept)
+
+    def pause(self) -> None:
+        """Accept no more; what waits stays in the kernel's queue."""
+        self._starved = False
+        if self._accepting:
+            self._accepting = False
+            self.poller.loop.remove_reader(self.socket.fileno())
+
+    def _accept(self) -> bool:
+        """One of those that wait, if any does. To look for a second one costs more than to be told of it."""
+        if self._descriptor_budget is not None and not self._descriptor_budget.for_client():
+            self._starve("what is left is for lanes and probes")
+            return False
+        try:
+            sock, address = self._acceptor.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            self._starve(os.strerror(error.errno))
+            return False
+        self._greet(sock, Peer.accepted(address))
+        return True
+
+    def _starve(self, why: str) -> None:
+        """Too few descriptors: go on with those who are connected; who waits is accepted as soon as one has gone."""
+        self.pause()
+        self.pauses += 1
+        self._starved = True
+        self._look_again = self.poller.loop.call_later(LOOK_AGAIN, self._recover)
+        if self.poller.now >= self._next_report:
+            self._next_report = self.poller.now + REPORT_EVERY
+            fields = {"listener": self.name, "connections": len(self.connections), "pauses": self.pauses, "why": why}
+            _log.error("accept_paused", extra={"fields": fields})
+
+    def _recover(self) -> None:
+        """Try again, unless it was started, paused or stopped meanwhile."""
+        if self._starved and self._look_again is not None:
+            self._look_again.cancel()
+            self._starved = False
+            self.start()
+
+    def _greet(self, sock: Socket, peer: Peer) -> None:
+        options = self.options
+        if len(self.connections) >= options.max_connections:
+            self._turn_away(sock, reasons.TOO_MANY_CONNECTIONS)
+        elif options.proxy_from and peer.within(options.proxy_from):
+            preface = ProxyHeaderReader(sock, peer, self.poller, options.header_timeout, self._introduced, self.forget)
+            self.connections.add(preface)
+        else:
+            self._admit(sock, peer)
+
+    def _introduced(self, preface: ProxyHeaderReader, sock: Socket, peer: Peer) -> None:
+        """A PROXY header has said who it is."""
+        self.connections.discard(preface)
+        self._admit(sock, peer)
+
+    def _admit(self, sock: Socket, peer: Peer) -> None:
+        options = self.options
+        if options.allow is not None and peer.host and not peer.within(options.allow):
+            self._turn_away(sock, reasons.NOT_ALLOWED)
+            return
+        if options.max_per_address and peer.host:
+            if self._addresses[peer.host] >= options.max_per_address:
+                self._turn_away(sock, reasons.TOO_MANY_FROM_ADDRESS)
+                return
+            self._addresses[peer.host] += 1
+        self.accepted += 1
+        if self.service.needs_destination:
+            peer.connected_to(sock)
+        self.service.serve(self, sock, peer)
+
+    def _turn_away(self, sock: Socket, reason: Reason) -> None:
+        """Say why, where that can be said, and close."""
+        self.refused[reason.label] += 1
+        words = self.service.refusal(reason) if reason.status else b""
+        if not words or len(self._leaving) >= MAX_LEAVING:
+            sock.close()
+            return
+        stream = Stream(self.poller, sock.detach(), Handler())
+        self._leaving.add(stream)
+        with suppress(OSError):  # it may have gone
+            stream.write(words)
+        LingeringClose(stream, True, lambda: self._leaving.discard(stream))
+
+    # --- what its connections tell
+
+    def count(self, reason: Reason) -> None:
+        """A request, or a connection, ended."""
+        self._ends[reason.label] += 1
+
+    def forget(self, connection: Connection, reason: Reason | None) -> None:
+        """A client connection is closed; without a reason, its last request told it."""
+        if connection not in self.connections:
+            return
+        self.connections.remove(connection)
+        if reason is not None:
+            self.count(reason)
+        if self.options.max_per_address and not isinstance(connection, ProxyHeaderReader):
+            host = connection.peer.host
+            self._addresses[host] -= 1
+            if self._addresses[host] <= 0:
+                del self._addresses[host]
+        if self._starved:
+            self.poller.loop.call_soon(self._recover)  # when its descriptor is closed
+        if not self.connections:
+            self.options.on_empty()
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """How requests and connections ended, by the reason's label."""
+        ends = dict(self._ends)
+        if self.service.plain:
+            ends[reasons.DONE.label] = ends.get(reasons.DONE.label, 0) + self.service.plain
+        return ends
+
+    # --- stopping
+
+    def retire(self) -> None:
+        """Accept what waits and then no more; each connection ends with its next answer."""
+        self._draining = True
+        self.service.drain()
+        while self._accepting and self._accept():
+            pass
+        self.pause()
+
+    def drain(self) -> None:
+        """The same, but idle connections end now."""
+        self.retire()
+        for client in tuple(self.connections):
+            client.drain()
+
+    def stop(self, reason: Reason) -> None:
+        """End everything now."""
+        self.pause()
+        for client in tuple(self.connections):
+            client.stop(reason)
+        while self._leaving:
+            self._leaving.pop().close()

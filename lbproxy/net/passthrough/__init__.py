@@ -1,0 +1,1 @@
+"""Modes tcp and sni: the bytes of a client connection pass unread (`connection`)."""

@@ -1,0 +1,65 @@
+"""Who a client connection comes from, and where it went to."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Self
+
+from lbproxy.net.transport.accept import Socket
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Endpoint = tuple[str, int]
+
+
+class Peer:
+    """`host` is an address without brackets, "" of a Unix socket; `name` is what logs show, with the port.
+
+    `source` and `destination` are the two ends of the client's own connection, for a PROXY header; None: not known.
+    """
+
+    __slots__ = ("_address", "_name", "destination", "host", "source")
+
+    def __init__(self, source: Endpoint | None, destination: Endpoint | None = None) -> None:
+        self.source = source
+        self.destination = destination
+        self._address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+        self.host = "" if source is None else source[0]
+        self._name = ""
+
+    @property
+    def name(self) -> str:
+        """Made when it is asked for first."""
+        if not self._name:
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            self._name = "unix" if self.source is None else f"{host}:{self.source[1]}"
+        return self._name
+
+    @classmethod
+    def accepted(cls, address: Endpoint | str) -> Self:
+        """Of the client's address as accept() gives it."""
+        if not isinstance(address, tuple):
+            return cls(None)
+        return cls(_plain(address) if ":" in address[0] else address)
+
+    def connected_to(self, sock: Socket) -> None:
+        """Find out the destination from the connection itself, unless it is known."""
+        if self.source is not None and self.destination is None:
+            self.destination = _plain(sock.getsockname())
+
+    def __repr__(self) -> str:
+        return f"<peer {self.name}>"
+
+    def within(self, networks: Sequence[Network]) -> bool:
+        """Whether the address is in one of them; that of a Unix socket's peer is in none."""
+        if not networks or not self.host:
+            return False
+        if self._address is None:
+            self._address = ipaddress.ip_address(self.host)
+        return any(self._address in network for network in networks)
+
+
+def _plain(address: Endpoint) -> Endpoint:
+    """An IPv4 client of an IPv6 socket is an IPv4 client; a scope says nothing to anybody else."""
+    host = address[0]
+    return (host.removeprefix("::ffff:") if "." in host else host.partition("%")[0]), address[1]

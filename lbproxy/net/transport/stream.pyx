@@ -1,0 +1,653 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Non-blocking plain and TLS streams on an asyncio loop: no transports, no tasks, no futures.
+
+The streams of a worker are watched by an epoll set of their own, and the event loop watches that set (`add_reader`).
+Registering each descriptor with uvloop costs more for every event and loses some: after an error on a descriptor
+libuv calls its reader once and never again, so a reset behind unread bytes would go unnoticed.
+
+All streams of a worker share one receive buffer (`Poller.scratch`): an idle connection owns no buffer. What cannot be
+used at once is kept in the stream's own `rx`; what the kernel does not take waits in its send queue, and whoever
+produces stops until `Handler.writable`. TLS is the standard library's, on the descriptor: that of `net.tls`.
+"""
+
+import errno
+import logging
+import os
+
+from libc.errno cimport errno as c_errno
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+from lbproxy.net.tls.openssl cimport DONE, WANTS_READ, WANTS_WRITE, Engine
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.unistd cimport close as c_close
+
+cdef extern from "<sys/socket.h>" nogil:
+    ssize_t c_recv "recv"(int fd, void *buffer, size_t size, int flags)
+    ssize_t c_send "send"(int fd, const void *buffer, size_t size, int flags)
+    ssize_t c_sendmsg "sendmsg"(int fd, const msghdr *message, int flags)
+    int c_shutdown "shutdown"(int fd, int how)
+    int c_getsockopt "getsockopt"(int fd, int level, int name, void *value, unsigned int *size)
+    int c_setsockopt "setsockopt"(int fd, int level, int name, const void *value, unsigned int size)
+    int MSG_NOSIGNAL, MSG_PEEK, MSG_DONTWAIT, SHUT_WR, SOL_SOCKET, SO_ERROR, SO_LINGER
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    struct linger:
+        int l_onoff
+        int l_linger
+
+cdef extern from "<sys/epoll.h>" nogil:
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
+    int epoll_wait(int epoll, epoll_event *events, int size, int timeout)
+    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+cdef extern from "<errno.h>" nogil:
+    int EAGAIN, EINTR, EWOULDBLOCK
+
+cdef enum:
+    SCRATCH = 65536          # bytes received at once; also how much a slow reader can make a stream hold
+    TLS_RECORD = 16384       # the largest plaintext of one record (RFC 8446 section 5.1)
+
+cdef enum:                   # Stream._phase
+    OPEN = 0
+    CONNECTING = 1
+    SHAKING_HANDS = 2
+
+cdef object _log = logging.getLogger(__name__)
+
+
+cpdef double monotonic() noexcept:
+    """CLOCK_MONOTONIC in seconds."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+cdef class Handler:
+
+    cpdef readable(self, Stream stream):
+        """Bytes, or the end of them, can be received."""
+        raise NotImplementedError
+
+    cpdef writable(self, Stream stream):
+        """The send queue is empty again."""
+
+    cpdef connected(self, Stream stream):
+        """The connection that `await_connect` waited for is there."""
+        raise NotImplementedError
+
+    cpdef secured(self, Stream stream):
+        """The TLS handshake is complete."""
+        raise NotImplementedError
+
+    cpdef lost(self, Stream stream, object error):
+        """Connecting, the handshake, or writing from the queue failed."""
+        raise NotImplementedError
+
+    cpdef expired(self, Stream stream):
+        """The deadline passed; it was reset to none."""
+        raise NotImplementedError
+
+    cpdef crashed(self, Stream stream, object error):
+        """A method of this handler raised: a fault in lbproxy, contained to this stream."""
+        _log.error("fault", extra={"fields": {"stream": stream}}, exc_info=error)
+        stream.abort()
+
+
+cdef Handler _NOBODY = Handler()         # of closed streams
+
+
+cdef class Poller:
+
+    def __cinit__(self, loop):
+        """loop: an asyncio event loop with add_reader."""
+        self._epoll = epoll_create1(EPOLL_CLOEXEC)
+        if self._epoll == -1:
+            raise OSError(c_errno, os.strerror(c_errno))
+        self.loop = loop
+        loop.add_reader(self._epoll, self._dispatch)
+        self.now = monotonic()
+        self.scratch = <char *>malloc(SCRATCH)
+        self._out_room = SCRATCH
+        self._out = <char *>malloc(self._out_room)
+        if self.scratch == NULL or self._out == NULL:
+            raise MemoryError
+        self._streams = set()
+
+    def __dealloc__(self):
+        free(self.scratch)
+        free(self._out)
+        if self._epoll > 0:
+            c_close(self._epoll)
+
+    def close(self):
+        """Watch nothing any more; every stream is closed by now."""
+        self.loop.remove_reader(self._epoll)
+
+    def _dispatch(self):
+        """Some streams are ready: a batch of them is handled."""
+        cdef Stream stream
+        cdef uint32_t events
+        self._ready = epoll_wait(self._epoll, self._events, BATCH, 0)
+        self._at = 0
+        while self._at < self._ready:
+            if self._events[self._at].data.ptr != NULL:
+                stream = <Stream>self._events[self._at].data.ptr
+                events = self._events[self._at].events
+                # An error or a hang-up shows when the stream is used; whoever watches is told to use it.
+                if stream.reading and events & (EPOLLIN | EPOLLERR | EPOLLHUP):
+                    stream._on_readable()
+                if stream._writing and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+                    stream._on_writable()
+            self._at += 1
+        self._ready = 0
+
+    cdef void _forget(self, Stream stream) noexcept:
+        """A stream is closed: what was reported for it, and not handled yet, is void."""
+        cdef int i
+        for i in range(self._at + 1, self._ready):
+            if self._events[i].data.ptr == <void *>stream:
+                self._events[i].data.ptr = NULL
+        self._streams.discard(stream)
+
+    cdef char *out(self, size_t size) except NULL:
+        """DescriptorBudget for `size` bytes to be written at once; good until the next call."""
+        cdef char *grown
+        if size > self._out_room:
+            grown = <char *>realloc(self._out, size)
+            if grown == NULL:
+                raise MemoryError
+            self._out = grown
+            self._out_room = size
+        return self._out
+
+    def tick(self):
+        """Advance the clock and tell the handlers of streams whose deadline has passed. Called a few times a second."""
+        cdef Stream stream
+        cdef Handler handler
+        cdef list late = []
+        self.now = monotonic()
+        for item in self._streams:
+            stream = <Stream>item
+            if 0 < stream.deadline <= self.now:
+                late.append(stream)
+        for item in late:
+            stream = <Stream>item
+            if not stream.closed and 0 < stream.deadline <= self.now:
+                stream.deadline = 0
+                handler = stream.handler
+                try:
+                    handler.expired(stream)
+                except Exception as error:
+                    handler.crashed(stream, error)
+
+    @property
+    def streams(self):
+        """How many streams are open."""
+        return len(self._streams)
+
+
+cdef class Stream:
+
+    def __cinit__(self, Poller poller not None, int fd, Handler handler not None, tls=None):
+        """fd: a connected (or connecting) non-blocking socket that the stream owns from now on.
+
+        tls: of that descriptor, which it then owns; its handshake is still to be done: an `AcceptedTls` of a client,
+        or an ssl.SSLSocket towards a backend.
+        """
+        self.poller = poller
+        self.fd = fd
+        self.handler = handler
+        self.tls = tls
+        poller._streams.add(self)
+
+    def __dealloc__(self):
+        free(self.rx)
+        free(self._tx)
+
+    def __repr__(self):
+        kind = "tls" if self.tls is not None else "tcp"
+        return f"<Stream {kind} fd={self.fd} received={self.received} sent={self.sent}{' closed' if self.closed else ''}>"
+
+    # --- beginning
+
+    def await_connect(self):
+        """Call `handler.connected` or `handler.lost` when the non-blocking connect has ended."""
+        self._phase = CONNECTING
+        self._watch_writable(True)
+
+    def start(self):
+        """Begin to read; with TLS, do the handshake first and call `handler.secured` or `handler.lost`."""
+        self._phase = OPEN
+        self.resume()
+        if self.tls is not None:
+            # An SSLSocket has none when its peer was gone already.
+            self._engine = None if self.tls._sslobj is None else Engine(self.tls._sslobj)
+            self._phase = SHAKING_HANDS
+            if not self.tls.server_side:     # a client speaks first
+                self._shake_hands()
+
+    cdef int _shake_hands(self) except -1:
+        cdef int result
+        cdef Engine engine = self._engine    # kept: a callback of the handshake may close this stream
+        if engine is None:
+            self.handler.lost(self, ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
+            return 0
+        try:
+            result = engine.handshake()
+        except (OSError, ValueError) as error:      # ssl.SSLError is an OSError
+            if self.closed:
+                return 0
+            self.error = error
+            self._phase = OPEN
+            self.handler.lost(self, error)
+            return 0
+        if self.closed:
+            return 0
+        if result != DONE:
+            if result == WANTS_WRITE:
+                self.reading = False         # what is there to be read would be reported for ever
+                self._watch_writable(True)
+            return 0
+        self._phase = OPEN
+        if self._writing:                    # it ended with bytes to read while it waited for room to write
+            self._watch_writable(False)
+        self.handler.secured(self)
+        return 0
+
+    # --- events
+
+    cdef int _on_readable(self) except -1:
+        cdef Handler handler = self.handler
+        try:
+            if self._phase == SHAKING_HANDS:
+                self._shake_hands()
+            elif self.reading:
+                handler.readable(self)
+        except Exception as error:
+            handler.crashed(self, error)
+        return 0
+
+    cdef int _on_writable(self) except -1:
+        cdef Handler handler = self.handler
+        cdef int code = 0
+        cdef unsigned int size = sizeof(int)
+        try:
+            if self._phase == CONNECTING:
+                self._watch_writable(False)
+                self._phase = OPEN
+                if c_getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &size) != 0:
+                    code = c_errno
+                if code:
+                    self.error = OSError(code, os.strerror(code))
+                    handler.lost(self, self.error)
+                else:
+                    handler.connected(self)
+            elif self._phase == SHAKING_HANDS:
+                self.reading = True
+                self._watch_writable(False)
+                self._shake_hands()
+            elif not self.closed:
+                self._flush()
+        except Exception as error:
+            handler.crashed(self, error)
+        return 0
+
+    cdef int _watch(self) except -1:
+        """Tell epoll what is wanted now. Nothing wanted is nothing watched: epoll would report a hang-up for ever."""
+        cdef epoll_event event
+        cdef uint32_t wanted = (EPOLLIN if self.reading else 0) | (EPOLLOUT if self._writing else 0)
+        cdef int operation = EPOLL_CTL_MOD if wanted and self._watched else EPOLL_CTL_ADD if wanted else EPOLL_CTL_DEL
+        if wanted == self._watched:
+            return 0
+        event.events = wanted
+        event.data.ptr = <void *>self            # kept alive by the poller's set until it is forgotten
+        if epoll_ctl(self.poller._epoll, operation, self.fd, &event) != 0:
+            raise OSError(c_errno, os.strerror(c_errno))
+        self._watched = wanted
+        return 0
+
+    cdef int _watch_writable(self, bint wanted) except -1:
+        self._writing = wanted
+        return self._watch()
+
+    cpdef pause(self):
+        """Stop reading: the peer is slowed down by its window."""
+        self.reading = False
+        self._watch()
+
+    cpdef resume(self):
+        """Read again."""
+        if not self.closed:
+            self.reading = True
+            self._watch()
+            if self._ended:
+                self.poller.loop.call_soon(self._on_readable)
+
+    cpdef watch(self, Handler handler, double seconds):
+        """From now on `handler` is told of what can be read; and after so many seconds, unless they are 0."""
+        self.handler = handler
+        self.resume()
+        self.deadline = self.poller.now + seconds if seconds else 0
+
+    # --- receiving
+
+    cdef Py_ssize_t receive(self) except -3:
+        """Bytes received into `poller.scratch`; or RECEIVED_EOF, RECEIVED_NOTHING, RECEIVED_ERROR (see `error`)."""
+        cdef Py_ssize_t got
+        if self._engine is not None:
+            return self._receive_tls()
+        while True:
+            got = c_recv(self.fd, self.poller.scratch, SCRATCH, 0)
+            if got >= 0:
+                self.received += got
+                return got
+            if c_errno != EINTR:
+                break
+        if c_errno == EAGAIN or c_errno == EWOULDBLOCK:
+            return RECEIVED_NOTHING
+        self.error = OSError(c_errno, os.strerror(c_errno))
+        return RECEIVED_ERROR
+
+    cdef Py_ssize_t _receive_tls(self) except -3:
+        """As many whole records as fit: the TLS object gives one a call."""
+        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t got
+        if self._ended:
+            return RECEIVED_EOF if self._read_error is None else RECEIVED_ERROR
+        try:
+            while total <= SCRATCH - TLS_RECORD:
+                got = self._engine.read(self.poller.scratch + total, SCRATCH - total)
+                if got == WANTS_READ:
+                    if total == 0:
+                        return RECEIVED_NOTHING
+                    break
+                total += got
+                if got < TLS_RECORD:
+                    self._ended = got == 0
+                    break                # most likely the last one; if not, the loop says so again
+        except OSError as error:
+            self._ended = True
+            self._read_error = self.error = error
+            if total == 0:
+                return RECEIVED_ERROR
+        if self._ended and total:        # the descriptor has nothing left that would tell of the end
+            self.poller.loop.call_soon(self._on_readable)
+        self.received += total
+        return total
+
+    cdef int keep(self, const char *data, size_t size) except -1:
+        """Append to `rx` what cannot be used yet."""
+        cdef char *grown
+        cdef size_t room = self.rx_size + size
+        if room > self._rx_room:
+            room += room // 2 + 256
+            grown = <char *>realloc(self.rx, room)
+            if grown == NULL:
+                raise MemoryError
+            self.rx = grown
+            self._rx_room = room
+        memcpy(self.rx + self.rx_size, data, size)
+        self.rx_size += size
+        return 0
+
+    cdef void consume(self, size_t size) noexcept:
+        """Drop the first bytes of `rx`; an empty one gives its memory back."""
+        self.rx_size -= size
+        if self.rx_size:
+            memmove(self.rx, self.rx + size, self.rx_size)
+        else:
+            free(self.rx)
+            self.rx = NULL
+            self._rx_room = 0
+
+    def read(self):
+        """Plain-Python `receive`: bytes, b"" at the end, None when there is nothing; raises OSError."""
+        cdef Py_ssize_t got = self.receive()
+        if got == RECEIVED_ERROR:
+            raise self.error
+        return None if got == RECEIVED_NOTHING else self.poller.scratch[:got]
+
+    def take_kept(self):
+        """What `rx` holds, and empty it."""
+        kept = self.rx[:self.rx_size] if self.rx_size else b""
+        self.consume(self.rx_size)
+        return kept
+
+    def discard(self):
+        """Receive and drop: False at the end or on an error."""
+        cdef Py_ssize_t got = self.receive()
+        return got > 0 or got == RECEIVED_NOTHING
+
+    def peek(self):
+        """What waits on a plain stream, at most 4 KB, left there: bytes, b"" at the end, None: nothing; raises OSError."""
+        cdef char data[4096]
+        cdef Py_ssize_t got = c_recv(self.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)
+        if got >= 0:
+            return data[:got]
+        if c_errno == EAGAIN or c_errno == EWOULDBLOCK or c_errno == EINTR:
+            return None
+        raise OSError(c_errno, os.strerror(c_errno))
+
+    def skip(self, size_t size):
+        """Drop that many bytes that `peek` has shown."""
+        cdef char data[4096]
+        cdef Py_ssize_t got = 1
+        while size and got > 0:          # a reset drops what was there: the next one to use the descriptor sees it
+            got = c_recv(self.fd, data, min(size, sizeof(data)), MSG_DONTWAIT)
+            size -= max(got, 0)
+
+    cpdef bint is_quiet(self):
+        """Whether nothing waits to be received, not even the end: asked before a lane is used again."""
+        cdef char byte
+        if self._ended or (self._engine is not None and self._engine.holds_some()):
+            return False
+        if c_recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1:
+            return c_errno == EAGAIN or c_errno == EWOULDBLOCK
+        return False
+
+    # --- sending
+
+    cdef Sent send(self, const char *data, size_t size) except? SENT_LOST:
+        """Give bytes to the kernel now, or to the queue; order is kept."""
+        cdef Py_ssize_t done = 0
+        if self._lost:
+            return SENT_LOST
+        if size == 0:
+            return SENT_QUEUED if self._tx_size else SENT_ALL
+        if self._tx_size == 0:
+            done = self._write(data, size)
+            if done < 0:
+                return SENT_LOST
+            if <size_t>done == size:
+                return SENT_ALL
+        return self._enqueue(data + done, size - done)
+
+    cdef Sent send_both(self, const char *head, size_t head_size, const char *body, size_t size) except? SENT_LOST:
+        """`send` for two pieces with one system call, or one TLS record where they fit."""
+        cdef iovec pieces[2]
+        cdef msghdr message
+        cdef Py_ssize_t done
+        cdef char *joined
+        cdef Sent sent
+        if self._engine is None and self._tx_size == 0 and not self._lost:
+            pieces[0].iov_base = <void *>head
+            pieces[0].iov_len = head_size
+            pieces[1].iov_base = <void *>body
+            pieces[1].iov_len = size
+            memset(&message, 0, sizeof(message))
+            message.msg_iov = &pieces[0]
+            message.msg_iovlen = 2
+            done = c_sendmsg(self.fd, &message, MSG_NOSIGNAL)
+            if done > 0:
+                self.sent += done
+                if <size_t>done == head_size + size:
+                    return SENT_ALL
+                if <size_t>done >= head_size:
+                    return self._enqueue(body + (done - head_size), size - (done - head_size))
+                head += done
+                head_size -= done
+        elif head_size + size <= TLS_RECORD:
+            joined = <char *>malloc(head_size + size)
+            if joined == NULL:
+                raise MemoryError
+            memcpy(joined, head, head_size)
+            memcpy(joined + head_size, body, size)
+            try:
+                return self.send(joined, head_size + size)
+            finally:
+                free(joined)
+        sent = self.send(head, head_size)
+        return sent if sent == SENT_LOST else self.send(body, size)
+
+    cdef Py_ssize_t _write(self, const char *data, size_t size) except -3:
+        """How much the kernel took; 0 when it would block, SENT_LOST when the peer is gone."""
+        cdef Py_ssize_t done
+        if self._engine is not None:
+            try:
+                # Without partial writes it takes all or wants a retry with the same bytes: the queue's front.
+                done = self._engine.write(data, size)
+            except OSError as error:
+                self.error = error
+                self._lost = True
+                return SENT_LOST
+            if done == WANTS_WRITE:
+                return 0
+        else:
+            done = c_send(self.fd, data, size, MSG_NOSIGNAL)
+            while done == -1 and c_errno == EINTR:
+                done = c_send(self.fd, data, size, MSG_NOSIGNAL)
+            if done == -1:
+                if c_errno == EAGAIN or c_errno == EWOULDBLOCK:
+                    return 0
+                self.error = OSError(c_errno, os.strerror(c_errno))
+                self._lost = True
+                return SENT_LOST
+        self.sent += done
+        return done
+
+    cdef Sent _enqueue(self, const char *data, size_t size) except? SENT_LOST:
+        cdef char *grown
+        cdef size_t room = self._tx_size + size
+        if self._tx_start:
+            memmove(self._tx, self._tx + self._tx_start, self._tx_size)
+            self._tx_start = 0
+        if room > self._tx_room:
+            grown = <char *>realloc(self._tx, room)
+            if grown == NULL:
+                raise MemoryError
+            self._tx = grown
+            self._tx_room = room
+        memcpy(self._tx + self._tx_size, data, size)
+        self._tx_size += size
+        self._watch_writable(True)
+        if self.patience:
+            self.deadline = self.poller.now + self.patience
+        return SENT_QUEUED
+
+    cdef int _flush(self) except -1:
+        cdef Py_ssize_t done = self._write(self._tx + self._tx_start, self._tx_size)
+        if done == SENT_LOST:
+            self._watch_writable(False)
+            self.handler.lost(self, self.error)
+            return 0
+        if done and self.patience:
+            self.deadline = self.poller.now + self.patience
+        self._tx_start += done
+        self._tx_size -= done
+        if self._tx_size == 0:
+            free(self._tx)
+            self._tx = NULL
+            self._tx_start = self._tx_room = 0
+            self._watch_writable(False)
+            if self.patience:
+                self.deadline = 0
+            self.handler.writable(self)
+        return 0
+
+    def write(self, bytes data not None):
+        """Plain-Python `send`: True when the kernel has everything, False when some waits in the queue; raises OSError."""
+        cdef Sent sent = self.send(data, len(data))
+        if sent == SENT_LOST:
+            raise self.error or ConnectionError("the stream is closed")
+        return sent == SENT_ALL
+
+    def relay(self, Stream peer not None):
+        """Receive once and send it to `peer`: "more", "queued" (wait for peer's `writable`), "nothing", "end"; raises OSError."""
+        cdef Py_ssize_t got = self.receive()
+        cdef Sent sent
+        if got == RECEIVED_EOF:
+            return "end"
+        if got == RECEIVED_NOTHING:
+            return "nothing"
+        if got == RECEIVED_ERROR:
+            raise self.error
+        sent = peer.send(self.poller.scratch, got)
+        if sent == SENT_LOST:
+            raise peer.error
+        return "more" if sent == SENT_ALL else "queued"
+
+    cpdef bint has_queue(self):
+        """Whether bytes wait for the peer to read."""
+        return self._tx_size > 0
+
+    def forget_tls(self):
+        """The handshake has failed: what is still received is dropped as it comes, and nothing is encrypted."""
+        self._engine = None
+
+    # --- ending
+
+    def finish_writing(self):
+        """Say that no more will come: close_notify and FIN; reading goes on."""
+        # Python's shutdown reads too, and data would be a fatal error to it.
+        if self._engine is not None and (self._engine.direct or self._ended or self.is_quiet()):
+            self._notify_close()
+        c_shutdown(self.fd, SHUT_WR)
+
+    cdef _notify_close(self):
+        if self._engine is not None and self._phase == OPEN and not self._lost:
+            self._engine.notify_close()
+
+    cpdef close(self):
+        """Close in order. Bytes in the send queue are dropped: wait for `writable` first where they matter."""
+        if self.closed:
+            return
+        self.reading = self._writing = False
+        self._watch()
+        self.closed = True
+        self.poller._forget(self)
+        self._notify_close()
+        self._lost = True                # whatever is still sent must not reach another one's descriptor
+        self._engine = None
+        self.handler = _NOBODY           # or stream and handler would keep each other alive
+        if self.tls is not None:
+            self.tls.close()
+        else:
+            c_close(self.fd)
+
+    def release(self):
+        """Give the descriptor of a plain stream back, still connected: this stream is closed."""
+        cdef int fd = self.fd
+        self.reading = self._writing = False
+        self._watch()
+        self.closed = self._lost = True
+        self.poller._forget(self)
+        self.handler = _NOBODY
+        return fd
+
+    def abort(self):
+        """Close with a reset, so that the peer cannot take what it got for complete."""
+        cdef linger now = linger(1, 0)
+        if self.closed:
+            return
+        self._lost = True                # no close_notify either: it would look like a clean end
+        c_setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+        self.close()

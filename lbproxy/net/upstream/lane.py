@@ -1,0 +1,294 @@
+"""Lanes: the connections from lbproxy to its backends, and the stack of idle shared ones that each backend has."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.net.tls import BackendContext
+from lbproxy.net.transport.descriptor_budget import DescriptorBudget
+from lbproxy.net.transport.stream import Poller, Stream
+from lbproxy.net.upstream.shared import LaneCore, LanesCore
+from lbproxy.reasons import Reason
+
+_LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of this machine: no evidence against a backend."""
+
+_CONNECT_ROWS = {errno.ECONNREFUSED: reasons.CONNECT_REFUSED, errno.ETIMEDOUT: reasons.CONNECT_TIMEOUT}
+
+
+ProxyVersion = Literal["none", "v1", "v2"]
+
+
+class Waiter(Protocol):
+    """Who asked for a lane that is being opened, or owns a private one."""
+
+    def lane_ready(self, lane: Lane) -> None:
+        """The lane is connected, and secured where its backend speaks TLS."""
+
+    def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
+        """The lane could not be opened; it is closed."""
+
+    def lane_gone(self, lane: Lane) -> None:
+        """A private lane ended while no request was on it; it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """How the lanes of one pool are opened and kept; times in seconds. tls None: plain.
+
+    room: None: endless.
+    """
+
+    connect_timeout: float
+    idle_timeout: float
+    tls: BackendContext | None = None
+    descriptor_budget: DescriptorBudget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What makes a lane one client's from its beginning: a PROXY header, and the user's minted certificate."""
+
+    header: bytes = b""
+    tls: BackendContext | None = None  # None: the pool's
+
+
+ANYBODY = Personal()
+"""A lane that may be shared."""
+
+
+class Lane(LaneCore):
+    """One connection to a backend.
+
+    Shared until `claim` gives it to one client connection for good (rule 2); then only that one uses it, and closes
+    it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
+    """
+
+    __slots__ = ("_header", "_tls", "tunnel", "waiter")
+
+    lanes: Lanes
+    owner: Waiter | None  # of a private lane
+
+    def __init__(
+        self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendContext | None
+    ) -> None:
+        """sock: connecting; one of `tls` where the backend speaks TLS. The lane owns it from now on.
+
+        header: what is sent first, before TLS begins.
+        """
+        self._header = header
+        self._tls = tls
+        self.lanes = lanes
+        self.backend = lanes.backend
+        self.waiter: Waiter | None = waiter  # while it is being opened
+        self.tunnel = False  # its bytes only pass
+        if isinstance(sock, ssl.SSLSocket):
+            self.stream = Stream(lanes.poller, sock.fileno(), self, sock)
+        else:
+            self.stream = Stream(lanes.poller, sock.detach(), self)
+
+    @property
+    def private(self) -> bool:
+        """Whether it belongs to one client connection."""
+        return self.owner is not None
+
+    def __repr__(self) -> str:
+        return f"<{'private' if self.private else 'shared'} lane to {self.backend.name}, {self.served} requests>"
+
+    def claim(self, owner: Waiter) -> None:
+        """Make it private, for good."""
+        if self.owner is None:
+            self.owner = owner
+            self.lanes.private += 1
+
+    def join(self) -> None:
+        """From here on it is one half of a tunnel, to its end."""
+        self.tunnel = True
+        self.lanes.tunnels += 1
+
+    def close(self, reason: Reason | None) -> None:
+        """End it; the reason is counted. None: the lane ends with its request, whose own end is counted."""
+        if self.closed:
+            return
+        self.closed = True
+        self.waiter = None
+        self._remember_session()
+        self.stream.close()
+        self.lanes.ended(self, reason)
+
+    # --- events: only while no request is on it
+
+    def connected(self, stream: Stream) -> None:
+        if self._header:
+            try:
+                stream.write(self._header)  # a new connection's buffer has room for it
+            except OSError as error:
+                self.lost(stream, error)
+                return
+        stream.start()
+        if stream.tls is None:
+            self._ready()
+
+    def secured(self, stream: Stream) -> None:
+        assert stream.tls is not None
+        self.lanes.handshakes += 1
+        if stream.tls.session_reused:
+            self.lanes.resumed += 1
+        self._ready()
+
+    def _remember_session(self) -> None:
+        """So that the next handshake with the backend is a short one; TLS 1.3's tickets came with the first answer."""
+        if self._tls is not None and self.served:
+            assert isinstance(self.stream.tls, ssl.SSLSocket)
+            self._tls.remember(self.stream.tls, self.backend.host, self.backend.port)
+
+    def _ready(self) -> None:
+        waiter, self.waiter = self.waiter, None
+        assert waiter is not None
+        self.stream.deadline = 0
+        waiter.lane_ready(self)
+
+    def lost(self, stream: Stream, error: object) -> None:
+        if self.waiter is not None:
+            if isinstance(error, ssl.SSLError):
+                self.lanes.handshakes_failed += 1
+                self._unready(reasons.CONNECT_TLS, _tls_detail(error))
+            else:
+                assert isinstance(error, OSError)
+                self._unready(connect_reason(error.errno), error.strerror or str(error))
+        else:
+            self._gone(reasons.LANE_CLOSED)
+
+    def expired(self, stream: Stream) -> None:
+        if self.waiter is not None:
+            self._unready(reasons.CONNECT_TIMEOUT, f"no connection after {self.lanes.options.connect_timeout:g} s")
+        else:
+            self.close(reasons.LANE_RETIRED)
+
+    def readable(self, stream: Stream) -> None:
+        """The end of an idle lane, or bytes that nobody asked for: it serves nobody any more."""
+        try:
+            data = stream.read()
+        except OSError:
+            data = b""
+        if data is not None:  # None: only TLS's own messages, such as session tickets
+            self._gone(reasons.LANE_JUNK if data else reasons.LANE_CLOSED)
+
+    def _unready(self, reason: Reason, detail: str) -> None:
+        waiter, self.waiter = self.waiter, None
+        assert waiter is not None
+        self.close(reason)
+        waiter.lane_unready(self, reason, detail)
+
+    def _gone(self, reason: Reason) -> None:
+        owner = self.owner
+        self.close(reason)
+        if owner is not None:
+            owner.lane_gone(self)
+
+
+class Lanes(LanesCore):
+    """The lanes of one backend: `backend.lanes`. `address` is where it is: set once its name is resolved."""
+
+    __slots__ = (
+        "address",
+        "backend",
+        "ends",
+        "handshakes",
+        "handshakes_failed",
+        "options",
+        "poller",
+        "private",
+        "resumed",
+        "tunnels",
+    )
+
+    def __init__(self, backend: Backend, poller: Poller, options: LaneOptions, ends: dict[str, int]) -> None:
+        self.backend = backend
+        self.poller = poller
+        self.options = options
+        self.idle_timeout = options.idle_timeout
+        self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
+        self.private = 0
+        self.tunnels = 0
+        self.handshakes = 0  # with TLS, whole and resumed
+        self.resumed = 0
+        self.handshakes_failed = 0
+        self.address: tuple[socket.AddressFamily, tuple[object, ...]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<lanes to {self.backend.name}: {len(self.idle)} idle, {self.private} private>"
+
+    def take(self) -> Lane | None:
+        """An idle shared lane, the one used last; None: open one."""
+        idle = self.idle
+        while idle:
+            lane: Lane = idle.pop()
+            if not lane.closed:
+                return lane
+        return None
+
+    def open(self, waiter: Waiter, personal: Personal = ANYBODY) -> Lane | tuple[Reason, str]:
+        """Begin to connect; the waiter is told later. A connect that fails at once gives the reason and a detail."""
+        if self.address is None:
+            return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
+        if self.options.descriptor_budget is not None and not self.options.descriptor_budget.for_lane():
+            return reasons.LOCAL_RESOURCES, "what is left of the descriptors is for probes"
+        family, address = self.address
+        tls = personal.tls or self.options.tls
+        try:
+            sock = self._socket(family, tls)
+        except OSError as error:
+            return reasons.LOCAL_RESOURCES, os.strerror(error.errno or 0)
+        code = sock.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            return connect_reason(code), os.strerror(code)
+        lane = Lane(self, waiter, sock, personal.header, tls)
+        self.backend.lanes_opened += 1
+        lane.stream.deadline = self.poller.now + self.options.connect_timeout
+        lane.stream.await_connect()
+        return lane
+
+    def _socket(self, family: socket.AddressFamily, tls: BackendContext | None) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Before it is connected: later, wrapping would fail half-way when the backend had gone in between.
+        return sock if tls is None else tls.wrap(sock, self.backend.host, self.backend.port)
+
+    def close_idle(self, reason: Reason) -> None:
+        """Close every idle shared lane: the backend was ejected, or lbproxy is stopping."""
+        while self.idle:
+            self.idle.pop().close(reason)
+
+    def ended(self, lane: Lane, reason: Reason | None) -> None:
+        """A lane was closed."""
+        if lane.owner is not None:
+            self.private -= 1
+        if lane.tunnel:
+            self.tunnels -= 1
+        if reason is not None:
+            self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
+        while self.idle and self.idle[0].closed:  # the longest idle end first
+            del self.idle[0]
+
+
+def connect_reason(code: int | None) -> Reason:
+    """The row for a failed connect's errno."""
+    if code in _LOCAL:
+        return reasons.LOCAL_RESOURCES
+    return _CONNECT_ROWS.get(code or 0, reasons.CONNECT_FAILED)
+
+
+def _tls_detail(error: ssl.SSLError) -> str:
+    """What an administrator can act on: the verification's own words where it was that."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate: {error.verify_message}"
+    return error.reason or str(error)

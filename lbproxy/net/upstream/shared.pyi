@@ -1,0 +1,17 @@
+from typing import Any
+
+from lbproxy.balance.backend import Backend
+from lbproxy.net.transport.stream import Handler, Stream
+
+class LanesCore:
+    idle: list[Any]
+    idle_timeout: float
+
+class LaneCore(Handler):
+    stream: Stream
+    lanes: LanesCore
+    backend: Backend
+    owner: Any
+    served: int
+    closed: bool
+    def rest(self) -> None: ...

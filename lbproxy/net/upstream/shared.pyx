@@ -1,0 +1,39 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Shared lanes: taken for a request, and given back after it."""
+
+cdef class LanesCore:
+
+    def __cinit__(self):
+        self.idle = []
+
+
+cdef class LaneCore(Handler):
+
+    cpdef rest(self):
+        """No request is on it: watch for its end; a shared one may be taken by anybody until the idle timeout."""
+        if self.owner is None:
+            self.stream.watch(self, self.lanes.idle_timeout)
+            self.lanes.idle.append(self)
+        else:
+            self.stream.watch(self, 0)
+
+
+cdef LaneCore take_turn(RoundRobin turns):
+    """The lane that the next backend served on last, and its turn with it.
+
+    None, and nothing is changed, when the policy has to say who is next, or whether to open a lane or to drop one.
+    """
+    cdef BackendCore backend
+    cdef LaneCore lane
+    cdef list idle
+    if turns is None or turns.weighted or (backend := turns.head()) is None:
+        return None
+    idle = (<LanesCore?>backend.lanes).idle
+    if not idle:
+        return None
+    lane = <LaneCore>idle[len(idle) - 1]
+    if lane.closed or not lane.stream.is_quiet():    # one more look: it has not ended, and holds nothing nobody asked for
+        return None
+    idle.pop()
+    turns.take_turn()
+    return lane

@@ -1,0 +1,84 @@
+"""Every file that a configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from lbproxy.auth.certificate import tolerant_of_names
+from lbproxy.config import Config, Listener, ListenerTls, PoolTls
+from lbproxy.config.keys import full_name
+from lbproxy.net.tls import certificates
+from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
+from lbproxy.preflight.clients import inspect_clients
+from lbproxy.preflight.files import inspect_kerberos, inspect_log, inspect_socket
+from lbproxy.preflight.report import Report
+
+
+@tolerant_of_names()
+def inspect(config: Config, now: datetime, become: Callable[[Report], None] = lambda _: None) -> Report:
+    """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created.
+
+    become: called once the places of sockets were judged, with the rights of who makes them, and before any other file
+    is, with the rights of who reads it. The report has the warnings of `config` too.
+    """
+    report = Report(now, warnings=list(config.warnings))
+    for name, listener in config.listeners.items():
+        inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
+    inspect_socket(report, "admin.bind", config.admin.bind.path)
+    if config.admin.health is not None:
+        inspect_socket(report, "admin.health", config.admin.health.path)
+    become(report)
+    for name, listener in config.listeners.items():
+        if listener.tls is not None:
+            where = full_name(("listener", name, "tls"))
+            leaves = _inspect_own(report, where, listener.tls)
+            _inspect_coverage(report, f"{where}.certificate", config, listener, leaves)
+            inspect_clients(report, where, listener.tls)
+    for name, pool in config.pools.items():
+        _inspect_pool_tls(report, full_name(("pool", name, "tls")), pool.tls)
+        if pool.check.kerberos is not None:
+            used = pool.check.kind == "kerberos"
+            where = full_name(("pool", name, "check", "kerberos"))
+            inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
+    if isinstance(config.access_log.path, Path):
+        inspect_log(report, "access_log.path", config.access_log.path)
+    return report
+
+
+def _inspect_own(report: Report, where: str, tls: ListenerTls) -> list[x509.Certificate]:
+    """The certificates of a listener, the first one first; those that cannot be used are problems and left out."""
+    leaves = [inspect_pair(report, where, tls.certificate, tls.key)]
+    for position, pair in enumerate(tls.additional):
+        place = f"{where}.additional[{position}]"
+        leaf = inspect_pair(report, place, pair.certificate, pair.key)
+        if leaf is not None and not certificates.dns_names(leaf):
+            report.warning(
+                f"{place}.certificate", f"the certificate of {certificates.subject(leaf)} has no DNS name to ask for"
+            )
+        leaves.append(leaf)
+    return [leaf for leaf in leaves if leaf is not None]
+
+
+def _inspect_coverage(
+    report: Report, where: str, config: Config, listener: Listener, leaves: list[x509.Certificate]
+) -> None:
+    """Only a warning: a balancer in front of this one may end the TLS that users see."""
+    host = config.server_host
+    if not {"*", host} & set(listener.hosts) or not leaves:
+        return
+    if not any(certificates.covers(leaf, host) for leaf in leaves):
+        whose = " or ".join(certificates.subject(leaf) for leaf in leaves)
+        report.warning(where, f"the certificate of {whose} is not for {host} (server_url)")
+
+
+def _inspect_pool_tls(report: Report, where: str, tls: PoolTls) -> None:
+    if not tls.verify:
+        report.warning(f"{where}.verify", "whoever answers at a backend's address is believed")
+    if tls.ca is not None:
+        inspect_bundle(report, f"{where}.ca", tls.ca)
+    if tls.certificate is not None and tls.key is not None:
+        inspect_pair(report, where, tls.certificate, tls.key)

@@ -1,0 +1,69 @@
+"""What a look at a configuration's files has found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from lbproxy.errors import Problem
+from lbproxy.net.tls import certificates
+
+EXPIRES_SOON = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When `what`, in a file that the key `where` names, ends. `left` is negative once it has ended."""
+
+    where: str
+    what: str
+    expires: datetime
+    left: timedelta
+
+
+@dataclass(slots=True)
+class Report:
+    """What is true at `now` (aware): `problems` prevent a start, `warnings` do not; `expiries` has what may expire.
+
+    `unused` are problems of files that are named and not used: they fail a check, and are warnings at a start.
+    """
+
+    now: datetime
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    unused: list[Problem] = field(default_factory=list)
+    expiries: list[Expiry] = field(default_factory=list)
+
+    def of_unused(self) -> Report:
+        """This report for what the configuration has and does not use."""
+        return Report(self.now, problems=self.unused, warnings=self.warnings, expiries=self.expiries)
+
+    def problem(self, where: str, text: str) -> None:
+        self.problems.append(Problem(where, text))
+
+    def warning(self, where: str, text: str) -> None:
+        self.warnings.append(Problem(where, text))
+
+    def certificate(self, where: str, found: x509.Certificate) -> str | None:
+        """Take down when the certificate ends; why it is of no use now, if it is not."""
+        what = f"certificate of {certificates.subject(found)}"
+        return self._validity(where, what, found.not_valid_before_utc, found.not_valid_after_utc)
+
+    def revocation_list(self, where: str, found: x509.CertificateRevocationList) -> str | None:
+        """The same for a revocation list, which says when the next one comes."""
+        assert found.next_update_utc is not None, "others are refused"
+        what = f"revocation list of {certificates.issuer(found)}"
+        return self._validity(where, what, found.last_update_utc, found.next_update_utc)
+
+    def _validity(self, where: str, what: str, begins: datetime, expires: datetime) -> str | None:
+        left = expires - self.now
+        self.expiries.append(Expiry(where, what, expires, left))
+        if left < timedelta():
+            return f"the {what} expired on {expires:%Y-%m-%d}"
+        if begins > self.now:
+            return f"the {what} is not valid before {begins:%Y-%m-%d}"
+        if left < EXPIRES_SOON:
+            self.warning(where, f"the {what} expires in {left.days} days")
+        return None

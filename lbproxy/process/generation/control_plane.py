@@ -1,0 +1,221 @@
+"""The control plane around a data path: probes, name resolution, logs, the admin interface, and what they all know."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from lbproxy.balance.backend import Backend, State
+from lbproxy.config import Config
+from lbproxy.control import tasks
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.admin.orders import order_routes
+from lbproxy.control.admin.reload import reload_route
+from lbproxy.control.admin.routes import health_routes, read_routes
+from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.discovery.resolver import Resolver
+from lbproxy.control.snapshot import Snapshot
+from lbproxy.process.generation import handover
+from lbproxy.process.generation.admin_operations import Operations
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.workers.supervisor import WorkerSupervisor
+from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
+from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status import counters
+from lbproxy.status.counter_history import CounterHistory
+from lbproxy.status.snapshot import RunState, snapshot
+
+
+class ServesClients(Protocol):
+    """What serves the clients: the worker in this process, or the supervisor of those in others."""
+
+    @property
+    def connections(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    def retire(self) -> None: ...
+
+    async def emptied(self, within: float | None = None) -> bool: ...
+
+    async def drain(self, within: float | None = None) -> bool: ...
+
+
+OnDrain = Callable[[str, str, bool], None]
+"""Called with a pool, a backend, and whether it drains now, when an operator said so."""
+
+
+class ControlPlane:
+    """`state` is what the snapshot tells; `links` are by the pool's name.
+
+    `data_path` has the pools that everything is decided for. It is the data path too, unless there is a supervisor.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: Mapping[str, socket.socket],
+        secret: handover.Secret,
+        inherited: handover.HandoverState | None = None,
+        forker: Channel | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """sockets: one for each listener, by its name. forker: where the workers come from; None: there is one only.
+
+        lost: called when no worker can be forked any more. Call it on the running loop. Raises StartError.
+        """
+        self._config = config
+        self.state: RunState = "starting"
+        self.access_log = AccessLog("" if forker else str(config.access_log.path))
+        value = bytes.fromhex(secret["value"])
+        self.data_path = DataPath(config, sockets, self.access_log.write, self.access_log.enabled, value)
+        self.supervisor = None if forker is None else self._supervisor(forker, lost)
+        self.serving: ServesClients = self.supervisor or self.data_path
+        self.pool_controls: dict[str, PoolControl] = {}
+        self.counter_history = CounterHistory(
+            lambda: counters.take(self.data_path, self.access_log),
+            dict if self.supervisor is None else self.supervisor.counters,
+            inherited["accounts"] if inherited else None,
+        )
+        self._servers: list[AdminServer] = []
+        self._secret = secret
+        self._inherited = inherited
+        self._started = inherited["started"] if inherited else time.monotonic()
+        if inherited:
+            handover.adopt(inherited["backends"], self.data_path.pools, time.monotonic())
+            handover.remember_minted(inherited["minted"], self.data_path.mints)
+
+    def _supervisor(self, forker: Channel, lost: Callable[[], None]) -> WorkerSupervisor:
+        return WorkerSupervisor(self._config.worker_count, forker, self.data_path.pools, self.data_path.mints, lost)
+
+    def __repr__(self) -> str:
+        return f"<control plane, {self.state}>"
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Everything but accepting, registered on `stack` to be stopped in reverse order."""
+        config, data_path = self._config, self.data_path
+        stack.callback(self.access_log.close)
+        stack.callback(data_path.stop)
+        if self.supervisor is not None:
+            stack.push_async_callback(self.supervisor.stop)
+        data_path.keep_time()
+        for (
+            name,
+            pool,
+        ) in data_path.pools.items():  # before anything is waited for: an operator's order may come by then
+            known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
+            self.pool_controls[name] = PoolControl(pool, config.pools[name], config.server_url, known)
+            stack.push_async_callback(self.pool_controls[name].stop)
+        self._remind_guards()
+        resolver = self._resolver()
+        stack.push_async_callback(resolver.stop)
+        await resolver.start()
+        judging = tasks.start(keep_judging(config, _tell(self.pool_controls.values())), name="extended protection")
+        stack.callback(judging.cancel)
+
+    def _remind_guards(self) -> None:
+        for name, memory in (self._inherited["guards"] if self._inherited else {}).items():
+            guard = self.pool_controls[name].guard if name in self.pool_controls else None
+            if guard is not None:
+                guard.remember(memory)
+
+    async def first_round(self) -> None:
+        """Wait until every backend that is not known yet has had its first probe."""
+        await asyncio.gather(*(pool_control.prober.first_round.wait() for pool_control in self.pool_controls.values()))
+        if self.supervisor is not None:
+            await self.supervisor.ready()
+
+    def accept(self) -> None:
+        """Let clients in from now on."""
+        self.serving.start()
+
+    async def open_admin(
+        self,
+        stack: AsyncExitStack,
+        sock: socket.socket,
+        reload: Callable[[], Awaitable[Sequence[str]]],
+        on_drain: OnDrain,
+    ) -> None:
+        """Serve the admin interface on `sock`."""
+        operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_drain)
+        count = None if self.supervisor is None else self.supervisor.count
+        routes = [*read_routes(self.view, count), *order_routes(operations, count), reload_route(reload)]
+        stack.push_async_callback(self.close_admin)
+        await self._open(AdminServer(sock, routes))
+
+    async def open_health(self, sock: socket.socket) -> None:
+        """Say on `sock`, to anybody, whether this process does its work; `close_admin` ends that too."""
+        await self._open(AdminServer(sock, health_routes(self.view), anybody=True))
+
+    async def _open(self, server: AdminServer) -> None:
+        self._servers.append(server)
+        await server.start()
+
+    async def close_admin(self) -> None:
+        """Whoever asks from now on is answered by another process, or by nobody."""
+        for server in self._servers:
+            await server.stop()
+
+    def _resolver(self) -> Resolver:
+        """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""
+        backends: dict[str, Backend] = {
+            f"{pool.name}/{backend.name}": backend
+            for pool in self.data_path.pools.values()
+            for backend in pool.backends
+        }
+
+        def found(name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+            backends[name].lanes.address = (family, address)
+            if self.supervisor is not None:
+                self.supervisor.resolved(name, family, address)
+
+        return Resolver({name: (backend.host, backend.port) for name, backend in backends.items()}, found)
+
+    def reopen_log(self) -> None:
+        """Open the access log again."""
+        self.access_log.reopen()
+        if self.supervisor is not None:
+            self.supervisor.reopen()
+
+    def view(self) -> Snapshot:
+        """Everything, now."""
+        uptime = time.monotonic() - self._started
+        return self.counter_history.complete(
+            snapshot(self._config, self.data_path, self.pool_controls, self.access_log, self.state, uptime)
+        )
+
+    def export(self, number: int) -> handover.HandoverState:
+        """For the next generation; `number` is this one's."""
+        return {
+            "format": handover.FORMAT,
+            "backends": handover.export(self.pool_controls),
+            "guards": handover.export_guards(self.pool_controls),
+            "minted": handover.export_minted(self.data_path.mints),
+            "secret": self._secret,
+            "accounts": self.counter_history.accounts(number),
+            "started": self._started,
+        }
+
+    def obey(self, pool: str, name: str, draining: bool) -> None:
+        """An order that was given to the generation before this one, while this one started."""
+        pool_control = self.pool_controls.get(pool)
+        backend = pool_control.pool.by_name(name) if pool_control else None
+        if pool_control is None or backend is None:
+            return  # this configuration knows no such backend
+        if draining:
+            pool_control.drain(backend)
+        else:
+            pool_control.ready(backend)
+
+
+def _tell(pool_controls: Iterable[PoolControl]) -> Callable[[Mapping[Key, Finding]], None]:
+    def tell(findings: Mapping[Key, Finding]) -> None:
+        for pool_control in pool_controls:
+            pool_control.protected(findings)
+
+    return tell

@@ -1,0 +1,233 @@
+"""One version of the configuration, served: the control plane and, with one worker, the data path, on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+
+from lbproxy.config import Config
+from lbproxy.control import tasks
+from lbproxy.control.log import event
+from lbproxy.errors import StartError
+from lbproxy.process.generation.control_plane import ControlPlane
+from lbproxy.process.generation.handover import StartInputs
+from lbproxy.process.generation.master_channel import MasterChannel
+from lbproxy.process.generation.status_line import StatusLine
+from lbproxy.process.ipc.channel import Message
+from lbproxy.runtime.data_path import PATIENCE
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY = 1.0
+"""Seconds between two tallies, and status_lines, of a generation that drains."""
+
+
+REPLACE_EVERY = 5.0
+"""Seconds between two attempts to be replaced, of a generation that has lost its forker."""
+
+
+class Generation:
+    """From its sockets to a clean end."""
+
+    def __init__(self, config: Config, inherited: StartInputs) -> None:
+        """The sockets and the channel are closed in the end."""
+        self._config = config
+        self._number = inherited.number
+        self._inherited = inherited
+        self._handed_over = False
+        self._signalled = self._replaced = False
+        self._control_plane: ControlPlane
+        self._master: MasterChannel
+        self._status_line: StatusLine
+        self._stop = asyncio.Event()  # accept no more, let requests finish
+        self._hurry = asyncio.Event()  # wait for no idle connection
+        self._end = asyncio.Event()  # now
+
+    def __repr__(self) -> str:
+        return f"<generation {self._number} of {self._config.server_url}>"
+
+    async def serve(self) -> None:
+        """Start, serve, drain. Returns when everything is closed."""
+        self._watch_signals()
+        inherited = self._inherited
+        orders = {
+            "export": self._export,
+            "ping": lambda _: self._master.tell("alive"),
+            "retire": lambda _: self._retired(),
+            "drain": lambda _: self._drain_now(),
+            "end": lambda _: self._interrupted(),
+            "reopen": lambda _: self._control_plane.reopen_log(),
+            "relayed": self._relayed,
+        }
+        self._control_plane = ControlPlane(
+            self._config,
+            inherited.sockets,
+            inherited.secret,
+            inherited.state,
+            inherited.forker,
+            self._barren,
+        )
+        self._master = MasterChannel(inherited.channel, orders, self._alone)
+        self._status_line = StatusLine(
+            self._control_plane.data_path.pools.values(), lambda text: self._master.tell("status", text=text)
+        )
+        try:
+            async with AsyncExitStack() as stack:
+                stack.callback(self._close_sockets)
+                await self._start(stack)
+                await self._stop.wait()
+                await self._drain()
+            self._tell_counters()
+        except StartError as error:
+            self._master.tell("failed", problems=str(error).splitlines())
+            raise
+        finally:
+            self._master.close()
+        event(log, logging.INFO, "stopped", generation=self._number)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        control_plane, first = self._control_plane, self._inherited.state is None
+        await control_plane.start(stack)
+        if first:  # later ones leave that to the one before them until they are ready
+            await self._accept(stack)
+        await self._first_round()
+        if self._stop.is_set():
+            return
+        if not first:
+            await self._accept(stack)
+        control_plane.state = "serving"
+        self._status_line.serve()
+        # What is there now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        self._master.tell("ready")
+        if first and self._number == 1:
+            print(f"ready: {self._config.server_url}", file=sys.stderr, flush=True)
+
+    async def _accept(self, stack: AsyncExitStack) -> None:
+        self._control_plane.accept()
+        await self._control_plane.open_admin(stack, self._inherited.admin, self._master.reload, self._drained)
+        if self._inherited.health is not None:
+            await self._control_plane.open_health(self._inherited.health)
+
+    async def _first_round(self) -> None:
+        """Wait until every backend has had its first probe, or somebody wants to stop."""
+        await _first(self._control_plane.first_round(), self._stop.wait())
+
+    async def _drain(self) -> None:
+        """Let everybody finish. Who is replaced has time: who is connected and idle may ask once more."""
+        control_plane, within = self._control_plane, self._config.drain_timeout
+        control_plane.state = "draining"
+        event(log, logging.INFO, "draining", connections=control_plane.data_path.connections, within=within)
+        deadline = time.monotonic() + within
+        reports = tasks.start(self._keep_telling(), name="tallies")
+        retiring = asyncio.ensure_future(self._retire(within * PATIENCE))
+        await asyncio.sleep(0)  # it has accepted what waited: from here on new clients are refused, not left hanging
+        self._close_sockets()
+        await _first(retiring, self._hurry.wait())
+        await _first(control_plane.data_path.drain(deadline - time.monotonic()), self._end.wait())
+        reports.cancel()
+        if control_plane.data_path.connections:
+            event(log, logging.WARNING, "connections_cut", connections=control_plane.data_path.connections)
+
+    async def _retire(self, patience: float) -> None:
+        self._control_plane.data_path.retire()
+        if self._replaced:
+            await self._control_plane.close_admin()  # who serves is the one to ask for the status
+        await self._control_plane.data_path.emptied(patience)
+
+    def _close_sockets(self) -> None:
+        for sock in self._inherited.sockets.values():
+            sock.close()
+
+    # --- what the master, and other generations, tell
+
+    def _export(self, _: Message) -> None:
+        """The next generation is about to start."""
+        self._handed_over = True
+        self._master.tell("state", state=self._control_plane.export(self._number))
+
+    def _relayed(self, message: Message) -> None:
+        told = message["message"]
+        match told["type"]:
+            case "tally":
+                self._control_plane.counter_history.told(message["generation"], told["tally"])
+            case "gone":
+                self._control_plane.counter_history.gone(message["generation"])
+            case "order":
+                self._control_plane.obey(told["pool"], told["backend"], told["draining"])
+
+    def _drained(self, pool: str, backend: str, draining: bool) -> None:
+        """An operator gave an order: a generation that has what this one knew has to hear of it too."""
+        if self._handed_over:
+            self._master.relay("order", pool=pool, backend=backend, draining=draining)
+
+    async def _keep_telling(self) -> None:
+        while True:
+            self._tell_counters()
+            self._status_line.drain(self._control_plane.data_path.connections)
+            await asyncio.sleep(REPORT_EVERY)
+
+    def _tell_counters(self) -> None:
+        self._master.relay("tally", tally=self._control_plane.counter_history.own())
+
+    # --- the end
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._terminated)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._interrupted)
+
+    def _terminated(self) -> None:
+        """TERM drains; a second one ends at once. One that the master got too comes from there as well: as orders."""
+        if self._signalled:
+            self._end.set()
+        self._signalled = True
+        self._drain_now()
+
+    def _retired(self) -> None:
+        """Another generation accepts."""
+        self._replaced = True
+        self._stop.set()
+
+    def _drain_now(self) -> None:
+        self._hurry.set()
+        self._stop.set()
+
+    def _interrupted(self) -> None:
+        self._hurry.set()
+        self._stop.set()
+        self._end.set()
+
+    def _barren(self) -> None:
+        """The forker is gone, and workers that die would not be replaced: the next generation has one."""
+        if not self._stop.is_set():
+            event(log, logging.CRITICAL, "forker_lost", generation=self._number)
+            tasks.start(self._be_replaced(), name="replacement")
+
+    async def _be_replaced(self) -> None:
+        """Try it until it succeeds: the workers that are there serve on."""
+        while not self._stop.is_set() and await self._master.reload():
+            if self._control_plane.state == "starting":
+                self._interrupted()
+            await asyncio.sleep(REPLACE_EVERY)
+
+    def _alone(self) -> None:
+        """The master is gone, and with it whoever could replace or end this generation."""
+        event(log, logging.CRITICAL, "master_lost", generation=self._number)
+        self._drain_now()
+
+
+async def _first(*awaited: Coroutine[object, object, object] | asyncio.Future[None]) -> None:
+    """Wait for the first of them, and cancel the others."""
+    futures = [asyncio.ensure_future(one) for one in awaited]
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    for future in futures:
+        future.cancel()

@@ -1,0 +1,133 @@
+"""What one generation leaves to the next, so that a reload forgets nothing: JSON, over the master."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+from lbproxy.auth.mint import Mint, MintedRecord
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.condition import Condition
+from lbproxy.balance.pool import Pool
+from lbproxy.process.ipc.channel import Channel
+
+if TYPE_CHECKING:  # what workers have no use for, they do not load
+    from lbproxy.control.consistency.guard import Memory
+    from lbproxy.runtime.pool_control import PoolControl
+    from lbproxy.status.counter_history import Accounts
+
+SECRET_LIFETIME = 86400.0
+"""Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
+
+
+FORMAT = 1
+"""Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state.
+
+`secret` stays as it is in every format, or TLS sessions would end.
+"""
+
+
+class Known(TypedDict):
+    """A backend: where it was, and how it was (a `Condition`)."""
+
+    url: str
+    condition: list[Any]
+
+
+class Secret(TypedDict):
+    """What session tickets are sealed with, in hexadecimal, and the monotonic second at which it was made."""
+
+    value: str
+    made: float
+
+
+class HandoverState(TypedDict):
+    """`backends` are keyed POOL/NAME, `guards` by the pool, what is `minted` by the listener.
+
+    `started` is the monotonic second at which lbproxy did. There are secrets in it: it is never written anywhere.
+    """
+
+    format: int
+    backends: dict[str, Known]
+    guards: dict[str, Memory]
+    minted: dict[str, list[MintedRecord]]
+    secret: Secret
+    accounts: Accounts
+    started: float
+
+
+class StartInputs(NamedTuple):
+    """What the master gives a generation: its `number`, the sockets by listener, and what the one before it left."""
+
+    number: int
+    channel: Channel
+    sockets: Mapping[str, socket.socket]
+    admin: socket.socket
+    secret: Secret
+    state: HandoverState | None = None
+    forker: Channel | None = None  # None: one worker only, in this process
+    health: socket.socket | None = None  # None: asked for over `admin` only
+
+
+def understood(state: HandoverState | None) -> HandoverState | None:
+    """`state`, unless another version of lbproxy has left it in another format."""
+    return state if state is None or state.get("format") == FORMAT else None
+
+
+def secret(state: HandoverState | None, now: float) -> Secret:
+    """The one that was handed over, or a new one."""
+    if state is not None and now - state["secret"]["made"] < SECRET_LIFETIME:
+        return state["secret"]
+    return {"value": os.urandom(32).hex(), "made": now}
+
+
+def export(pool_controls: Mapping[str, PoolControl]) -> dict[str, Known]:
+    """How every backend is."""
+    return {
+        f"{pool_control.pool.name}/{backend.name}": {
+            "url": backend.url,
+            "condition": list(pool_control.pool.condition(backend)),
+        }
+        for pool_control in pool_controls.values()
+        for backend in pool_control.pool.backends
+    }
+
+
+def export_guards(pool_controls: Mapping[str, PoolControl]) -> dict[str, Memory]:
+    """What each pool's consistency guard knows."""
+    return {
+        name: pool_control.guard.memory()
+        for name, pool_control in pool_controls.items()
+        if pool_control.guard is not None
+    }
+
+
+def export_minted(mints: Mapping[str, Mint]) -> dict[str, list[MintedRecord]]:
+    """What each listener's mint has made."""
+    return {name: mint.minted_records() for name, mint in mints.items()}
+
+
+def remember_minted(minted: Mapping[str, list[MintedRecord]], mints: Mapping[str, Mint]) -> None:
+    """Go on with what was made under the same CA."""
+    for name, mint in mints.items():
+        for minted_record in minted.get(name, []):
+            mint.remember(minted_record)
+
+
+def adopt(known: Mapping[str, Known], pools: Mapping[str, Pool], now: float) -> None:
+    """Go on from there. What was found out at one address is not true of another: there only a drain is kept."""
+    for pool in pools.values():
+        for backend in pool.backends:
+            found = known.get(f"{pool.name}/{backend.name}")
+            if found is not None:
+                _adopt(pool, backend, found, now)
+
+
+def _adopt(pool: Pool, backend: Backend, found: Known, now: float) -> None:
+    condition = Condition(*found["condition"])
+    if found["url"] == backend.url:
+        pool.adopt(backend, condition, now)
+    elif condition.draining:
+        pool.drain(backend)

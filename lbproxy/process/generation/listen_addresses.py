@@ -1,0 +1,31 @@
+"""Which sockets a configuration needs."""
+
+from __future__ import annotations
+
+from lbproxy.config import Address, Config
+from lbproxy.process.master.listening_sockets import Place, Wanted
+
+ADMIN = "admin.bind"
+HEALTH = "admin.health"
+
+
+def listener_key(name: str) -> str:
+    """The key of the configuration that says where the listener `name` is."""
+    return f"listener.{name}.bind"
+
+
+def wanted(config: Config) -> list[Wanted]:
+    """A place for each listener, for health and for the admin interface, which only its owner may open."""
+    found = [
+        Wanted(listener_key(name), _place(listener_key(name), listener.bind))
+        for name, listener in config.listeners.items()
+    ]
+    if config.admin.health is not None:
+        found.append(Wanted(HEALTH, _place(HEALTH, config.admin.health)))
+    return [*found, Wanted(ADMIN, _place(ADMIN, config.admin.bind), admin=True)]
+
+
+def _place(key: str, bind: Address) -> Place:
+    if bind.path is not None:
+        return Place(path=str(bind.path))
+    return Place(bind.host, bind.port, tag="" if bind.port else key)

@@ -1,0 +1,124 @@
+"""A generation's process: from the configuration file to the sockets that the master holds, and then the loop."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from lbproxy.config import Config, load
+from lbproxy.control import log as operational_log
+from lbproxy.control.log import event, unraisable
+from lbproxy.errors import ConfigError, LbproxyError, StartError
+from lbproxy.preflight import Report, inspect
+from lbproxy.process.generation.handover import HandoverState, StartInputs, secret, understood
+from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, listener_key, wanted
+from lbproxy.process.generation.privileges import assume, owner
+from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
+from lbproxy.process.workers.forker import start
+from lbproxy.process.workers.main import work
+
+log = logging.getLogger(__name__)
+
+
+def main(descriptor: int, number: int, path: Path) -> int:
+    """Serve what the file at `path` says, with the master at the other end of `descriptor`; the exit status."""
+    for relayed in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # to the whole group, or to the wrong process
+        signal.signal(relayed, signal.SIG_IGN)
+    unraisable.install()
+    os.set_inheritable(descriptor, False)
+    channel = Channel(socket.socket(fileno=descriptor))
+    try:
+        config, report = prepare(path)
+        inherited = ask(channel, number, config)
+        if inherited is None:
+            return 0
+        _serve(config, report, inherited)
+    except LbproxyError as error:
+        channel.send({"type": "failed", "problems": str(error).splitlines()})
+        return 1
+    finally:
+        channel.close()
+    return 0
+
+
+def prepare(path: Path) -> tuple[Config, Report]:
+    """The configuration, and what was found in the files that it names. Raises ConfigError.
+
+    From here on this process is the user that the configuration names.
+    """
+    config = load(path)
+    report = inspect(config, datetime.now(UTC), partial(assume, config))
+    if report.problems:
+        raise ConfigError(str(path), config.located(report.problems))
+    return config, report
+
+
+def ask(channel: Channel, number: int, config: Config) -> StartInputs | None:
+    """Ask the master for the sockets; None if it would rather have this process end. Raises StartError."""
+    places = wanted(config)
+    if len(places) > MAX_DESCRIPTORS:
+        raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
+    channel.send({"type": "needs", "places": places, "owner": owner(config)})
+    try:
+        while (received := channel.wait()).message["type"] not in ("start", "drain", "end"):
+            pass  # what others have told, or the access log, is not known here yet
+    except EOFError:
+        return None
+    message, descriptors = received
+    if message["type"] != "start":
+        return None
+    sockets = {one.key: socket.socket(fileno=fd) for one, fd in zip(places, descriptors, strict=True)}
+    by_listener = {name: sockets[listener_key(name)] for name in config.listeners}
+    state: HandoverState | None = message["state"]
+    kept = secret(state, time.monotonic())
+    return StartInputs(number, channel, by_listener, sockets[ADMIN], kept, state, health=sockets.get(HEALTH))
+
+
+def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
+    _raise_descriptor_limit()
+    if config.worker_count > 1:
+        inherited = _with_forker(config, inherited)
+    from lbproxy.process.generation.generation import (
+        Generation,  # after the fork: workers have no use for a control plane
+    )
+
+    handler = operational_log.setup()
+    try:
+        for warning in (*report.warnings, *report.unused):
+            event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
+        state = understood(inherited.state)
+        if state is not inherited.state:
+            event(log, logging.WARNING, "state_forgotten", why="another version of lbproxy has left it")
+        uvloop.run(Generation(config, inherited._replace(state=state)).serve())
+    finally:
+        handler.close()
+
+
+def _with_forker(config: Config, inherited: StartInputs) -> StartInputs:
+    """Before there is a loop, or a thread."""
+    value = bytes.fromhex(inherited.secret["value"])
+
+    def become_worker(_: int, channel: Channel) -> int:
+        return work(config, inherited.sockets, value, channel)
+
+    mine = [one for one in (inherited.channel, inherited.admin, inherited.health) if one is not None]
+    gc.collect()
+    gc.freeze()  # the collector would write to pages that are shared
+    _, forker = start(become_worker, inherited.sockets.values(), mine)
+    return inherited._replace(forker=forker)
+
+
+def _raise_descriptor_limit() -> None:
+    """Each client connection needs a descriptor, and so does each lane: use all that this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

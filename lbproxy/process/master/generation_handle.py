@@ -1,0 +1,79 @@
+"""A generation, as the master knows it: a process and the channel to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.master.listening_sockets import Wanted
+
+_FIXED = {signal.SIGKILL, signal.SIGSTOP}
+
+
+class Stage(Enum):
+    """How far a generation is. It only moves on, and any of them may end it."""
+
+    STARTING = "starting"  # reads the configuration, probes
+    SERVING = "serving"
+    DRAINING = "draining"  # accepts no more
+
+
+def command(*arguments: str) -> list[str]:
+    """This interpreter, running `lbproxy.process`: what a process of lbproxy is started by."""
+    return [sys.executable, "-P", "-m", "lbproxy.process", *arguments]  # -P: never import what lies around
+
+
+def spawn(arguments: list[str]) -> int:
+    """Start a process; its id. Its signals are as they are by default. Raises OSError."""
+    return os.posix_spawn(arguments[0], arguments, os.environ, setsigmask=(), setsigdef=signal.valid_signals() - _FIXED)
+
+
+class GenerationHandle:
+    """`problems` has what it said was wrong, if it said so; `ticket` its request to reload, while that is waited for.
+
+    `wanted` are the places that it needs, once it has said so; `provided`: it was told to start with them.
+    `status_line` is what it says of itself.
+    """
+
+    def __init__(self, pid: int, number: int, channel: Channel, stage: Stage = Stage.STARTING) -> None:
+        self.pid = pid
+        self.number = number
+        self.channel = channel
+        self.stage = stage
+        self.problems: list[str] = []
+        self.ticket: int | None = None
+        self.wanted: list[Wanted] = []
+        self.provided = False
+        self.status_line = stage.value
+
+    @classmethod
+    def start(cls, number: int, path: Path) -> GenerationHandle:
+        """A generation for what the file at `path` says now. Raises OSError."""
+        ours, theirs = Channel.pair()
+        try:
+            theirs.socket.set_inheritable(True)
+            pid = spawn(command("generation", str(theirs.fileno()), str(number), str(path)))
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(pid, number, ours)
+
+    def __repr__(self) -> str:
+        return f"<generation {self.number} pid={self.pid} {self.stage.value}>"
+
+    def tell(self, kind: str, descriptors: Sequence[int] = (), **fields: object) -> None:
+        """Send a message."""
+        self.channel.send({"type": kind, **fields}, descriptors)
+
+    def kill(self) -> None:
+        """End it without asking."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)

@@ -1,0 +1,381 @@
+"""The master: it holds the listening sockets, and starts, replaces and ends the generations that serve on them.
+
+It knows no configuration: a generation says which places it needs, and gets their sockets. Signals:
+
+    HUP         the next generation, from the file as it is now; the old one drains once the new one serves
+    USR1        open the access log again
+    USR2        become the program that is installed now, sockets and generations kept, and then do as for HUP
+    TERM        drain and end; a second one ends at once
+    INT, QUIT   end at once
+
+A generation that dies is started again (`restart_backoff` says how soon). One that cannot start leaves the old one be.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from lbproxy.control.log import event
+from lbproxy.errors import StartError
+from lbproxy.process.ipc.channel import Message, Received
+from lbproxy.process.ipc.reactor import Reactor
+from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
+from lbproxy.process.master.generation_handle import GenerationHandle, Stage, command, spawn
+from lbproxy.process.master.held_sockets import HeldSockets
+from lbproxy.process.master.listening_sockets import MAKER, Owner, Place, Wanted
+from lbproxy.process.master.reexec import ReexecState, become_next
+from lbproxy.process.master.sd_notify import Notifier
+
+log = logging.getLogger(__name__)
+
+START_WITHIN = 120.0
+"""Seconds that a generation has to get ready, first probes and all."""
+
+REHEARSE_WITHIN = 30.0
+"""Seconds that a program has to show that it can be run, before it counts as one that cannot."""
+
+END_WITHIN = 5.0
+"""Seconds that a generation has to end once it was told to end at once, before it is killed."""
+
+GONE = {"type": "gone"}
+"""What the others are told in the name of a generation that has ended."""
+
+SIGNALS = (
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
+
+class Master:
+    """`handles` are the generations that live; `current` serves, `coming` will. `status`: to end with."""
+
+    def __init__(self, path: Path, reactor: Reactor, held_sockets: HeldSockets, notifier: Notifier) -> None:
+        """path: the configuration file."""
+        self.path = path
+        self.handles: dict[int, GenerationHandle] = {}  # by process id
+        self.current: GenerationHandle | None = None
+        self.coming: GenerationHandle | None = None
+        self.number = 0  # of the last generation
+        self.status = 0
+        self._reactor = reactor
+        self._held_sockets = held_sockets
+        self._notifier = notifier
+        self._restart_backoff = RestartBackoff()
+        self._rehearsal = 0  # the process id of the next program's, while it is under way
+        self._again = False  # somebody wants another reload than the one under way
+        self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
+        self._stopping = False
+        self._remark = ""  # behind what the generation says of itself
+
+    def __repr__(self) -> str:
+        return f"<master {os.getpid()} of {list(self.handles.values())}>"
+
+    def caught(self, number: signal.Signals) -> None:
+        """A signal came."""
+        match number:
+            case signal.SIGCHLD:
+                self._reap()
+            case signal.SIGHUP:
+                self.reload()
+            case signal.SIGUSR1:
+                self._tell_all("reopen")
+            case signal.SIGUSR2:
+                self._rehearse()
+            case signal.SIGTERM:
+                self.stop(at_once=self._stopping)
+            case _:
+                self.stop(at_once=True)
+
+    # --- generations come
+
+    def launch(self) -> None:
+        """Start the next generation."""
+        if self._stopping or self.coming is not None:
+            return
+        self.number += 1
+        self._gone.clear()
+        try:
+            handle = GenerationHandle.start(self.number, self.path)
+        except OSError as error:  # no process to be had, or the program is just being replaced
+            self._failed([f"cannot run {sys.executable}: {error.strerror}"])
+        else:
+            self.adopt(handle)
+
+    def adopt(self, handle: GenerationHandle) -> None:
+        """Take charge of a generation that runs."""
+        self.handles[handle.pid] = handle
+        if handle.stage is Stage.STARTING:
+            self.coming = handle
+            self._reactor.later(START_WITHIN, lambda: self._too_late(handle))
+        elif handle.stage is Stage.SERVING:
+            self.current = handle
+        self._reactor.watch(handle.channel, lambda received: self._told(handle, received), lambda: None)
+
+    def reload(self) -> None:
+        """Replace the generation that serves, as soon as that is possible."""
+        if self._stopping:
+            return
+        if self.coming is not None:
+            self._again = True
+            return
+        event(log, logging.INFO, "reloading", file=self.path)
+        self._notifier.reloading()
+        self.launch()
+
+    def stop(self, at_once: bool) -> None:
+        """Drain and end, or end. New clients are refused from now on."""
+        if not self._stopping:
+            self._notifier.stopping()
+        self._stopping = True
+        if self.current is not None:
+            self._answer(self.current, ["lbproxy is stopping"])
+        self._tell_all("end" if at_once else "drain")
+        self._held_sockets.close()
+        if at_once:
+            self._reactor.later(END_WITHIN, self._kill_all)
+        self._end_if_alone()
+
+    def keep_alive(self) -> None:
+        """Tell the service manager's watchdog, from now on, as long as the generation that serves answers.
+
+        While there is none, this process vouches for itself: it is about to start one.
+        """
+        patience = self._notifier.patience
+        if patience is None:
+            return
+        if self.current is None:
+            self._notifier.alive()
+        else:
+            self.current.tell("ping")
+        self._reactor.later(patience / 2, self.keep_alive)
+
+    # --- what generations tell
+
+    def _told(self, handle: GenerationHandle, received: Received) -> None:
+        message = received.message
+        match message["type"]:
+            case "needs":
+                self._needed(handle, message)
+            case "state":
+                self._provide(message["state"])
+            case "failed":
+                handle.problems = message["problems"]
+            case "ready":
+                self._serves(handle)
+            case "reload":
+                self._asked_to_reload(handle, message["ticket"])
+            case "relay":
+                self._relay(handle, message["message"])
+            case "alive" if handle is self.current:
+                self._notifier.alive()
+            case "status":
+                handle.status_line = message["text"]
+                if handle is self.current:
+                    self._notifier.status(handle.status_line + self._remark)
+
+    def _needed(self, handle: GenerationHandle, message: Message) -> None:
+        """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
+        if handle.wanted or self._stopping:
+            return  # asked before it has met a client, and never again: this process may have root's rights
+        wanted = [Wanted(key, Place(*place), admin) for key, place, admin in message["places"]]
+        try:
+            self._held_sockets.provide(wanted, Owner(*message["owner"]))
+        except StartError as error:
+            handle.problems = [str(error)]
+            handle.tell("end")
+            return
+        handle.wanted = wanted
+        if self.current is None:
+            self._provide(None)
+        else:
+            self.current.tell("export")
+
+    def _provide(self, state: object) -> None:
+        """Let the coming one begin, if that is what it waits for: `state` may be an answer to one before it."""
+        handle = self.coming
+        if handle is None or not handle.wanted or handle.provided or self._stopping:
+            return
+        handle.provided = True
+        sockets = self._held_sockets.provide(handle.wanted, MAKER)
+        handle.tell("start", [sock.fileno() for sock in sockets], state=state)
+        for number in self._gone:  # who was asked for `state` may have heard of it later
+            handle.tell("relayed", generation=number, message=GONE)
+
+    def _serves(self, handle: GenerationHandle) -> None:
+        """A generation accepts: the one before it need not any more."""
+        previous, self.current, self.coming = self.current, handle, None
+        handle.stage = Stage.SERVING
+        self._held_sockets.keep(handle.wanted)
+        event(log, logging.INFO, "generation_serves", generation=handle.number, pid=handle.pid)
+        self._remark = ""
+        self._notifier.ready(handle.status_line)
+        if previous is not None:
+            self._answer(previous, [])
+            previous.stage = Stage.DRAINING
+            previous.tell("retire")
+        self._settled()
+
+    def _asked_to_reload(self, handle: GenerationHandle, ticket: int) -> None:
+        if self.coming is not None or handle is not self.current or self._stopping:
+            handle.tell("reloaded", ticket=ticket, problems=["lbproxy is starting, reloading or stopping already"])
+            return
+        handle.ticket = ticket
+        self.reload()
+
+    def _answer(self, handle: GenerationHandle, problems: list[str]) -> None:
+        if handle.ticket is not None:
+            handle.tell("reloaded", ticket=handle.ticket, problems=problems)
+            handle.ticket = None
+
+    def _relay(self, handle: GenerationHandle, message: Message) -> None:
+        """From an old generation to the one that serves, and from all to the next, which goes on where they were."""
+        for other in (self.current, self.coming):
+            if other is not None and other is not handle:
+                other.tell("relayed", generation=handle.number, message=message)
+
+    # --- generations go
+
+    def _reap(self) -> None:
+        """Take leave of every handle that ended; as process 1, also of those that others left behind."""
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
+                if pid == self._rehearsal:
+                    self._rehearsed(status)
+                elif pid in self.handles:
+                    self._ended(self.handles.pop(pid), status)
+
+    def _ended(self, handle: GenerationHandle, status: int) -> None:
+        with suppress(EOFError):
+            for received in handle.channel.receive():  # its last words
+                self._told(handle, received)
+        self._reactor.unwatch(handle.channel)
+        if handle is self.coming:
+            self.coming = None
+            self._failed(handle.problems or [f"the new generation ended with status {status}"], handle.pid, status)
+            self._relay(handle, GONE)
+        elif handle is self.current:
+            self.current = None
+            self._tell_end(handle)
+            if not self._stopping:
+                self._died(handle.number, handle.pid, status)
+                self._provide(None)  # nobody is left to tell what it knew
+        else:
+            self._tell_end(handle)
+            event(log, logging.INFO, "generation_ended", generation=handle.number, status=status)
+        self._end_if_alone()
+
+    def _tell_end(self, handle: GenerationHandle) -> None:
+        """What it had open is open no more."""
+        self._relay(handle, GONE)
+        self._gone.append(handle.number)
+
+    def _failed(self, problems: list[str], pid: int | None = None, status: int | None = None) -> None:
+        """The last generation ended before it served, or could not even be started."""
+        if self._stopping:
+            return
+        if self.current is not None:
+            for problem in problems:
+                event(log, logging.ERROR, "reload_failed", generation=self.number, problem=problem)
+            self._held_sockets.keep(self.current.wanted)
+            self._answer(self.current, problems)
+            self._remark = f"; the last reload failed: {problems[0]}"
+            self._notifier.ready(self.current.status_line + self._remark)
+            self._settled()
+        elif self.number == 1:
+            for problem in problems:
+                print(f"lbproxy: error: {problem}", file=sys.stderr, flush=True)
+            self.status = 1
+            self.stop(at_once=True)
+        else:
+            self._died(self.number, pid, status, problems[0])
+
+    def _died(self, number: int, pid: int | None, status: int | None, problem: str | None = None) -> None:
+        """Nobody serves: start the next generation."""
+        count, delay = self._restart_backoff.happened(time.monotonic())
+        fields = {"generation": number, "pid": pid, "status": status, "problem": problem}
+        event(log, logging.ERROR, "generation_died", **fields, again_in=delay)
+        if count >= LOUD:
+            event(log, logging.CRITICAL, "generations_keep_dying", deaths=count, within=WINDOW)
+            self._notifier.status(f"generations keep dying: {count} in {WINDOW:.0f} s")
+        self._reactor.later(delay, self._revive)
+
+    def _revive(self) -> None:
+        if self.current is None:  # a reload may have come first
+            self.launch()
+
+    def _too_late(self, handle: GenerationHandle) -> None:
+        if handle.stage is Stage.STARTING and self.handles.get(handle.pid) is handle:
+            handle.problems.append(f"the new generation was not ready after {START_WITHIN:.0f} s")
+            handle.kill()
+
+    def _settled(self) -> None:
+        """No generation is coming any more: do what had to wait for that."""
+        if self._again:
+            self._again = False
+            self.reload()
+
+    def _tell_all(self, kind: str) -> None:
+        for handle in self.handles.values():
+            handle.tell(kind)
+
+    def _kill_all(self) -> None:
+        for handle in self.handles.values():
+            handle.kill()
+
+    def _end_if_alone(self) -> None:
+        if self._stopping and not self.handles:
+            self._held_sockets.remove_files()
+            self._reactor.later(0, self._reactor.stop)  # which may not run yet
+
+    # --- the next program
+
+    def _rehearse(self) -> None:
+        """See whether what is installed now can be run at all, before it is the only thing that could."""
+        if self._rehearsal or self._stopping:
+            return
+        try:
+            self._rehearsal = rehearsal = spawn(command("rehearse"))
+        except OSError as error:
+            event(log, logging.ERROR, "upgrade_refused", problem=error)
+            return
+
+        def give_up() -> None:
+            if self._rehearsal == rehearsal:
+                os.kill(rehearsal, signal.SIGKILL)  # it was not reaped, so this is still the one
+
+        self._reactor.later(REHEARSE_WITHIN, give_up)
+
+    def _rehearsed(self, status: int) -> None:
+        self._rehearsal = 0
+        if status:
+            event(log, logging.ERROR, "upgrade_refused", status=status, problem="the program installed now cannot run")
+        else:
+            self._reactor.later(0, self._upgrade)  # once all is dealt with that was told together with this
+
+    def _upgrade(self) -> None:
+        if self._stopping:
+            return
+        if self.coming is not None or any(handle.channel.has_queue for handle in self.handles.values()):
+            self._reactor.later(0.1, self._upgrade)
+            return
+        event(log, logging.INFO, "upgrading", program=sys.executable)
+        for handler in logging.getLogger().handlers:
+            handler.flush()  # its thread ends with this program
+        self._reactor.hold_signals()
+        try:
+            become_next(ReexecState(self.path, self.number, list(self.handles.values()), self._held_sockets))
+        except OSError as error:
+            self._reactor.release_signals()
+            event(log, logging.ERROR, "upgrade_refused", problem=error)

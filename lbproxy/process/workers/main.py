@@ -1,0 +1,170 @@
+"""A worker's process: a data path of its own, and a line to the generation that it belongs to (`supervisor`)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from lbproxy.auth.mint import MintedRecord
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.condition import Condition
+from lbproxy.balance.health import Change
+from lbproxy.balance.pool import Pool
+from lbproxy.config import Config
+from lbproxy.control import log as operational_log
+from lbproxy.control import tasks
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.log import event
+from lbproxy.errors import StartError
+from lbproxy.net.transport.stream import monotonic
+from lbproxy.process.ipc.async_channel import AsyncChannel
+from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.reasons import Reason
+from lbproxy.runtime.data_path import PATIENCE, DataPath
+from lbproxy.status import counters
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY = 1.0
+"""Seconds between two tallies that nobody asked for."""
+
+
+def work(config: Config, sockets: Mapping[str, socket.socket], secret: bytes, channel: Channel) -> int:
+    """Serve until the generation says otherwise; the exit status. `secret`: see `ServerTls`."""
+    handler = operational_log.setup()
+    try:
+        uvloop.run(WorkerProcess(config, sockets, secret).serve(channel))
+    except StartError as error:
+        event(log, logging.ERROR, "worker_failed", problem=error)
+        return 1
+    finally:
+        handler.close()
+    return 0
+
+
+class WorkerProcess:
+    """What it is told, it does; what its own users meet, it tells."""
+
+    def __init__(self, config: Config, sockets: Mapping[str, socket.socket], secret: bytes) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._secret = secret
+        self._adopting = False  # what changes now is no news to the generation
+        self._end = asyncio.Event()
+        self._emptying: asyncio.Task[None] | None = None
+        self._access_log: AccessLog
+        self._data_path: DataPath
+        self._channel: AsyncChannel
+
+    def __repr__(self) -> str:
+        return f"<worker {self._data_path!r}>"
+
+    async def serve(self, channel: Channel) -> None:
+        """Returns when everything is closed. Raises StartError."""
+        self._access_log = AccessLog(str(self._config.access_log.path))
+        log, logs = self._access_log.write, self._access_log.enabled
+        data_path = self._data_path = DataPath(self._config, self._sockets, log, logs, self._secret)
+        for pool in data_path.pools.values():
+            pool.on_change.append(partial(self._met, pool))
+        for name, mint in data_path.mints.items():
+            mint.on_minted.append(partial(self._minted, name))
+        self._channel = AsyncChannel(channel, self._told, self._deserted)
+        self._channel.tell("up")
+        data_path.keep_time()
+        telling = asyncio.ensure_future(self._keep_telling())
+        await self._end.wait()
+        telling.cancel()
+        data_path.stop()
+        self._access_log.close()
+        self._tell_counters()
+        self._channel.close()
+
+    def _told(self, received: Received) -> None:
+        message = received.message
+        match message["type"]:
+            case "conditions":
+                self._adopt(message["backends"])
+            case "address":
+                _, backend = self._find(message["backend"])
+                backend.lanes.address = (socket.AddressFamily(message["family"]), tuple(message["address"]))
+            case "minted":
+                for minted_record in message["minted_records"]:
+                    self._data_path.mints[message["listener"]].remember(minted_record)
+            case "accept":
+                self._data_path.start()
+            case "count":
+                self._tell_counters()
+            case "reopen":
+                self._access_log.reopen()
+            case "end":
+                self._end.set()
+            case "retire":
+                self._leave(self._tell_when(self._data_path.emptied))
+            case "drain":
+                self._leave(self._tell_when(self._data_path.drain))
+
+    def _adopt(self, backends: Mapping[str, list[Any]]) -> None:
+        self._adopting = True
+        for name, condition in backends.items():
+            pool, backend = self._find(name)
+            pool.adopt(backend, Condition(*condition), monotonic())
+        self._adopting = False
+
+    def _find(self, name: str) -> tuple[Pool, Backend]:
+        """By POOL/BACKEND."""
+        pool_name, _, short = name.partition("/")
+        pool = self._data_path.pools[pool_name]
+        backend = pool.by_name(short)
+        assert backend is not None
+        return pool, backend
+
+    def _met(self, pool: Pool, backend: Backend, change: Change, reason: Reason | None, detail: str) -> None:
+        if self._adopting or reason is None:
+            return
+        ejected = change is Change.EJECT
+        self._channel.tell(
+            "met", backend=f"{pool.name}/{backend.name}", ejected=ejected, reason=reason.label, detail=detail
+        )
+
+    def _minted(self, listener: str, minted_record: MintedRecord) -> None:
+        self._channel.tell("minted", listener=listener, minted_records=[minted_record])
+
+    def _leave(self, emptying: Coroutine[object, object, None]) -> None:
+        """Accept what waits and then no more; `emptying` goes on until nobody is connected."""
+        self._data_path.retire()
+        for sock in self._sockets.values():
+            sock.close()
+        if self._emptying is not None:
+            self._emptying.cancel()
+        self._emptying = tasks.start(emptying, name="emptying")
+
+    async def _tell_when(self, emptied: Callable[[], Awaitable[bool]]) -> None:
+        await emptied()
+        self._channel.tell("empty")
+
+    def _deserted(self) -> None:
+        """The generation is gone, and another one will accept: let everybody finish, and end."""
+        self._leave(self._finish())
+
+    async def _finish(self) -> None:
+        patience = self._config.drain_timeout * PATIENCE
+        await self._data_path.emptied(patience)
+        await self._data_path.drain(self._config.drain_timeout - patience)
+        self._end.set()
+
+    async def _keep_telling(self) -> None:
+        while True:
+            self._tell_counters()
+            await asyncio.sleep(REPORT_EVERY)
+
+    def _tell_counters(self) -> None:
+        counted = counters.take(self._data_path, self._access_log)
+        for backend in counted["backends"].values():
+            backend["ejections"] = 0  # the generation counts them, wherever they were decided
+        self._channel.tell("tally", tally=counted)

@@ -1,0 +1,308 @@
+"""The workers of a generation, as its control plane sees them: together they are its data path.
+
+Each worker knows every backend's condition, and acts on what it sees by itself, at once; what it has seen it tells, and
+what changes is told to all. So they agree after one message to the generation and one from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from lbproxy.auth.mint import Mint
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+from lbproxy.control.log import event
+from lbproxy.errors import StartError
+from lbproxy.process.ipc.async_channel import AsyncChannel
+from lbproxy.process.ipc.channel import Channel, Message, Received
+from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
+from lbproxy.reasons import TABLE
+from lbproxy.status import counters
+from lbproxy.status.counters import Counters
+
+log = logging.getLogger(__name__)
+
+ANSWER_WITHIN = 0.5
+"""Seconds that workers have to say what they have counted; who is slower is shown as of a second ago."""
+
+END_WITHIN = 3.0
+"""Seconds that workers have to end before they are killed: their access log may wait for a disk."""
+
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at who has said nothing since the last one; workers tell what they counted as often."""
+
+STILL = 10
+"""So many looks in a row: a worker that is silent for so long serves nobody."""
+
+
+class _WorkerHandle:
+    """A worker: its process and line, what it has counted, and how it is: it could accept, has no clients, is gone.
+
+    `silent` is how many looks ago it has said something. Looks are counted, and not seconds, because after a stop of
+    this process whatever workers have said meanwhile is still to be heard.
+    """
+
+    def __init__(self, pid: int, line: AsyncChannel) -> None:
+        self.pid = pid
+        self.line = line
+        self.counted: Counters = {}
+        self.silent = 0
+        self.up = self.empty = self.gone = self.asked = False
+
+
+class WorkerSupervisor:
+    """`size` workers that `forker` forks. It is the data path that the generation starts, drains and stops."""
+
+    def __init__(
+        self,
+        size: int,
+        forker: Channel,
+        pools: Mapping[str, Pool],
+        mints: Mapping[str, Mint],
+        lost: Callable[[], None],
+    ) -> None:
+        """pools: the generation's, which decide. mints: its, by listener, which remember for workers to come.
+
+        lost: called when no worker can be forked any more. Call it on the running loop.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._size = size
+        self._pools = pools
+        self._mints = mints
+        self._forker = AsyncChannel(forker, self._from_forker, lost)
+        self._workers: dict[int, _WorkerHandle] = {}  # by their index
+        self._ended: Counters = {}  # what those had counted that have died
+        self._addresses: dict[str, Message] = {}  # by POOL/BACKEND
+        self._changed: dict[str, tuple[Pool, Backend]] = {}  # whose condition is still to be told
+        self._restart_backoff = [RestartBackoff() for _ in range(size)]
+        self._accepts = self._ending = False
+        self._hopeless = False  # a worker ends as soon as it begins
+        self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
+        for pool in pools.values():
+            pool.on_place.append(partial(self._note, pool))
+        for index in range(size):
+            self._forker.tell("fork", index=index)
+        self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
+
+    def __repr__(self) -> str:
+        return f"<supervisor of {len(self._workers)}>"
+
+    # --- the data path
+
+    @property
+    def connections(self) -> int:
+        """Client connections that were open when the workers counted last; none of those that are empty since."""
+        counted = counters.total(worker.counted for worker in self._workers.values() if not worker.empty)
+        return sum(one["connections"] for one in counted.get("listeners", {}).values())
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._accepts = True
+        self._tell_all("accept")
+
+    def retire(self) -> None:
+        """Accept no more. Who is connected gets one more answer."""
+        self._leave_sockets()
+        self._tell_all("retire")
+
+    async def drain(self, within: float | None = None) -> bool:
+        """Let requests finish, and end idle connections, at most `within` seconds; False when some were cut."""
+        self._leave_sockets()
+        self._tell_all("drain")
+        return await self.emptied(within)
+
+    async def emptied(self, within: float | None = None) -> bool:
+        """Wait until nobody is connected, at most `within` seconds; whether that is so."""
+        return await self._until(lambda: all(worker.empty for worker in self._workers.values()), within)
+
+    async def stop(self) -> None:
+        """End everything that is still open, now, and wait for the workers' last words."""
+        self._leave_sockets()
+        self._tell_all("end")
+        await self._until(lambda: all(worker.gone for worker in self._workers.values()), END_WITHIN)
+        self._look_again.cancel()
+        for worker in self._workers.values():
+            if not worker.gone:
+                _kill(worker)
+            worker.line.close()
+        self._forker.close()
+
+    def reopen(self) -> None:
+        """Open the access log again."""
+        self._tell_all("reopen")
+
+    # --- what the control plane tells and asks
+
+    async def ready(self) -> None:
+        """Wait until every worker could accept. Raises StartError if one cannot be brought up."""
+        await self._until(lambda: self._hopeless or self._is_complete())
+        if self._hopeless:
+            raise StartError("workers end as soon as they are started: their log lines say why")
+
+    def resolved(self, name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        """The backend POOL/NAME has this address."""
+        self._addresses[name] = {"type": "address", "backend": name, "family": family, "address": address}
+        self._send_all(self._addresses[name])
+
+    def _is_complete(self) -> bool:
+        return len(self._workers) == self._size and all(worker.up for worker in self._workers.values())
+
+    async def count(self) -> None:
+        """Have every worker tell what it has counted, after it heard what was decided until now."""
+        self._tell_changes()
+        asked = list(self._workers.values())
+        for worker in asked:
+            worker.asked = True
+        self._tell_all("count")
+        await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
+
+    def counters(self) -> Counters:
+        """The sum of what all workers counted, also of those that have died."""
+        return counters.total([self._ended, *(worker.counted for worker in self._workers.values())])
+
+    # --- what workers tell
+
+    def _from_forker(self, received: Received) -> None:
+        message = received.message
+        index = message["index"]
+        if message["type"] == "born":
+            [descriptor] = received.descriptors
+            channel = Channel(socket.socket(fileno=descriptor))
+            line = AsyncChannel(channel, partial(self._told, index), partial(self._gone, index))
+            self._workers[index] = _WorkerHandle(message["pid"], line)
+            self._bring_up_to_date(line)
+        else:
+            self._died(index, message)
+        self._happened()
+
+    def _bring_up_to_date(self, line: AsyncChannel) -> None:
+        """Tell a new worker what the others know."""
+        backends = [(pool, backend) for pool in self._pools.values() for backend in pool.backends]
+        line.tell("conditions", backends={_key(*one): one[0].condition(one[1]) for one in backends})
+        for address in self._addresses.values():
+            line.send(address)
+        for listener, mint in self._mints.items():
+            line.tell("minted", listener=listener, minted_records=mint.minted_records())
+        if self._ending:
+            line.tell("end")
+        elif self._accepts:
+            line.tell("accept")
+
+    def _told(self, index: int, received: Received) -> None:
+        message, worker = received.message, self._workers[index]
+        worker.silent = 0
+        match message["type"]:
+            case "up":
+                worker.up = True
+            case "met":
+                self._met(message)
+            case "minted":
+                self._minted(worker, message)
+            case "tally":
+                worker.counted, worker.asked = message["tally"], False
+            case "empty":
+                worker.empty = True
+        self._happened()
+
+    def _gone(self, index: int) -> None:
+        self._workers[index].gone = True
+        self._happened()
+
+    def _met(self, message: Message) -> None:
+        """A worker met something on a backend. It is told what became of it, in case that it thinks otherwise."""
+        pool_name, _, name = message["backend"].partition("/")
+        pool = self._pools[pool_name]
+        backend = pool.by_name(name)
+        assert backend is not None
+        pool.reported(backend, message["ejected"], TABLE[message["reason"]], time.monotonic(), message["detail"])
+        self._note(pool, backend)
+
+    def _minted(self, maker: _WorkerHandle, message: Message) -> None:
+        """A worker has made certificates: no other one need make them."""
+        for minted_record in message["minted_records"]:
+            self._mints[message["listener"]].remember(minted_record)
+        for worker in self._workers.values():
+            if worker is not maker:
+                worker.line.send(message)
+
+    def _died(self, index: int, message: Message) -> None:
+        self._workers[index].line.finish()
+        worker = self._workers.pop(index)
+        worker.asked = False
+        self._ended = counters.total([self._ended, counters.past(worker.counted)])
+        if self._ending:
+            return
+        count, delay = self._restart_backoff[index].happened(time.monotonic())
+        event(log, logging.ERROR, "worker_died", worker=index, pid=worker.pid, status=message["status"], again_in=delay)
+        if count >= LOUD:
+            event(log, logging.CRITICAL, "workers_keep_dying", worker=index, deaths=count, within=WINDOW)
+            self._hopeless = not worker.up
+        self._loop.call_later(delay, partial(self._forker.tell, "fork", index=index))
+
+    def _look(self) -> None:
+        """A worker whose loop stands still is killed: what follows is what follows a death."""
+        self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
+        for index, worker in self._workers.items():
+            worker.silent += worker.up and not worker.gone
+            if worker.silent == STILL:
+                event(log, logging.CRITICAL, "worker_stuck", worker=index, pid=worker.pid)
+                _kill(worker)
+
+    # --- conditions
+
+    def _note(self, pool: Pool, backend: Backend) -> None:
+        """What is known of `backend` may have changed: tell it as soon as all that follows from it is known."""
+        if not self._changed:
+            self._loop.call_soon(self._tell_changes)
+        self._changed[_key(pool, backend)] = (pool, backend)
+
+    def _tell_changes(self) -> None:
+        changed, self._changed = self._changed, {}
+        if not changed:
+            return
+        backends = {key: pool.condition(backend) for key, (pool, backend) in changed.items()}
+        self._send_all({"type": "conditions", "backends": backends})
+
+    # --- all of them
+
+    def _leave_sockets(self) -> None:
+        """No worker follows those that are there."""
+        if not self._ending:
+            self._ending = True
+            self._forker.tell("retire")
+
+    def _tell_all(self, kind: str) -> None:
+        self._send_all({"type": kind})
+
+    def _send_all(self, message: Message) -> None:
+        for worker in self._workers.values():
+            worker.line.send(message)
+
+    def _happened(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    async def _until(self, condition: Callable[[], bool], within: float | None = None) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not condition():
+                    await self._progress.wait()
+        return condition()
+
+
+def _kill(worker: _WorkerHandle) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(worker.pid, signal.SIGKILL)
+
+
+def _key(pool: Pool, backend: Backend) -> str:
+    return f"{pool.name}/{backend.name}"

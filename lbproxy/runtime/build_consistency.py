@@ -1,0 +1,119 @@
+"""From a pool's configuration to the guard that keeps its backends alike."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from lbproxy import config as settings
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+from lbproxy.control.consistency.guard import Guard, Rules
+from lbproxy.control.consistency.page import PageRequest
+from lbproxy.control.consistency.places import Place, at_pointer, by_regex, in_header
+from lbproxy.control.consistency.reading import shortened
+from lbproxy.control.consistency.sources import CertificateSource, KeySource, PageSource, Source
+from lbproxy.runtime import backend_tls
+from lbproxy.runtime.build_probes import PoolProbes
+
+
+def make_guard(
+    pool: Pool, options: settings.Pool, server_url: str, probes: PoolProbes, first_round: asyncio.Event
+) -> Guard | None:
+    """The guard of `pool`, which uses what its `probes` have; None if nothing is to be compared.
+
+    server_url: what metadata must publish, and whose host and scheme requests have. first_round: see `Guard`. Call it
+    on the running loop. Raises StartError when a file of pool.tls cannot be used.
+    """
+    consistency = options.consistency
+    if consistency.policy == "off" or not consistency.facts:
+        return None
+    tls = backend_tls.contexts(pool.name, options.tls, _verifying(options))
+    maker = _Maker(options, server_url, probes, tls)
+    sources = {}
+    for entry in options.backends:
+        backend = pool.by_name(entry.name)
+        assert backend is not None
+        sources[entry.name] = [*maker.pages(backend, entry), *maker.others(backend)]
+    expected = {name: _expected(fact, server_url) for name, fact in consistency.facts.items()}
+    known = {name: value for name, value in expected.items() if value is not None}
+    return Guard(pool, sources, Rules(tuple(expected), known, consistency.policy, consistency.interval), first_round)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """What the sources of a pool have in common."""
+
+    options: settings.Pool
+    server_url: str
+    probes: PoolProbes
+    tls: Mapping[bool, ssl.SSLContext]  # by whether they verify
+
+    def pages(self, backend: Backend, entry: settings.Backend) -> Iterator[Source]:
+        """Each page that has a fact, with all its facts."""
+        places: dict[str, dict[str, Place]] = {}
+        for name, fact in self.options.consistency.facts.items():
+            url = fact.page(entry)
+            if url is not None:
+                places.setdefault(url, {})[name] = _place(fact)
+        for url, found in places.items():
+            session = self.probes.sessions[backend_tls.greeting_at(self.options, backend, url)]
+            request = PageRequest(
+                session,
+                url,
+                self.server_url,
+                self.options.check.timeout,
+                self.tls.get(self.options.tls.verify),
+                self.options.tls.server_name,
+            )
+            yield PageSource(request, found)
+
+    def others(self, backend: Backend) -> Iterator[Source]:
+        """The facts that are on no page."""
+        for name, fact in self.options.consistency.facts.items():
+            if fact.certificate:
+                yield self._certificate(name, backend)
+            elif fact.kvno:
+                yield KeySource(name, partial(self.probes.kvno, backend.name))
+
+    def _certificate(self, name: str, backend: Backend) -> CertificateSource:
+        return CertificateSource(
+            name,
+            backend.host,
+            backend.port,
+            self.options.check.timeout,
+            self.tls[False],
+            self.options.tls.server_name or backend.host,
+            backend_tls.greeting(self.options),
+        )
+
+
+def _place(fact: settings.Fact) -> Place:
+    if fact.pointer is not None:
+        return at_pointer(fact.pointer)
+    if fact.regex is not None:
+        return by_regex(fact.regex)
+    if fact.header is not None:
+        return in_header(fact.header)
+    from lbproxy.control.consistency.metadata import published_address  # only here: an XML parser takes memory
+
+    return published_address
+
+
+def _expected(fact: settings.Fact, server_url: str) -> str | None:
+    """As values are shown: a fingerprint without the colons and capitals that OpenSSL prints it with."""
+    expected = fact.expected(server_url)
+    if expected is not None and fact.certificate:
+        return expected.replace(":", "").lower()
+    return None if expected is None else shortened(expected)
+
+
+def _verifying(options: settings.Pool) -> set[bool]:
+    """The kinds of TLS that are needed: pages are verified as `tls.verify` says, certificates are only looked at."""
+    facts = options.consistency.facts.values()
+    pages = (fact.page(entry) for fact in facts for entry in options.backends)
+    needed = {options.tls.verify for url in pages if url is not None and url.startswith("https:")}
+    return needed | {False for fact in facts if fact.certificate}

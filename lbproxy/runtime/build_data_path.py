@@ -1,0 +1,217 @@
+"""From the configuration to the parts of the data path: pools with their lanes, listeners with what they serve."""
+
+from __future__ import annotations
+
+import hmac
+import socket
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_network
+from math import ceil
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from lbproxy import config as settings
+from lbproxy.auth.mint import Mint
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.health import Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.config import Config
+from lbproxy.errors import StartError
+from lbproxy.net.http.exchange import Site
+from lbproxy.net.http.record import Record
+from lbproxy.net.http.web import WebOptions, WebService
+from lbproxy.net.listener.listener import Listener, ListenerOptions, Service
+from lbproxy.net.passthrough.connection import PassOptions, PassService, Routes
+from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls, certificates
+from lbproxy.net.tls.files import read_certificates
+from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
+from lbproxy.net.transport.stream import Poller
+from lbproxy.net.upstream.lane import LaneOptions, Lanes
+from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
+from lbproxy.wire.hosts import port_of, without_port
+from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
+from lbproxy.wire.paths import is_denied, normalised
+
+_EVERYBODY = {ip_network("0.0.0.0/0"), ip_network("::/0")}
+
+
+class Followed(Protocol):
+    """Something made of files that may change."""
+
+    def refresh(self) -> bool: ...
+
+
+class Assembly:
+    """Makes the parts of one worker. `pools` by name; `files` are what has to be refreshed now and then.
+
+    `mints` are by the listener's name, once that was made.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        poller: Poller,
+        lane_ends: dict[str, int],
+        log: Callable[[Record], None] | None,
+        on_empty: Callable[[], None],
+        secret: bytes = b"",
+    ) -> None:
+        """log None: nothing is logged. secret: see `ServerTls`.
+
+        Raises StartError when a certificate or key cannot be used.
+        """
+        self._config = config
+        self._poller = poller
+        self._lane_ends = lane_ends
+        self._log = log
+        self._on_empty = on_empty
+        self._secret = secret
+        self._room = DescriptorBudget(poller, streams_allowed())
+        self._towards_backends: dict[str, BackendTls | None] = {}
+        self.files: list[Followed] = []
+        self.mints: dict[str, Mint] = {}
+        self.pools = {name: self._pool(name) for name in config.pools}
+
+    def __repr__(self) -> str:
+        return f"<assembly of {len(self.pools)} pools>"
+
+    # --- pools
+
+    def _pool(self, name: str) -> Pool:
+        pool = self._config.pools[name]
+        tls = self._towards_backends[name] = self._pool_tls(name, pool)
+        backends = [Backend(backend.name, backend.url) for backend in pool.backends]
+        for backend in backends:
+            options = LaneOptions(
+                pool.connect_timeout,
+                pool.idle_lane_timeout,
+                tls if backend.scheme == "https" else None,
+                self._room,
+            )
+            backend.lanes = Lanes(backend, self._poller, options, self._lane_ends)
+        check = pool.check
+        rules = Rules(check.rise, check.fall, pool.consecutive_errors, check.interval, pool.readmit_backoff)
+        return Pool(name, backends, rules, pool.when_all_down, pool.slow_start, pool.retry_budget)
+
+    def _pool_tls(self, name: str, pool: settings.Pool) -> BackendTls | None:
+        if not any(backend.scheme == "https" for backend in pool.backends):
+            return None
+        tls = pool.tls
+        own = None if tls.certificate is None or tls.key is None else (tls.certificate, tls.key)
+        try:
+            made = BackendTls(tls.ca, verify=tls.verify, server_name=tls.server_name, own=own)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise StartError(f"pool.{name}.tls: {error}") from error
+        self.files.append(made)
+        return made
+
+    # --- listeners
+
+    def listener(self, name: str, sock: socket.socket) -> Listener:
+        """The listener `name` on `sock`, which is bound. Raises StartError."""
+        listener = self._config.listeners[name]
+        options = ListenerOptions(
+            name=name,
+            max_connections=listener.max_connections,
+            max_per_address=listener.max_connections_per_address or 0,
+            allow=None if set(listener.allow) >= _EVERYBODY else listener.allow,
+            proxy_from=listener.accept_proxy_protocol_from,
+            header_timeout=listener.header_timeout,
+            on_empty=self._on_empty,
+        )
+        service = self._web(name, listener) if listener.mode == "http" else self._pass(listener)
+        return Listener(options, sock, self._poller, service, self._room)
+
+    def _pass(self, listener: settings.Listener) -> Service:
+        by_name = {name: self.pools[pool] for name, pool in listener.sni.items()}
+        routes = Routes(self.pools[listener.pool] if listener.mode == "tcp" else None, by_name)
+        versions = {pool: self._config.pools[name].send_proxy_protocol for name, pool in self.pools.items()}
+        options = PassOptions(
+            listener.header_timeout,
+            listener.idle_timeout,
+            logs=self._log is not None,
+            send_proxy={pool: version for pool, version in versions.items() if version != "none"},
+        )
+        return PassService(options, self._poller, routes, self._log or _discard)
+
+    def _web(self, name: str, listener: settings.Listener) -> Service:
+        pool = self._config.pools[listener.pool]
+        mint = None if listener.tls is None else _mint(name, listener.tls.minting)
+        if mint is not None:
+            self.mints[name] = mint
+        options = WebOptions(
+            server_url=self._config.server_url,
+            retry_after=max(1, ceil(pool.check.interval)),
+            trust=listener.trust_forwarded_from,
+            identity="none" if listener.tls is None else listener.tls.identity,
+            send_proxy=pool.send_proxy_protocol,
+            retry_buffer=pool.retry_buffer,
+            mint=mint,
+            tls=self._towards_backends[listener.pool],
+        )
+        tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
+        if tls is not None:
+            self.files.append(tls)
+        forwards = self.pools[listener.pool]
+        site = _site(self._config, listener, pool, forwards.rotation, self._log is not None)
+        return WebService(options, self._poller, site, forwards, tls, self._log or _discard)
+
+
+def _discard(_: Record) -> None:
+    """Where records go that nobody wants."""
+
+
+def _site(config: Config, listener: settings.Listener, pool: settings.Pool, turns: RoundRobin, logs: bool) -> Site:
+    limits = Limits(listener.max_header_size, listener.max_target_size, listener.max_header_lines)
+    denied = tuple(normalised(path.encode()) for path in listener.deny_paths)
+    return Site(
+        RequestHead(limits, request_fields(listener.strip_headers, listener.allow_underscores)),
+        ResponseHead(limits, RESPONSE_FIELDS, pool.bare_lf == "accept"),
+        request_trailers(listener.strip_headers),
+        RESPONSE_TRAILERS,
+        _forwarding(config.server_url, listener.tls is not None),
+        turns,
+        host_served=partial(_serves, frozenset(listener.hosts)),
+        denied_paths=denied,
+        path_denied=partial(is_denied, denied=denied),
+        header_timeout=listener.header_timeout,
+        idle_timeout=listener.idle_timeout,
+        response_timeout=pool.response_timeout,
+        logs=logs,
+        suspicion=pool.check.timeout,
+        retry_statuses=frozenset(pool.retry_statuses),
+    )
+
+
+def _forwarding(server_url: str, tls: bool) -> Forwarding:
+    parts = urlsplit(server_url)
+    return Forwarding(b"https" if tls else b"http", str(port_of(parts)).encode(), parts.netloc.encode())
+
+
+def _serves(hosts: frozenset[str], host: bytes) -> bool:
+    return "*" in hosts or without_port(host) in hosts
+
+
+def _mint(name: str, mint: settings.Mint | None) -> Mint | None:
+    if mint is None:
+        return None
+    try:
+        certificate = read_certificates(mint.ca_certificate)[0]
+        return Mint(certificate, certificates.read_key(mint.ca_key), mint.lifetime)
+    except ValueError as error:  # MintError is one
+        raise StartError(f"listener.{name}.tls.mint: {error}") from error
+
+
+def _towards_clients(name: str, tls: settings.ListenerTls, secret: bytes) -> ServerTls:
+    pairs = [(tls.certificate, tls.key), *((pair.certificate, pair.key) for pair in tls.additional)]
+    client = None
+    if tls.asks_clients:
+        assert tls.client_ca is not None, "config.checks has seen to it"
+        client = ClientPolicy(tls.client_certificate == "required", tls.client_ca, tls.client_crl)
+    try:
+        own = hmac.digest(secret, name.encode(), "sha256") if secret else b""
+        return ServerTls(pairs, tls.minimum_version, client, own)
+    except (OSError, ValueError) as error:
+        raise StartError(f"listener.{name}.tls: {error}") from error

@@ -1,0 +1,177 @@
+"""From a pool's configuration to the probes of its backends."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from lbproxy import config as settings
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.pool import Pool
+from lbproxy.control.probes import Probe, ProbeResult
+from lbproxy.control.probes.connector import open_session
+from lbproxy.control.probes.http import HttpProbe
+from lbproxy.control.probes.kerberos.exchange import Page
+from lbproxy.control.probes.kerberos.probe import KerberosProbe
+from lbproxy.control.probes.kerberos.tickets import Tickets
+from lbproxy.control.probes.sockets import Sockets, place
+from lbproxy.control.probes.tcp import TcpProbe
+from lbproxy.control.probes.tls import TlsProbe
+from lbproxy.control.snapshot import TicketView
+from lbproxy.runtime import backend_tls
+
+KDC_PART = 0.5  # of check.timeout: how long a probe waits for the KDC
+
+
+class OnlyWhileDown:
+    """The probe of `check.kind = "none"`: nothing is sent to a backend in use; one that failed comes back by it."""
+
+    def __init__(self, backend: Backend, probe: Probe) -> None:
+        self._backend = backend
+        self._probe = probe
+
+    async def run(self) -> ProbeResult:
+        """See `Probe`."""
+        if self._backend.state is State.DOWN:
+            return await self._probe.run()
+        return ProbeResult(True, "not probed", 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolProbes:
+    """The probes of a pool by the backend's name, and what they share."""
+
+    by_name: Mapping[str, Probe]
+    sockets: Sockets
+    sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
+    tickets: Tickets | None  # of kerberos ones
+
+    def binds(self, name: str) -> bool | None:
+        """Whether the backend `name` keeps the user on the connection, if that is known."""
+        probe = self.by_name[name]
+        return probe.binds if isinstance(probe, KerberosProbe) else None
+
+    def kvno(self, name: str) -> int | None:
+        """The version of the service's key that the backend `name` has, if that is known."""
+        probe = self.by_name[name]
+        return probe.kvno if isinstance(probe, KerberosProbe) else None
+
+    def tickets_view(self) -> TicketView | None:
+        """For the snapshot."""
+        return None if self.tickets is None else self.tickets.view()
+
+    async def close(self) -> None:
+        """Call it when the last probe has ended."""
+        self.sockets.close()
+        for session in self.sessions.values():
+            await session.close()
+
+
+def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
+    """host: the Host header of http and kerberos probes. Call it on the running loop.
+
+    Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
+    """
+    tickets = _tickets(pool.name, options.check)
+    needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
+    tls = backend_tls.contexts(pool.name, options.tls, needed)
+    sessions = {greeting: open_session(greeting) for greeting in {b"", backend_tls.greeting(options)}}
+    sockets = Sockets()
+    maker = _Maker(options, host, tls, tickets, sockets, sessions)
+
+    def make(entry: settings.Backend) -> Probe:
+        backend = pool.by_name(entry.name)
+        assert backend is not None
+        return maker.make(backend, entry)
+
+    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sockets, sessions, tickets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """What the probes of a pool have in common."""
+
+    options: settings.Pool
+    host: str
+    tls: Mapping[bool, ssl.SSLContext]  # by whether they verify
+    tickets: Tickets | None
+    sockets: Sockets
+    sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
+
+    def make(self, backend: Backend, entry: settings.Backend) -> Probe:
+        match self.options.probe_kind(entry):
+            case "none":
+                return OnlyWhileDown(backend, self._tcp(backend))
+            case "tcp":
+                return self._tcp(backend)
+            case "tls":
+                return self._tls(backend, entry)
+            case "http":
+                return self._http(backend, entry)
+            case "kerberos":
+                return self._kerberos(backend, entry)
+
+    def _tcp(self, backend: Backend) -> TcpProbe:
+        there = place(backend.host, backend.port)
+        return TcpProbe(self.sockets, there, self.options.check.timeout, backend_tls.greeting(self.options))
+
+    def _tls(self, backend: Backend, entry: settings.Backend) -> TlsProbe:
+        tls = self._context(entry)
+        assert tls is not None
+        timeout, server_name = self.options.check.timeout, self.options.tls.server_name or backend.host
+        return TlsProbe(backend.host, backend.port, timeout, tls, server_name, backend_tls.greeting(self.options))
+
+    def _http(self, backend: Backend, entry: settings.Backend) -> HttpProbe:
+        check = self.options.check
+        url = self.options.probe_url(entry)
+        return HttpProbe(
+            self.sockets,
+            url,
+            self.host,
+            check.timeout,
+            check.method,
+            check.expect,
+            self._context(entry),
+            self.options.tls.server_name,
+            backend_tls.greeting_at(self.options, backend, url),
+            self.options.bare_lf == "accept",
+        )
+
+    def _kerberos(self, backend: Backend, entry: settings.Backend) -> KerberosProbe:
+        assert self.tickets is not None
+        # 401 is what expect has by default, for http checks; to a good ticket it is never the right answer.
+        success = self.options.check.expect - {401}
+        tls, server_name = self._context(entry), self.options.tls.server_name
+        page = Page(self.options.probe_url(entry), self.host, success, tls, server_name)
+        greeting = backend_tls.greeting_at(self.options, backend, page.url)
+        return KerberosProbe(self.sessions[greeting], page, self.tickets, self.options.check.timeout, greeting)
+
+    def _context(self, entry: settings.Backend) -> ssl.SSLContext | None:
+        verifies = _verifies(self.options, entry)
+        return None if verifies is None else self.tls[verifies]
+
+
+def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:
+    """Whether the probe of a backend verifies its certificate; None: it speaks no TLS."""
+    match options.probe_kind(entry):
+        case "tls":
+            # Behind TLS that is passed through, certificates are the connectors' own: by default nobody is to trust.
+            return options.tls.verify and not (entry.scheme == "tcp" and options.tls.ca is None)
+        case "http" | "kerberos":
+            return options.tls.verify if urlsplit(options.probe_url(entry)).scheme == "https" else None
+        case _:
+            return None
+
+
+def _tickets(pool: str, check: settings.Check) -> Tickets | None:
+    if check.kind != "kerberos":
+        return None
+    from lbproxy.control.probes.kerberos.credentials import Login  # only here: it needs an optional dependency
+
+    assert check.kerberos is not None, "config.checks has seen to it"
+    login = Login(check.kerberos.principal, check.kerberos.keytab, check.kerberos.spn)
+    return Tickets(pool, login, check.timeout * KDC_PART)

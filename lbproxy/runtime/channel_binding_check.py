@@ -1,0 +1,92 @@
+"""Whether extended protection (channel bindings) can work through lbproxy: asked of each https backend.
+
+A browser binds its token to the certificate that it saw; a backend that checks compares with its own. So what users
+see, the listener's certificate, is compared with what each backend presents (auth/channel_bindings.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from lbproxy import config as settings
+from lbproxy.auth.channel_bindings import compare
+from lbproxy.config import Config
+from lbproxy.control.probes.connect import shake_hands
+from lbproxy.net.tls import certificates
+from lbproxy.net.tls.files import read_certificates
+from lbproxy.runtime import backend_tls
+
+AGAIN = 60.0
+"""Seconds between two looks of a running balancer: certificates are renewed on either side."""
+
+Key = tuple[str, str]
+"""A pool's name and a backend's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """label: works, cannot, undefined or unknown; text: why, for people."""
+
+    label: str
+    text: str
+
+
+async def judge(config: Config) -> dict[Key, Finding]:
+    """A finding for each https backend of a pool behind a listener with TLS; others have no two certificates."""
+    seen = await asyncio.to_thread(_users_see, config)
+    asked = [
+        (pool_name, backend)
+        for pool_name in seen
+        for backend in config.pools[pool_name].backends
+        if backend.scheme == "https"
+    ]
+    found = await asyncio.gather(*(_judge(config.pools[name], backend, seen[name]) for name, backend in asked))
+    return {(name, backend.name): finding for (name, backend), finding in zip(asked, found, strict=True)}
+
+
+def _users_see(config: Config) -> dict[str, bytes]:
+    """{pool's name: the leaf certificate, in DER, of a listener in front of it}; of unreadable files, check tells.
+
+    Of several certificates it is the one for the host of server_url. A listener that passes TLS through has none.
+    """
+    found: dict[str, bytes] = {}
+    for listener in config.listeners.values():
+        if listener.tls is not None:
+            with suppress(ValueError):
+                found.setdefault(listener.pool, certificates.der(_for_host(listener.tls, config.server_host)))
+    return found
+
+
+def _for_host(tls: settings.ListenerTls, host: str) -> x509.Certificate:
+    files = [tls.certificate, *(pair.certificate for pair in tls.additional)]
+    leaves = [read_certificates(file)[0] for file in files]
+    return next((leaf for leaf in leaves if certificates.covers(leaf, host)), leaves[0])
+
+
+async def _judge(pool: settings.Pool, backend: settings.Backend, users_see: bytes) -> Finding:
+    parts = urlsplit(backend.url)
+    host = parts.hostname or ""
+    name = pool.tls.server_name or host
+    try:
+        tls = backend_tls.context(pool.tls, verify=False)
+        async with asyncio.timeout(pool.connect_timeout):
+            shown = await shake_hands(host, parts.port or 443, tls, name, backend_tls.greeting(pool))
+        verdict = compare(users_see, shown.certificate)
+    except TimeoutError:
+        return Finding("unknown", f"the backend showed no certificate within {pool.connect_timeout:g} s")
+    except (OSError, ValueError) as error:
+        return Finding("unknown", f"the backend's certificate cannot be seen: {error}")
+    return Finding(verdict.label, verdict.text)
+
+
+async def keep_judging(config: Config, found: Callable[[Mapping[Key, Finding]], None]) -> None:
+    """Call `found` with the findings now and every `AGAIN` seconds."""
+    while True:
+        found(await judge(config))
+        await asyncio.sleep(AGAIN)

@@ -1,0 +1,164 @@
+"""The data path of one process: listeners, pools and lanes on one event loop. No control plane, no configuration file.
+
+`DataPath` is made from a validated configuration and the listening sockets, and is driven by a coarse clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.health import Change
+from lbproxy.config import Config
+from lbproxy.net.http.client import ClientConnection
+from lbproxy.net.http.record import Record
+from lbproxy.net.http.web import WebService, recheck
+from lbproxy.net.transport.stream import Poller
+from lbproxy.reasons import Reason
+from lbproxy.runtime.build_data_path import Assembly
+from lbproxy.runtime.loop_lag import LoopLag
+
+TICK = 0.1
+"""Seconds between two looks at the deadlines; timeouts are that coarse."""
+PATIENCE = 0.5
+"""Of drain_timeout: how long idle connections have to ask once more, where there is somebody else to accept new ones.
+
+Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
+"""
+
+TICKS_A_REFRESH = 10
+"""Certificates' files, and the clients that are connected by one, are looked at once a second."""
+
+
+class DataPath:
+    """`pools`, `listeners`, and `mints` of those that have one, by name.
+
+    `lane_ends` counts how lanes ended, by the reason's label; `lag` is that of the loop.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: Mapping[str, socket.socket],
+        log: Callable[[Record], None],
+        logs: bool,
+        secret: bytes = b"",
+    ) -> None:
+        """secret: see `ServerTls`. Call it on the running loop.
+
+        Raises StartError when a certificate or key cannot be used.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.poller = Poller(self._loop)
+        self.lane_ends: dict[str, int] = {}
+        self.lag = LoopLag()
+        assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret)
+        self.pools = assembly.pools
+        self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
+        self.mints = assembly.mints
+        self._files = assembly.files
+        for pool in self.pools.values():
+            pool.on_change.append(self._changed)
+        self._ticks = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._all_gone = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<worker {self.connections} connections, {self.poller.streams} streams>"
+
+    @property
+    def connections(self) -> int:
+        """Client connections that are open."""
+        return sum(len(listener.connections) for listener in self.listeners.values())
+
+    def keep_time(self) -> None:
+        """Look at deadlines, ramps and files from now on."""
+        if self._timer is None:
+            self._tick()
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self.keep_time()
+        for listener in self.listeners.values():
+            listener.start()
+
+    def retire(self) -> None:
+        """Accept no more. Who is connected gets one more answer."""
+        for listener in self.listeners.values():
+            listener.retire()
+
+    async def drain(self, within: float | None = None) -> bool:
+        """Accept no more, let requests finish, at most `within` seconds; False when some were cut."""
+        for listener in self.listeners.values():
+            listener.drain()
+        return await self.emptied(within)
+
+    async def emptied(self, within: float | None = None) -> bool:
+        """Wait until nobody is connected, at most `within` seconds; whether that is so."""
+        try:
+            async with asyncio.timeout(within):
+                while self.connections:
+                    self._all_gone.clear()
+                    await self._all_gone.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End everything that is still open, now."""
+        for listener in self.listeners.values():
+            listener.stop(reasons.SHUTDOWN)
+        for backend in self.backends():
+            backend.lanes.close_idle(reasons.LANE_DRAINED)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.poller.close()
+
+    def backends(self) -> list[Backend]:
+        """All backends of all pools."""
+        return [backend for pool in self.pools.values() for backend in pool.backends]
+
+    def _tick(self) -> None:
+        due = self.poller.now + TICK
+        self._timer = self._loop.call_later(TICK, self._tick)
+        self.poller.tick()
+        if self._ticks:
+            self.lag.observe(self.poller.now - due, self.poller.now)
+        for pool in self.pools.values():
+            pool.tick(self.poller.now)
+        self._ticks += 1
+        if self._ticks % TICKS_A_REFRESH == 0:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Look at certificates and revocation lists again, at who is connected by them, and at who drains."""
+        for files in self._files:
+            files.refresh()
+        for listener in self.listeners.values():
+            if isinstance(listener.service, WebService):
+                recheck(listener.connections)
+        for backend in self.backends():
+            if backend.draining:
+                backend.lanes.close_idle(reasons.LANE_DRAINED)
+                for client in self._web_clients():
+                    client.draining(backend)
+
+    def _web_clients(self) -> list[ClientConnection]:
+        connections = (client for listener in self.listeners.values() for client in listener.connections)
+        return [client for client in connections if isinstance(client, ClientConnection)]
+
+    def _changed(self, backend: Backend, change: Change, _reason: Reason | None, _detail: str) -> None:
+        if change is Change.EJECT:
+            backend.lanes.close_idle(reasons.LANE_EJECTED)
+            # Later: who told of the failure is in the middle of something.
+            self._loop.call_soon(self._move, backend)
+
+    def _move(self, backend: Backend) -> None:
+        for client in self._web_clients():
+            client.ejected(backend)
+
+    def _one_empty(self) -> None:
+        self._all_gone.set()

@@ -1,0 +1,102 @@
+"""Where the control plane and the data path meet: probes' results in, ejections and suspicions out.
+
+One pool_control a pool. Within one process it only passes calls on; what they mean is decided in `balance`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+
+from lbproxy import config as settings
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.health import Change
+from lbproxy.balance.pool import Pool
+from lbproxy.control.log import event
+from lbproxy.control.probes import ProbeResult
+from lbproxy.control.probes.schedule import Prober
+from lbproxy.reasons import Reason
+from lbproxy.runtime.build_consistency import make_guard
+from lbproxy.runtime.build_probes import make_probes
+from lbproxy.runtime.channel_binding_check import Finding, Key
+
+log = logging.getLogger(__name__)
+
+_LEVELS = {Change.EJECT: logging.WARNING, Change.READMIT: logging.INFO, Change.SUSPECT: logging.INFO}
+_EVENTS = {
+    Change.EJECT: "backend_ejected",
+    Change.READMIT: "backend_readmitted",
+    Change.SUSPECT: "backend_suspected",
+}
+
+
+class PoolControl:
+    """Probes the backends of `pool`, and keeps them alike, as its configuration says; logs what changes."""
+
+    def __init__(self, pool: Pool, options: settings.Pool, server_url: str, known: Collection[str] = ()) -> None:
+        """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
+
+        Call it on the running loop; probes begin at once.
+        """
+        self.pool = pool
+        self.check = options.check.kind
+        pool.on_change.append(self._changed)
+        self.probes = make_probes(pool, options, server_url.partition("://")[2])
+        self._suspected: set[str] = set()  # since their last probe
+        self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
+        self.prober = Prober(self.probes.by_name, options.check.interval, self._probed, known=known)
+        self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round)
+
+    def __repr__(self) -> str:
+        return f"<pool_control {self.pool!r} {self.prober!r}>"
+
+    async def stop(self) -> None:
+        """End the probes and the guard."""
+        if self.guard is not None:
+            await self.guard.stop()
+        await self.prober.stop()
+        await self.probes.close()
+
+    def drain(self, backend: Backend) -> None:
+        """Give `backend` no new work."""
+        self.pool.drain(backend)
+        self._look(backend)
+
+    def ready(self, backend: Backend) -> None:
+        """End its drain."""
+        self.pool.ready(backend)
+        self._look(backend)
+
+    def protected(self, findings: Mapping[Key, Finding]) -> None:
+        """What was found out of extended protection, for all pools."""
+        self.protection = {name: finding for (pool, name), finding in findings.items() if pool == self.pool.name}
+
+    def _look(self, backend: Backend) -> None:
+        """In a drain, and at its ends, it may become another than it was, and its say in what is right changes."""
+        if self.guard is not None:
+            self.guard.look(backend.name)
+
+    def _probed(self, name: str, result: ProbeResult) -> None:
+        backend = self.pool.by_name(name)
+        assert backend is not None
+        self._suspected.discard(name)
+        self.pool.probed(backend, result.ok, result.detail, time.monotonic())
+        if backend.draining:
+            self._look(backend)
+
+    def _changed(self, backend: Backend, change: Change, reason: Reason | None, detail: str) -> None:
+        """Log it; a suspicion is what a probe has to settle at once, and is told once until it has."""
+        if change is Change.SUSPECT:
+            self.prober.probe_now(backend.name)
+            if backend.name in self._suspected:
+                return
+            self._suspected.add(backend.name)
+        why = self._probe_reason(backend.name) if reason is None else reason.label
+        event(log, _LEVELS[change], _EVENTS[change], pool=self.pool.name, backend=backend.name, reason=why,
+              detail=detail or None)  # fmt: skip
+
+    def _probe_reason(self, name: str) -> str:
+        """Why the probe that was just reported is as it is, if its kind of check has a table of reasons."""
+        last = self.prober.last(name)
+        return last.reason if last and last.reason else "probe"

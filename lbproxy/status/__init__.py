@@ -1,0 +1,7 @@
+"""Everything that is known, as one view.
+
+snapshot            the view, built from the running parts (its types are in `control.snapshot`)
+counters            what was counted, in this process and in others
+counter_history     what earlier generations counted
+certificate_expiry  when certificates and revocation lists end
+"""

@@ -1,0 +1,137 @@
+"""The snapshot of a running balancer, made from the data path's own numbers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
+
+from lbproxy import __version__
+from lbproxy.balance.backend import Backend
+from lbproxy.config import Config
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.snapshot import (
+    BackendInPool,
+    BackendView,
+    ListenerView,
+    PoolView,
+    ProtectionView,
+    Snapshot,
+)
+from lbproxy.net.listener.listener import Listener
+from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.certificate_expiry import expiries
+from lbproxy.status.counters import backend_handshakes, durations, handshakes, lag
+
+RunState = Literal["starting", "serving", "draining"]
+
+
+def snapshot(
+    config: Config,
+    data_path: DataPath,
+    pool_controls: Mapping[str, PoolControl],
+    access_log: AccessLog,
+    state: RunState,
+    uptime: float,
+) -> Snapshot:
+    """Everything, now; `uptime` in seconds."""
+    ends: Counter[str] = Counter(data_path.lane_ends)
+    for listener in data_path.listeners.values():
+        ends.update(listener.ends)
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "server_url": config.server_url,
+        "state": state,
+        "uptime_seconds": uptime,
+        "drain_timeout_seconds": config.drain_timeout,
+        "listeners": [_listener(config, listener) for listener in data_path.listeners.values()],
+        "pools": [_pool(config, pool_control) for pool_control in pool_controls.values()],
+        "expiries": expiries(config, data_path, time.time()),
+        "ends": dict(ends),
+        "request_seconds": durations(data_path.listeners.values()),
+        "loop_lag": lag(data_path),
+        "access_log": {"written": access_log.written, "dropped": access_log.dropped},
+    }
+
+
+def in_pool(pool_control: PoolControl, backend: Backend) -> BackendInPool:
+    """One backend of the link's pool, now."""
+    return {"pool": pool_control.pool.name, "backend": _backend(backend, pool_control, time.monotonic())}
+
+
+def _listener(config: Config, listener: Listener) -> ListenerView:
+    options = config.listeners[listener.name]
+    return {
+        "name": listener.name,
+        "bind": str(options.bind),
+        "mode": options.mode,
+        "tls": options.tls is not None,
+        "pool": " ".join(options.pools),
+        "connections": len(listener.connections),
+        "accepted": listener.accepted,
+        "accept_pauses": listener.pauses,
+        "requests": listener.service.requests,
+        "refused": dict(listener.refused),
+        "ends": listener.ends,
+        "tls_handshakes": handshakes(listener),
+    }
+
+
+def _pool(config: Config, pool_control: PoolControl) -> PoolView:
+    now = time.monotonic()
+    serves = config.worker_count == 1  # or only the workers have requests to send again
+    budget = pool_control.pool.retry_budget
+    return {
+        "name": pool_control.pool.name,
+        "check": pool_control.check,
+        "retry_budget": {"used": budget.used, "limit": budget.limit if serves else 0},
+        "when_all_down": pool_control.pool.when_all_down,
+        "ready_when_all_down": config.pools[pool_control.pool.name].ready_when_all_down,
+        "tickets": pool_control.probes.tickets_view(),
+        "consistency": None if pool_control.guard is None else pool_control.guard.view(),
+        "backends": [_backend(backend, pool_control, now) for backend in pool_control.pool.backends],
+    }
+
+
+def _backend(backend: Backend, pool_control: PoolControl, now: float) -> BackendView:
+    reason = backend.reason
+    return {
+        "name": backend.name,
+        "url": backend.url,
+        "state": backend.state.value,
+        "draining": backend.draining,
+        "in_rotation": backend.in_rotation,
+        "weight": backend.weight,
+        "held_seconds": max(0.0, backend.held_until - now),
+        "inconsistent": backend.inconsistent,
+        "since_seconds": now - backend.since,
+        "reason": None if reason is None else reason.label,
+        "reason_text": None if reason is None else reason.text,
+        "detail": backend.detail,
+        "requests": backend.requests,
+        "active": backend.active,
+        "errors": backend.errors,
+        "ejections": backend.ejections,
+        "lanes_opened": backend.lanes_opened,
+        "connect_failures": backend.connect_failures,
+        "retried_from": backend.retried_from,
+        "idle_lanes": len(backend.lanes.idle),
+        "private_lanes": backend.lanes.private,
+        "tunnels": backend.lanes.tunnels,
+        "tls_handshakes": backend_handshakes(backend),
+        "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
+        "probe": pool_control.prober.view(backend.name),
+        "binds": pool_control.probes.binds(backend.name),
+        "facts": {} if pool_control.guard is None else pool_control.guard.facts(backend.name),
+        "unknown_facts": {} if pool_control.guard is None else pool_control.guard.troubles(backend.name),
+        "extended_protection": _protection(pool_control, backend),
+    }
+
+
+def _protection(pool_control: PoolControl, backend: Backend) -> ProtectionView | None:
+    finding = pool_control.protection.get(backend.name)
+    return None if finding is None else {"verdict": finding.label, "text": finding.text}

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from lbproxy.demo.children import Child
+from lbproxy.demo.stack import CONNECTORS, DemoStack
+from lbproxy.errors import StartError
+
+
+@pytest.fixture
+def told() -> asyncio.Queue[str]:
+    """What the stack says while it runs."""
+    return asyncio.Queue()
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, told: asyncio.Queue[str]) -> AsyncIterator[DemoStack]:
+    async with DemoStack(tmp_path, 0, kerberos=False, tell=told.put_nowait, restart_after=0.0) as stack:
+        yield stack
+
+
+def alive(children: Iterable[Child]) -> list[bool]:
+    return [Path(f"/proc/{child.pid}").exists() for child in children]
+
+
+async def test_everything_runs_until_the_block_is_left(tmp_path: Path) -> None:
+    async with DemoStack(tmp_path, 0, kerberos=True, tell=print) as stack:
+        assert [child.name for child in stack.connectors] == list(CONNECTORS)
+        assert alive([*stack.connectors, stack.balancer]) == [True] * 4
+        assert stack.ticket is not None
+    assert not any(alive([*stack.connectors, stack.balancer]))
+
+
+async def test_a_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = DemoStack(tmp_path, port, kerberos=False, tell=print)
+    assert stack.port != port
+    assert stack.server_url == f"https://login.corp.example:{stack.port}"
+    assert stack.passthrough_url == f"https://login.corp.example:{stack.passthrough_port}"
+    assert stack.passthrough_port != stack.port
+
+
+async def test_a_killed_connector_is_started_again_where_it_was(stack: DemoStack, told: asyncio.Queue[str]) -> None:
+    watch = asyncio.create_task(stack.watch())
+    victim = stack.connectors[1]
+    first = victim.pid
+    os.kill(first, signal.SIGKILL)
+    assert await told.get() == "c2 is dead. It starts again in 0 s."
+    assert await told.get() == f"c2 runs again, as process {victim.pid}."
+    assert victim.pid != first
+    watch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+    urls = (stack.directory / "c2.log").read_text().splitlines()
+    assert urls[0] == urls[1]
+
+
+async def test_the_end_of_the_balancer_ends_the_watch(stack: DemoStack) -> None:
+    os.kill(stack.balancer.pid, signal.SIGKILL)
+    with pytest.raises(StartError, match="the balancer ended with status -9"):
+        await stack.watch()
+
+
+async def test_nothing_is_left_of_a_town_that_cannot_start(tmp_path: Path) -> None:
+    stack = DemoStack(tmp_path, 0, kerberos=False, tell=print)
+    (tmp_path / "lbproxy.log").mkdir()  # so the balancer cannot be started
+    with pytest.raises(OSError, match=r"lbproxy\.log"):
+        async with stack:
+            pass
+    assert alive(stack.connectors) == [False] * 3

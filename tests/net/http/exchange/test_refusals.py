@@ -1,0 +1,98 @@
+"""lbproxy answers itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbproxy import reasons
+from lbproxy.reasons import Reason
+from tests.net.dialogue import MAX_HEAD, answer, forwarded, play, refusal, request
+from tests.net.http.exchange.conftest import Converse
+from tests.net.http.exchange.scenes import A_GET, CHUNKED, CLOSE
+from tests.net.peers import until
+
+REFUSALS: dict[str, tuple[bytes, Reason, bool]] = {
+    "another host": (b"GET / HTTP/1.1\r\nHost: b.example\r\n\r\n", reasons.MISDIRECTED, True),
+    "a denied path": (request(b"GET /denied"), reasons.DENIED_PATH, True),
+    "below a denied path": (request(b"GET /denied/x?y"), reasons.DENIED_PATH, True),
+    "another host, close": (b"GET / HTTP/1.1\r\nHost: b.example\r\n" + CLOSE + b"\r\n\r\n", reasons.MISDIRECTED, False),
+    "another host, with a body": (
+        b"POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 5\r\n\r\nhe",
+        reasons.MISDIRECTED,
+        False,
+    ),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", reasons.BAD_HOST, False),
+    "not HTTP": (b"\x16\x03\x01", reasons.NOT_HTTP, False),
+    "too large": (request(b"GET /", b"X: " + b"x" * MAX_HEAD), reasons.HEAD_TOO_LARGE, False),
+    "smuggling": (request(b"POST /", CHUNKED, b"Content-Length: 5"), reasons.LENGTH_AND_CHUNKED, False),
+    "tunnel": (b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n", reasons.METHOD_REFUSED, False),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_refuses(converse: Converse, name: str) -> None:
+    sent, reason, keep = REFUSALS[name]
+    dialogue = converse()
+    await dialogue.client.send(sent)
+    await dialogue.client.sees(refusal(reason, keep))
+    if keep:
+        await play(dialogue, A_GET)
+        await until(lambda: dialogue.ends == [reason, reasons.DONE])
+    else:
+        dialogue.client.finish()
+        assert await dialogue.client.rest() == b""
+        await dialogue.told("closed")
+        assert dialogue.ends == [reason]
+
+
+async def test_a_refused_body_does_not_reset_the_answer(converse: Converse) -> None:
+    dialogue = converse()
+    await dialogue.client.send(b"POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 4000000\r\n\r\n")
+    await dialogue.client.send(b"x" * 4_000_000)
+    dialogue.client.finish()
+    assert await dialogue.client.rest() == refusal(reasons.MISDIRECTED)
+
+
+async def test_refusals_are_pipelined_too(converse: Converse) -> None:
+    dialogue = converse()
+    await dialogue.client.send(request(b"GET /denied") * 300 + request())
+    await dialogue.client.sees(refusal(reasons.DENIED_PATH, keep=True) * 300)
+    await dialogue.backend.sees(forwarded())
+
+
+async def test_no_backend(converse: Converse) -> None:
+    dialogue = converse()
+    dialogue.policy.free.clear()
+    await dialogue.client.send(request())
+    await dialogue.client.sees(refusal(reasons.NO_BACKEND, keep=True))
+
+
+async def test_common_hosts_are_asked_about_once(converse: Converse) -> None:
+    asked: list[bytes] = []
+
+    def host_served(host: bytes) -> bool:
+        asked.append(host)
+        return True
+
+    dialogue = converse(host_served=host_served)
+    for host in (b"a.test", b"A.TEST", b"a.test"):
+        await dialogue.client.send(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+        await dialogue.backend.receive()
+        await dialogue.backend.send(answer())
+        await dialogue.client.sees(answer())
+    assert asked == [b"a.test", b"A.TEST"]
+
+
+async def test_rare_spellings_of_paths_are_asked_about(converse: Converse) -> None:
+    asked: list[bytes] = []
+
+    def path_denied(target: bytes) -> bool:
+        asked.append(target)
+        return True
+
+    dialogue = converse(path_denied=path_denied)
+    await dialogue.client.send(request(b"GET /%64enied"))
+    await dialogue.client.sees(refusal(reasons.DENIED_PATH, keep=True))
+    await dialogue.client.send(request(b"GET /deniedx"))
+    await dialogue.backend.sees(forwarded(b"GET /deniedx"))
+    assert asked == [b"/%64enied"]

@@ -1,0 +1,109 @@
+"""A master without generations of its own: the test plays them, at the other ends of their channels."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.reactor import Reactor
+from lbproxy.process.master.generation_handle import GenerationHandle, Stage
+from lbproxy.process.master.held_sockets import HeldSockets
+from lbproxy.process.master.master import Master
+from lbproxy.process.master.sd_notify import Notifier
+
+PLACE = ["127.0.0.1", 0, "", "listener.a.bind"]
+NEEDS = {"type": "needs", "places": [["listener.a.bind", PLACE, False]], "owner": [-1, -1]}
+
+
+class Actor:
+    """A generation that does nothing by itself: its process ends when it is told to."""
+
+    def __init__(self, number: int, stage: Stage) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        ours, theirs = Channel.pair()
+        self.channel = theirs
+        self.handle = GenerationHandle(self.process.pid, number, ours, stage)
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        if not self.process.stdin.closed:
+            self.process.stdin.write(b"\n")
+            self.process.stdin.close()
+        self.channel.close()
+
+    def heard(self) -> str:
+        return self.take().message["type"]  # type: ignore[no-any-return]
+
+    def heard_all(self) -> list[str]:
+        """The types of all messages that are there."""
+        return [received.message["type"] for received in self.channel.receive()]
+
+    def take(self) -> Received:
+        return self.channel.wait()
+
+
+class FakeMaster:
+    """A master, and the actors that it believes are its handles; `launch` hands them out."""
+
+    def __init__(self, **environment: str) -> None:
+        self.reactor = Reactor()
+        self.held_sockets = HeldSockets()
+        self.actors: list[Actor] = []
+        self.master = Master(Path("lb.toml"), self.reactor, self.held_sockets, Notifier(environment))
+
+    def actor(self, stage: Stage = Stage.STARTING) -> Actor:
+        self.master.number += 1
+        actor = Actor(self.master.number, stage)
+        self.actors.append(actor)
+        self.master.adopt(actor.handle)
+        return actor
+
+    def serving(self) -> Actor:
+        """One that has become the current one."""
+        actor = self.actor()
+        actor.channel.send(NEEDS)
+        self.until(lambda: self.held_sockets.sockets)
+        actor.channel.send({"type": "ready"})
+        self.until(lambda: self.master.current is actor.handle)
+        actor.heard_all()
+        return actor
+
+    def asked(self) -> tuple[Actor, Actor]:
+        """One that serves, and the next, which waits for what the other knows."""
+        old, new = self.serving(), self.actor()
+        new.channel.send(NEEDS)
+        self.until(lambda: new.handle.wanted)
+        assert old.heard() == "export"
+        return old, new
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Let the master work, a moment at least, until that is so."""
+
+        def look() -> None:
+            if condition():
+                self.reactor.stop()
+            else:
+                self.reactor.later(0.001, look)
+
+        self.reactor.later(0.01, look)
+        self.reactor.run()
+
+    def ends(self, actor: Actor) -> None:
+        """The actor's process ends, and the master is told as SIGCHLD would."""
+        actor.end()
+        os.waitid(os.P_PID, actor.process.pid, os.WEXITED | os.WNOWAIT)
+        self.master.caught(signal.SIGCHLD)
+        actor.process.returncode = 0
+
+    def close(self) -> None:
+        for actor in self.actors:
+            actor.end()
+            actor.process.wait()
+        self.held_sockets.close()
+        self.reactor.close()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lbproxy.config import load
+from lbproxy.errors import AdminError
+from lbproxy.process.generation.admin_operations import Operations
+from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.pool_control import PoolControl
+from tests.process.places import listen_all
+
+FILE = """
+server_url = "http://login.corp.example"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "linux"
+[pool.linux]
+backends = [{ name = "c1", url = "http://127.0.0.1:9" }, { name = "c2", url = "http://127.0.0.2:9" }]
+check = { kind = "none" }
+[pool.windows]
+backends = [{ name = "c1", url = "http://127.0.0.3:9" }, { name = "w2", url = "http://127.0.0.4:9" }]
+check = { kind = "none" }
+"""
+
+
+@pytest.fixture
+async def links(tmp_path: Path) -> AsyncIterator[dict[str, PoolControl]]:
+    """Two pools whose backends are all in rotation; each has a c1."""
+    (tmp_path / "lbproxy.toml").write_text(FILE)
+    config = load(tmp_path / "lbproxy.toml", {})
+    sockets = listen_all(config)
+    worker = DataPath(config, sockets, lambda record: None, False)
+    pool_controls = {
+        name: PoolControl(pool, config.pools[name], config.server_url) for name, pool in worker.pools.items()
+    }
+    for pool_control in pool_controls.values():
+        await pool_control.prober.first_round.wait()
+    yield pool_controls
+    for pool_control in pool_controls.values():
+        await pool_control.stop()
+    worker.stop()
+    for sock in sockets.values():
+        sock.close()
+
+
+def in_rotation(pool_controls: dict[str, PoolControl], pool: str) -> set[str]:
+    return {backend.name for backend in pool_controls[pool].pool.rotation.members}
+
+
+async def test_shows_a_backend_with_its_pool(pool_controls: dict[str, PoolControl]) -> None:
+    answer = Operations(pool_controls).show("c2")
+    assert (answer["pool"], answer["backend"]["name"], answer["backend"]["state"]) == ("linux", "c2", "up")
+
+
+async def test_a_drained_backend_is_out_of_rotation_until_it_is_ready(pool_controls: dict[str, PoolControl]) -> None:
+    operations = Operations(pool_controls)
+    drained = operations.drain("c2", force=False)["backend"]
+    assert (drained["draining"], drained["in_rotation"], drained["state"]) == (True, False, "up")
+    assert in_rotation(pool_controls, "linux") == {"c1"}
+    ready = operations.ready("c2")["backend"]
+    assert (ready["draining"], ready["in_rotation"]) == (False, True)
+    assert in_rotation(pool_controls, "linux") == {"c1", "c2"}
+
+
+async def test_orders_are_logged_once(pool_controls: dict[str, PoolControl], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    operations = Operations(pool_controls)
+    for _ in range(2):
+        operations.drain("c2", force=False)
+    for _ in range(2):
+        operations.ready("c2")
+    assert [record.message for record in caplog.records] == ["backend_drained", "backend_ready"]
+    assert vars(caplog.records[0])["fields"] == {"pool": "linux", "backend": "c2", "active": 0}
+
+
+async def test_the_last_one_in_rotation_must_be_forced(pool_controls: dict[str, PoolControl]) -> None:
+    operations = Operations(pool_controls)
+    operations.drain("c2", force=False)
+    with pytest.raises(AdminError, match="c1 is the only backend of pool linux in rotation"):
+        operations.drain("linux/c1", force=False)
+    assert in_rotation(pool_controls, "linux") == {"c1"}
+    operations.drain("c2", force=False)  # it is out already: nothing is lost
+    operations.drain("linux/c1", force=True)
+    assert in_rotation(pool_controls, "linux") == set()
+
+
+async def test_backends_of_one_name_are_one_instance(pool_controls: dict[str, PoolControl]) -> None:
+    told: list[tuple[str, str, bool]] = []
+    operations = Operations(pool_controls, told=lambda *order: told.append(order))
+    drained = operations.drain("c1", force=False)
+    [other] = drained["others"]
+    assert (drained["pool"], drained["backend"]["draining"]) == ("linux", True)
+    assert (other["pool"], other["backend"]["url"], other["backend"]["draining"]) == (
+        "windows", "http://127.0.0.3:9", True,
+    )  # fmt: skip
+    assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c2"}, {"w2"})
+    assert [one["backend"]["draining"] for one in operations.show("c1")["others"]] == [True]
+    operations.ready("c1")
+    assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c1", "c2"}, {"c1", "w2"})
+    assert told == [("linux", "c1", True), ("windows", "c1", True), ("linux", "c1", False), ("windows", "c1", False)]
+
+
+async def test_with_its_pool_a_name_is_one_backend(pool_controls: dict[str, PoolControl]) -> None:
+    operations = Operations(pool_controls)
+    drained = operations.drain("windows/c1", force=False)
+    assert (drained["pool"], drained["others"]) == ("windows", [])
+    assert in_rotation(pool_controls, "linux") == {"c1", "c2"}
+    assert in_rotation(pool_controls, "windows") == {"w2"}
+    operations.drain("c1", force=False)  # what is not drained yet
+    assert in_rotation(pool_controls, "linux") == {"c2"}
+    operations.ready("linux/c1")
+    assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c1", "c2"}, {"w2"})
+
+
+async def test_an_instance_that_one_pool_cannot_spare_is_drained_in_none(pool_controls: dict[str, PoolControl]) -> None:
+    operations = Operations(pool_controls)
+    operations.drain("w2", force=False)
+    with pytest.raises(AdminError, match="c1 is the only backend of pool windows in rotation"):
+        operations.drain("c1", force=False)
+    assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c1", "c2"}, {"c1"})
+    operations.drain("c2", force=False)
+    with pytest.raises(AdminError, match="c1 is the only backend of pool linux, windows in rotation"):
+        operations.drain("c1", force=False)
+    operations.drain("c1", force=True)
+    assert in_rotation(pool_controls, "linux") == in_rotation(pool_controls, "windows") == set()
+
+
+@pytest.mark.parametrize("name", ["c9", "linux/w2", "mac/c1", "/c2/x", ""])
+async def test_a_name_that_nobody_has(pool_controls: dict[str, PoolControl], name: str) -> None:
+    with pytest.raises(AdminError, match=f"no backend is called {name}; lbproxy status shows"):
+        Operations(pool_controls).ready(name)
+
+
+async def test_says_which_pools_it_is_for(pool_controls: dict[str, PoolControl]) -> None:
+    assert repr(Operations(pool_controls)) == "<operations on linux windows>"

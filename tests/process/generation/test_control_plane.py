@@ -1,0 +1,46 @@
+"""The control plane without a generation around it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from lbproxy.config import load
+from lbproxy.control.admin.client import drain, fetch_status, make_ready
+from lbproxy.process.generation.control_plane import ControlPlane
+from lbproxy.process.generation.handover import secret
+from lbproxy.process.generation.listen_addresses import ADMIN, wanted
+from lbproxy.process.master.listening_sockets import listen
+from tests.process.generation.test_generation import CONFIG
+from tests.process.places import listen_all
+
+
+async def test_orders_over_the_admin_interface_are_passed_on() -> None:
+    told: list[tuple[str, str, bool]] = []
+
+    async def reload() -> list[str]:
+        return []
+
+    with tempfile.TemporaryDirectory() as short:
+        path = Path(short, "lb.toml")
+        path.write_text(CONFIG.format(port=9, kind="none"))
+        config = load(path)
+        sockets = listen_all(config)
+        control_plane = ControlPlane(config, sockets, secret(None, 0.0))
+        [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
+        async with AsyncExitStack() as stack:
+            await control_plane.start(stack)
+            await control_plane.first_round()
+            control_plane.accept()
+            await control_plane.open_admin(stack, admin, reload, lambda *order: told.append(order))
+            where = config.admin.bind.path
+            assert where is not None
+            await asyncio.to_thread(drain, where, "c1", True)
+            await asyncio.to_thread(make_ready, where, "c1")
+            assert (await asyncio.to_thread(fetch_status, where))["state"] == "starting"
+        for sock in sockets.values():
+            sock.close()
+    assert told == [("connectors", "c1", True), ("connectors", "c1", False)]
+    assert "starting" in repr(control_plane)

@@ -1,0 +1,208 @@
+"""From sockets to a clean end, in this process and on this loop; the test is the master."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lbproxy.config import Config, load
+from lbproxy.control.admin.client import fetch_status
+from lbproxy.process.generation.generation import Generation
+from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
+from lbproxy.process.generation.listen_addresses import ADMIN, wanted
+from lbproxy.process.ipc.channel import Channel, Message
+from lbproxy.process.master.listening_sockets import listen
+from tests.process.places import listen_all
+
+CONFIG = """
+server_url = "http://login.test"
+drain_timeout = "5s"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "connectors"
+[pool.connectors]
+backends = [{{ name = "c1", url = "http://127.0.0.1:{port}" }}]
+[pool.connectors.check]
+kind = "{kind}"
+[access_log]
+path = ""
+[admin]
+bind = "unix:admin.sock"
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short one: the admin socket's path must fit sun_path."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def configuration(folder: Path, port: int = 9, kind: str = "none") -> Config:
+    path = folder / "lb.toml"
+    path.write_text(CONFIG.format(port=port, kind=kind))
+    return load(path)
+
+
+class Run:
+    """A generation that runs, and the master's end of its channel."""
+
+    def __init__(self, config: Config, state: HandoverState | None = None) -> None:
+        ours, self.master = Channel.pair()
+        [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
+        number = 1 if state is None else 2
+        inherited = StartInputs(number, ours, listen_all(config), admin, secret(state, time.monotonic()), state)
+        self.task = asyncio.create_task(Generation(config, inherited).serve())
+
+    async def heard(self, kind: str) -> Message:
+        """The next message of that type; what went wrong, if the generation ends instead."""
+        while True:
+            if self.task.done():
+                self.task.result()
+            for received in self.master.receive():
+                if received.message["type"] == kind:
+                    return received.message
+            await asyncio.sleep(0)
+
+    async def exported(self) -> HandoverState:
+        """What it leaves to the next one."""
+        self.master.send({"type": "export"})
+        state: HandoverState = (await self.heard("state"))["state"]
+        return state
+
+    async def end(self) -> None:
+        self.master.send({"type": "drain"})
+        await self.task
+
+
+@asynccontextmanager
+async def running(config: Config, state: HandoverState | None = None) -> AsyncIterator[Run]:
+    run = Run(config, state)
+    try:
+        yield run
+    finally:
+        if not run.task.done():
+            run.master.send({"type": "end"})
+        await run.task
+        run.master.close()
+
+
+async def status(config: Config) -> str:
+    assert config.admin.bind.path is not None
+    return (await asyncio.to_thread(fetch_status, config.admin.bind.path))["state"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_serves_until_told(folder: Path, capfd: pytest.CaptureFixture[str], number: signal.Signals) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        assert "ready: http://login.test" in capfd.readouterr().err
+        assert await status(config) == "serving"
+        os.kill(os.getpid(), number)
+        await run.task
+
+
+@pytest.mark.parametrize("order", ["retire", "drain", "end"])
+async def test_it_ends_when_the_master_says_so(folder: Path, order: str) -> None:
+    async with running(configuration(folder)) as run:
+        await run.heard("ready")
+        run.master.send({"type": order})
+        await run.task
+        # What it has counted until its end goes to the one that follows.
+        assert (await run.heard("relay"))["message"]["type"] == "tally"
+
+
+async def test_it_ends_when_the_master_is_gone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run(configuration(folder))
+    await run.heard("ready")
+    run.master.close()
+    await run.task
+    assert "master_lost" in caplog.text
+
+
+async def test_ready_waits_for_the_first_probe(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    probed, answer = asyncio.Event(), asyncio.Event()
+
+    async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        probed.set()
+        await answer.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(connector, "127.0.0.1", 0)
+    config = configuration(folder, server.sockets[0].getsockname()[1], "http")
+    async with server, running(config) as run:
+        await probed.wait()
+        assert await status(config) == "starting"
+        assert "ready: " not in capfd.readouterr().err
+        answer.set()
+        await run.heard("ready")
+
+
+async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
+    probed, gone = asyncio.Event(), asyncio.Event()
+
+    async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        probed.set()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    server = await asyncio.start_server(connector, "127.0.0.1", 0)
+    async with server, running(configuration(folder, server.sockets[0].getsockname()[1], "http")) as run:
+        await probed.wait()
+        await run.end()
+        await gone.wait()
+
+
+async def test_the_next_one_goes_on_where_this_one_was(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        state = await run.exported()
+    capfd.readouterr()
+    assert state["backends"]["connectors/c1"]["condition"][0] == "up"
+    async with running(config, state) as following:
+        await following.heard("ready")
+        assert "ready: " not in capfd.readouterr().err
+        again = await following.exported()
+        assert again["started"] == state["started"]
+        assert list(again["accounts"]["draining"]) == ["1", "2"]
+        told = {"type": "gone"}
+        following.master.send({"type": "relayed", "generation": 1, "message": told})
+        assert list((await following.exported())["accounts"]["draining"]) == ["2"]
+
+
+async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        state = await run.exported()
+        order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
+        run.master.send({"type": "relayed", "generation": 1, "message": order})
+        run.master.send({"type": "relayed", "generation": 1, "message": {**order, "backend": "unknown"}})
+        after = await run.exported()
+        draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
+        assert draining == [False, True]
+
+
+async def test_an_order_that_comes_while_it_starts_is_not_lost(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        state = await run.exported()
+    async with running(config, state) as run:
+        order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
+        run.master.send({"type": "relayed", "generation": 1, "message": order})
+        await run.heard("ready")
+        assert (await run.exported())["backends"]["connectors/c1"]["condition"][2]

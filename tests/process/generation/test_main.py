@@ -1,0 +1,128 @@
+"""A generation's process, up to its loop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lbproxy.errors import ConfigError, StartError
+from lbproxy.process.generation.main import ask, main, prepare
+from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Message
+from tests.process.conftest import Pair
+from tests.process.generation.test_generation import CONFIG
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "lb.toml"
+    path.write_text(text)
+    return path
+
+
+def test_what_preflight_finds_is_an_error(tmp_path: Path) -> None:
+    bad = CONFIG.format(port=9, kind="none").replace('path = ""', 'path = "no/such/folder/access.log"')
+    with pytest.raises(ConfigError, match=r"access_log\.path"):
+        prepare(write(tmp_path, bad))
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Are as they were, in the end."""
+    numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_problems_are_told_to_the_master(tmp_path: Path, pair: Pair) -> None:
+    ours, master = pair()
+    assert main(ours.socket.detach(), 1, write(tmp_path, "workerz = 1")) == 1
+    told = master.wait().message
+    assert told["type"] == "failed"
+    assert any("workerz" in problem for problem in told["problems"])
+
+
+@pytest.mark.parametrize("answer", [{"type": "end"}, None])
+def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: Message | None) -> None:
+    ours, master = pair()
+    config, _ = prepare(write(tmp_path, CONFIG.format(port=9, kind="none")))
+    if answer is None:
+        master.close()
+    else:
+        master.send(answer)
+    assert ask(ours, 1, config) is None
+
+
+def test_more_places_than_a_message_carries_are_an_error(tmp_path: Path, pair: Pair) -> None:
+    """And not one that the master meets first."""
+    ours, master = pair()
+    text = CONFIG.format(port=9, kind="none")
+    more = [f'[listener.l{number}]\nbind = "127.0.0.1:0"\npool = "connectors"\n' for number in range(MAX_DESCRIPTORS)]
+    config, _ = prepare(write(tmp_path, text + "".join(more)))
+    master.send({"type": "end"})
+    with pytest.raises(StartError, match="250"):
+        ask(ours, 1, config)
+
+
+def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pair) -> None:
+    ours, master = pair()
+    config, _ = prepare(write(tmp_path, CONFIG.format(port=9, kind="none")))
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as admin:
+
+        def answer() -> None:
+            needs = master.wait().message
+            assert [key for key, *_ in needs["places"]] == ["listener.login.bind", "admin.bind"]
+            master.send({"type": "reopen"})  # what all are told is not for who has nothing yet
+            master.send({"type": "start", "state": None}, [listener.fileno(), admin.fileno()])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        inherited = ask(ours, 3, config)
+        thread.join()
+        assert inherited is not None
+        assert inherited.number == 3
+        assert inherited.sockets["login"].getsockname() == listener.getsockname()
+        for sock in (inherited.sockets["login"], inherited.admin):
+            sock.close()
+
+
+def test_workers_do_not_load_a_control_plane() -> None:
+    """They are forks of what is loaded by then, and each would keep its copy of what it has no use for."""
+    code = "import sys, lbproxy.process.generation.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "lbproxy.process.workers.main" in loaded
+    assert not {"aiohttp", "prometheus_client", "lbproxy.process.generation.control_plane"} & set(loaded)
+
+
+def test_what_another_version_left_is_not_misread(tmp_path: Path, pair: Pair) -> None:
+    """The session keys are the same in all of them."""
+    theirs, master = pair()
+    path = write(tmp_path, CONFIG.format(port=9, kind="none"))
+    left = {"format": 0, "backends": "in another form", "secret": {"value": "00" * 32, "made": time.monotonic()}}
+    number = theirs.fileno()
+    command = [sys.executable, "-m", "lbproxy.process", "generation", str(number), "2", str(path)]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_server(("127.0.0.1", 0)) as admin,
+        subprocess.Popen(command, pass_fds=[number], stderr=subprocess.PIPE, text=True) as child,
+    ):
+        theirs.close()
+        try:
+            assert master.wait().message["type"] == "needs"
+            master.send({"type": "start", "state": left}, [listener.fileno(), admin.fileno()])
+            while master.wait().message["type"] != "ready":
+                pass
+            master.send({"type": "end"})
+            _, said = child.communicate(timeout=20)
+        finally:
+            child.kill()
+    assert "state_forgotten" in said

@@ -1,0 +1,46 @@
+"""The line that says how lbproxy is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.health import Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.process.generation.status_line import StatusLine
+from lbproxy.reasons import CONNECT_REFUSED
+
+
+def pool_of(count: int) -> Pool:
+    backends = [Backend(f"c{number}", f"http://127.0.0.1:{number}") for number in range(1, count + 1)]
+    pool = Pool("connectors", backends, Rules(rise=1, fall=1, consecutive_errors=3, interval=1.0))
+    for backend in pool.backends:
+        pool.probed(backend, True, "", 1.0)
+    return pool
+
+
+async def test_it_is_told_when_it_changes() -> None:
+    one, two, told = pool_of(2), pool_of(1), list[str]()
+    status_line = StatusLine([one, two], told.append)
+    one.drain(one.backends[0])
+    status_line.serve()
+    status_line.serve()
+    assert told == ["serving, 2 of 3 backends in rotation"]
+    one.ready(one.backends[0])
+    one.ready(one.backends[0])
+    await asyncio.sleep(0)
+    one.evidence(one.backends[1], CONNECT_REFUSED, 2.0)
+    await asyncio.sleep(0)
+    assert told[1:] == ["serving, 3 of 3 backends in rotation", "serving, 2 of 3 backends in rotation"]
+
+
+async def test_in_a_drain_it_counts_who_is_left() -> None:
+    pool, told = pool_of(1), list[str]()
+    status_line = StatusLine([pool], told.append)
+    status_line.serve()
+    pool.drain(pool.backends[0])
+    for connections in (12, 12, 0):
+        status_line.drain(connections)
+    await asyncio.sleep(0)
+    assert told[1:] == ["draining, client connections open: 12", "draining, client connections open: 0"]
+    assert repr(status_line) == "<status_line 'draining, client connections open: 0'>"

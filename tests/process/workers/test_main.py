@@ -1,0 +1,203 @@
+"""A worker on this loop; the test is the generation."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.condition import Condition, read
+from lbproxy.config import Config, load
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.workers.main import WorkerProcess, work
+from tests.process.far import Far
+from tests.process.places import listen_all
+from tests.runtime.test_data_path import CONFIG, connector
+
+ASK = b"GET / HTTP/1.1\r\nHost: login.test\r\n\r\n"
+
+
+def up(draining: bool = False) -> Condition:
+    """How a good backend is."""
+    backend = Backend("c1", "http://c1.test")
+    backend.state, backend.draining = State.UP, draining
+    return read(backend, None)
+
+
+class Scene:
+    """A worker that accepts for one backend, which is up."""
+
+    def __init__(self, config: Config, port: int) -> None:
+        self.config = config
+        self.sockets = listen_all(config)
+        self.address = self.sockets["login"].getsockname()
+        ours, theirs = Channel.pair()
+        self.far = Far(theirs)
+        self.task = asyncio.create_task(WorkerProcess(config, self.sockets, b"").serve(ours))
+        self.far.say("address", backend="connectors/c1", family=socket.AF_INET, address=["127.0.0.1", port])
+        self.knows(up())
+        self.far.say("accept")
+
+    def knows(self, condition: Condition) -> None:
+        self.far.say("conditions", backends={"connectors/c1": condition})
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.address)
+
+    async def counted(self) -> dict[str, int]:
+        """The listener's numbers as they are once everything was heard that it was told."""
+        self.far.heard.clear()
+        self.far.say("count")
+        counters = (await self.far.hears("tally"))["tally"]
+        found: dict[str, int] = counters["listeners"]["login"]
+        return found
+
+    async def end(self) -> None:
+        if not self.task.done():
+            self.far.say("end")
+        await self.task
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    server = await asyncio.start_server(connector, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+def configuration(tmp_path: Path, listener: str = "") -> Config:
+    path = tmp_path / "lb.toml"
+    pool = 'retry_budget = "0%"\nwhen_all_down = "refuse"'
+    path.write_text('access_log.path = ""\n' + CONFIG.format(url="http://c1.test", listener=listener, pool=pool))
+    return load(path)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, port: int) -> AsyncIterator[Scene]:
+    made = Scene(configuration(tmp_path), port)
+    await made.far.hears("up")
+    yield made
+    await made.end()
+    made.far.close()
+    for sock in made.sockets.values():
+        sock.close()
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The status line, to one request."""
+    writer.write(ASK)
+    return (await reader.readuntil(b"\r\n\r\n")).splitlines()[0]
+
+
+async def refused(scene: Scene) -> None:
+    """Wait until it accepts no more."""
+    async with asyncio.timeout(10):
+        with suppress(ConnectionRefusedError):
+            while True:
+                (await scene.connect())[1].close()
+
+
+async def test_it_serves_once_it_is_told_to_and_counts(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    assert await answer(reader, writer) == b"HTTP/1.1 200 OK"
+    counted = await scene.counted()
+    assert (counted["requests"], counted["connections"]) == (1, 1)
+    writer.close()
+
+
+async def test_it_knows_what_it_is_told(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    scene.knows(up(draining=True))
+    await scene.counted()
+    assert b"503" in await answer(reader, writer)
+    writer.close()
+    scene.knows(up())
+    await scene.counted()
+    reader, writer = await scene.connect()
+    assert b"200" in await answer(reader, writer)
+    writer.close()
+    assert "met" not in {message["type"] for message in scene.far.heard}  # it is no news to the generation
+
+
+async def test_it_tells_what_its_users_met(scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    scene.far.say("address", backend="connectors/c1", family=socket.AF_INET, address=address)
+    reader, writer = await scene.connect()
+    assert b"503" in await answer(reader, writer)
+    met = await scene.far.hears("met")
+    assert (met["backend"], met["ejected"], met["reason"]) == ("connectors/c1", True, "connect_refused")
+    writer.close()
+
+
+async def test_ejections_are_counted_by_the_generation(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    await answer(reader, writer)
+    scene.knows(up()._replace(state="down"))
+    scene.far.say("count")
+    counters = (await scene.far.hears("tally"))["tally"]
+    assert counters["backends"]["connectors/c1"]["ejections"] == 0
+    writer.close()
+
+
+async def test_one_that_is_retired_tells_when_it_is_empty(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    assert b"200" in await answer(reader, writer)
+    scene.far.say("retire")
+    await refused(scene)
+    writer.write(ASK)
+    assert b"connection: close" in (await reader.readuntil(b"\r\n\r\n")).lower()
+    await scene.far.hears("empty")
+    writer.close()
+
+
+async def test_one_that_drains_leaves_idle_clients(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    await scene.counted()
+    scene.far.say("drain")
+    assert await reader.read() == b""
+    await scene.far.hears("empty")
+    writer.close()
+
+
+async def test_its_last_words_are_what_it_counted(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    await answer(reader, writer)
+    await scene.counted()
+    scene.far.say("end")
+    assert (await scene.far.hears("tally"))["tally"]["listeners"]["login"]["requests"] == 1
+    await scene.task
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_without_a_generation_it_finishes_and_ends(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    assert b"200" in await answer(reader, writer)
+    scene.far.close()
+    await refused(scene)
+    assert b"200" in await answer(reader, writer)
+    assert await reader.read() == b""
+    await scene.task
+    writer.close()
+
+
+def test_one_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = configuration(tmp_path)
+    broken = config.model_copy(update={"access_log": config.access_log.model_copy(update={"path": tmp_path})})
+    ours, theirs = Channel.pair()
+    sockets = listen_all(config)
+    if (pid := os.fork()) == 0:
+        os._exit(work(broken, sockets, b"", ours))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert "worker_failed" in capfd.readouterr().err
+    for channel in (ours, theirs):
+        channel.close()
+    for sock in sockets.values():
+        sock.close()

@@ -1,0 +1,270 @@
+"""The workers as the generation sees them; the test is the forker, and every worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from lbproxy import reasons
+from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.mint import Mint
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.condition import Condition
+from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.errors import StartError
+from lbproxy.process.ipc.channel import Channel, Message
+from lbproxy.process.workers import supervisor
+from lbproxy.process.workers.supervisor import WorkerSupervisor
+from tests.net.peers import until
+from tests.pki import Authority
+from tests.process.far import Far
+
+CA = Authority.root("mint", path_length=0)
+
+
+class Scene:
+    """A supervisor of two in front of two backends that are up."""
+
+    def __init__(self) -> None:
+        self.backends = [Backend(name, f"http://{name}.test") for name in ("c1", "c2")]
+        self.pool = Pool("connectors", self.backends, Rules())
+        for backend in self.backends:
+            self.pool.probed(backend, True, "", 1.0)
+        ours, theirs = Channel.pair()
+        self.forker = Far(theirs)
+        self.lost = asyncio.Event()
+        self.mints = {"login": Mint(CA.certificate, CA.key, 600.0)}
+        self.supervisor = WorkerSupervisor(2, ours, {"connectors": self.pool}, self.mints, self.lost.set)
+        self.workers: list[Far] = []
+
+    async def born(self, index: int, pid: int = 0) -> Far:
+        """The fork that was asked for has happened."""
+        assert (await self.forker.hears("fork"))["index"] == index
+        ours, theirs = Channel.pair()
+        message = {"type": "born", "index": index, "pid": pid or 1000 + index}
+        self.forker.channel.send(message, [theirs.fileno()])
+        theirs.close()
+        self.workers.append(Far(ours))
+        return self.workers[-1]
+
+    async def complete(self) -> list[Far]:
+        """Both workers are up."""
+        workers = [await self.born(index) for index in range(2)]
+        for worker in workers:
+            worker.say("up")
+        await self.supervisor.ready()
+        return workers
+
+    def dies(self, index: int, worker: Far, status: int = -9) -> None:
+        worker.close()
+        self.forker.say("died", index=index, pid=1000 + index, status=status)
+
+    async def stop(self) -> None:
+        """As a generation does, and its workers obey."""
+        stopping = asyncio.ensure_future(self.supervisor.stop())
+        for worker in self.workers:
+            if not worker.closed:
+                await worker.hears("end")
+                worker.close()
+        await stopping
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene()
+    yield made
+    await made.stop()
+    made.forker.close()
+
+
+def conditions(message: Message) -> dict[str, Condition]:
+    return {name: Condition(*told) for name, told in message["backends"].items()}
+
+
+async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
+    scene.pool.drain(scene.backends[1])
+    scene.supervisor.resolved("connectors/c1", socket.AF_INET, ("127.0.0.1", 80))
+    scene.supervisor.start()
+    worker = await scene.born(0)
+    told = conditions(await worker.hears("conditions"))
+    assert told["connectors/c1"].state == "up"
+    assert told["connectors/c2"].draining
+    assert (await worker.hears("address"))["address"] == ["127.0.0.1", 80]
+    await worker.hears("accept")
+    assert repr(scene.supervisor) == "<supervisor of 1>"
+
+
+async def test_what_one_worker_met_all_hear(scene: Scene) -> None:
+    workers = await scene.complete()
+    told: list[tuple[Backend, Change]] = []
+    scene.pool.on_change.append(lambda backend, change, *_: told.append((backend, change)))
+    for worker in workers:
+        await worker.hears("conditions")
+    workers[0].say("met", backend="connectors/c1", ejected=True, reason="connect_refused", detail="refused")
+    for worker in workers:
+        condition = conditions(await worker.hears("conditions"))["connectors/c1"]
+        assert (condition.state, condition.reason, condition.detail) == ("down", "connect_refused", "refused")
+    assert told == [(scene.backends[0], Change.EJECT)]
+    assert scene.backends[0].state is State.DOWN
+
+
+async def test_a_suspicion_is_told_to_the_prober_only(scene: Scene) -> None:
+    workers = await scene.complete()
+    told: asyncio.Queue[object] = asyncio.Queue()
+    scene.pool.on_change.append(lambda *change: told.put_nowait(change))
+    workers[0].say("met", backend="connectors/c1", ejected=False, reason="response_timeout", detail="")
+    assert await told.get() == (scene.backends[0], Change.SUSPECT, reasons.RESPONSE_TIMEOUT, "")
+    assert scene.backends[0].state is State.UP
+
+
+async def test_probes_drains_and_inconsistencies_are_told(scene: Scene) -> None:
+    workers = await scene.complete()
+    await workers[0].hears("conditions")
+    one, two = scene.backends
+    scene.pool.drain(one)
+    assert conditions(await workers[0].hears("conditions"))["connectors/c1"].draining
+    scene.pool.ready(one)
+    assert not conditions(await workers[0].hears("conditions"))["connectors/c1"].draining
+    for _ in range(scene.pool.rules.fall):
+        scene.pool.probed(two, False, "refused", 2.0)
+    assert conditions(await workers[0].hears("conditions"))["connectors/c2"].state == "down"
+
+
+async def test_what_one_worker_minted_all_use(scene: Scene) -> None:
+    workers = await scene.complete()
+    for worker in workers:
+        assert (await worker.hears("minted"))["minted_records"] == []
+    elsewhere = Mint(CA.certificate, CA.key, 600.0)
+    elsewhere.mint(ClientCertificate.from_chain(CA.issue("alice").chain), time.time())
+    workers[0].say("minted", listener="login", minted_records=elsewhere.minted_records())
+    assert (await workers[1].hears("minted"))["minted_records"] == elsewhere.minted_records()
+    scene.dies(0, workers[0])
+    assert (await (await scene.born(0)).hears("minted"))["minted_records"] == elsewhere.minted_records()
+
+
+async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:
+    workers = await scene.complete()
+    counting = asyncio.ensure_future(scene.supervisor.count())
+    for worker, requests in zip(workers, (3, 4), strict=True):
+        await worker.hears("count")
+        worker.say("tally", tally={"listeners": {"login": {"requests": requests, "connections": 1}}})
+    await counting
+    assert scene.supervisor.counters()["listeners"]["login"] == {"requests": 7, "connections": 2}
+    assert scene.supervisor.connections == 2
+    workers[0].say("tally", tally={"listeners": {"login": {"requests": 5, "connections": 1}}})  # its last words
+    scene.dies(0, workers[0])
+    await scene.born(0)
+    assert scene.supervisor.counters()["listeners"]["login"] == {"requests": 9, "connections": 1}
+
+
+async def test_who_does_not_answer_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.process.workers.supervisor.ANSWER_WITHIN", 0.01)
+    await scene.complete()
+    await scene.supervisor.count()
+
+
+async def test_a_worker_that_dies_is_replaced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    workers = await scene.complete()
+    scene.supervisor.start()
+    scene.dies(1, workers[1])
+    successor = await scene.born(1)
+    await successor.hears("accept")
+    [record] = [record for record in caplog.records if record.message == "worker_died"]
+    assert record.levelno == logging.ERROR
+    assert vars(record)["fields"] == {"worker": 1, "pid": 1001, "status": -9, "again_in": 0.0}
+
+
+async def test_workers_that_cannot_start_are_the_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.process.ipc.restart_backoff.LONGEST", 0.0)
+    ready = asyncio.ensure_future(scene.supervisor.ready())
+    await scene.born(0)
+    for _ in range(3):
+        worker = await scene.born(1)
+        scene.dies(1, worker, 1)
+    with pytest.raises(StartError):
+        await ready
+
+
+async def test_retiring_and_draining_wait_for_everybody(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.supervisor.retire()
+    await scene.forker.hears("retire")
+    emptied = asyncio.ensure_future(scene.supervisor.emptied())
+    for worker in workers:
+        await worker.hears("retire")
+        assert not emptied.done()
+        worker.say("tally", tally={"listeners": {"login": {"connections": 1}}})
+        worker.say("empty")
+    assert await emptied
+    assert scene.supervisor.connections == 0  # though they were counted a moment ago
+    assert await scene.supervisor.drain(10.0)
+    await workers[0].hears("drain")
+
+
+async def test_who_is_not_empty_in_time_is_cut(scene: Scene) -> None:
+    workers = await scene.complete()
+    assert not await scene.supervisor.drain(0.01)
+    scene.supervisor.reopen()
+    await workers[0].hears("reopen")
+
+
+async def test_nobody_is_replaced_who_dies_in_the_end(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.supervisor.retire()
+    scene.dies(0, workers[0], 0)
+    workers[1].say("empty")
+    assert await scene.supervisor.emptied()
+    await scene.forker.hears("retire")
+    await scene.stop()
+    with pytest.raises(EOFError):
+        scene.forker.channel.receive()  # nothing but the end, and so no order to fork
+
+
+async def test_the_loss_of_the_nursery_is_told(scene: Scene) -> None:
+    await scene.complete()
+    scene.forker.close()
+    await scene.lost.wait()
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Two that do nothing until they read a line."""
+    made = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
+    yield made
+    for process in made:
+        process.communicate(b"\n" if process.poll() is None else None)
+
+
+async def test_a_worker_that_stands_still_is_killed(
+    scene: Scene, processes: list[subprocess.Popen[bytes]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is not up yet may still be reading its files."""
+    one, two = processes
+    stuck, starting = await scene.born(0, one.pid), await scene.born(1, two.pid)
+    await until(lambda: len(scene.supervisor._workers) == 2)
+    worker = scene.supervisor._workers[0]
+    for word in ("up", "empty"):  # whatever it says is enough
+        for _ in range(supervisor.STILL - 1):
+            scene.supervisor._look()
+        stuck.say(word)
+        await until(lambda: worker.up and not worker.silent)
+    assert not caplog.records
+    for _ in range(supervisor.STILL):
+        scene.supervisor._look()
+    await asyncio.to_thread(one.wait)
+    assert (one.returncode, two.poll()) == (-signal.SIGKILL, None)
+    assert [record.message for record in caplog.records] == ["worker_stuck"]
+    scene.dies(0, stuck)
+    again = await scene.born(0)
+    for far in (starting, again):
+        far.say("up")
+    await scene.supervisor.ready()

@@ -1,0 +1,200 @@
+"""The data path made from a configuration: it serves, drains and stops on one loop, without a control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from lbproxy.balance.backend import Backend
+from lbproxy.config import load
+from lbproxy.errors import StartError
+from lbproxy.net.http.record import Record
+from lbproxy.runtime.data_path import TICK, DataPath
+from tests.process.places import listen_all
+
+CONFIG = """
+server_url = "https://login.test:8443"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "connectors"
+{listener}
+[pool.connectors]
+backends = [{{ name = "c1", url = "{url}" }}]
+{pool}
+"""
+ASK = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n"
+
+
+class Bench:
+    """A worker, where it listens, and the records that it logged."""
+
+    def __init__(self, worker: DataPath, port: int, records: list[Record]) -> None:
+        self.worker = worker
+        self.port = port
+        self.records = records
+
+    async def ask(self, request: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        return head
+
+
+async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers each request with the request head as its body."""
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nX-Forwarded: %s\r\n" % b"|".join(sorted(head.splitlines()[1:-1])))
+            writer.write(b"Content-Length: 0\r\n\r\n")
+    writer.close()
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[str]:
+    server = await asyncio.start_server(connector, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+@contextlib.asynccontextmanager
+async def bench(tmp_path: Path, url: str, listener: str = "", pool: str = "") -> AsyncIterator[Bench]:
+    path = tmp_path / "lb.toml"
+    path.write_text(CONFIG.format(url=url, listener=listener, pool=pool))
+    config = load(path)
+    sockets = listen_all(config)
+    records: list[Record] = []
+    try:
+        worker = DataPath(config, sockets, records.append, True)
+        for one in worker.backends():
+            one.lanes.address = (2, (one.host, one.port))
+        worker.start()
+        yield Bench(worker, sockets["login"].getsockname()[1], records)
+        worker.stop()
+    finally:
+        for sock in sockets.values():
+            sock.close()
+
+
+async def test_it_serves_server_url(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        head = await one.ask(ASK % b"login.test")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"X-Forwarded-Port: 8443|X-Forwarded-Proto: http" in head
+        assert (await one.ask(ASK % b"other.test")).startswith(b"HTTP/1.1 421 ")
+    assert [(record.status, record.backend) for record in one.records] == [(200, "c1"), (421, "")]
+
+
+@pytest.mark.parametrize(("hosts", "status"), [('["*"]', b"200"), ('["a.test"]', b"421")])
+async def test_hosts_decide_who_is_served(tmp_path: Path, backend: str, hosts: str, status: bytes) -> None:
+    async with bench(tmp_path, backend, listener=f"hosts = {hosts}") as one:
+        assert (await one.ask(ASK % b"login.test")).split()[1] == status
+
+
+async def test_denied_paths_are_denied_in_every_spelling(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend, listener='deny_paths = ["/Echo"]') as one:
+        for path in (b"/echo", b"/ECHO/x", b"/%65cho", b"//echo", b"/a/../echo"):
+            head = await one.ask(b"GET %s HTTP/1.1\r\nHost: login.test\r\n\r\n" % path)
+            assert head.startswith(b"HTTP/1.1 404 "), path
+        assert (await one.ask(b"GET /echoes HTTP/1.1\r\nHost: login.test\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_drain_ends_idle_connections_and_accepts_no_more(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(ASK % b"login.test")
+        await reader.readuntil(b"\r\n\r\n")
+        assert one.worker.connections == 1
+        assert await one.worker.drain(5)
+        assert await reader.read() == b""
+        assert one.worker.connections == 0
+        writer.close()
+
+
+async def test_a_drain_ends_after_its_time(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, bench(tmp_path, url) as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(ASK % b"login.test")
+        await asked.wait()
+        assert not await one.worker.drain(0.05)
+        one.worker.stop()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+    assert [(record.status, record.reason) for record in one.records] == [(503, "shutdown")]
+
+
+async def test_an_ejected_backend_keeps_no_idle_lane(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        [pool] = one.worker.pools.values()
+        [c1] = pool.backends
+        pool.probed(c1, True, "200", 0)
+        await one.ask(ASK % b"login.test")
+        assert len(c1.lanes.idle) == 1
+        pool.probed(c1, False, "refused", 0)
+        assert len(c1.lanes.idle) == 0
+        assert one.worker.lane_ends == {"lane_ejected": 1}
+
+
+async def test_lanes_to_https_backends_are_verified(tmp_path: Path) -> None:
+    ca, other = trustme.CA(), trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    assert await _asked_over_tls(tmp_path, ca) == b"200"
+    assert await _asked_over_tls(tmp_path, other) == b"503"
+
+
+async def _asked_over_tls(tmp_path: Path, issuer: trustme.CA) -> bytes:
+    """The status for a request to a backend whose certificate is `issuer`'s; the configuration trusts ca.pem."""
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issuer.issue_cert("connector.test").configure_cert(context)
+    server = await asyncio.start_server(connector, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    tls = '[pool.connectors.tls]\nca = "ca.pem"\nserver_name = "connector.test"'
+    async with server, bench(tmp_path, url, pool=tls) as one:
+        return (await one.ask(ASK % b"login.test")).split()[1]
+
+
+async def test_a_key_that_does_not_fit_is_named(tmp_path: Path, backend: str) -> None:
+    ca = trustme.CA()
+    ca.issue_cert("login.test").cert_chain_pems[0].write_to_path(tmp_path / "c.pem")
+    ca.issue_cert("login.test").private_key_pem.write_to_path(tmp_path / "k.pem")
+    tls = '[listener.login.tls]\ncertificate = "c.pem"\nkey = "k.pem"'
+    with pytest.raises(StartError, match=r"listener\.login\.tls: .*k\.pem cannot be used with .*c\.pem: "):
+        async with bench(tmp_path, backend, listener=tls):
+            pass
+
+
+async def test_backends_are_all_pools_backends(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        found: list[Backend] = one.worker.backends()
+        assert [found_one.name for found_one in found] == ["c1"]
+        assert "0 connections" in repr(one.worker)
+
+
+async def test_it_measures_how_late_its_loop_is(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        lag = one.worker.lag
+        while not lag.observed:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        time.sleep(TICK + 0.06)  # noqa: ASYNC251  # the loop stands still
+        while lag.worst < 0.05:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert lag.observed - dict(lag.histogram())[0.05] >= 1

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, is_typeddict
+
+import pytest
+
+from lbproxy import __version__, reasons
+from lbproxy.config import Config, load
+from lbproxy.control import snapshot as views
+from lbproxy.control.access_log import AccessLog
+from lbproxy.control.snapshot import Snapshot
+from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.snapshot import snapshot
+from tests.control.probes.backends import listening
+from tests.net.peers import until
+from tests.pki import Authority
+from tests.process.places import listen_all
+
+AUTHORITY = Authority.root()
+
+FILE = """
+server_url = "https://login.corp.example"
+[listener.login]
+bind = "127.0.0.1:0"
+pool = "connectors"
+[listener.other]
+bind = "127.0.0.1:0"
+pool = "connectors"
+allow = ["192.0.2.0/24"]
+[listener.secure]
+bind = "127.0.0.1:0"
+pool = "connectors"
+tls = { certificate = "leaf.pem", key = "leaf.key" }
+[pool.connectors]
+backends = [{ name = "c1", url = "http://127.0.0.1:%d" }]
+when_all_down = "refuse"
+check = { kind = "tcp", interval = "1h" }
+[access_log]
+path = "access.log"
+"""
+REQUEST = b"GET / HTTP/1.1\r\nHost: login.corp.example\r\n"
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A connector that answers with 401, as Windows' do."""
+    while await reader.readuntil(b"\r\n\r\n"):
+        writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+
+@dataclass
+class Running:
+    config: Config
+    worker: DataPath
+    pool_controls: dict[str, PoolControl]
+    access_log: AccessLog
+
+    def view(self) -> Snapshot:
+        return snapshot(self.config, self.worker, self.pool_controls, self.access_log, "serving", 12.5)
+
+    async def ask(self, listener: str, data: bytes, tls: ssl.SSLContext | None = None) -> bytes:
+        """Everything that a client gets until it is closed."""
+        port = self.worker.listeners[listener].socket.getsockname()[1]
+        name = "login.corp.example" if tls else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name)
+        writer.write(data)
+        received = await reader.read()
+        writer.close()
+        return received
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    """A data path in front of one connector, which was probed once."""
+    async with listening(serve) as port:
+        (tmp_path / "lbproxy.toml").write_text(FILE % port)
+        AUTHORITY.server("login.corp.example").write(tmp_path)
+        config = load(tmp_path / "lbproxy.toml", {})
+        sockets = listen_all(config)
+        access_log = AccessLog(str(config.access_log.path))
+        worker = DataPath(config, sockets, access_log.write, access_log.enabled)
+        [backend] = worker.backends()
+        backend.lanes.address = socket.AF_INET, ("127.0.0.1", port)
+        worker.start()
+        [pool] = worker.pools.values()
+        pool_control = PoolControl(pool, config.pools["connectors"], config.server_url)
+        await pool_control.prober.first_round.wait()
+        yield Running(config, worker, {"connectors": pool_control}, access_log)
+        await pool_control.stop()
+        worker.stop()
+        access_log.close()
+        for sock in sockets.values():
+            sock.close()
+
+
+def assert_shape(value: Any, shape: Any) -> None:
+    """`value` has the keys of the TypedDict `shape`, all the way down."""
+    if is_typeddict(shape):
+        assert set(value) == set(shape.__annotations__), shape.__name__
+
+
+async def test_has_every_key_and_crosses_a_socket(running: Running) -> None:
+    view = running.view()
+    assert_shape(view, views.Snapshot)
+    assert_shape(view["listeners"][0], views.ListenerView)
+    assert_shape(view["pools"][0], views.PoolView)
+    assert_shape(view["pools"][0]["backends"][0], views.BackendView)
+    assert_shape(view["pools"][0]["backends"][0]["probe"], views.ProbeView)
+    assert_shape(view["request_seconds"], views.Durations)
+    assert_shape(view["access_log"], views.AccessLogView)
+    assert_shape(view["listeners"][2]["tls_handshakes"], views.HandshakesView)
+    assert_shape(view["pools"][0]["retry_budget"], views.RetryBudgetView)
+    assert_shape(view["expiries"][0], views.ExpiryView)
+    parsed = json.loads(json.dumps(view))
+    assert parsed["pools"] == view["pools"]
+    assert (view["version"], view["pid"], view["state"], view["uptime_seconds"]) == (
+        __version__,
+        os.getpid(),
+        "serving",
+        12.5,
+    )
+    assert view["server_url"] == "https://login.corp.example"
+
+
+async def test_a_backend_that_was_probed(running: Running) -> None:
+    [pool] = running.view()["pools"]
+    [backend] = pool["backends"]
+    assert (pool["name"], pool["check"], pool["when_all_down"], pool["tickets"]) == (
+        "connectors",
+        "tcp",
+        "refuse",
+        None,
+    )
+    assert (backend["state"], backend["in_rotation"], backend["draining"]) == ("up", True, False)
+    assert backend["since_seconds"] >= 0
+    assert backend["probe"] is not None
+    assert backend["probe"]["ok"]
+
+
+async def test_requests_are_counted_everywhere(running: Running) -> None:
+    await running.ask("login", REQUEST + b"\r\n" + REQUEST + b"Connection: close\r\n\r\n")
+    await running.ask("login", REQUEST.replace(b"login", b"other") + b"Connection: close\r\n\r\n")
+    await running.ask("other", b"")
+    view = running.view()
+    [backend] = view["pools"][0]["backends"]
+    assert (backend["requests"], backend["responses"]["4xx"], backend["lanes_opened"]) == (2, 2, 1)
+    assert (backend["active"], backend["idle_lanes"], backend["private_lanes"]) == (0, 1, 0)
+    assert view["ends"] == {"done": 2, "misdirected": 1}
+    login, other, _ = view["listeners"]
+    assert (login["ends"], other["ends"]) == ({"done": 2, "misdirected": 1}, {})
+    assert (login["name"], login["requests"], login["accepted"], login["refused"]) == ("login", 3, 2, {})
+    assert (other["requests"], other["accepted"], other["refused"]) == (0, 0, {"not_allowed": 1})
+    durations = view["request_seconds"]
+    assert durations["count"] == 3
+    assert durations["sum"] > 0
+    assert [count for _, count in durations["buckets"]] == sorted(count for _, count in durations["buckets"])
+
+
+async def test_handshakes_with_clients_are_counted_where_tls_ends(running: Running, tmp_path: Path) -> None:
+    trusting = ssl.create_default_context(cafile=AUTHORITY.write_certificate(tmp_path / "ca.pem"))
+    answer = await running.ask("secure", REQUEST + b"Connection: close\r\n\r\n", trusting)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    with suppress(ConnectionResetError):
+        await running.ask("secure", b"GET / HTTP/1.1\r\n\r\n")
+    login, _, secure = running.view()["listeners"]
+    assert (login["tls"], login["tls_handshakes"]) == (False, None)
+    assert (secure["tls"], secure["tls_handshakes"]) == (True, {"full": 1, "resumed": 0, "failed": 1})
+    assert secure["ends"] == {"done": 1, "tls_failed": 1}
+    assert running.view()["listeners"][2] == secure  # to look changes nothing
+
+
+async def test_what_a_backend_does_not_have(running: Running) -> None:
+    [backend] = running.view()["pools"][0]["backends"]
+    assert (backend["weight"], backend["held_seconds"], backend["inconsistent"]) == (1.0, 0.0, "")
+    assert (backend["tls_handshakes"], backend["tunnels"]) == (None, 0)
+    assert (backend["facts"], backend["unknown_facts"]) == ({}, {})
+    assert running.view()["pools"][0]["consistency"] is None
+
+
+async def test_a_backend_that_is_down_says_why(running: Running) -> None:
+    [pool] = running.worker.pools.values()
+    [backend] = pool.backends
+    pool.evidence(backend, reasons.CONNECT_REFUSED, 0.0, "a detail")
+    [seen] = running.view()["pools"][0]["backends"]
+    assert (seen["state"], seen["in_rotation"]) == ("down", False)
+    why = reasons.CONNECT_REFUSED
+    assert (seen["reason"], seen["reason_text"], seen["detail"]) == (why.label, why.text, "a detail")
+    assert (seen["errors"], seen["ejections"]) == (1, 1)
+
+
+async def test_an_end_is_counted_once(running: Running) -> None:
+    """Though the lane ends with its request."""
+    port = running.worker.listeners["login"].socket.getsockname()[1]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST + b"Content-Length: 5\r\n\r\n")
+    [backend] = running.worker.backends()
+    await until(lambda: backend.active)
+    writer.transport.abort()
+    await until(lambda: not backend.active)
+    assert running.view()["ends"] == {"client_gone": 1}
+
+
+async def test_only_who_serves_has_a_retry_budget(running: Running) -> None:
+    """The generation asks no backend where it has workers, whose budgets are added."""
+    assert running.view()["pools"][0]["retry_budget"] == {"used": 0, "limit": 10}
+    running.config = running.config.model_copy(update={"workers": 2})
+    assert running.view()["pools"][0]["retry_budget"] == {"used": 0, "limit": 0}
