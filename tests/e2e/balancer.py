@@ -80,8 +80,8 @@ class Balancer:
 
     @property
     def workers(self) -> list[int]:
-        """Those of the workers of the generation that serves, if it has more than one: its nursery's children."""
-        return [worker for nursery in children(self.pid) for worker in children(nursery)]
+        """Those of the workers of the generation that serves, if it has more than one: its forker's children."""
+        return [worker for forker in children(self.pid) for worker in children(forker)]
 
     @property
     def pid(self) -> int:

@@ -207,19 +207,19 @@ async def test_workers_outlive_their_generation(backends: Backends, balance: Bal
     await comes_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-async def test_a_generation_without_its_nursery_is_replaced(backends: Backends, balance: Balance) -> None:
+async def test_a_generation_without_its_forker_is_replaced(backends: Backends, balance: Balance) -> None:
     balancer = await balance(*await backends(serve_posts), workers=2)
     old = balancer.pid
     async with clients_of_all(balancer) as clients:
-        [nursery] = children(old)
-        os.kill(nursery, SIGKILL)
+        [forker] = children(old)
+        os.kill(forker, SIGKILL)
         await balancer.logged("forker_lost")
         assert all([await is_alive(client) for client in clients])
     await changed(balancer, old)
     assert len(balancer.workers) == 2
 
 
-async def test_without_its_nursery_it_serves_until_it_can_be_replaced(backends: Backends, balance: Balance) -> None:
+async def test_without_its_forker_it_serves_until_it_can_be_replaced(backends: Backends, balance: Balance) -> None:
     balancer = await balance(*await backends(serve_posts), workers=2)
     old, good = balancer.pid, balancer.path.read_text()
     balancer.path.write_text("workerz = 1\n" + good)
@@ -256,7 +256,7 @@ async def test_an_address_that_is_given_up_can_be_had_again_at_once(backends: Ba
 
 
 async def test_nobody_is_left_behind(backends: Backends, directory: Path) -> None:
-    """Whatever way a generation ends, its nursery and its workers end too."""
+    """Whatever way a generation ends, its forker and its workers end too."""
     [backend] = await backends(serve_posts)
     config = configuration(directory, [(backend.name, backend.url)], workers=2, drain_timeout="200ms")
     balancer = await Balancer.start(config, directory)

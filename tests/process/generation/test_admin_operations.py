@@ -28,7 +28,7 @@ check = { kind = "none" }
 
 
 @pytest.fixture
-async def links(tmp_path: Path) -> AsyncIterator[dict[str, PoolControl]]:
+async def pool_controls(tmp_path: Path) -> AsyncIterator[dict[str, PoolControl]]:
     """Two pools whose backends are all in rotation; each has a c1."""
     (tmp_path / "lbproxy.toml").write_text(FILE)
     config = load(tmp_path / "lbproxy.toml", {})

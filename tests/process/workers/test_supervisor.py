@@ -229,7 +229,7 @@ async def test_nobody_is_replaced_who_dies_in_the_end(scene: Scene) -> None:
         scene.forker.channel.receive()  # nothing but the end, and so no order to fork
 
 
-async def test_the_loss_of_the_nursery_is_told(scene: Scene) -> None:
+async def test_the_loss_of_the_forker_is_told(scene: Scene) -> None:
     await scene.complete()
     scene.forker.close()
     await scene.lost.wait()
