@@ -14,7 +14,7 @@ The primitives, and the file that each lives in:
                 *private* to one client connection from then on                        net/upstream/lane.py
     Exchange    one request and its answer between a client connection and a lane      net/http/exchange.pyx
     Stream      the bytes of one socket, plain or TLS                                  net/transport/stream.pyx
-    Head, Body  HTTP/1.x bytes <-> meaning, strictly; heads are written anew           wire/http1.pyx
+    Head, Body  HTTP/1.x bytes <-> meaning, strictly; heads are written anew           wire/heads.pyx, bodies.pyx
     Pool        its backends, their health, and whose turn it is                       balance/pool.py
     Binding     which lane a client connection's next request may use                  auth/binding.py
     Reason      why anything ended: one row of ONE table                               reasons.py

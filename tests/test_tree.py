@@ -64,6 +64,24 @@ CYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(?:\(([^)]*)\)|([^#\n]*))|c?import[ \t]+([\w.]+))", re.MULTILINE
 )
 
+MAX_COMPILED_LINES = 500
+TOO_LONG = {"lbproxy/net/http/exchange.pyx", "lbproxy/net/transport/stream.pyx"}
+"""Compiled files that are to be cut."""
+
+CYTHON_FUNCTION = re.compile(r"^( *)c?p?def (?!class )[^(\n]*?(\w+)\(.*?:\n(?=\1 )", re.MULTILINE | re.DOTALL)
+CYTHON_LOOP = re.compile(r"^ +(?:for|while)\b", re.MULTILINE)
+
+NOT_OVER_BYTES = {
+    "access_line._reserve": "over the fields of a record",
+    "access_line._set_tables": "once, at the import",
+    "bodies._trailer": "over the lines of a trailer section, which is rare and written anew",
+    "fields._fill_table": "once, at the import",
+    "path_list.path_listed": "over the paths of the configuration",
+    "request_heads._fill_table": "once, at the import",
+    "response_heads.relocate": "over lines, for which Python is asked",
+}
+"""Loops of typed functions that may have Python in them, by file and function, and why."""
+
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 """The target of a link of Markdown that is a file of the repository."""
 
@@ -93,6 +111,17 @@ def cython_imports(text: str) -> Iterator[str]:
             yield from (f"{module}.{name.split()[0]}" for name in (within or bare).split(",") if name.strip())
 
 
+def with_python(text: str) -> set[str]:
+    """The typed functions of a .pyx file that loop and may use Python's objects in it, by name."""
+    found = set()
+    for head in CYTHON_FUNCTION.finditer(text):
+        body = re.compile(rf"(?:{head[1]} .*\n|\n)*").match(text, head.end())
+        assert body
+        if not head[0].lstrip().startswith("def ") and "nogil" not in head[0] and CYTHON_LOOP.search(body[0]):
+            found.add(head[2])
+    return found
+
+
 def imports(path: Path) -> set[str]:
     text = (ROOT / path).read_text()
     package = ".".join(path.parent.parts)
@@ -112,6 +141,10 @@ def rooms_imported(path: Path) -> set[str]:
 
 LBPROXY = sources("lbproxy", ".py", ".pyi", ".pyx", ".pxd")
 PYTHON = [path for path in LBPROXY if path.suffix == ".py"] + sources("bench", ".py")
+
+
+OVER_BYTES = [*sources("lbproxy/wire", ".pyx"), Path("lbproxy/control/access_log/access_line.pyx")]
+"""The files whose functions look at bytes one by one."""
 
 
 def test_every_room_is_in_the_table() -> None:
@@ -191,13 +224,53 @@ def test_functions_stay_short() -> None:
     assert not long, "\n".join(long)
 
 
+def test_compiled_files_stay_short() -> None:
+    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in LBPROXY if path.suffix == ".pyx"}
+    assert not {path for path, lines in lengths.items() if lines > MAX_COMPILED_LINES} ^ TOO_LONG
+
+
+@pytest.mark.parametrize("path", OVER_BYTES, ids=str)
+def test_loops_over_bytes_have_no_python_in_them(path: Path) -> None:
+    """`nogil` makes the compiler refuse it."""
+    text = (ROOT / path).read_text()
+    assert with_python(text) == {name.split(".")[1] for name in NOT_OVER_BYTES if name.split(".")[0] == path.stem}
+
+
+def test_finds_loops_of_cython() -> None:
+    text = """
+cdef inline int a(char *at) noexcept nogil:
+    while at[0]:
+        at += 1
+
+cdef class C:
+    cdef int b(self):
+        if self.x:
+            for i in range(2):
+                pass
+
+    cdef int c(self) except -1:
+        return 0
+
+    def d(self):
+        for i in range(2):
+            pass
+
+cdef bytes e(
+    char *at,
+):
+    while True:
+        pass
+"""
+    assert with_python(text) == {"b", "e"}
+
+
 def test_reads_the_imports_of_python() -> None:
-    text = "import ssl\nif x:\n    from lbproxy.net import lane\nfrom . import pool\nfrom ..wire.http1 import A"
+    text = "import ssl\nif x:\n    from lbproxy.net import lane\nfrom . import pool\nfrom ..wire.heads import A"
     assert set(python_imports(text, "lbproxy.balance")) == {
         "ssl",
         "lbproxy.net.lane",
         "lbproxy.balance.pool",
-        "lbproxy.wire.http1.A",
+        "lbproxy.wire.heads.A",
     }
 
 

@@ -1,7 +1,7 @@
 """The table of cases: a name, and a call whose result is checked before it is timed.
 
-Heads go through the Python door of `wire.http1`, which copies what it returns; the data path calls the same code from
-Cython, on its own buffers, and saves the copies.
+Heads go through the Python door of `wire.request_heads` and its neighbours, which copies what it returns; the data path
+calls the same code from Cython, on its own buffers, and saves the copies.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.control.access_log.access_line import line
+from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
-from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
+from lbproxy.wire.request_heads import Forwarding, RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 from tests.control.sample import Made
 
 _FORWARDING = Forwarding(b"https", b"443", heads.HOST.encode())

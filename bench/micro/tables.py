@@ -9,8 +9,10 @@ from base64 import b64encode
 
 from bench.micro.case import Case
 from lbproxy.auth.spnego import classify
+from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
-from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
+from lbproxy.wire.request_heads import Forwarding, RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 from tests.auth import tokens
 from tests.wire import request_heads, response_heads
 

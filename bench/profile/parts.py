@@ -62,7 +62,7 @@ def groups(found: Iterable[Part]) -> dict[str, float]:
 def readable(symbol: str) -> str:
     """The dotted name that Cython made a C function of, without the package; any other symbol as it is.
 
-    `__pyx_f_7lbproxy_4wire_5http1_4Head_parse_lines` -> `http1.Head.parse_lines`
+    `__pyx_f_7lbproxy_4wire_5heads_4Head_special` -> `heads.Head.special`
     """
     prefix = _CYTHON.match(symbol)
     if prefix is None:

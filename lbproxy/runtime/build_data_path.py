@@ -29,10 +29,12 @@ from lbproxy.net.tls.files import read_certificates
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
 from lbproxy.net.transport.stream import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
+from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
 from lbproxy.wire.hosts import port_of, without_port
-from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
 from lbproxy.wire.paths import is_denied, normalised
+from lbproxy.wire.request_heads import Forwarding, RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 
 _EVERYBODY = {ip_network("0.0.0.0/0"), ip_network("::/0")}
 

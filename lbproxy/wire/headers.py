@@ -1,4 +1,4 @@
-"""Which header names mean what: the data that `wire.http1` scans with.
+"""Which header names mean what: the data that `wire.fields` scans with.
 
 Three families never reach a backend from a client: hop-by-hop fields (RFC 9110 section 7.6.1), identities that only
 the balancer may assert (facts: a forged `X-IISNode-LOGON_USER` beside a valid ticket gave a signed assertion for the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lbproxy.wire.http1 import Field, FieldTable
+from lbproxy.wire.fields import Field, FieldTable
 
 HOP_BY_HOP = ("keep-alive", "proxy-connection", "te", "proxy-authorization", "http2-settings")
 """Dropped in both directions. Connection, Upgrade and Transfer-Encoding are understood instead."""

@@ -17,11 +17,11 @@ SENT = """\
 \t       1234 send (/usr/lib/x86_64-linux-gnu/libc.so.6)
 
         500250
-\t       5678 __pyx_f_7lbproxy_4wire_5http1_4Head_parse_lines (/x/lbproxy/wire/http1.cpython-311-x86_64-linux-gnu.so)
+\t       5678 __pyx_f_7lbproxy_4wire_5heads_4Head_special (/x/lbproxy/wire/heads.cpython-311-x86_64-linux-gnu.so)
 \t7f4158856240 [unknown] ([unknown])
 """
 
-HTTP1 = "/srv/lbproxy/wire/http1.cpython-311-x86_64-linux-gnu.so"
+HEADS = "/srv/lbproxy/wire/heads.cpython-311-x86_64-linux-gnu.so"
 
 
 def kernel(*symbols: str) -> Sample:
@@ -42,7 +42,7 @@ def test_reads_what_perf_prints() -> None:
 def test_what_perf_prints_is_summed_up() -> None:
     assert parts(samples(SENT.splitlines())) == [
         Part(KERNEL, "sendto", 0.5),
-        Part(DATA_PATH, "http1.Head.parse_lines", 0.5),
+        Part(DATA_PATH, "heads.Head.special", 0.5),
     ]
 
 
@@ -66,7 +66,7 @@ def test_time_in_the_kernel_is_called_by_why_it_was_entered(symbols: tuple[str, 
 @pytest.mark.parametrize(
     ("file", "group"),
     [
-        (HTTP1, DATA_PATH),
+        (HEADS, DATA_PATH),
         ("/usr/lib/x86_64-linux-gnu/libssl.so.3", TLS),
         ("/opt/lib/libcrypto.so.1.1", TLS),
         ("/usr/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so", TLS),
@@ -89,11 +89,11 @@ def test_a_file_is_of_a_group(file: str, group: str) -> None:
 @pytest.mark.parametrize(
     ("symbol", "name"),
     [
-        ("__pyx_f_7lbproxy_4wire_5http1_head_end", "http1.head_end"),
+        ("__pyx_f_7lbproxy_4wire_5heads_head_end", "heads.head_end"),
         ("__pyx_f_7lbproxy_3net_6stream_6Poller__forget", "stream.Poller._forget"),
-        ("__pyx_pw_7lbproxy_4wire_5http1_11RequestHead_7line", "http1.RequestHead.line"),
-        ("__pyx_pw_7lbproxy_4wire_5http1_10Forwarding_1__cinit__", "http1.Forwarding.__cinit__"),
-        ("__pyx_pw_7lbproxy_4wire_5http1_4Body_3feed", "http1.Body.feed"),
+        ("__pyx_pw_7lbproxy_4wire_13request_heads_11RequestHead_7line", "request_heads.RequestHead.line"),
+        ("__pyx_pw_7lbproxy_4wire_13request_heads_10Forwarding_1__cinit__", "request_heads.Forwarding.__cinit__"),
+        ("__pyx_pw_7lbproxy_4wire_6bodies_4Body_3feed", "bodies.Body.feed"),
         ("__pyx_tp_new_7lbproxy_3net_6stream_Stream", "stream.Stream"),
         ("__Pyx_PyObject_Call", "__Pyx_PyObject_Call"),
         ("_PyEval_EvalFrameDefault", "_PyEval_EvalFrameDefault"),

@@ -11,8 +11,10 @@ from lbproxy.net.http.exchange import Exchange, Phase, Site
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.stream import Handler, Poller, Stream
 from lbproxy.reasons import Reason
+from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
-from lbproxy.wire.http1 import Forwarding, Limits, RequestHead, ResponseHead
+from lbproxy.wire.request_heads import Forwarding, RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 from tests.net.peers import Peer, let_expire, settled, tcp_pair, until
 
 HEADER_TIMEOUT, IDLE_TIMEOUT, RESPONSE_TIMEOUT = 10.0, 60.0, 30.0

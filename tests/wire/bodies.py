@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lbproxy.wire.http1 import Body, FieldTable, Framing
+from lbproxy.wire.bodies import Body
+from lbproxy.wire.fields import FieldTable
+from lbproxy.wire.heads import Framing
 
 NO_BODY, BY_LENGTH, CHUNKED, UNTIL_CLOSE = Framing.NO_BODY, Framing.BY_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import h11
 
-from lbproxy.wire.http1 import Framing, RequestHead, ResponseHead
+from lbproxy.wire.heads import Framing
+from lbproxy.wire.request_heads import RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 
 LARGE = 1 << 20  # bytes of a head; ours are limited before
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lbproxy import reasons
 from lbproxy.reasons import Reason
-from lbproxy.wire.http1 import Framing
+from lbproxy.wire.heads import Framing
 
 CL, TE = b"Content-Length: 5", b"Transfer-Encoding: chunked"
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.wire import headers
+from lbproxy.wire.bodies import Body
+from lbproxy.wire.fields import Field, FieldTable, Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
-from lbproxy.wire.http1 import Body, Field, FieldTable, Forwarding, Framing, Limits, RequestHead, ResponseHead
+from lbproxy.wire.heads import Framing
+from lbproxy.wire.request_heads import Forwarding, RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 
 CERTIFICATES = [
     "Client-Cert",

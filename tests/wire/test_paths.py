@@ -5,11 +5,9 @@ from __future__ import annotations
 from urllib.parse import quote_from_bytes
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbproxy.wire.headers import request_fields
-from lbproxy.wire.http1 import Limits, RequestHead
 from lbproxy.wire.paths import is_denied, normalised
 
 
@@ -81,41 +79,6 @@ def test_what_was_encoded_a_thousand_times_is_denied() -> None:
 def test_deep_paths(segments: int) -> None:
     assert not is_denied(b"/x" * segments, (b"/a",))
     assert is_denied(b"/x" * segments + b"/.." * segments + b"/a", (b"/a",))
-
-
-def listed(target: bytes, *paths: bytes) -> int:
-    """What the parser says of a target: 1 it is listed, 0 it is not, 2 ask `is_denied`."""
-    head = RequestHead(Limits(), request_fields())
-    assert head.read(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % target)
-    return head.path_listed(paths)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "targets"),
-    [
-        (1, [b"/a", b"/A?x", b"/a/", b"/a/b", b"/b_c/D", b"http://a/a"]),
-        (0, [b"/ab", b"/", b"/x/a", b"/x?/a", b"/b-c/d", b"/x?%61", b"/?//a", b"http://a?/a"]),
-        (2, [b"/%61", b"//a", b"/./a", b"/x/../a", b"/x\\a", b"/a;x", b"/.a", b"http://a//a"]),
-    ],
-)
-def test_listed_by_the_parser(wanted: int, targets: list[bytes]) -> None:
-    assert {target: listed(target, b"/a", b"/b_c/d") for target in targets} == dict.fromkeys(targets, wanted)
-
-
-@pytest.mark.parametrize("target", [b"/", b"/x", b"/x/y?z", b"http://a", b"http://a?x"])
-def test_every_path_is_below_the_root(target: bytes) -> None:
-    assert listed(target, b"/") == 1
-
-
-_SEGMENTS = [b"/", b"a", b"b", b"A", b".", b"..", b";", b"%61", b"%2f", b"%", b"\\", b"-", b"?", b"*"]
-
-
-@settings(deadline=None)
-@given(st.lists(st.sampled_from(_SEGMENTS), max_size=8).map(b"".join), st.sampled_from([b"/", b"/a", b"/a/b"]))
-@example(b"a/", b"/a")
-def test_the_parser_agrees(path: bytes, denied: bytes) -> None:
-    """It decides common spellings by itself and leaves the others to `is_denied`."""
-    assert listed(b"/" + path, denied) in (2, is_denied(b"/" + path, (denied,)))
 
 
 @settings(deadline=None)

@@ -20,7 +20,7 @@ from libc.string cimport memcpy, strlen
 cdef extern from "Python.h":
     int PyUnicode_KIND(object text)
     void *PyUnicode_DATA(object text)
-    uint32_t PyUnicode_READ(int kind, void *data, Py_ssize_t index)
+    uint32_t PyUnicode_READ(int kind, void *data, Py_ssize_t index) nogil
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     object PyUnicode_New(Py_ssize_t size, uint32_t highest)
 
@@ -131,7 +131,7 @@ cdef char *_reserve(record) except NULL:
     return _line
 
 
-cdef inline char *_text(char *out, const char *text) noexcept:
+cdef inline char *_text(char *out, const char *text) noexcept nogil:
     cdef size_t size = strlen(text)
     memcpy(out, text, size)
     return out + size
@@ -143,7 +143,6 @@ cdef char *_string(char *out, const char *key, record, int index) except NULL:
     cdef Py_ssize_t shown = min(length, _LIMITS[index])
     cdef int kind = PyUnicode_KIND(value)
     cdef void *data = PyUnicode_DATA(value)
-    cdef Py_ssize_t i
     out = _text(out, key)
     out[0] = c'"'
     out += 1
@@ -151,15 +150,14 @@ cdef char *_string(char *out, const char *key, record, int index) except NULL:
         memcpy(out, data, shown)
         out += shown
     else:
-        for i in range(shown):
-            out = _character(out, PyUnicode_READ(kind, data, i))
+        out = _escaped(out, kind, data, shown)
     if shown < length:
         out += sprintf(out, "...[%zd characters]", length)
     out[0] = c'"'
     return out + 1
 
 
-cdef inline bint _is_plain(const uint8_t *text, Py_ssize_t size) noexcept:
+cdef inline bint _is_plain(const uint8_t *text, Py_ssize_t size) noexcept nogil:
     """Whether all of it stands for itself. No early exit, so that the compiler can vectorise it."""
     cdef uint8_t special = 0
     cdef uint8_t c
@@ -170,7 +168,14 @@ cdef inline bint _is_plain(const uint8_t *text, Py_ssize_t size) noexcept:
     return special == 0
 
 
-cdef char *_character(char *out, uint32_t code) noexcept:
+cdef char *_escaped(char *out, int kind, void *data, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(size):
+        out = _character(out, PyUnicode_READ(kind, data, i))
+    return out
+
+
+cdef char *_character(char *out, uint32_t code) noexcept nogil:
     if 32 <= code < 127 and code != c'"' and code != c'\\':
         out[0] = <char>code
         return out + 1
@@ -184,7 +189,7 @@ cdef char *_character(char *out, uint32_t code) noexcept:
     return out + sprintf(out, "\\u%04x\\u%04x", 0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF))
 
 
-cdef char *_number(char *out, uint64_t value) noexcept:
+cdef char *_number(char *out, uint64_t value) noexcept nogil:
     cdef char[20] digits
     cdef int count = 0
     while True:
@@ -200,7 +205,7 @@ cdef char *_number(char *out, uint64_t value) noexcept:
     return out
 
 
-cdef inline char *_thousandths(char *out, int value) noexcept:
+cdef inline char *_thousandths(char *out, int value) noexcept nogil:
     out[0] = c'.'
     out[1] = c'0' + value // 100
     out[2] = c'0' + value // 10 % 10
@@ -208,7 +213,7 @@ cdef inline char *_thousandths(char *out, int value) noexcept:
     return out + 4
 
 
-cdef char *_milliseconds(char *out, double value) noexcept:
+cdef char *_milliseconds(char *out, double value) noexcept nogil:
     cdef uint64_t microseconds
     if not value >= 0:                   # not reached
         return _text(out, b"null")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lbproxy.reasons import BARE_LF, Reason
+from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS
-from lbproxy.wire.http1 import Limits, ResponseHead
+from lbproxy.wire.response_heads import ResponseHead
 
 _SWITCHED = 101  # the only 1xx that is final (RFC 9110 section 15.2.2)
 

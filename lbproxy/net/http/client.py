@@ -26,7 +26,8 @@ from lbproxy.net.transport.tunnel import Tunnel
 from lbproxy.net.upstream.lane import ANYBODY, Lane
 from lbproxy.net.upstream.private import PARTING
 from lbproxy.reasons import Reason
-from lbproxy.wire.http1 import Field, ResponseHead
+from lbproxy.wire.fields import Field
+from lbproxy.wire.response_heads import ResponseHead
 
 if TYPE_CHECKING:
     from lbproxy.net.http.web import WebService

@@ -6,7 +6,11 @@ from libc.stdint cimport uint64_t
 from lbproxy.balance.round_robin cimport RoundRobin
 from lbproxy.net.upstream.shared cimport LaneCore
 from lbproxy.net.transport.stream cimport Handler, Poller, Stream
-from lbproxy.wire.http1 cimport Body, FieldTable, Forwarding, RequestHead, ResponseHead, Slice
+from lbproxy.wire.bodies cimport Body
+from lbproxy.wire.fields cimport FieldTable
+from lbproxy.wire.request_heads cimport Forwarding, RequestHead
+from lbproxy.wire.response_heads cimport ResponseHead
+from lbproxy.wire.slices cimport Slice
 
 
 cpdef enum Phase:
@@ -66,6 +70,7 @@ cdef class Exchange(Handler):
         Body response_body
         Forwarding _forwarding
         bytes _address
+        Slice _client_address       # the same
         str _server_name            # of the TLS connection; None: the client named none, or it is plain
         bytes _directed             # the Host that was looked at last, and found good
         bytes _head                 # the request head as the backend gets it; kept until the answer begins
@@ -124,7 +129,7 @@ cdef class Exchange(Handler):
         bint _again(self, int status)
         Py_ssize_t _informed(self, const char *data, size_t size) except -2
         Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2
-        bytes _connection_line(self)
+        const char *_connection_line(self) noexcept
         str _protocol(self)
         int _answer_body(self, const char *data, size_t size) except -1
         int _switch(self, const char *data, size_t size, Py_ssize_t head) except -1

@@ -6,7 +6,9 @@ from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.net.transport.stream import Handler, Stream
 from lbproxy.net.upstream.lane import Lane
 from lbproxy.reasons import Reason
-from lbproxy.wire.http1 import FieldTable, Forwarding, RequestHead, ResponseHead
+from lbproxy.wire.fields import FieldTable
+from lbproxy.wire.request_heads import Forwarding, RequestHead
+from lbproxy.wire.response_heads import ResponseHead
 
 class Phase(IntEnum):
     IDLE = 0

@@ -40,23 +40,13 @@ from lbproxy.net.transport.stream cimport (
     Stream,
     monotonic,
 )
-from lbproxy.wire.http1 cimport (
-    BODY_BAD_CHUNK,
-    BODY_DONE,
-    BODY_MORE,
-    Body,
-    BodyStatus,
-    FieldTable,
-    Forwarding,
-    Framing,
-    RequestHead,
-    ResponseHead,
-    Slice,
-    head_end,
-    path_listed,
-    reason_of,
-    to_bytes,
-)
+from lbproxy.wire.bodies cimport BODY_BAD_CHUNK, BODY_DONE, BODY_MORE, Body, BodyStatus
+from lbproxy.wire.fields cimport FieldTable
+from lbproxy.wire.heads cimport Framing, head_end, reason_of
+from lbproxy.wire.path_list cimport path_listed
+from lbproxy.wire.request_heads cimport Forwarding, RequestHead
+from lbproxy.wire.response_heads cimport ResponseHead
+from lbproxy.wire.slices cimport Slice, slice_of, to_bytes
 
 cdef enum:
     KEPT_LIMIT = 65536           # bytes of pipelined requests that are read ahead
@@ -174,6 +164,7 @@ cdef class Exchange(Handler):
         self.policy = policy
         self._forwarding = site.forwarding
         self._address = address
+        self._client_address = slice_of(address)
         self._trusted = trusted
         self.request_body = Body()
         self.response_body = Body()
@@ -397,8 +388,8 @@ cdef class Exchange(Handler):
         self.head_size = self.bytes_in = head
         site.requests += 1
         if refused is None:
-            out = self.poller.out(request.bound(self._forwarding, self._address))
-            self._head = out[:request.write(out, self._forwarding, self._address, self._trusted)]
+            out = self.poller.out(request.bound(self._forwarding, self._client_address))
+            self._head = out[:request.write(out, self._forwarding, self._client_address, self._trusted)]
         if kept:
             self.client.consume(head)
         elif <size_t>head < size:
@@ -638,8 +629,8 @@ cdef class Exchange(Handler):
             self._lane_failed(reasons.RESPONSE_MALFORMED)
             return -1
         if self._minor:
-            out = self.poller.out(response.bound(0))
-            if self.client.send(out, response.write(out, b"", False, None)) == SENT_LOST:
+            out = self.poller.out(response.bound())
+            if self.client.send(out, response.write(out, b"", False)) == SENT_LOST:
                 self._client_gone()
                 return -1
         if self._expects and not self.request_body.done:
@@ -671,10 +662,10 @@ cdef class Exchange(Handler):
         body.start(response.framing, response.length, decode, self.site.response_trailers, response.bare_lf)
         if response.framing == Framing.UNTIL_CLOSE or decode or not (self._reusable or self.request_body.done):
             self.closes = True
-        out = self.poller.out(response.bound(256 if response.location < 0 else 65536) + JOINED)
-        written = response.write(
-            out, self._connection_line(), decode, self.policy.rewrite_location if response.location >= 0 else None
-        )
+        if response.location >= 0:
+            response.relocate(self.policy.rewrite_location)
+        out = self.poller.out(response.bound() + JOINED)
+        written = response.write(out, self._connection_line(), decode)
         self._head = None
         self.phase = ANSWERING
         data += head
@@ -693,7 +684,7 @@ cdef class Exchange(Handler):
             return self._client_gone()
         return self._answer_body(data + used, size - used)
 
-    cdef bytes _connection_line(self):
+    cdef const char *_connection_line(self) noexcept:
         if self.closes:
             return b"Connection: close\r\n"
         return b"" if self._minor else b"Connection: keep-alive\r\n"
@@ -735,8 +726,8 @@ cdef class Exchange(Handler):
         cdef size_t written
         if not self._upgrade or not response.flags.upgrade & 2:
             return self._lane_failed(reasons.RESPONSE_UNASKED)
-        out = self.poller.out(response.bound(0))
-        written = response.write(out, b"", False, None)
+        out = self.poller.out(response.bound())
+        written = response.write(out, b"", False)
         self.status = 101
         if self.site.logs:
             self.first_byte = monotonic()

@@ -5,8 +5,10 @@ import pytest
 from lbproxy import reasons
 from lbproxy.net.http.error_pages import answer
 from lbproxy.reasons import TABLE, Reason
+from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS
-from lbproxy.wire.http1 import Framing, Limits, ResponseHead
+from lbproxy.wire.heads import Framing
+from lbproxy.wire.response_heads import ResponseHead
 
 ANSWERED = [row for row in TABLE.values() if row.status not in (0, 499)]
 

@@ -1,0 +1,47 @@
+# cython: language_level=3
+"""Request heads: the fields, and what the data path asks."""
+
+cimport cython
+
+from libc.stdint cimport uint32_t
+
+from lbproxy.wire.fields cimport Line
+from lbproxy.wire.heads cimport Head
+from lbproxy.wire.slices cimport Slice
+
+
+@cython.final
+cdef class Forwarding:
+    """What a listener adds to each request, beside the client's address. The slices are of the bytes beside them."""
+    cdef:
+        readonly bytes proto
+        readonly bytes port
+        readonly bytes default_host
+        readonly bytes identity
+        Slice _proto
+        Slice _port
+        Slice _default_host
+        Slice _identity
+
+
+@cython.final
+cdef class RequestHead(Head):
+    cdef:
+        Slice method
+        Slice target                # origin-form or "*", whatever the request line had
+        Slice host
+        Slice authorization
+        Slice user_agent
+        Slice _authority            # of an absolute-form target
+        bint _names_host            # in a Host line
+        uint32_t _seen              # X-Forwarded-* lines, a bit for each Field
+        Py_ssize_t parse(self, const char *data, size_t size) noexcept nogil
+        Py_ssize_t _parse(self, const char *data, size_t size) noexcept nogil
+        int _request_line(self, const char *start, const char *end) noexcept nogil
+        int _target(self, Slice target) noexcept nogil
+        bint _is_for_authority(self) noexcept nogil
+        Slice _host_or(self, Forwarding forwarding) noexcept nogil
+        size_t bound(self, Forwarding forwarding, Slice client) noexcept nogil
+        size_t write(self, char *out, Forwarding forwarding, Slice client, bint trusted) noexcept nogil
+        char *_write_forwarded(self, char *out, Forwarding forwarding, Slice client, bint trusted) noexcept nogil
+    cpdef bint keeps_alive(self) noexcept

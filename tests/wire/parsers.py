@@ -1,0 +1,34 @@
+"""The parsers as tests use them, and what holds for every message that is read piece by piece."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import settings
+
+from lbproxy.reasons import Reason
+from lbproxy.wire.fields import Limits
+from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
+from lbproxy.wire.request_heads import RequestHead
+from lbproxy.wire.response_heads import ResponseHead
+
+properties = settings(deadline=None, max_examples=200)
+
+
+def request_head(
+    max_head: int = 131072, max_target: int = 16384, max_lines: int = 256, underscores: bool = False
+) -> RequestHead:
+    return RequestHead(Limits(max_head, max_target, max_lines), request_fields(allow_underscores=underscores))
+
+
+def response_head(max_head: int = 131072, bare_lf: bool = False) -> ResponseHead:
+    return ResponseHead(Limits(max_head), RESPONSE_FIELDS, bare_lf)
+
+
+def grows_to_one_result(head: RequestHead | ResponseHead, raw: bytes) -> None:
+    """0 until it is complete, then its size; or 0 until it is refused, for one reason."""
+    results = [head.read(raw[:size]) for size in range(len(raw) + 1)]
+    assert results[0] == 0
+    for before, after in pairwise(results):
+        assert before in (0, after)
+    assert isinstance(results[-1], Reason) or results[-1] <= len(raw)
