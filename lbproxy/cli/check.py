@@ -41,7 +41,7 @@ def command(path: Path, connect: bool) -> None:
         sys.exit(1)
     report = inspect(config, datetime.now(UTC), partial(_look_as_user, config))
     _print_findings(path, config, report)
-    if report.problems or report.unused:
+    if report.problems or report.tolerated:
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
@@ -57,7 +57,7 @@ def _look_as_user(config: Config, report: Report) -> None:
 
 
 def _print_findings(path: Path, config: Config, report: Report) -> None:
-    for problem in config.located((*report.problems, *report.unused)):
+    for problem in config.located((*report.problems, *report.tolerated)):
         click.echo(problem.in_file(str(path)), err=True)
     for warning in config.located(report.warnings):
         click.echo(warning.in_file(str(path), "warning: "), err=True)

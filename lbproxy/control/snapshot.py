@@ -149,6 +149,16 @@ class PoolView(TypedDict):
     backends: list[BackendView]
 
 
+class ShutOutView(TypedDict):
+    """Authorities of clients (RFC 4514) without a current revocation list, so that all their users are refused.
+
+    `everybody` is whether no client gets in: certificates are required, and no authority is left.
+    """
+
+    authorities: list[str]
+    everybody: bool
+
+
 class ListenerView(TypedDict):
     """One listener. `connections` are open now, `accepted` is how many were ever accepted.
 
@@ -170,6 +180,7 @@ class ListenerView(TypedDict):
     refused: dict[str, int]
     ends: dict[str, int]
     tls_handshakes: HandshakesView | None  # None: TLS does not end here
+    shut_out: ShutOutView | None  # None: no authority lacks a list
 
 
 class Durations(TypedDict):

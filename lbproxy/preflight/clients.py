@@ -23,7 +23,8 @@ def inspect_clients(report: Report, where: str, tls: ListenerTls) -> None:
     if tls.client_ca is not None:
         authorities = _inspect_authorities(asking, f"{where}.client_ca", tls.client_ca)
     if tls.client_crl:
-        _inspect_lists(asking, f"{where}.client_crl", tls.client_crl, authorities)
+        required = tls.client_certificate == "required"
+        _inspect_lists(asking, f"{where}.client_crl", tls.client_crl, authorities, required)
     if tls.mint is not None:
         minting = report if tls.minting is not None else report.of_unused()
         _inspect_mint(minting, f"{where}.mint", tls.mint, authorities)
@@ -37,29 +38,41 @@ def _inspect_authorities(report: Report, where: str, path: Path) -> list[x509.Ce
     return authorities
 
 
-def _inspect_lists(report: Report, where: str, paths: tuple[Path, ...], authorities: list[x509.Certificate]) -> None:
-    """With lists given, a user is refused unless each authority in the chain has one that is good now: fail closed."""
-    good: list[x509.CertificateRevocationList] = []
-    for position, path in enumerate(paths):
-        good += _inspect_list_file(report, f"{where}[{position}]", path)
+def _inspect_lists(
+    report: Report, where: str, paths: tuple[Path, ...], authorities: list[x509.Certificate], required: bool
+) -> None:
+    """With lists given, a user is refused unless each authority in the chain has one that is good now: fail closed.
+
+    Where a certificate is required, an authority without a list shuts out all its users. That prevents no start: the
+    next list is picked up when it comes.
+    """
+    tell = report.tolerate if required else report.warning
+    read = [
+        (f"{where}[{position}]", each, report.revocation_list(f"{where}[{position}]", each))
+        for position, path in enumerate(paths)
+        for each in _read_lists(report, f"{where}[{position}]", path)
+    ]
+    good = [each for _, each, fault in read if fault is None]
+    for place, each, fault in read:
+        if fault is not None and any(other.issuer == each.issuer for other in good):
+            report.warning(place, f"{fault}; another one of this authority is used")
+        elif fault is not None:
+            tell(place, f"{fault}; users of this authority are refused")
     for authority in authorities:
         if not any(certificates.has_issued(authority, each) for each in good):
             subject = certificates.subject(authority)
-            report.warning(where, f"no valid revocation list of {subject}, which client_ca has: its users are refused")
+            tell(where, f"no valid revocation list of {subject}, which client_ca has: its users are refused")
 
 
-def _inspect_list_file(report: Report, where: str, path: Path) -> list[x509.CertificateRevocationList]:
-    """The lists in one file that are good now."""
+def _read_lists(report: Report, where: str, path: Path) -> list[x509.CertificateRevocationList]:
+    """The lists in one file, if a listener would use it."""
     try:
         lists = read_revocation_lists(path)
         RevocationLists([path])  # whatever a listener would not use, it refuses
     except ValueError as error:
         report.problem(where, str(error))
         return []
-    faults = [report.revocation_list(where, each) for each in lists]
-    for fault in filter(None, faults):
-        report.warning(where, f"{fault}; users of this authority are refused")
-    return [each for each, fault in zip(lists, faults, strict=True) if fault is None]
+    return lists
 
 
 def _inspect_mint(report: Report, where: str, mint: MintTable, authorities: list[x509.Certificate]) -> None:

@@ -27,21 +27,25 @@ class Expiry:
 class Report:
     """What is true at `now` (aware): `problems` prevent a start, `warnings` do not; `expiries` has what may expire.
 
-    `unused` are problems of files that are named and not used: they fail a check, and are warnings at a start.
+    `tolerated` are problems that fail a check and are warnings at a start: those of files that are named and not used,
+    and those of files that are replaced while lbproxy runs, as revocation lists are.
     """
 
     now: datetime
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    unused: list[Problem] = field(default_factory=list)
+    tolerated: list[Problem] = field(default_factory=list)
     expiries: list[Expiry] = field(default_factory=list)
 
     def of_unused(self) -> Report:
         """This report for what the configuration has and does not use."""
-        return Report(self.now, problems=self.unused, warnings=self.warnings, expiries=self.expiries)
+        return Report(self.now, problems=self.tolerated, warnings=self.warnings, expiries=self.expiries)
 
     def problem(self, where: str, text: str) -> None:
         self.problems.append(Problem(where, text))
+
+    def tolerate(self, where: str, text: str) -> None:
+        self.tolerated.append(Problem(where, text))
 
     def warning(self, where: str, text: str) -> None:
         self.warnings.append(Problem(where, text))

@@ -18,8 +18,10 @@ from lbproxy.control.snapshot import (
     ListenerView,
     PoolView,
     ProtectionView,
+    ShutOutView,
     Snapshot,
 )
+from lbproxy.net.http.web import WebService
 from lbproxy.net.listener.listener import Listener
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
@@ -78,7 +80,14 @@ def _listener(config: Config, listener: Listener) -> ListenerView:
         "refused": dict(listener.refused),
         "ends": listener.ends,
         "tls_handshakes": handshakes(listener),
+        "shut_out": _shut_out(listener),
     }
+
+
+def _shut_out(listener: Listener) -> ShutOutView | None:
+    tls = listener.service.tls if isinstance(listener.service, WebService) else None
+    found = None if tls is None else tls.shut_out(time.time())
+    return None if found is None else {"authorities": list(found.authorities), "everybody": found.everybody}
 
 
 def _pool(config: Config, pool_control: PoolControl) -> PoolView:

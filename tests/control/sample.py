@@ -159,6 +159,7 @@ def snapshot() -> Snapshot:
                 "refused": {"not_allowed": 3, "misdirected": 6},
                 "ends": {"done": 600, "client_gone": 2, "client_cert_refused": 4, "tls_failed": 11},
                 "tls_handshakes": {"full": 300, "resumed": 45, "failed": 11},
+                "shut_out": None,
             }
         ],
         "pools": [pool("connectors", backend("c1"), dead_backend("c2"), new_backend("c3"))],

@@ -138,8 +138,14 @@ async def test_lists_that_have_expired_let_nobody_in(backends: Backends, company
         assert (shown.alert, "HTTP/1.1" in shown.text) == (EXPIRED, False)
         await gate.balancer.logged("client_certificate_refused", "reason=crl_expired")
         assert await count(gate, "crl_expired") == 1
+        answer = await gate.balancer.admin("/readyz")
+        assert answer.status == 503
+        assert answer.body.startswith(
+            b"listener login refuses all clients: no current revocation list of CN=users root, "
+        )
         company.revokes()
         await until_believed(gate, company.alice)
+        assert (await gate.balancer.admin("/readyz")).status == 200
 
 
 async def test_lists_that_expire_end_what_they_allowed(backends: Backends, company: Company) -> None:

@@ -115,6 +115,29 @@ def test_a_list_that_has_expired_refuses_users(inspect_tls: Inspect, tmp_path: P
     )
 
 
+def test_a_list_that_has_expired_is_a_problem_where_a_certificate_is_required(
+    inspect_tls: Inspect, report: Report, tmp_path: Path
+) -> None:
+    """It fails a check, and no start: the next list will be picked up."""
+    expired = USERS.crl(next_update=-DAY)
+    assert expired.next_update_utc is not None
+    write_crls(tmp_path / "all.crl", expired, ROOT.crl(next_update=30 * DAY))
+    assert inspect_tls(client_crl=["all.crl"], client_certificate="required") == ([], [])
+    assert list(map(str, report.tolerated)) == [
+        f"a.client_crl[0]: the revocation list of users expired on {expired.next_update_utc:%Y-%m-%d}; "
+        "users of this authority are refused",
+        "a.client_crl: no valid revocation list of users, which client_ca has: its users are refused",
+    ]
+
+
+def test_a_list_that_has_expired_beside_its_successor(inspect_tls: Inspect, report: Report, tmp_path: Path) -> None:
+    expired = ROOT.crl(next_update=-DAY)
+    write_crls(tmp_path / "all.crl", expired, ROOT.crl(next_update=30 * DAY), USERS.crl(next_update=30 * DAY))
+    problems, [warning] = inspect_tls(client_crl=["all.crl"], client_certificate="required")
+    assert (problems, report.tolerated) == ([], [])
+    assert warning.endswith("; another one of this authority is used")
+
+
 def test_a_list_that_somebody_else_has_signed_is_none(inspect_tls: Inspect, tmp_path: Path) -> None:
     forged = Authority.root("root").crl(next_update=30 * DAY)
     write_crls(tmp_path / "all.crl", forged, USERS.crl(next_update=30 * DAY))
@@ -168,13 +191,13 @@ def test_a_mint_that_is_not_used_prevents_nothing(
     assert report.expiries[-1].where == "a.mint.ca_certificate"
     (tmp_path / "mint.key").unlink()
     assert inspect_tls(**keys) == ([], [])
-    assert list(map(str, report.unused)) == [f"a.mint.ca_key: {tmp_path}/mint.key: No such file or directory"]
+    assert list(map(str, report.tolerated)) == [f"a.mint.ca_key: {tmp_path}/mint.key: No such file or directory"]
 
 
 def test_users_who_are_not_asked_may_have_no_authorities(inspect_tls: Inspect, report: Report, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").unlink()
     assert inspect_tls(client_certificate="none", client_crl=["a.crl"]) == ([], [])
-    assert list(map(str, report.unused)) == [
+    assert list(map(str, report.tolerated)) == [
         f"a.client_ca: {tmp_path}/ca.pem: No such file or directory",
         f"a.client_crl[0]: {tmp_path}/a.crl: No such file or directory",
     ]

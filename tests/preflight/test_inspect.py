@@ -199,7 +199,7 @@ kerberos = { principal = "probe@CORP.EXAMPLE", keytab = "probe.keytab", spn = "H
     report = inspect_file("[access_log]", kerberos)
     assert report.problems == []
     assert [warning.where for warning in report.warnings] == ["pool.connectors.check.kerberos"]
-    assert [problem.where for problem in report.unused] == ["pool.connectors.check.kerberos.keytab"]
+    assert [problem.where for problem in report.tolerated] == ["pool.connectors.check.kerberos.keytab"]
 
 
 def test_where_is_written_as_toml_wants_it(inspect_file: Inspect, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_nothing_prevents_a_start_that_is_not_used() -> None:
     report.of_unused().warning("a.c", "is doubtful")
     report.of_unused().certificate("a.d", CERTIFICATE)
     assert report.problems == []
-    assert [str(problem) for problem in report.unused] == ["a.b: is broken"]
+    assert [str(problem) for problem in report.tolerated] == ["a.b: is broken"]
     assert [str(warning) for warning in report.warnings] == ["a.c: is doubtful"]
     assert [expiry.where for expiry in report.expiries] == ["a.d"]
 

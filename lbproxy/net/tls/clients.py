@@ -9,11 +9,13 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lbproxy import reasons
-from lbproxy.auth.certificate import ClientCertificate
+from lbproxy.auth.certificate import ClientCertificate, tolerant_of_names
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.chains import Chains, verified_chain
 from lbproxy.net.tls.files import expiries_of, in_memory, read_authorities
@@ -41,6 +43,13 @@ class ClientPolicy:
     required: bool
     ca: Path
     crl: tuple[Path, ...] = ()
+
+
+class ShutOut(NamedTuple):
+    """Authorities (RFC 4514) whose users are refused, and whether no client at all gets in."""
+
+    authorities: tuple[str, ...]
+    everybody: bool
 
 
 class ClientRefused(Exception):
@@ -72,6 +81,7 @@ class Clients:
         self._authorities = read_authorities(policy.ca, now)
         self._trusted = {each.public_bytes(Encoding.DER) for each in self._authorities}
         self._lists = RevocationLists(policy.crl) if policy.crl else None
+        self._by_subject = {each.subject.public_bytes(): each.issuer.public_bytes() for each in self._authorities}
         self._chains = Chains()
         self.expiries = expiries_of("client_ca", policy.ca, self._authorities)
         if self._lists is not None:
@@ -102,8 +112,7 @@ class Clients:
         of that one's issuer too, in vain. So it can check the leaf only, and `identify` has to check the others. A file
         with roots in it gets whole chains, in which an intermediate authority may be revoked though it is in the file.
         """
-        subjects = {each.subject.public_bytes() for each in self._authorities}
-        return any(each.issuer.public_bytes() not in subjects for each in self._authorities)
+        return any(issuer not in self._by_subject for issuer in self._by_subject.values())
 
     def identify(self, tls: AcceptedTls, now: float) -> ClientCertificate | None:
         """Who the client is, after the handshake, full or resumed; None: it has shown no certificate.
@@ -126,6 +135,33 @@ class Clients:
             raise ClientRefused(*verdict)
         return certificate
 
+    def shut_out(self, now: float) -> ShutOut | None:
+        """The authorities whose users are all refused at `now` for want of a current revocation list, if there are.
+
+        Those of client_ca, and others below them that have a list.
+        """
+        if self._lists is None:
+            return None
+        valid = [each for each in self._authorities if now < each.not_valid_after_utc.timestamp() and _issues(each)]
+        lacking = [_name(each) for each in valid if self._lacks_list(self._lists, each, now)]
+        names = tuple(dict.fromkeys((*lacking, *self._lists.ended(now))))
+        return ShutOut(names, self._required and len(lacking) == len(valid) > 0) if names else None
+
+    def _lacks_list(self, lists: RevocationLists, authority: x509.Certificate, now: float) -> bool:
+        """Whether it, or an authority above it in client_ca, has no current list. See `RevocationLists.verdict`."""
+        issuer = authority.subject.public_bytes()
+        for _ in range(MAX_CHAIN):
+            above = self._by_subject.get(issuer)
+            current = lists.is_current(issuer, now)
+            if above is None:  # the authority's own issuer is not in client_ca: nobody has to vouch for it
+                return current is False
+            if not current:
+                return True
+            if above == issuer:
+                break
+            issuer = above
+        return False
+
     def verdict(self, certificate: ClientCertificate, now: float) -> Verdict | None:
         """Why a verified certificate is not good any more, if so; it may have been verified by earlier files."""
         if certificate.chain[-1] not in self._trusted:
@@ -133,3 +169,16 @@ class Clients:
         if now >= certificate.earliest_end:
             return reasons.CLIENT_CERT_EXPIRED, "a certificate of its chain has expired"
         return None if self._lists is None else self._lists.verdict(certificate, now)
+
+
+def _issues(certificate: x509.Certificate) -> bool:
+    """Whether it is an authority's: it says so, or it is too old for that and signs itself."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return certificate.issuer == certificate.subject
+
+
+def _name(certificate: x509.Certificate) -> str:
+    with tolerant_of_names():
+        return certificate.subject.rfc4514_string()

@@ -49,6 +49,15 @@ class RevocationLists:
     def __repr__(self) -> str:
         return f"<{len(self.expiries)} revocation lists of {len(self._by_issuer)} issuers>"
 
+    def is_current(self, issuer: bytes, now: float) -> bool | None:
+        """Whether the lists of an issuer, by its name in DER, are good at `now`; None: there is none."""
+        known = self._by_issuer.get(issuer)
+        return None if known is None else now < known.ends
+
+    def ended(self, now: float) -> list[str]:
+        """The issuers (RFC 4514) whose lists are not good at `now` any more: all their users are refused."""
+        return [known.name for known in self._by_issuer.values() if now >= known.ends]
+
     def verdict(self, certificate: ClientCertificate, now: float) -> Verdict | None:
         """Whether any certificate of the chain is revoked, or may be: no list of its issuer, or one that has ended.
 

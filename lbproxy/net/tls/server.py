@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from lbproxy import files
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.net.tls.accepted import AcceptedTls
-from lbproxy.net.tls.clients import ClientPolicy, Clients
+from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
 from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
 from lbproxy.net.tls.openssl import SIZE, set_keys
 from lbproxy.net.transport.accept import Socket
@@ -105,6 +105,11 @@ class ServerTls:
         clients = self._loaded.clients
         verdict = None if clients is None else clients.verdict(certificate, now)
         return None if verdict is None else verdict[0]
+
+    def shut_out(self, now: float) -> ShutOut | None:
+        """Which clients are refused at `now` (since the epoch) for want of a revocation list, if any are."""
+        clients = self._loaded.clients
+        return None if clients is None else clients.shut_out(now)
 
     def expiries(self) -> tuple[Expiry, ...]:
         """What is in use, and when it ends."""

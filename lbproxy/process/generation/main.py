@@ -94,7 +94,7 @@ def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
 
     handler = operational_log.setup()
     try:
-        for warning in (*report.warnings, *report.unused):
+        for warning in (*report.warnings, *report.tolerated):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
         state = understood(inherited.state)
         if state is not inherited.state:

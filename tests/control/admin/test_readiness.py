@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 
 from lbproxy.control.admin.readiness import readiness
+from lbproxy.control.snapshot import ShutOutView
 from tests.control.sample import backend, dead_backend, new_backend, pool, snapshot
 
 
@@ -30,6 +31,19 @@ def test_a_pool_may_be_no_reason_to_leave() -> None:
     assert readiness(view) == (True, "ok, but no backend is in rotation in pool b")
     view["pools"].append(leaves)
     assert readiness(view) == (False, "no backend is in rotation in pool c")
+
+
+def test_a_listener_must_let_clients_in() -> None:
+    view = snapshot()
+    [listener] = view["listeners"]
+    shut: ShutOutView = {"authorities": ["CN=a", "CN=b"], "everybody": True}
+    listener["shut_out"] = shut
+    refuses = "listener login refuses all clients: no current revocation list of CN=a, CN=b"
+    assert readiness(view) == (False, refuses)
+    shut["everybody"] = False
+    assert readiness(view) == (True, f"ok, but {refuses.replace('all', 'some')}")
+    view["pools"] = [pool("a", dead_backend("a1"))]
+    assert readiness(view) == (False, "no backend is in rotation in pool a")
 
 
 @pytest.mark.parametrize("state", ["starting", "draining"])

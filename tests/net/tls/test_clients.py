@@ -231,6 +231,31 @@ def test_lists_and_an_authority_without_its_root(listener: Make, tmp_path: Path)
     assert verdict == (reasons.CLIENT_CERT_REVOKED, f"serial {team.serial:x} of CN=users")
 
 
+def test_tells_who_is_shut_out(listener: Make, tmp_path: Path) -> None:
+    now, path = time.time(), tmp_path / "users.crl"
+
+    def shut_out(at: float, *authorities: Holder, required: bool = True) -> tuple[tuple[str, ...], bool] | None:
+        return listener(authorities, [path], required).shut_out(at)
+
+    assert listener().shut_out(now) is None, "no lists, no harm"
+    write_crls(path, ROOT.crl(), USERS.crl(next_update=HOUR))
+    assert shut_out(now, ROOT, USERS) is None
+    assert shut_out(now, ROOT, USERS, FIRED) == (("CN=fired",), False)
+    late = now + 2 * 3600
+    assert shut_out(late, ROOT) == (("CN=users",), False), "others below the root get in"
+    assert shut_out(late, ROOT, USERS) == (("CN=users",), False)
+    assert shut_out(late, USERS) == (("CN=users",), True)
+    assert shut_out(late, USERS, required=False) == (("CN=users",), False)
+    assert refused(listener([USERS], [write_crls(path, USERS.crl(next_update=-HOUR))]), ALICE, tmp_path)
+
+
+def test_an_authority_is_shut_out_with_the_one_above(listener: Make, tmp_path: Path) -> None:
+    path = write_crls(tmp_path / "users.crl", ROOT.crl(next_update=-HOUR), USERS.crl())
+    tls = listener([ROOT, USERS], [path])
+    assert tls.shut_out(time.time()) == (("CN=root", "CN=users"), True)
+    assert refused(tls, ALICE, tmp_path)[0] in (reasons.CRL_EXPIRED, reasons.CLIENT_CERT_REFUSED)
+
+
 # --- while a connection is kept
 
 

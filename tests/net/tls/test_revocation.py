@@ -53,6 +53,19 @@ def test_revoked(tmp_path: Path) -> None:
     assert verdict(tmp_path, ALICE, ROOT.crl(USERS), USERS.crl()) == (reasons.CLIENT_CERT_REVOKED, above)
 
 
+def test_tells_whose_lists_are_current(tmp_path: Path) -> None:
+    lists = RevocationLists([write_crls(tmp_path / "all.crl", ROOT.crl(), USERS.crl(next_update=HOUR))])
+    late = NOW + 2 * HOUR.total_seconds()
+    root, users = (each.certificate.subject.public_bytes() for each in (ROOT, USERS))
+    assert (lists.is_current(users, NOW), lists.is_current(users, late), lists.is_current(root, late)) == (
+        True,
+        False,
+        True,
+    )
+    assert lists.is_current(ALICE.certificate.subject.public_bytes(), NOW) is None
+    assert (lists.ended(NOW), lists.ended(late)) == ([], ["CN=users"])
+
+
 def test_the_serial_of_another_issuer_is_another_one(tmp_path: Path) -> None:
     assert verdict(tmp_path, ALICE, ROOT.crl(ALICE), USERS.crl()) is None
 
