@@ -9,7 +9,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,18 @@ class Balancer:
         response = await self.admin("/status")
         assert response.status == 200, response
         snapshot: dict[str, Any] = json.loads(response.body)
+        return snapshot
+
+    async def until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Look at /status until `condition` holds of the snapshot, and return that; TimeoutError after DEADLINE.
+
+        Between two looks others may work: one that looks all the time takes a CPU from what it waits for.
+        """
+        pause = 0.001
+        async with asyncio.timeout(DEADLINE):
+            while not condition(snapshot := await self.status()):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 0.02)
         return snapshot
 
     async def backends(self) -> dict[str, dict[str, Any]]:

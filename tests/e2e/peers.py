@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +12,6 @@ from typing import Any
 from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
-from .progress import DEADLINE
 from .tls import Authority
 
 QUICK_RETURN = {"check": {"kind": "none", "interval": "50ms", "rise": 1}}
@@ -43,13 +41,12 @@ class Peers:
         self.balancer.check()
 
     async def _until_idle(self) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while True:
-                status = await self.balancer.status()
-                [member] = status["pools"][0]["backends"]
-                lanes = member["idle_lanes"] + member["private_lanes"] + len(self.backend.open_lanes)
-                if member["state"] == "up" and not lanes and not status["listeners"][0]["connections"]:
-                    return
+        await self.balancer.until(self._is_idle)
+
+    def _is_idle(self, status: dict[str, Any]) -> bool:
+        [member] = status["pools"][0]["backends"]
+        lanes = member["idle_lanes"] + member["private_lanes"] + len(self.backend.open_lanes)
+        return member["state"] == "up" and not lanes and not status["listeners"][0]["connections"]
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from .client import Client, request
 from .conftest import Backends
 from .message import Cut
 from .programs import Shown, s_client
+from .progress import DEADLINE
 from .users import Gate, Users, names_the_user
 
 CLOSING = request("/", "GET", "Connection: close")
@@ -55,9 +56,9 @@ async def ended(client: Client) -> None:
 
 
 async def until_believed(gate: Gate, holder: Holder) -> None:
-    async with asyncio.timeout(20):
-        while not await gate.believes(holder):
-            pass
+    async with asyncio.timeout(DEADLINE):
+        while not await gate.believes(holder):  # noqa: ASYNC110  # files are read when they are looked at
+            await asyncio.sleep(0.02)
 
 
 async def resume(gate: Gate, holder: Holder, version: str) -> Shown:

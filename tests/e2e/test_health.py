@@ -49,8 +49,7 @@ async def test_who_drains_after_a_reload_is_not_asked(backends: Backends, balanc
         old = balancer.pid
         balancer.signal(signal.SIGHUP)
         await balancer.logged("draining")
-        while (await balancer.status())["pid"] == old:  # noqa: ASYNC110  # it closes what it was just asked
-            await asyncio.sleep(0.01)
+        await balancer.until(lambda now: now["pid"] != old)  # it closes what it was just asked
         for _ in range(20):
             assert (await balancer.admin("/readyz")).status == 200
             assert (await balancer.status())["pid"] != old

@@ -24,11 +24,13 @@ from lbproxy.demo.realm import Realm
 from .balancer import Balancer, running
 from .client import HOST, Client
 from .configuration import configuration, free_port
-from .progress import DEADLINE
+from .progress import DEADLINE, Progress
 from .surroundings import ROOT
 from .tls import Authority
 
-LOAD_SECONDS = 60.0
+REQUESTS = 60_000 if os.environ.get("LBPROXY_FULL") else 6_000
+"""Half of them before the connector is killed, a quarter without it, a quarter with it again."""
+
 CLIENTS = 50
 PACE = 0.05
 """Seconds between two requests of one client: 1,000 requests a second in all."""
@@ -153,7 +155,13 @@ class Load:
         self.answered: Counter[str] = Counter()
         self.failures: list[object] = []
         self.stopped = False
+        self._progress = Progress()
         self._tasks = [asyncio.ensure_future(self._client()) for _ in range(CLIENTS)]
+
+    async def until_answered(self, count: int) -> None:
+        """Wait until so many more requests are answered, or one failed."""
+        enough = self.answered.total() + count
+        await self._progress.until(lambda: self.failures or self.answered.total() >= enough, 2 * count * PACE)
 
     async def _client(self) -> None:
         async with await self.balancer.connect() as client:
@@ -166,11 +174,13 @@ class Load:
             response = await client.ask(LOAD)
         except Exception as error:
             self.failures.append(error)
+            self._progress.happened()
             raise
         if response.status == 200:
             self.answered[json.loads(response.body)["instance"]] += 1
         else:
             self.failures.append(response)
+        self._progress.happened()
 
     async def stop(self) -> None:
         self.stopped = True
@@ -187,24 +197,21 @@ def ejections(balancer: Balancer) -> list[str]:
 
 
 async def test_a_connector_killed_under_load_costs_no_get(balancer: Balancer, connectors: list[Connector]) -> None:
+    """Who had a request at c2 when it died tries once more; nobody after that: it is out at the first failure."""
     load = Load(balancer)
-    await asyncio.sleep(LOAD_SECONDS / 2)
+    await load.until_answered(REQUESTS // 2)
     killed = await connectors[1].kill()
     ejected = log_time(await balancer.logged("backend_ejected", "c2"))
-    await asyncio.sleep(LOAD_SECONDS / 4)
+    await load.until_answered(REQUESTS // 4)
     listening = await connectors[1].start()
-    readmitted = log_time(await balancer.logged("backend_readmitted", "c2", count=2))
+    await balancer.logged("backend_readmitted", "c2", count=2)
     before = load.answered["c2"]
-    await asyncio.sleep(LOAD_SECONDS / 4)
+    await load.until_answered(REQUESTS // 4)
     await load.stop()
     assert load.failures == []
-    assert sum(load.answered.values()) > LOAD_SECONDS * CLIENTS
-    first_failure = min(
-        datetime.fromisoformat(record["time"]).timestamp() for record in balancer.access if record["tries"] > 1
-    )
-    assert killed - 0.001 <= ejected <= first_failure + 0.1
+    assert killed - 0.001 <= ejected
+    assert 1 <= len([record for record in balancer.access if record["tries"] > 1]) <= CLIENTS
     assert len(ejections(balancer)) == 1
-    assert readmitted - listening <= 2 * INTERVAL + 0.25
     assert load.answered["c2"] > before
     served = [entry.path for entry in read_journal(connectors[1].journal) if entry.time > listening - 1]
     assert served[: served.index(LOAD)].count(PROBE) <= 2

@@ -84,9 +84,7 @@ async def _listener(balancer: Balancer) -> dict[str, Any]:
 
 async def _dropped(balancer: Balancer, count: int) -> None:
     """Wait until so many lines of the access log are lost."""
-    async with asyncio.timeout(DEADLINE):
-        while (await balancer.status())["access_log"]["dropped"] < count:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await balancer.until(lambda now: now["access_log"]["dropped"] >= count)
 
 
 @pytest.fixture

@@ -131,9 +131,7 @@ async def test_lanes_of_users_are_private(site: Site) -> None:
 
 
 async def until_no_lanes(site: Site) -> None:
-    async with asyncio.timeout(20):
-        while any(each["private_lanes"] for each in (await site.balancer.backends()).values()):
-            pass
+    await site.balancer.until(lambda now: not any(each["private_lanes"] for each in now["pools"][0]["backends"]))
 
 
 async def test_a_hundred_users_while_connectors_are_killed(site: Site) -> None:

@@ -24,6 +24,7 @@ from .conftest import Backends, Balance
 from .handshakes import SegmentedTls
 from .haproxy import haproxy, needs_haproxy
 from .programs import curl
+from .progress import DEADLINE
 from .test_rotation import QUICK
 from .tls import Authority
 
@@ -199,7 +200,7 @@ async def test_connections_are_counted_by_user(front: Any) -> None:
     assert (await direct.ask()).status == 200
     await first[0].close()
     await balancer.accessed(client=ended("203.0.113.7"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         while (again := await connected("203.0.113.7"))[1] != 200:
             await again[0].close()
     for client in (second[0], third[0], other[0], again[0], direct):

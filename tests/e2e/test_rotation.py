@@ -34,9 +34,9 @@ class Health:
 
 async def until_state(balancer: Balancer, name: str, state: str) -> None:
     """Ask for the status until the backend `name` is in `state`."""
-    async with asyncio.timeout(20):
-        while (await balancer.backends())[name]["state"] != state:
-            pass
+    await balancer.until(
+        lambda now: (name, state) in [(each["name"], each["state"]) for each in now["pools"][0]["backends"]]
+    )
 
 
 async def spread(balancer: Balancer, count: int) -> Counter[bytes]:

@@ -15,6 +15,7 @@ from .backend import Lane, ScriptedBackend
 from .balancer import Balancer
 from .conftest import Backends, Balance
 from .message import Cut
+from .progress import DEADLINE
 from .test_drain import drain
 from .test_rotation import QUICK, until_state
 
@@ -48,7 +49,7 @@ async def greeting(balancer: Balancer) -> bytes:
 
 async def until_refused(balancer: Balancer) -> None:
     """Connect until nobody listens any more; what waited when the listener closed is reset."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         while True:
             try:
                 await (await balancer.connect()).close()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 import pytest
 
 from ..balancer import Balancer
 from ..client import request
-from ..progress import DEADLINE
 from .answer import Answer
 from .conftest import Fleet, Front, Tell
 from .crowd import gather
@@ -25,9 +23,7 @@ FLEETS = {
 
 
 async def until_nobody_owns_a_lane(balancer: Balancer) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while any(member["private_lanes"] for member in (await balancer.backends()).values()):
-            pass
+    await balancer.until(lambda now: not any(member["private_lanes"] for member in now["pools"][0]["backends"]))
 
 
 @pytest.mark.parametrize(("kind", "tls"), FLEETS.values(), ids=FLEETS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import tempfile
@@ -15,7 +14,6 @@ from typing import Any
 from ..balancer import Balancer, running
 from ..client import Client, request
 from ..configuration import configuration
-from ..progress import DEADLINE
 from .case import PATH, Case
 from .member import Member
 from .rows import Charge, Connect
@@ -100,9 +98,7 @@ class Stage:
         """Nothing is left of the case: no client, lane or ejection."""
         for member in self.members:
             await member.end()
-        async with asyncio.timeout(DEADLINE):
-            while not self._is_idle(await self.balancer.status()):
-                pass
+        await self.balancer.until(self._is_idle)
         for member in self.members:
             member.check()
 

@@ -59,8 +59,7 @@ async def test_tried_once_each_where_lanes_are_closed() -> None:
     async with stage(**ALL_DOWN, when_all_down="try") as on:
         for _ in ASKS:
             assert (await on.balancer.ask("/before")).status == 200
-        while (await on.balancer.status())["pools"][0]["retry_budget"]["limit"] < len(ASKS):
-            pass
+        await on.balancer.until(lambda now: now["pools"][0]["retry_budget"]["limit"] >= len(ASKS))
         for case in (Case(row, ask, "fresh") for ask in ASKS):
             for member in on.members:
                 member.begin(case)

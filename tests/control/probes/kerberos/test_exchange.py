@@ -128,12 +128,10 @@ async def test_clocks_are_compared_with_the_kdcs(session: aiohttp.ClientSession)
     assert await signing_in(session, answer, ticket(skew=200.0)) in skews(400, "behind")
 
 
-@pytest.mark.parametrize(
-    "date", ["yesterday", "", formatdate(time.time() - 200, usegmt=True)], ids=["no date", "none", "200 s ago"]
-)
-async def test_a_date_that_is_none_or_not_far_off(session: aiohttp.ClientSession, date: str) -> None:
-    answer = head(401, "WWW-Authenticate: Negotiate", f"Date: {date}")
-    assert (await signing_in(session, answer)).startswith("connector_key")
+async def test_a_date_that_is_none_or_not_far_off(session: aiohttp.ClientSession) -> None:
+    for date in ("yesterday", "", formatdate(time.time() - 200, usegmt=True)):
+        answer = head(401, "WWW-Authenticate: Negotiate", f"Date: {date}")
+        assert (await signing_in(session, answer)).startswith("connector_key")
 
 
 async def test_an_error_that_names_the_key_is_believed_whatever_the_date(session: aiohttp.ClientSession) -> None:
