@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Iterable
 
@@ -90,6 +91,9 @@ class Resting(Handler):
     def readable(self, stream: Stream) -> None:
         stream.close()
 
+    def covered(self, stream: Stream) -> bool:
+        return True
+
 
 class Decisions:
     """A policy without opinions: takes the lanes in `free` in turn, fails with the lane, and notes what it is told.
@@ -158,8 +162,7 @@ class Decisions:
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
         if link is not None and reusable:
-            link.handler = Resting()
-            link.resume()
+            link.watch(Resting(), math.inf)
             self.free.insert(0, link)
         elif link is not None:
             link.close()

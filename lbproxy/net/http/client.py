@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lbproxy import reasons
@@ -23,9 +21,9 @@ from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
 from lbproxy.net.transport.stream import Stream
 from lbproxy.net.transport.tunnel import Tunnel
-from lbproxy.net.upstream.lane import ANYBODY, Lane
+from lbproxy.net.upstream.lane import ANYBODY, Lane, contained
 from lbproxy.net.upstream.private import PARTING
-from lbproxy.reasons import Reason
+from lbproxy.reasons import Fault, Reason
 from lbproxy.wire.fields import Field
 from lbproxy.wire.response_heads import ResponseHead
 
@@ -114,8 +112,7 @@ class ClientConnection(ClientMemory):
         if lane.stream.is_quiet():
             self._run(lane)
             return
-        self._own.drop(lane, reasons.LANE_CLOSED)
-        if self._lost():
+        if self._drop(lane, reasons.LANE_CLOSED):
             self.exchange.stop(reasons.AUTH_LANE_LOST)
         else:
             self._again()
@@ -141,7 +138,8 @@ class ClientConnection(ClientMemory):
                 self._run(lane)
                 return
             else:
-                self._own.drop(lane, reasons.LANE_CLOSED)
+                starts_again = self._drop(lane, reasons.LANE_CLOSED)
+                assert not starts_again, "a request of an exchange follows its lane"
 
     def _open(self, backend: Backend) -> bool:
         """Begin to connect; True if that failed at once, and the next backend may be tried."""
@@ -162,7 +160,7 @@ class ClientConnection(ClientMemory):
 
     def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
         """A connect failed, no byte was sent: True if the next backend may be tried, whatever the request is."""
-        if reason is reasons.LOCAL_RESOURCES:
+        if reason.fault is Fault.LBPROXY:
             self.exchange.refuse(reason)
             return False
         backend.connect_failures += 1
@@ -189,32 +187,23 @@ class ClientConnection(ClientMemory):
     # --- what lanes tell (`net.lane.Waiter`)
 
     def lane_ready(self, lane: Lane) -> None:
-        with self._contained():
-            self._run(lane)
+        self._run(lane)
 
     def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
-        with self._contained():
-            self._leave()
-            if self._passed_over(lane.backend, reason, detail):
-                self._next()
+        self._leave()
+        if self._passed_over(lane.backend, reason, detail):
+            self._next()
 
     def lane_gone(self, lane: Lane) -> None:
         """A private lane ended while no request was on it."""
         self._end_idle(lane, reasons.LANE_CLOSED)
 
     def _end_idle(self, lane: Lane, reason: Reason) -> None:
-        with self._contained():
-            self._own.drop(lane, reason)
-            if lane is self._own.followed and self._lost():
-                self.exchange.stop(reasons.AUTH_LANE_LOST)
+        if self._drop(lane, reason):
+            self.exchange.stop(reasons.AUTH_LANE_LOST)
 
-    @contextmanager
-    def _contained(self) -> Iterator[None]:
-        """A fault of ours in what a lane's event brings ends this client, which would wait for ever else."""
-        try:
-            yield
-        except Exception as error:
-            self.exchange.crashed(self.stream, error)
+    def broken(self, error: Exception) -> None:
+        self.exchange.crashed(self.stream, error)
 
     # --- what the exchange tells
 
@@ -238,7 +227,9 @@ class ClientConnection(ClientMemory):
         self._own.claim(lane, self)
         if effect is Effect.FOLLOW:
             self._own.follow(lane)
-        self._forgets = effect is Effect.FORGET
+        elif effect is Effect.FORGET:
+            self._own.followed = None
+            self._forgets = True
         if self._is_left(lane.backend) and exchange.status != 401:  # an exchange of several legs may finish
             exchange.closes = True
 
@@ -247,9 +238,9 @@ class ClientConnection(ClientMemory):
         lane = self._leave()
         assert lane is not None
         goes_on = self._attempts.may_follow(exchange, reason)
-        self._own.drop(lane, reason if goes_on else None)
+        lost = self._own.drop(lane, reason if goes_on else None) or self._pending
         self.service.evidence(lane.backend, reason)
-        if self._pending and self._lost():
+        if lost and self._lost():
             exchange.stop(reasons.AUTH_LANE_LOST)
         elif goes_on:
             self._attempts.failed(lane.backend, reason)
@@ -285,8 +276,7 @@ class ClientConnection(ClientMemory):
 
     def _part(self, lane: Lane, reason: Reason) -> None:
         """The lane of the request that ended with `reason` closes."""
-        self._own.drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None)
-        if lane is self._own.followed and self._lost():
+        if self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None):
             self.exchange.closes = True
 
     def _may_rest(self, lane: Lane) -> bool:
@@ -339,12 +329,13 @@ class ClientConnection(ClientMemory):
         idle = None if self._private is None else self._private.get(backend)
         lane = self.exchange.lane
         if idle is not None and idle is not lane and self._is_left(backend):
-            self._end_idle(idle, reasons.LANE_EJECTED)
+            with contained(self):
+                self._end_idle(idle, reasons.LANE_EJECTED)
             lane = self.exchange.lane
         if lane is None or lane.backend is not backend or not self._attempts.has_other(backend):
             return
         if lane.waiter is self:
-            with self._contained():
+            with contained(self):
                 self._leave()
                 lane.close(reasons.LANE_EJECTED)
                 self._pass_over(backend)
@@ -368,6 +359,10 @@ class ClientConnection(ClientMemory):
             self.exchange.drain()
 
     # --- endings
+
+    def _drop(self, lane: Lane, reason: Reason | None) -> bool:
+        """Close a lane, whatever it was to this client: True if the client has to start again without it."""
+        return self._own.drop(lane, reason) and self._lost()
 
     def _leave(self) -> Lane | None:
         lane, self.exchange.lane = self.exchange.lane, None

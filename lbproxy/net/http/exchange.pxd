@@ -122,8 +122,11 @@ cdef class Exchange(Handler):
         Py_ssize_t _forward(self, const char *data, size_t size) except -2
         int _upload_kept(self) except -1
         int _upload_moved(self) except -1
+        int _enter(self, Phase phase) except -1
+        int _await_client(self, double seconds) except -1
         int _await_answer(self) except -1
-        int _await_body(self, double deadline) except -1
+        int _await_body(self) except -1
+        int _await_reader(self) except -1
         int _from_lane(self) except -1
         int _answer(self, const char *data, size_t size) except -1
         bint _again(self, int status)

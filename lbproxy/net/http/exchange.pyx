@@ -59,8 +59,22 @@ cdef double[BUCKETS - 1] _LE = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
 ]
 cdef tuple _PHASES = ("idle", "waiting", "sent", "answering", "uploading", "ended")
+# Phase -> which may follow, as bits. `_enter` keeps to it, and arms the deadline of each.
+cdef int[6] _NEXT = [
+    1 << IDLE | 1 << WAITING | 1 << ENDED,                   # IDLE; a refused head is answered without a lane
+    1 << IDLE | 1 << SENT | 1 << ENDED,                      # WAITING
+    1 << IDLE | 1 << WAITING | 1 << ANSWERING | 1 << ENDED,  # SENT
+    1 << UPLOADING | 1 << ENDED,                             # ANSWERING
+    1 << IDLE | 1 << ENDED,                                  # UPLOADING
+    0,                                                       # ENDED
+]
 cdef object _DONE = reasons.DONE
 cdef object _log = logging.getLogger(__name__)
+
+
+def moves():
+    """{phase: the phases that may follow}, by name: the table that every exchange keeps to."""
+    return {name: [to for j, to in enumerate(_PHASES) if _NEXT[i] >> j & 1] for i, name in enumerate(_PHASES)}
 
 
 cdef inline bint _equal(Slice text, bytes other) noexcept:
@@ -182,10 +196,67 @@ cdef class Exchange(Handler):
         """Begin with the first request."""
         self.client.handler = self
         self.client.patience = self.site.idle_timeout
-        self.client.deadline = self.poller.now + self.site.idle_timeout
+        self._await_client(self.site.idle_timeout)
         self.client.resume()
         if self.site.draining:
             self.drain()
+
+    # --- what it waits for, and how long
+
+    cdef int _enter(self, Phase phase) except -1:
+        """Go on to another phase: each begins with the deadline of whoever is waited for in it.
+
+        Within a phase the turn passes from one to the other by `_await_answer`, `_await_body` and `_await_reader`.
+        """
+        if not _NEXT[<int>self.phase] >> <int>phase & 1:
+            raise RuntimeError(f"{self!r}: {_PHASES[<int>phase]} is out of order")
+        self.phase = phase
+        if phase == IDLE:
+            self._await_client(self.site.idle_timeout)
+        elif phase == WAITING:
+            self._await_client(0)            # the lane that the policy asks for has its connect_timeout
+        elif phase == SENT:
+            self._await_answer()
+        elif phase != ENDED:
+            self.link.deadline = self.poller.now + self.site.response_timeout
+        return 0
+
+    cdef int _await_client(self, double seconds) except -1:
+        """For its request or its body (0: for nothing), unless it has an answer to read: then that one's clock runs."""
+        if not self.client.has_queue():
+            self.client.deadline = self.poller.now + seconds if seconds else 0
+        return 0
+
+    cdef int _await_answer(self) except -1:
+        """The backend's turn, from now on; when it takes long, that is told before it is too long."""
+        cdef double suspicion = 0 if self._suspected else self.site._suspicion
+        self._await_client(0)
+        self.link.deadline = self.poller.now + (suspicion if suspicion else self.site.response_timeout)
+        return 0
+
+    cdef int _await_body(self) except -1:
+        """The client's turn, with its body; the clock of an answer that has begun runs on."""
+        self._await_client(self.site.idle_timeout)
+        if self.phase == SENT:
+            self.link.deadline = 0
+        return 0
+
+    cdef int _await_reader(self) except -1:
+        """The client's turn, who has to read what is queued: each byte that it takes renews its patience."""
+        self.link.pause()
+        self.link.deadline = 0
+        return 0
+
+    cpdef bint covered(self, Stream stream) except -1:
+        """Of the client and its lane one has a deadline, as long as the request has not ended."""
+        cdef LaneCore lane = self.lane
+        if stream is self.link:
+            return self.client.deadline > 0
+        if stream is not self.client:
+            return False
+        if self.link is not None:
+            return not self.link.closed and self.link.deadline > 0
+        return self.phase == WAITING and lane is not None and not lane.closed and lane.stream.deadline > 0
 
     # --- events
 
@@ -201,7 +272,7 @@ cdef class Exchange(Handler):
         """A queue is empty again: whoever filled it may go on."""
         if stream is self.client:
             if self.phase == IDLE:
-                stream.deadline = self.poller.now + self.site.idle_timeout
+                self._await_client(self.site.idle_timeout)
                 self._begin_kept()
                 if self.site.draining:
                     self.drain()
@@ -210,7 +281,7 @@ cdef class Exchange(Handler):
                 self.link.deadline = self.poller.now + self.site.response_timeout
                 self.link.resume()
             if SENT <= self.phase <= UPLOADING and stream.reading and not self.request_body.done:
-                stream.deadline = self.poller.now + self.site.idle_timeout
+                self._await_client(self.site.idle_timeout)
         elif self.link is stream and not self.request_body.done:
             self._upload_kept()
 
@@ -237,12 +308,12 @@ cdef class Exchange(Handler):
         elif stream.has_queue():
             if self.phase == IDLE:
                 stream.abort()
-                self.phase = ENDED
+                self._enter(ENDED)
                 self.policy.ended(self, reasons.CLIENT_STALLED)
             else:
                 self._cut(reasons.CLIENT_STALLED)
         elif self.phase == IDLE and stream.rx_size == 0:
-            self.phase = ENDED
+            self._enter(ENDED)
             self.policy.ended(self, reasons.IDLE_TIMEOUT)
         elif self.phase == IDLE:
             self._reset()
@@ -394,11 +465,10 @@ cdef class Exchange(Handler):
             self.client.consume(head)
         elif <size_t>head < size:
             self.client.keep(data + head, size - head)
-        self.client.deadline = 0
         if refused is not None:
             self.refuse(refused)
             return 0
-        self.phase = WAITING
+        self._enter(WAITING)
         if not self._is_plain() or not self._take_turn():
             self.policy.route(self)
         return 0
@@ -429,15 +499,16 @@ cdef class Exchange(Handler):
     cdef int _run(self, Stream link, bint fresh) except -1:
         cdef const char *head = self._head
         cdef const char *body
+        if link.closed:
+            raise RuntimeError(f"{self!r}: {link!r} cannot take a request")
         self.link = link
         link.handler = self
         link.patience = 0
         self._suspected = False
         self._informational = 0
-        self._await_answer()
         self._fresh = fresh
         self._scanned = 0
-        self.phase = SENT
+        self._enter(SENT)
         if self.site.logs:
             self.sent = monotonic()
         link.send(head, len(self._head))     # a loss shows when the lane is read
@@ -516,39 +587,20 @@ cdef class Exchange(Handler):
 
     cdef int _upload_moved(self) except -1:
         """After request body was passed on: who waits for whom now."""
-        cdef double now = self.poller.now
-        if self.request_body.done:
-            self._await_body(0)
-            self.client.resume()
-            if self.phase == SENT:
-                self._await_answer()
-            return self._settle()
-        if self.link.has_queue():
-            self._await_body(0)
+        cdef bint done = self.request_body.done
+        cdef bint full = not done and self.link.has_queue()
+        cdef bint invited = not self._expects or self._informational > 0 or self.body_sent > 0
+        if full:
             self.client.pause()
-            if self.phase == SENT:
-                self._await_answer()
         else:
-            if self._expects and self._informational == 0 and self.body_sent == 0:
-                self._await_body(0)          # it is the backend's turn: `run` has set the lane's deadline
-            else:
-                self._await_body(now + self.site.idle_timeout)
-                if self.phase == SENT:
-                    self.link.deadline = 0
             self.client.resume()
-        return 0
-
-    cdef int _await_answer(self) except -1:
-        """The backend's turn, from now on; when it takes long, that is told before it is too long."""
-        cdef double suspicion = 0 if self._suspected else self.site._suspicion
-        self.link.deadline = self.poller.now + (suspicion if suspicion else self.site.response_timeout)
-        return 0
-
-    cdef int _await_body(self, double deadline) except -1:
-        """The client's deadline is for its body, unless it has an answer to read: then that one's runs already."""
-        if not self.client.has_queue():
-            self.client.deadline = deadline
-        return 0
+        if not done and not full and invited:
+            self._await_body()
+        elif self.phase == SENT:
+            self._await_answer()
+        else:
+            self._await_client(0)            # the clock of the answer runs
+        return self._settle() if done else 0
 
     # --- the answer
 
@@ -634,8 +686,7 @@ cdef class Exchange(Handler):
                 self._client_gone()
                 return -1
         if self._expects and not self.request_body.done:
-            self.link.deadline = 0           # now it is the client's turn
-            self._await_body(self.poller.now + self.site.idle_timeout)
+            self._await_body()
         return 0
 
     cdef Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2:
@@ -667,7 +718,7 @@ cdef class Exchange(Handler):
         out = self.poller.out(response.bound() + JOINED)
         written = response.write(out, self._connection_line(), decode)
         self._head = None
-        self.phase = ANSWERING
+        self._enter(ANSWERING)
         data += head
         size -= head
         if size and not body.done:
@@ -711,8 +762,7 @@ cdef class Exchange(Handler):
         if body.done:
             return 0
         if self.client.has_queue():
-            self.link.pause()
-            self.link.deadline = 0
+            self._await_reader()
         else:
             self.link.deadline = self.poller.now + self.site.response_timeout
         return 0
@@ -739,17 +789,16 @@ cdef class Exchange(Handler):
         # Without what requests before this one moved: `tunnel_closed` adds all of it (both wrap around until then).
         self.bytes_in -= self.client.received - self.client.rx_size
         self.bytes_out += written - (self.client.sent + self.client._tx_size)
-        self.phase = ENDED
+        self._enter(ENDED)
         self.link = None
         self._head = self.authorization = None
-        link.deadline = self.client.deadline = 0
         self.policy.tunnel_opened(self, link, early)
         return 0
 
     cdef int _settle(self) except -1:
         """When the answer is complete: the next request, or the rest of this one first."""
         if self.phase == ANSWERING and self.response_body.done:
-            self.phase = UPLOADING
+            self._enter(UPLOADING)
         if self.phase != UPLOADING:
             return 0
         if self.request_body.done or not self._reusable:
@@ -763,18 +812,15 @@ cdef class Exchange(Handler):
         cdef bint whole = self.request_body.done
         self.link = None
         self._head = None
-        self.phase = IDLE
-        link.deadline = 0
+        self._enter(IDLE)
         # A backend that answered without reading it all might never do so.
         self._over(link, self._reusable and whole and not link.has_queue(), reason)
         if self.closes or not whole:
-            self.phase = ENDED
+            self._enter(ENDED)
             self.policy.hang_up(self, not whole or client.rx_size > 0)
             return 0
-        if not client.has_queue():
-            client.deadline = self.poller.now + self.site.idle_timeout
-            if client.rx_size:
-                self.poller.loop.call_soon(self.next_request)
+        if client.rx_size and not client.has_queue():
+            self.poller.loop.call_soon(self.next_request)
         if client.rx_size < KEPT_LIMIT:
             client.resume()
         return 0
@@ -791,18 +837,17 @@ cdef class Exchange(Handler):
         self._head = None
         self._scanned = 0
         self.status = reason.status
-        self.phase = IDLE
+        self._enter(IDLE)
         self.closes = not keep
         answer = self.policy.refusal(self, reason, keep)
         self.bytes_out += len(answer)
-        self.client.deadline = self.poller.now + self.site.idle_timeout
         self.client.send(answer, len(answer))
         self._over(link, False, reason)
         if keep and not self.closes:
             self.client.resume()
             self.poller.loop.call_soon(self.next_request)
         else:
-            self.phase = ENDED
+            self._enter(ENDED)
             self.policy.hang_up(self, True)
 
     cdef int _over(self, Stream link, bint reusable, object reason) except -1:
@@ -881,13 +926,13 @@ cdef class Exchange(Handler):
         if self.started == 0:
             self.client.deadline = self.poller.now + FIRST_WORD
         elif self.client.is_quiet():
-            self.phase = ENDED
+            self._enter(ENDED)
             self.policy.ended(self, reasons.DRAINED)
 
     def stop(self, object reason not None):
         """End now, whatever is going on."""
         if self.phase == IDLE:
-            self.phase = ENDED
+            self._enter(ENDED)
             self.policy.ended(self, reason)
         elif self.phase != ENDED:
             self._cut(reason)
@@ -901,7 +946,7 @@ cdef class Exchange(Handler):
         if self.phase == ANSWERING:
             if not clean or self.response_body.framing != Framing.UNTIL_CLOSE:
                 return self._cut(reasons.RESPONSE_CUT_BODY)
-            self.phase = UPLOADING
+            self._enter(UPLOADING)
         self._reusable = False
         return self._settle()
 
@@ -909,8 +954,7 @@ cdef class Exchange(Handler):
         cdef Stream link = self.link
         self.link = None
         self._plain = False
-        self.phase = WAITING
-        self._await_body(0)                  # until there is a lane to send it to
+        self._enter(WAITING)
         self.policy.lane_failed(self, link, reason)
         return 0
 
@@ -919,7 +963,7 @@ cdef class Exchange(Handler):
         cdef Stream link = self.link
         cdef bint busy = self.phase != IDLE
         self.link = None
-        self.phase = ENDED
+        self._enter(ENDED)
         self.client.abort()
         if busy:
             self._over(link, False, reason)
@@ -929,7 +973,7 @@ cdef class Exchange(Handler):
     cdef int _client_gone(self) except -1:
         """The end of what a client sends is taken for its going away, as browsers mean it; no half-closed clients."""
         if self.phase == IDLE:
-            self.phase = ENDED
+            self._enter(ENDED)
             self.policy.ended(self, reasons.CLIENT_GONE if self.client.rx_size else reasons.CLIENT_CLOSED)
             return 0
         return self._cut(reasons.CLIENT_GONE)

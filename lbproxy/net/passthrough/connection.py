@@ -17,7 +17,7 @@ from lbproxy.net.transport.peer import Peer
 from lbproxy.net.transport.stream import Handler, Poller, Stream, monotonic
 from lbproxy.net.transport.tunnel import Tunnel
 from lbproxy.net.upstream.lane import Lane, Personal, ProxyVersion
-from lbproxy.reasons import Reason
+from lbproxy.reasons import Fault, Reason
 from lbproxy.wire import clienthello
 from lbproxy.wire.clienthello import INTERNAL_ERROR, MISSING_EXTENSION, UNRECOGNIZED_NAME, alert
 from lbproxy.wire.proxyproto import encode
@@ -208,7 +208,7 @@ class PassthroughConnection(Handler):
 
     def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
         """A connect failed and no byte is lost: True if the next backend may be tried."""
-        if reason is reasons.LOCAL_RESOURCES:
+        if reason.fault is Fault.LBPROXY:
             self._unserved(reason)
             return False
         backend.connect_failures += 1
@@ -239,6 +239,14 @@ class PassthroughConnection(Handler):
     def lane_gone(self, lane: Lane) -> None:
         """See `lane.Waiter`: never, for a lane has no idle time here."""
         raise AssertionError(lane)
+
+    def broken(self, error: Exception) -> None:
+        """See `lane.Waiter`."""
+        self.crashed(self.stream, error)
+
+    def covered(self, stream: Stream) -> bool:
+        """While a lane is opened, within connect_timeout."""
+        return self._lane is not None and not self._lane.closed and self._lane.stream.deadline > 0
 
     def _evidence(self, backend: Backend, reason: Reason, detail: str = "") -> None:
         assert self._pool is not None

@@ -49,6 +49,10 @@ class LingeringClose(Handler):
     def expired(self, stream: Stream) -> None:
         self._close(stream)
 
+    def crashed(self, stream: Stream, error: object) -> None:
+        super().crashed(stream, error)
+        self._done()
+
     def _close(self, stream: Stream) -> None:
         stream.close()
         self._done()

@@ -35,6 +35,7 @@ cdef class Handler:
     cpdef secured(self, Stream stream)
     cpdef lost(self, Stream stream, object error)
     cpdef expired(self, Stream stream)
+    cpdef bint covered(self, Stream stream) except -1
     cpdef crashed(self, Stream stream, object error)
 
 
@@ -57,14 +58,15 @@ cdef class Poller:
         set _streams
         char *out(self, size_t size) except NULL
         void _forget(self, Stream stream) noexcept
+        int _end_wait(self, Stream stream) except -1
 
 
 cdef class Stream:
     cdef:
         readonly Poller poller
-        readonly int fd
+        readonly int fd             # -1: closed; the number may be another one's by now
         public Handler handler
-        public double deadline      # on the poller's clock; 0: none
+        public double deadline      # on the poller's clock; 0: none, if the handler says what ends its wait (`covered`)
         public double patience      # with a send queue: seconds without progress until `expired`; 0: for ever
         readonly object tls         # what owns the descriptor; None: plain, and the stream owns it
         readonly uint64_t received

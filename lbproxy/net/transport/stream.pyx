@@ -96,6 +96,13 @@ cdef class Handler:
         """The deadline passed; it was reset to none."""
         raise NotImplementedError
 
+    cpdef bint covered(self, Stream stream) except -1:
+        """Whether something else ends the wait of a stream that has no deadline: the deadline of another one, most likely.
+
+        Asked in each `tick`. A stream of which this is not so would wait for ever, and is a fault.
+        """
+        return False
+
     cpdef crashed(self, Stream stream, object error):
         """A method of this handler raised: a fault in lbproxy, contained to this stream."""
         _log.error("fault", extra={"fields": {"stream": stream}}, exc_info=error)
@@ -170,24 +177,33 @@ cdef class Poller:
         return self._out
 
     def tick(self):
-        """Advance the clock and tell the handlers of streams whose deadline has passed. Called a few times a second."""
+        """Advance the clock and tell the handlers of streams whose deadline has passed. Called a few times a second.
+
+        A stream that has no deadline, and whose wait nothing else ends, is a fault of its handler: it ends now, loudly.
+        """
         cdef Stream stream
-        cdef Handler handler
         cdef list late = []
         self.now = monotonic()
         for item in self._streams:
             stream = <Stream>item
-            if 0 < stream.deadline <= self.now:
+            if stream.deadline <= self.now and (stream.deadline > 0 or not stream.handler.covered(stream)):
                 late.append(stream)
         for item in late:
             stream = <Stream>item
-            if not stream.closed and 0 < stream.deadline <= self.now:
+            if not stream.closed and stream.deadline <= self.now:
+                self._end_wait(stream)
+
+    cdef int _end_wait(self, Stream stream) except -1:
+        cdef Handler handler = stream.handler
+        try:
+            if stream.deadline > 0:
                 stream.deadline = 0
-                handler = stream.handler
-                try:
-                    handler.expired(stream)
-                except Exception as error:
-                    handler.crashed(stream, error)
+                handler.expired(stream)
+            elif not handler.covered(stream):
+                raise RuntimeError(f"{handler!r} waits for {stream!r} without a deadline")
+        except Exception as error:
+            handler.crashed(stream, error)
+        return 0
 
     @property
     def streams(self):
@@ -333,10 +349,10 @@ cdef class Stream:
                 self.poller.loop.call_soon(self._on_readable)
 
     cpdef watch(self, Handler handler, double seconds):
-        """From now on `handler` is told of what can be read; and after so many seconds, unless they are 0."""
+        """From now on `handler` is told of what can be read; and after so many seconds (infinity: never)."""
         self.handler = handler
         self.resume()
-        self.deadline = self.poller.now + seconds if seconds else 0
+        self.deadline = self.poller.now + seconds
 
     # --- receiving
 
@@ -446,7 +462,7 @@ cdef class Stream:
             size -= max(got, 0)
 
     cpdef bint is_quiet(self):
-        """Whether nothing waits to be received, not even the end: asked before a lane is used again."""
+        """Whether it is open and nothing waits to be received, not even the end: asked before a lane is used again."""
         cdef char byte
         if self._ended or (self._engine is not None and self._engine.holds_some()):
             return False
@@ -618,6 +634,7 @@ cdef class Stream:
 
     cpdef close(self):
         """Close in order. Bytes in the send queue are dropped: wait for `writable` first where they matter."""
+        cdef int fd = self.fd
         if self.closed:
             return
         self.reading = self._writing = False
@@ -625,13 +642,14 @@ cdef class Stream:
         self.closed = True
         self.poller._forget(self)
         self._notify_close()
-        self._lost = True                # whatever is still sent must not reach another one's descriptor
+        self._lost = True
         self._engine = None
+        self.fd = -1                     # whatever is still done with it must not reach another one's descriptor
         self.handler = _NOBODY           # or stream and handler would keep each other alive
         if self.tls is not None:
             self.tls.close()
         else:
-            c_close(self.fd)
+            c_close(fd)
 
     def release(self):
         """Give the descriptor of a plain stream back, still connected: this stream is closed."""
@@ -641,6 +659,7 @@ cdef class Stream:
         self.closed = self._lost = True
         self.poller._forget(self)
         self.handler = _NOBODY
+        self.fd = -1
         return fd
 
     def abort(self):

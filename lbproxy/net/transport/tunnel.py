@@ -87,6 +87,10 @@ class Tunnel(Handler):
         if self._other(stream).deadline <= stream.poller.now:  # else that one has read of its queue since
             self._close(reasons.IDLE_TIMEOUT)
 
+    def covered(self, stream: Stream) -> bool:
+        other = self._other(stream)
+        return not other.closed and other.deadline > 0
+
     def crashed(self, stream: Stream, error: object) -> None:
         super().crashed(stream, error)
         self._close(reasons.INTERNAL)

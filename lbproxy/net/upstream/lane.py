@@ -6,6 +6,8 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -37,6 +39,18 @@ class Waiter(Protocol):
 
     def lane_gone(self, lane: Lane) -> None:
         """A private lane ended while no request was on it; it is closed."""
+
+    def broken(self, error: Exception) -> None:
+        """One of the others raised, a fault in lbproxy: end, or you would wait for ever."""
+
+
+@contextmanager
+def contained(waiter: Waiter) -> Iterator[None]:
+    """A fault in what a lane's event brings ends whom it was told."""
+    try:
+        yield
+    except Exception as error:
+        waiter.broken(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +167,8 @@ class Lane(LaneCore):
         waiter, self.waiter = self.waiter, None
         assert waiter is not None
         self.stream.deadline = 0
-        waiter.lane_ready(self)
+        with contained(waiter):
+            waiter.lane_ready(self)
 
     def lost(self, stream: Stream, error: object) -> None:
         if self.waiter is not None:
@@ -181,17 +196,26 @@ class Lane(LaneCore):
         if data is not None:  # None: only TLS's own messages, such as session tickets
             self._gone(reasons.LANE_JUNK if data else reasons.LANE_CLOSED)
 
+    def crashed(self, stream: Stream, error: object) -> None:
+        super().crashed(stream, error)
+        if self.waiter is not None:
+            self._unready(reasons.INTERNAL, "the log has the traceback")
+        else:
+            self._gone(reasons.INTERNAL)
+
     def _unready(self, reason: Reason, detail: str) -> None:
         waiter, self.waiter = self.waiter, None
         assert waiter is not None
         self.close(reason)
-        waiter.lane_unready(self, reason, detail)
+        with contained(waiter):
+            waiter.lane_unready(self, reason, detail)
 
     def _gone(self, reason: Reason) -> None:
         owner = self.owner
         self.close(reason)
         if owner is not None:
-            owner.lane_gone(self)
+            with contained(owner):
+                owner.lane_gone(self)
 
 
 class Lanes(LanesCore):

@@ -46,11 +46,15 @@ class PrivateLanes:
         """Whether it is the one to its backend, which may serve again."""
         return self._by_backend.get(lane.backend) is lane
 
-    def drop(self, lane: Lane, reason: Reason | None) -> None:
-        """Close it, shared or private."""
+    def drop(self, lane: Lane, reason: Reason | None) -> bool:
+        """Close it, shared or private: whether it was followed. Nothing is, then: a closed lane never."""
         if self.keeps(lane):
             del self._by_backend[lane.backend]
         lane.close(reason)
+        was_followed = lane is self.followed
+        if was_followed:
+            self.followed = None
+        return was_followed
 
     def let_go(self, backend: Backend, busy: Lane | None) -> bool:
         """Close the lane to `backend`, unless it is answering, or followed: whether it is that and nothing else."""

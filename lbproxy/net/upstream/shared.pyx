@@ -1,6 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Shared lanes: taken for a request, and given back after it."""
 
+from libc.math cimport INFINITY
+
+
 cdef class LanesCore:
 
     def __cinit__(self):
@@ -10,12 +13,15 @@ cdef class LanesCore:
 cdef class LaneCore(Handler):
 
     cpdef rest(self):
-        """No request is on it: watch for its end; a shared one may be taken by anybody until the idle timeout."""
+        """No request is on it: watch for its end; a shared one may be taken by anybody until the idle timeout.
+
+        A private one rests for as long as its owner stays.
+        """
         if self.owner is None:
             self.stream.watch(self, self.lanes.idle_timeout)
             self.lanes.idle.append(self)
         else:
-            self.stream.watch(self, 0)
+            self.stream.watch(self, INFINITY)
 
 
 cdef LaneCore take_turn(RoundRobin turns):

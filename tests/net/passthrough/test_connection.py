@@ -375,3 +375,38 @@ async def test_too_many_connections_is_an_alert(passing: Build, tmp_path: Path) 
     await home.connect()
     await until(lambda: home.listener.accepted)
     assert await (await home.connect()).rest() == alert(INTERNAL_ERROR)
+
+
+@pytest.mark.parametrize("when", ["while its lane is opened", "with its lane"])
+async def test_a_fault_of_ours_ends_the_client(passing: Build, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    def faulty(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    home = passing()
+    if when == "with its lane":
+        monkeypatch.setattr("lbproxy.net.passthrough.connection.Tunnel", faulty)
+        client = await home.connect()
+    else:
+        with home.places[0].accepts_nobody():
+            client = await home.connect()
+            await until(lambda: home.listener.connections)
+            lane = home.connection._lane
+            assert lane is not None
+            lane.crashed(lane.stream, RuntimeError("a fault of ours"))
+    await client.is_reset()
+    assert (await home.ended()).reason == "internal"
+
+
+async def test_it_is_covered_by_the_lane_that_is_opened(passing: Build, poller: Poller) -> None:
+    home = passing()
+    with home.places[0].accepts_nobody():
+        await home.connect()
+        await until(lambda: home.listener.connections)
+        connection = home.connection
+        assert connection.stream.deadline == 0
+        assert connection.covered(connection.stream)
+        assert connection._lane is not None
+        connection._lane.stream.deadline = 0
+        assert not connection.covered(connection.stream)
+        poller.tick()
+    assert (await home.ended()).reason == "internal"

@@ -111,3 +111,12 @@ async def test_a_client_that_leaves_before_it_has_read(open_stream: Open, how: s
     peer.close() if how == "closed" else peer.reset()
     await until(lambda: done.times)
     assert (stream.closed, done.times) == (True, 1)
+
+
+async def test_a_fault_of_ours_ends_it(open_stream: Open) -> None:
+    stream, peer = open_stream(Recorder())
+    done = Done()
+    LingeringClose(stream, True, done)
+    stream.handler.crashed(stream, RuntimeError("a fault of ours"))
+    assert (stream.closed, done.times) == (True, 1)
+    assert await peer.rest() == b""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -687,3 +688,47 @@ async def test_tls_lost_while_writing(open_tls: OpenTls) -> None:
     tls.peer.reset()
     await until(lambda: tls.handler.told == ["secured", "lost"])
     assert isinstance(tls.handler.error, OSError)
+
+
+# --- what must not happen
+
+
+async def test_a_stream_that_would_wait_for_ever_is_a_fault(
+    open_stream: Open, poller: Poller, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Forgetful(Recorder):
+        def covered(self, stream: Stream) -> bool:
+            return Handler.covered(self, stream)
+
+    stream, peer = open_stream(Forgetful())
+    stream.deadline = poller.now + 3600
+    poller.tick()
+    assert not stream.closed
+    stream.deadline = 0
+    poller.tick()
+    await peer.is_reset()
+    assert [record.message for record in caplog.records] == ["fault"]
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "release"])
+async def test_a_closed_stream_cannot_reach_the_next_one_with_its_number(open_stream: Open, how: str) -> None:
+    stream, peer = open_stream(Recorder())
+    number = stream.fd
+    kept = getattr(stream, how)()
+    peer.close()
+    if how == "release":
+        os.close(kept)
+    others = [tcp_pair() for _ in range(4)]
+    assert number in {sock.fileno() for pair in others for sock in pair}, "the kernel gives the lowest number"
+    assert stream.fd == -1
+    assert not stream.is_quiet()
+    assert not stream.discard()
+    stream.finish_writing()
+    with pytest.raises(OSError, match=r"descriptor|closed"):
+        stream.write(b"for another one")
+    sockets = [sock for pair in others for sock in pair]
+    for sock in sockets:
+        with pytest.raises(BlockingIOError):
+            sock.recv(1)
+    for sock in sockets:
+        sock.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import resource
 import socket
@@ -40,6 +41,21 @@ class Waiting:
 
     def lane_gone(self, lane: Lane) -> None:
         self.told.append(("gone", lane))
+
+    def broken(self, error: Exception) -> None:
+        self.told.append(("broken", error))
+
+
+class Faulty(Waiting):
+    """Cannot bear to be told."""
+
+    def lane_ready(self, lane: Lane) -> None:
+        raise RuntimeError("a fault of ours")
+
+    lane_gone = lane_ready
+
+    def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
+        self.lane_ready(lane)
 
 
 class Place:
@@ -383,7 +399,7 @@ async def test_a_private_lane_rests_with_its_owner(place: Make) -> None:
     assert repr(lane) == "<private lane to c1, 0 requests>"
     lane.rest()
     assert here.lanes.take() is None
-    assert lane.stream.deadline == 0
+    assert lane.stream.deadline == math.inf
 
 
 @pytest.mark.parametrize("junk", [b"", b"bytes"])
@@ -397,4 +413,44 @@ async def test_the_owner_is_told_of_its_end(place: Make, junk: bytes) -> None:
     peer.finish()
     await until(lambda: owner.told == [("gone", lane)])
     assert lane.closed
+    assert here.lanes.private == 0
+
+
+# --- faults of ours
+
+
+@pytest.mark.parametrize("event", ["ready", "unready", "gone"])
+async def test_a_fault_in_what_is_told_is_told_too(place: Make, poller: Poller, event: str) -> None:
+    here = place()
+    here.waiter = Faulty()
+    lane = here.open()
+    if event == "unready":
+        let_expire(poller, lane.stream)
+    else:
+        peer = Peer(here.accept())
+        here.peers.append(peer)
+        await until(lambda: here.waiter.told)
+        if event == "gone":
+            lane.claim(here.waiter)
+            lane.rest()
+            here.waiter.told.clear()
+            peer.close()
+    await until(lambda: [name for name, *_ in here.waiter.told] == ["broken"])
+
+
+async def test_a_fault_while_it_is_opened_is_told_to_who_waits(place: Make) -> None:
+    here = place()
+    lane = here.open()
+    lane.crashed(lane.stream, RuntimeError("a fault of ours"))
+    assert here.waiter.told == [("unready", reasons.INTERNAL, "the log has the traceback")]
+    assert (lane.closed, here.ends) == (True, {"internal": 1})
+
+
+async def test_a_fault_while_it_rests_is_told_to_its_owner(place: Make) -> None:
+    here = place()
+    lane, _ = await here.ready()
+    lane.claim(here.waiter)
+    lane.rest()
+    lane.crashed(lane.stream, RuntimeError("a fault of ours"))
+    assert here.waiter.told[1:] == [("gone", lane)]
     assert here.lanes.private == 0

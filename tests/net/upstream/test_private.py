@@ -25,6 +25,9 @@ class Owner:
     def lane_gone(self, lane: Lane) -> None:
         raise AssertionError(lane)
 
+    def broken(self, error: Exception) -> None:
+        raise error
+
 
 @pytest.fixture
 async def home(front: Build) -> ListenerFixture:
@@ -50,7 +53,7 @@ async def test_one_lane_a_backend(home: ListenerFixture) -> None:
     own.follow(second)
     assert first.closed
     assert (own.followed, own.get(home.backends[0])) == (second, second)
-    own.drop(other, None)
+    assert not own.drop(other, None)
     assert own.get(home.backends[1]) is None
     own.forget(None)
     assert second.closed
@@ -67,5 +70,14 @@ async def test_the_lane_that_answers_stays_until_it_has(home: ListenerFixture) -
     own.forget(busy)
     assert (busy.closed, idle.closed, own.followed) == (False, True, None)
     assert not own.keeps(busy)
-    own.drop(busy, None)
+    assert not own.drop(busy, None)
     assert busy.closed
+
+
+async def test_a_closed_lane_is_followed_by_nobody(home: ListenerFixture) -> None:
+    own, owner = PrivateLanes(), Owner()
+    lane = await opened(home, owner)
+    own.claim(lane, owner)
+    own.follow(lane)
+    assert own.drop(lane, None)
+    assert (lane.closed, own.followed, own.get(home.backends[0])) == (True, None, None)

@@ -21,7 +21,6 @@ async def test_an_upgrade_becomes_a_tunnel(converse: Converse) -> None:
     await dialogue.told("tunnel_opened", b"first words")
     assert dialogue.policy.tunnel == (dialogue.lanes[0], b"first words")
     assert dialogue.exchange.link is None
-    assert (dialogue.exchange.client.deadline, dialogue.lanes[0].deadline) == (0, 0)
     dialogue.exchange.tunnel_closed(reasons.TUNNEL_DONE)
     assert dialogue.ends == [reasons.TUNNEL_DONE]
     assert dialogue.exchange.status == 101
