@@ -12,7 +12,8 @@ from .balancer import Balancer, command, running
 from .client import Client, request
 from .configuration import configuration, free_port
 from .conftest import Backends, Balance
-from .test_private_lanes import binds, kerberos_token
+from .test_private_lanes import binds
+from .tokens import kerberos_token
 from .test_upgrade import WEBSOCKET, echoes
 
 

@@ -16,7 +16,7 @@ from .client import Client
 from .configuration import free_port
 from .conftest import Backends, Balance
 from .instance import Instance
-from .test_private_lanes import kerberos_token, user_of
+from .tokens import kerberos_token, user_of
 
 USERS = 50
 BY_SUSPICION = {"kind": "http", "path": "/healthz", "interval": "1h", "timeout": "500ms"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..client import HOST, Client, chunked, request
-from ..test_private_lanes import kerberos_token
+from ..tokens import kerberos_token
 
 _SMALL = b"a small body"
 _CHUNKS = [bytes((number,)) * 32 * 1024 for number in b"1234"]  # twice the default of retry_buffer
