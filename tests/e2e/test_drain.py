@@ -13,8 +13,8 @@ from .client import Client, request
 from .configuration import configuration, free_port
 from .conftest import Backends, Balance
 from .test_private_lanes import binds
-from .tokens import kerberos_token
 from .test_upgrade import WEBSOCKET, echoes
+from .tokens import kerberos_token
 
 
 class Gate:
