@@ -14,7 +14,8 @@ They know the configuration contract and the command line, and nothing of the co
     connectors.py     sample connectors that end TLS, each an instance.py; reaper.py kills them
     handshakes.py     a TLS client whose every byte is in the test's hands
     passing.py        listeners that pass connections through
+    trial/            randomised clients and backends (`python -m tests.e2e.trial --seed N`)
     programs.py, haproxy.py    curl, `openssl s_client` and HAProxy
 
-LBPROXY_FULL=1 runs the long form: gigabytes, and more connectors killed.
+LBPROXY_FULL=1 runs the long form: gigabytes, more connectors killed, half a million requests of trials.
 """

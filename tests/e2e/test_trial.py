@@ -1,0 +1,37 @@
+"""Randomised clients and backends: no request without an end, no answer of another, nothing that runs twice.
+
+LBPROXY_FULL=1 makes it half a million requests. To run one again: `python -m tests.e2e.trial --seed SEED`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from signal import SIGINT
+
+import pytest
+
+from .surroundings import ROOT
+
+SHORT = [["--seconds", "25"]]
+FULL = [["--requests", "50000"]] * 10
+"""The options of each trial, which has a seed of its own."""
+
+
+@pytest.mark.parametrize("options", FULL if os.environ.get("LBPROXY_FULL") else SHORT, ids=" ".join)
+async def test_every_request_ends_as_it_should(options: list[str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.e2e.trial", *options),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        out, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.send_signal(SIGINT)  # it ends its balancer
+            await process.wait()
+    print(out.decode())
+    assert process.returncode == 0
