@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,9 +16,12 @@ from rich.table import Table
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output
 from lbproxy.config import Config, ListenerTls, load
-from lbproxy.errors import ConfigError
+from lbproxy.errors import ConfigError, StartError
 from lbproxy.preflight import Expiry, Report, inspect
-from lbproxy.process.generation.privileges import assume, can_assume
+from lbproxy.preflight.only_root import warn_of_root_only
+from lbproxy.preflight.unit_file import unit_account
+from lbproxy.process.generation.another_account import inspect_as
+from lbproxy.process.generation.privileges import Account, account_of, assume, can_assume
 from lbproxy.runtime.channel_binding_check import Finding, Key, judge
 
 
@@ -26,26 +30,62 @@ from lbproxy.runtime.channel_binding_check import Finding, Key, judge
 @click.option(
     "--connect", is_flag=True, help="Also ask https backends for their certificate: can extended protection work?"
 )
-def command(path: Path, connect: bool) -> None:
+@click.option("--user", metavar="NAME", help="Open the files as this user, with its groups; needs root.")
+@click.option(
+    "--unit",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Open them as the User=, Group= and SupplementaryGroups= of this systemd unit and its drop-ins.",
+)
+def command(path: Path, connect: bool, user: str | None, unit: Path | None) -> None:
     """Validate a configuration and open every certificate, key, revocation list and directory it names.
 
-    Run by root, it opens them as the user that the configuration names, as lbproxy will.
+    Run by root, it opens them as the user that the configuration names, as lbproxy will. A service that is started as
+    another user than root needs --user or --unit: then the file itself and all that it names is opened as that user.
 
     Every problem is printed as FILE:LINE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed
     in the same way and leave it 0. Nothing is started or changed, and without --connect nobody is asked anything.
     """
     try:
         config = load(path)
+        report = _inspect(path, config, *_account(user, unit))
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    report = inspect(config, datetime.now(UTC), partial(_look_as_user, config))
     _print_findings(path, config, report)
     if report.problems or report.tolerated:
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
         output(literal=True).print(_protection(asyncio.run(judge(config))))
+
+
+def _account(user: str | None, unit: Path | None) -> tuple[Account | None, tuple[Path, ...]]:
+    """The account to look as, and directories that are made at the start.
+
+    None: the account of the configuration, or this process's own.
+    """
+    if user is not None and unit is not None:
+        raise click.UsageError("--user and --unit exclude each other")
+    try:
+        if user is not None:
+            return account_of(user), ()
+        if unit is not None:
+            found = unit_account(unit)
+            return account_of(found.user or "root", found.group, found.supplementary), found.directories
+    except StartError as error:
+        raise click.UsageError(str(error)) from None
+    return None, ()
+
+
+def _inspect(path: Path, config: Config, account: Account | None, made_at_start: tuple[Path, ...]) -> Report:
+    now = datetime.now(UTC)
+    if account is not None:
+        return inspect_as(account, path, now, made_at_start)
+    report = inspect(config, now, partial(_look_as_user, config))
+    if os.geteuid() == 0 and config.user is None:
+        warn_of_root_only(report, path, config)
+    return report
 
 
 def _look_as_user(config: Config, report: Report) -> None:

@@ -28,6 +28,8 @@ def inspect_kerberos(report: Report, where: str, kerberos: KerberosCheck) -> Non
 def inspect_log(report: Report, where: str, path: Path) -> None:
     """A file that is appended to, or made."""
     with _whatever_is_hidden(report, where):
+        if report.will_make(path):
+            return
         if path.is_dir():
             report.problem(where, f"{path} is a directory")
         elif path.exists():
@@ -42,6 +44,8 @@ def inspect_socket(report: Report, where: str, path: Path | None) -> None:
     if path is None:
         return
     with _whatever_is_hidden(report, where):
+        if report.will_make(path):
+            return
         if path.exists() and not path.is_socket():
             report.problem(where, f"{path} exists and is not a socket")
         _inspect_directory(report, where, next(parent for parent in path.parents if parent.exists()))

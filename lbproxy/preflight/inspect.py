@@ -19,13 +19,19 @@ from lbproxy.preflight.report import Report
 
 
 @tolerant_of_names()
-def inspect(config: Config, now: datetime, become: Callable[[Report], None] = lambda _: None) -> Report:
+def inspect(
+    config: Config,
+    now: datetime,
+    become: Callable[[Report], None] = lambda _: None,
+    made_at_start: tuple[Path, ...] = (),
+) -> Report:
     """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created.
 
     become: called once the places of sockets were judged, with the rights of who makes them, and before any other file
     is, with the rights of who reads it. The report has the warnings of `config` too.
+    made_at_start: directories that the service manager makes; see `Report.will_make`.
     """
-    report = Report(now, warnings=list(config.warnings))
+    report = Report(now, warnings=list(config.warnings), made_at_start=made_at_start)
     for name, listener in config.listeners.items():
         inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
     inspect_socket(report, "admin.bind", config.admin.bind.path)

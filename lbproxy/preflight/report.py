@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 
@@ -28,14 +29,19 @@ class Report:
     """What is true at `now` (aware): `problems` prevent a start, `warnings` do not; `expiries` has what may expire.
 
     `tolerated` are problems that fail a check and are warnings at a start: those of files that are named and not used,
-    and those of files that are replaced while lbproxy runs, as revocation lists are.
+    and those of files that are replaced while lbproxy runs, as revocation lists are. `made_at_start`: see `will_make`.
     """
 
     now: datetime
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    made_at_start: tuple[Path, ...] = ()
     tolerated: list[Problem] = field(default_factory=list)
     expiries: list[Expiry] = field(default_factory=list)
+
+    def will_make(self, path: Path) -> bool:
+        """Whether `path` is below a directory that is not there, and that the service manager makes at the start."""
+        return any(directory in path.parents and not directory.exists() for directory in self.made_at_start)
 
     def of_unused(self) -> Report:
         """This report for what the configuration has and does not use."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from pathlib import Path
 
@@ -32,7 +33,13 @@ bind = "unix:admin.sock"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """config/lbproxy.toml with the certificate and key that it names, and a socket below the test's directory."""
+    """config/lbproxy.toml with the certificate and key that it names, and a socket below the test's directory.
+
+    Everybody may read them; pytest's own directories are its user's.
+    """
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.name.startswith(("pytest-", "test_")):
+            directory.chmod(0o755)
     path = tmp_path / "lbproxy.toml"
     path.write_text(REFERENCE.read_text().replace('#bind = "unix:/run/lbproxy/', 'bind = "unix:'))
     leaf = trustme.CA().issue_cert("login.corp.example", common_name="login")
@@ -42,8 +49,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def check(path: Path) -> Result:
-    return CliRunner(env={"COLUMNS": "160"}).invoke(main, ["check", "-c", str(path)], catch_exceptions=False)
+def check(path: Path, *options: str) -> Result:
+    command = ["check", "-c", str(path), *options]
+    return CliRunner(env={"COLUMNS": "160"}).invoke(main, command, catch_exceptions=False)
 
 
 def at(path: Path, text: str) -> str:
@@ -84,8 +92,8 @@ def test_the_days_left_of_what_judges_users(file: Path) -> None:
     ]
 
 
-def test_a_listener_by_server_name(tmp_path: Path) -> None:
-    path = tmp_path / "lbproxy.toml"
+def test_a_listener_by_server_name(file: Path) -> None:
+    path = file.parent / "lbproxy.toml"
     path.write_text(PASSTHROUGH)
     result = check(path)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -177,6 +185,43 @@ def test_what_never_ends_or_never_begins_is_not_read(file: Path) -> None:
 
 def test_the_default_file_is_in_etc() -> None:
     assert "/etc/lbproxy/lbproxy.toml" in CliRunner().invoke(main, ["check", "--help"]).output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as somebody else")
+def test_as_another_user(file: Path) -> None:
+    key = file.parent / "certs" / "login.key"
+    key.chmod(0o600)
+    as_root = check(file)
+    assert as_root.exit_code == 0
+    assert as_root.stderr == (
+        f"{at(file, 'key =')}: listener.login.tls.key: warning: only root can read {key}: "
+        "it is open to root alone; --user NAME tells more\n"
+    )
+    unit = file.parent / "lb.service"
+    unit.write_text("[Service]\nUser=nobody\n")
+    (file.parent / "run").mkdir()
+    for options in (["--user", "nobody"], ["--unit", str(unit)]):
+        result = check(file, *options)
+        assert result.exit_code == 1
+        assert f"listener.login.tls.key: {key}: Permission denied" in result.stderr
+    os.chown(key, pwd.getpwnam("nobody").pw_uid, -1)
+    os.chown(file.parent, pwd.getpwnam("nobody").pw_uid, -1)
+    result = check(file, "--user", "nobody")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--user", "a", "--unit", "b"], "--user and --unit exclude each other"),
+        (["--user", "no-such-user"], "this machine has no user 'no-such-user'"),
+        (["--unit", "/nowhere.service"], "/nowhere.service: No such file or directory"),
+    ],
+)
+def test_users_that_nobody_can_look_as(file: Path, options: list[str], problem: str) -> None:
+    result = check(file, *options)
+    assert result.exit_code == 2
+    assert problem in result.stderr
 
 
 def test_connect_says_whether_extended_protection_can_work(file: Path) -> None:

@@ -89,7 +89,8 @@ async def test_it_is_fit_to_run(home: Path) -> None:
     path = written(home)
     result = check(path)
     assert result.exit_code == 0, result.stderr
-    assert re.sub(r"(?m)^(\S+):[0-9]+:", r"\1:", result.stderr).splitlines() == [
+    warnings = re.sub(r"(?m)^(\S+):[0-9]+:", r"\1:", result.stderr).splitlines()
+    assert [warning for warning in warnings if "only root can read" not in warning] == [
         f'{path}: listener.login.tls.mint: warning: has no meaning without client_identity = "mint"',
         f'{path}: pool.connectors.check.kerberos: warning: has no meaning with kind = "http"',
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ def assume(config: Config, report: Report) -> None:
         account = _find(config.user, config.group)
         if os.geteuid() == 0:
             _become(account)
+            _check_program(account)
         else:
             _stay(account)
     except _Unfit as error:
@@ -62,6 +64,35 @@ def can_assume(config: Config) -> bool:
     with suppress(KeyError, ValueError):
         return pwd.getpwnam(config.user).pw_uid == os.geteuid()
     return True  # there is none, which `assume` says
+
+
+def account_of(user: str, group: str | None = None, supplementary: Iterable[str] = ()) -> Account:
+    """The account that a service manager gives a service: names or numbers, root too. Raises StartError."""
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except (KeyError, ValueError, OverflowError):
+        raise StartError(f"this machine has no user {user!r}") from None
+    gid = entry.pw_gid if group is None else _gid(group)
+    groups = (*os.getgrouplist(entry.pw_name, gid), *map(_gid, supplementary))
+    return Account(entry.pw_name, entry.pw_uid, gid, tuple(dict.fromkeys(groups)))
+
+
+def _gid(group: str) -> int:
+    try:
+        return (grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)).gr_gid
+    except (KeyError, ValueError, OverflowError):
+        raise StartError(f"this machine has no group {group!r}") from None
+
+
+def become(account: Account) -> None:
+    """Become any account for good, if this process is not it already. Raises StartError."""
+    try:
+        if os.geteuid() != 0:
+            _stay(account)
+        elif account.uid != 0:
+            _become(account)
+    except _Unfit as error:
+        raise StartError(error.problem.text) from None
 
 
 def owner(config: Config) -> Owner:
@@ -105,6 +136,9 @@ def _become(account: Account) -> None:
     with suppress(PermissionError):
         os.setresuid(0, 0, 0)
         raise StartError(f"user: {account.user!r} can become root again; see capabilities(7), securebits")
+
+
+def _check_program(account: Account) -> None:
     for module in (lbproxy, os):  # what is seldom needed is loaded when it is
         if not os.access(str(module.__file__), os.R_OK):
             raise _Unfit("user", f"{account.user!r} may not read the program that it runs, {module.__file__}")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import Config, load
+from lbproxy.errors import StartError
 from lbproxy.preflight import Report
-from lbproxy.process.generation.privileges import assume, can_assume, owner
+from lbproxy.process.generation.privileges import account_of, assume, can_assume, owner
 from lbproxy.process.master.listening_sockets import MAKER
 from tests.e2e.surroundings import open_to_all
 
@@ -70,6 +71,16 @@ def test_without_a_user_nothing_changes(make: Make) -> None:
 )
 def test_who_cannot_be_assumed(make: Make, top: str, problem: str) -> None:
     assert assumed(make(top)) == [problem]
+
+
+def test_the_account_of_a_service() -> None:
+    nobody = pwd.getpwnam("nobody")
+    assert account_of("nobody") == ("nobody", nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,))
+    assert account_of(str(nobody.pw_uid), "daemon", ["root", "0"])[1:] == (nobody.pw_uid, 1, (1, 0))
+    assert account_of("root").uid == 0
+    for user, group in (("no-such-user", None), ("99999999", None), ("root", "no-such-group"), ("root", "9" * 30)):
+        with pytest.raises(StartError, match="this machine has no"):
+            account_of(user, group)
 
 
 PROGRAM = """
