@@ -30,8 +30,10 @@ class Backend(BackendCore):
     Its health is written by `health` and `Pool` only. `since` is the monotonic second of the last change of `state`;
     `reason` and `detail` say why it is down (`reason` is None when a probe decided). One that flaps is not readmitted
     before `held_until` (monotonic seconds, 0 while it is not held); `readmit_wait` is how long its last wait was.
-    `draining` is an operator's wish, `inconsistent` what it differs in from the others if it is kept out for that,
-    else empty. `weight` is the part of a full turn that it gets: below 1 only while its slow start lasts.
+    `draining` is an operator's order, `inconsistent` what it differs in from the others if it is kept out for that,
+    else empty. `weight` (0 to 100) is its part of the turns, of which it gets `ramp` (above 0, at most 1): below 1 only
+    while its slow start lasts. `standby`: it gets work only while too few others are in rotation. `source` is what made
+    it a member; `departed` says that it is none any more, and only finishes what it has.
     The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
     `lanes_opened`, `connect_failures`, `retried_from`, `errors_in_row`, which it sets to 0 on an answer that is no
     error (health adds to it), and `responses`, by status // 100, which it tells by `count_response`.
@@ -40,6 +42,7 @@ class Backend(BackendCore):
 
     __slots__ = (
         "connect_failures",
+        "departed",
         "detail",
         "draining",
         "ejections",
@@ -52,25 +55,31 @@ class Backend(BackendCore):
         "name",
         "origin",
         "port",
+        "ramp",
         "readmit_wait",
         "reason",
         "retried_from",
         "rise_count",
         "scheme",
         "since",
+        "source",
+        "standby",
         "state",
         "url",
         "weight",
     )
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, weight: int = 1, standby: bool = False, source: str = "file") -> None:
         self.name = name
         self.url = url
-        self.scheme, self.host, self.port, self.origin = _parse(url)
+        self.scheme, self.host, self.port, self.origin = parse_url(url)
         self.state = State.NEW
-        self.draining = False
+        self.draining = self.departed = False
         self.inconsistent = ""
-        self.weight = 1.0
+        self.weight = weight
+        self.standby = standby
+        self.source = source
+        self.ramp = 1.0
         self.since = 0.0
         self.reason: Reason | None = None
         self.detail = ""
@@ -81,15 +90,31 @@ class Backend(BackendCore):
 
     @property
     def in_rotation(self) -> bool:
-        """Whether it may be picked: up, not drained, and not kept out for being unlike the others."""
-        return self.state is State.UP and not self.draining and not self.inconsistent
+        """Whether it may be picked now; `Pool` decides it."""
+        return self.placed
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it may get new work at all, whatever its health is."""
+        return not self.draining and not self.departed and self.weight > 0
+
+    @property
+    def fit(self) -> bool:
+        """Whether nothing but the others can keep it out: it takes work, is up, and is not unlike them."""
+        return self.state is State.UP and self.takes_work and not self.inconsistent
 
     def __repr__(self) -> str:
-        words = [self.state.value, "draining" if self.draining else "", "inconsistent" if self.inconsistent else ""]
-        return f"<backend {self.name} {self.url} {' '.join(filter(None, words))}>"
+        flags = {
+            "draining": self.draining,
+            "inconsistent": self.inconsistent,
+            "standby": self.standby,
+            "departed": self.departed,
+        }
+        words = [self.state.value, *(word for word, is_so in flags.items() if is_so)]
+        return f"<backend {self.name} {self.url} {' '.join(words)}>"
 
 
-def _parse(url: str) -> tuple[str, str, int, bytes]:
+def parse_url(url: str) -> tuple[str, str, int, bytes]:
     """Scheme, host, port and origin of a backend's URL (RFC 3986 section 3); ValueError says what is wrong."""
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS:

@@ -14,7 +14,8 @@ from lbproxy.reasons import TABLE
 class Condition(NamedTuple):
     """Everything of a `Backend` that decides whether it is picked, and what says why. `reason` is a label or empty.
 
-    `slow_since` is when its slow start began, None if it is in none (`balance.slow_start`).
+    `weight` and `standby` have operators' orders in them; `slow_since` is when its slow start began, None if it is
+    in none (`balance.slow_start`).
     """
 
     state: str
@@ -27,6 +28,8 @@ class Condition(NamedTuple):
     readmit_wait: float
     rise_count: int
     fall_count: int
+    weight: int
+    standby: bool
     slow_since: float | None
 
 
@@ -43,6 +46,8 @@ def read(backend: Backend, slow_since: float | None) -> Condition:
         backend.readmit_wait,
         backend.rise_count,
         backend.fall_count,
+        backend.weight,
+        backend.standby,
         slow_since,
     )
 
@@ -60,3 +65,4 @@ def write(backend: Backend, condition: Condition) -> None:
     backend.detail = condition.detail
     backend.held_until, backend.readmit_wait = condition.held_until, condition.readmit_wait
     backend.rise_count, backend.fall_count = condition.rise_count, condition.fall_count
+    backend.weight, backend.standby = condition.weight, condition.standby

@@ -110,7 +110,7 @@ def _readmit(backend: Backend, now: float) -> Change:
 
 
 def _eject(backend: Backend, rules: Rules, now: float) -> Change:
-    if backend.in_rotation:  # or it is new, or restarted by whoever drained it
+    if backend.fit:  # or it is new, or restarted by whoever drained it
         _hold(backend, rules, now)
         backend.ejections += 1
     _move(backend, State.DOWN, now)

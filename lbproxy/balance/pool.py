@@ -1,31 +1,35 @@
-"""The named set of backends that a listener forwards to."""
+"""The named set of backends that a listener forwards to. It is alive: members join and leave while it is in use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from lbproxy.balance import condition, consistency, health
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.consistency import Facts, Policy, Verdict
+from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.member import Member
+from lbproxy.balance.membership import FILE, Membership, Refuse
+from lbproxy.balance.orders import NO_ORDER, Order
+from lbproxy.balance.placement import Placement
 from lbproxy.balance.retry import RetryBudget
 from lbproxy.balance.rotation import Rotation
-from lbproxy.balance.slow_start import SlowStart
 from lbproxy.reasons import Reason
 
-OnChange = Callable[[Backend, Change, Reason | None, str], None]
+MAX_BACKENDS = 10_000
 
 
 class Pool:
-    """Picks the backend for a request, and keeps the rotation true to every backend's health, drain and consistency.
+    """Its members, how they are, and whose turn it is. It decides; it does no I/O and reads no clock.
 
-    A backend is in `rotation` exactly when it is up, not draining and not inconsistent; `slow_start` says how much of
-    its turns it gets there. The callables in `on_change` are called synchronously, after the change took effect, with
-    the backend, the change, the reason (None when a probe decided) and a detail for the log; those in `on_place` with
-    each backend whose condition may have changed, before its rotation does. `when_all_down` says what
-    `pick` does while the rotation is empty. `retry_budget` is for all requests that this pool's backends get.
+    A backend is in `rotation` exactly when it is `fit`, and, if it is a standby, when too few others are in rotation.
+    `when_all_down` says what `pick` does while the rotation is empty. `retry_budget` is for all requests that this
+    pool's backends get. `observers` are told who joins, who leaves and what changes (`feed`). `orders` are those of
+    operators, by name. `membership` has what each source wants.
 
     Whatever would leave the rotation empty first brings back who can serve: a backend whose last probe was good,
     though it has to wait for more of them or is held for flapping; else one that is up, but inconsistent.
@@ -39,43 +43,147 @@ class Pool:
         when_all_down: Literal["try", "refuse"] = "try",
         slow_start: float = 0.0,
         retry_budget: float = 0.2,
+        *,
+        standby_below: int = 1,
+        max_backends: int = MAX_BACKENDS,
+        refuse: Refuse = lambda member: "",
     ) -> None:
-        """slow_start: in seconds; retry_budget: the part of the requests that may be sent a second time."""
+        """backends: those of the configuration file. slow_start: in seconds; retry_budget: the part of the requests
+        that may be sent a second time; refuse: why a member may not join, though its fields are sound.
+        """
         self.name = name
-        self.backends = tuple(backends)
         self.rules = rules
         self.when_all_down = when_all_down
-        self.on_change: list[OnChange] = []
-        self.on_place: list[Callable[[Backend], None]] = []
-        self.rotation = Rotation()
-        self.slow_start = SlowStart(self.rotation, slow_start)
+        self.observers: list[Observer] = []
         self.retry_budget = RetryBudget(retry_budget)
-        self._last_resort = Rotation()  # every backend that is not draining, whatever its health
+        self.orders: dict[str, Order] = {}
+        self.membership = Membership(max_backends, refuse)
+        self._placement = Placement(slow_start, standby_below, self._moved)
+        self.rotation: Rotation = self._placement.rotation
+        self.slow_start = self._placement.slow_start
         self._now = 0.0  # what anybody told last
-        self._by_name = {backend.name: backend for backend in self.backends}
-        assert len(self._by_name) == len(self.backends), "two backends of one name"
+        self._retired_requests = 0  # of those that have left
+        self._by_name: dict[str, Backend] = {}
+        for backend in backends:
+            assert backend.name not in self._by_name, "two backends of one name"
+            self._by_name[backend.name] = backend
+            self._placement.settle(backend, self._now, slowly=False)
+        self.membership.say(FILE, (Member(one.name, one.url, one.weight, one.standby) for one in self.backends))
+
+    # --- members
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Every member, in the order in which they joined."""
+        return tuple(self._by_name.values())
+
+    def by_name(self, name: str) -> Backend | None:
+        """The member of this name, None if there is none."""
+        return self._by_name.get(name)
+
+    def apply(self, source: str, members: Iterable[Member]) -> tuple[str, ...]:
+        """`source` wants exactly these members. What it may not have is left out: why, one sentence each.
+
+        Who is wanted and not there joins, who is there and wanted by no source leaves. A member whose URL has changed
+        leaves and joins, with nothing of the old one's health; a new weight is a change.
+        """
+        self.membership.say(source, members)
+        wanted = self.membership.all()
         for backend in self.backends:
-            self._place(backend, slowly=False)
+            found = wanted.get(backend.name)
+            if found is None or found[1].url != backend.url:
+                self.leave(backend.name)
+        for by, member in wanted.values():
+            self.join(member, by)
+        return self.membership.refused.get(source, ())
+
+    def join(self, member: Member, source: str = FILE) -> Backend:
+        """Make `member` one of the pool, or bring its weight and source up to date if it is one already.
+
+        It gets work when a probe was good. `member` is sound, and of another URL than a member of its name.
+        """
+        order = self.orders.get(member.name, NO_ORDER)
+        weight = member.weight if order.weight is None else order.weight
+        standby = member.standby if order.standby is None else order.standby
+        backend = self._by_name.get(member.name)
+        if backend is not None:
+            assert backend.url == member.url, f"{member.name} is a member at {backend.url}"
+            backend.source = source
+            if (backend.weight, backend.standby) != (weight, standby):
+                backend.weight, backend.standby = weight, standby
+                self._place(backend)
+            return backend
+        backend = self._by_name[member.name] = Backend(member.name, member.url, weight, standby, source)
+        backend.draining = order.drain
+        for observer in self.observers:
+            observer.joined(self, backend)
+        self._placement.settle(backend, self._now)
+        self._moved(backend)
+        return backend
+
+    def leave(self, name: str) -> None:
+        """Give the member `name` no new work from now on; what it has may finish. KeyError if there is none."""
+        backend = self._by_name.pop(name)
+        backend.departed = True
+        self._retired_requests += backend.requests
+        served = backend.placed
+        self._placement.settle(backend, self._now)
+        if served:
+            self._recall()  # before the observers hear of it: they move requests to who is there
+        for observer in self.observers:
+            observer.left(self, backend)
+
+    # --- orders
+
+    def order(self, name: str, order: Order) -> None:
+        """An operator's orders for `name`, in the place of earlier ones, whether it is a member or not."""
+        if order:
+            self.orders[name] = order
+        else:
+            self.orders.pop(name, None)
+        backend = self._by_name.get(name)
+        if backend is None:
+            return
+        _, member = self.membership.all().get(name, ("", Member(name, backend.url, backend.weight, backend.standby)))
+        backend.draining = order.drain
+        backend.weight = member.weight if order.weight is None else order.weight
+        backend.standby = member.standby if order.standby is None else order.standby
+        self._place(backend)
+
+    def drain(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
+        """No new work for `backend`; what it has may finish. Its health goes on being watched."""
+        self.order(backend.name, replace(self.orders.get(backend.name, NO_ORDER), drain=True, by=by, at=at))
+
+    def ready(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
+        """End a drain: `backend` is in rotation again if it is up."""
+        self.order(backend.name, replace(self.orders.get(backend.name, NO_ORDER), drain=False, by=by, at=at))
+
+    # --- picking
 
     def pick(self, tried: Collection[Backend] = ()) -> Backend | None:
         """The backend for a request that has failed on those in `tried`; None means that there is no other.
 
-        With "try", when none in rotation is left, each other backend that is not draining is offered once for one
-        request: probes may be wrong, or late, and a refused request helps nobody.
+        With "try", when none in rotation is left, each other backend that takes work is offered once for one request:
+        probes may be wrong, or late, and a refused request helps nobody.
         """
         backend = self.rotation.pick(tried)
         if backend is None and self.when_all_down == "try":
-            return self._last_resort.pick(tried)
+            return self._placement.last_resort.pick(tried)
         return backend
 
     def tick(self, now: float) -> None:
         """It is `now` (monotonic seconds). To be called often, as ten times a second: drains have no other clock."""
         self._now = now
         self.slow_start.tick(now)
-        self.retry_budget.tick(now, sum(backend.requests for backend in self.backends))
+        total = self._retired_requests + sum(backend.requests for backend in self._by_name.values())
+        self.retry_budget.tick(now, total)
+
+    # --- verdicts
 
     def probed(self, backend: Backend, ok: bool, detail: str, now: float) -> None:
         """A probe of `backend` ended at `now` (monotonic seconds); `detail` is what it saw."""
+        if backend.departed:
+            return
         self._now = now
         slowly = self.slow_start.is_due(backend, now)
         change = health.probe(backend, self.rules, ok, now, nobody=not self.rotation)
@@ -83,14 +191,18 @@ class Pool:
 
     def evidence(self, backend: Backend, reason: Reason, now: float, detail: str = "") -> None:
         """User traffic met `reason` on `backend` at `now` (monotonic seconds)."""
+        if backend.departed:
+            return
         self._now = now
-        alone = len(self.rotation) == 1 and backend.in_rotation
-        self._settle(backend, health.evidence(backend, self.rules, reason, now, alone), reason, detail)
+        change = health.evidence(backend, self.rules, reason, now, self._placement.is_alone(backend))
+        self._settle(backend, change, reason, detail)
 
     def reported(self, backend: Backend, ejected: bool, reason: Reason, now: float, detail: str) -> None:
         """Another process met `reason` on `backend`: it has `ejected` it, or it only has a suspicion."""
+        if backend.departed:
+            return
         self._now = now
-        alone = len(self.rotation) == 1 and backend.in_rotation
+        alone = self._placement.is_alone(backend)
         change = health.convict(backend, self.rules, reason, now, alone) if ejected else Change.SUSPECT
         self._settle(backend, change, reason, detail)
 
@@ -98,49 +210,36 @@ class Pool:
         """Judge what was read of each backend (see `consistency.judge`), and keep out exactly those that it says.
 
         Without `anew` only those that are kept out already: nobody else has to leave while an update is under way.
-        Nobody is told by `on_change`: as in a drain, what those backends have may finish.
+        It is no ejection: as in a drain, what those backends have may finish.
         """
         voters = {backend.name for backend in self.backends if backend.state is State.UP and not backend.draining}
         verdict = consistency.judge(facts, expected, policy, voters)
         for backend in self.backends:
-            if anew or backend.inconsistent:
+            before = backend.inconsistent
+            if anew or before:
                 backend.inconsistent = verdict.ejected.get(backend.name, "")
-            self._place(backend)
+            if backend.inconsistent != before:
+                self._place(backend)
         self._recall()
         return verdict
-
-    def drain(self, backend: Backend) -> None:
-        """No new work for `backend`; what it has may finish. Its health goes on being watched."""
-        backend.draining = True
-        self._place(backend)
-        self._recall()
-
-    def ready(self, backend: Backend) -> None:
-        """End a drain: `backend` is in rotation again if it is up."""
-        backend.draining = False
-        self._place(backend)
-        self._recall()
 
     def condition(self, backend: Backend) -> Condition:
         """How `backend` is, for another process."""
         return condition.read(backend, self.slow_start.since(backend))
 
     def adopt(self, backend: Backend, told: Condition, now: float) -> None:
-        """`backend` is what another process says it is; those in `on_change` hear of it if that is an ejection."""
+        """`backend` is what another process says it is; observers hear of an ejection if that is one."""
         self._now = now
         ejected = backend.state is State.UP and told.state == State.DOWN.value
         condition.write(backend, told)
-        self._place(backend, slowly=False)
+        self._placement.settle(backend, now, slowly=False)
         if told.slow_since is not None and backend.in_rotation:
             self.slow_start.begin(backend, told.slow_since)
             self.slow_start.tick(now)
-        if ejected:
-            for listener in self.on_change:
-                listener(backend, Change.EJECT, backend.reason, backend.detail)
+        change = Change.EJECT if ejected else None
+        self._tell(backend, change, backend.reason, backend.detail)
 
-    def by_name(self, name: str) -> Backend | None:
-        """The backend of this name, None if there is none."""
-        return self._by_name.get(name)
+    # --- what follows
 
     def _settle(
         self, backend: Backend, change: Change | None, reason: Reason | None, detail: str, slowly: bool = True
@@ -149,28 +248,28 @@ class Pool:
             return
         if change is not Change.SUSPECT:
             backend.reason, backend.detail = (reason, detail) if change is Change.EJECT else (None, "")
-            self._place(backend, slowly)
-            self._recall()  # before the listeners hear of an ejection: they move requests to who is there
-        for listener in self.on_change:
-            listener(backend, change, reason, detail)
+            self._placement.settle(backend, self._now, slowly)
+            self._recall()  # before the observers hear of an ejection: they move requests to who is there
+        self._tell(backend, change, reason, detail)
 
-    def _place(self, backend: Backend, slowly: bool = True) -> None:
-        for listener in self.on_place:
-            listener(backend)
-        _put(self._last_resort, backend, not backend.draining)
-        backend.placed = backend.in_rotation
-        if _put(self.rotation, backend, backend.placed):
-            if not backend.placed:
-                self.slow_start.end(backend)
-            elif slowly:
-                self.slow_start.begin(backend, self._now)
-        self.slow_start.tick(self._now)
+    def _place(self, backend: Backend) -> None:
+        """Something that is no verdict has changed."""
+        self._placement.settle(backend, self._now)
+        self._recall()
+        self._moved(backend)
+
+    def _moved(self, backend: Backend) -> None:
+        self._tell(backend, None, None, "")
+
+    def _tell(self, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        for observer in self.observers:
+            observer.changed(self, backend, change, reason, detail)
 
     def _recall(self) -> None:
         """Rather than nobody: those whose last probe was good, and if that is nobody, those that are inconsistent."""
         if self.rotation:
             return
-        able = [backend for backend in self.backends if not backend.draining]
+        able = [backend for backend in self.backends if backend.takes_work]
         for backend in able:
             self._settle(backend, health.recall(backend, self._now), None, "nobody else is in rotation")
         if self.rotation:
@@ -178,18 +277,8 @@ class Pool:
         for backend in able:
             if backend.state is State.UP:
                 backend.inconsistent = ""
-                self._place(backend)
+                self._placement.settle(backend, self._now)
+                self._moved(backend)
 
     def __repr__(self) -> str:
-        return f"<pool {self.name} {len(self.rotation)} of {len(self.backends)} in rotation>"
-
-
-def _put(rotation: Rotation, backend: Backend, inside: bool) -> bool:
-    """Let `backend` be a member, or not; whether that changed anything."""
-    if inside == (backend in rotation):
-        return False
-    if inside:
-        rotation.add(backend)
-    else:
-        rotation.remove(backend)
-    return True
+        return f"<pool {self.name} {len(self.rotation)} of {len(self._by_name)} in rotation>"

@@ -14,10 +14,10 @@ FIRST_WEIGHT = 0.1
 
 
 class SlowStart:
-    """Gives members of `rotation` their weight, for `seconds` after each of them has joined.
+    """Gives members of `rotation` their ramp, for `seconds` after each of them has joined.
 
-    A weight is relative to the greatest one in the rotation: who is alone has a full turn, and those who came back
-    together share as equals. Nothing is done for a request; weights are as new as the last `tick`.
+    A ramp is relative to the greatest one in the rotation: who is alone has a full turn, and those who came back
+    together share as equals. Nothing is done for a request; ramps are as new as the last `tick`.
     """
 
     __slots__ = ("_rotation", "_since", "seconds")
@@ -29,7 +29,7 @@ class SlowStart:
         self._since: dict[Backend, float] = {}  # members in their slow start, and when it began
 
     def __repr__(self) -> str:
-        return f"<slow start of {' '.join(f'{member.name}={member.weight:.2f}' for member in self._since) or 'nobody'}>"
+        return f"<slow start of {' '.join(f'{member.name}={member.ramp:.2f}' for member in self._since) or 'nobody'}>"
 
     def is_due(self, backend: Backend, now: float) -> bool:
         """Whether `backend`, which is about to be up, has to start slowly.
@@ -53,18 +53,19 @@ class SlowStart:
     def end(self, backend: Backend) -> None:
         """`backend` is no member any more."""
         self._since.pop(backend, None)
-        backend.weight = 1.0
+        backend.ramp = 1.0
 
     def tick(self, now: float) -> None:
-        """Bring the weights to what they have to be at `now`, in monotonic seconds, and with the members of now."""
+        """Bring the ramps to what they have to be at `now`, in monotonic seconds, and with the members of now."""
         if not self._since:
             return
-        weights = {backend: self._weight(now - since) for backend, since in self._since.items()}
-        greatest = max(weights.values()) if len(weights) == len(self._rotation) else 1.0
-        for backend, weight in weights.items():
-            self._rotation.weigh(backend, weight / greatest)
-            if weight == 1.0:
+        ramps = {backend: self._ramp(now - since) for backend, since in self._since.items()}
+        greatest = max(ramps.values()) if len(ramps) == len(self._rotation) else 1.0
+        for backend, ramp in ramps.items():
+            backend.ramp = ramp / greatest
+            self._rotation.weigh(backend)
+            if ramp == 1.0:
                 del self._since[backend]
 
-    def _weight(self, elapsed: float) -> float:
+    def _ramp(self, elapsed: float) -> float:
         return FIRST_WEIGHT + (1.0 - FIRST_WEIGHT) * min(max(elapsed / self.seconds, 0.0), 1.0)

@@ -14,6 +14,7 @@ from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.slow_start import FIRST_WEIGHT
 from lbproxy.reasons import Counts, Reason
+from tests.balance.heard import Verdicts
 
 COUNT = 4
 ROUNDS = int(1 / FIRST_WEIGHT) + 2
@@ -38,7 +39,9 @@ class History(RuleBasedStateMachine):
         self.backends = [Backend(f"b{n}", f"http://10.0.0.{n}:80") for n in range(COUNT)]
         rules = Rules(rise, fall, consecutive_errors=2, interval=1.0, readmit_backoff=backoff)
         self.pool = Pool("connectors", self.backends, rules, policy, slow_start)
-        self.pool.on_change.append(lambda backend, change, reason, detail: self.heard.append((backend, change)))
+        self.pool.observers.append(
+            Verdicts(lambda backend, change, reason, detail: self.heard.append((backend, change)))
+        )
 
     # --- what happens to it
 
@@ -125,7 +128,7 @@ class History(RuleBasedStateMachine):
         members = self.pool.rotation.members
         picked = [self.pool.pick() for _ in range(ROUNDS * len(members))]
         assert set(picked) == set(members)
-        counts = {picked.count(member) for member in members if member.weight == 1.0}
+        counts = {picked.count(member) for member in members if member.ramp == 1.0}
         assert max(counts) - min(counts) <= 1
         assert max(counts) == max(picked.count(member) for member in members)
 
@@ -137,13 +140,13 @@ class History(RuleBasedStateMachine):
         assert set(members) == {backend for backend in self.backends if backend.in_rotation}
         assert len(set(members)) == len(members)
         assert [backend.placed for backend in self.backends] == [backend.in_rotation for backend in self.backends]
-        assert self.pool.rotation.weighted is any(backend.weight < 1.0 for backend in members)
+        assert self.pool.rotation.weighted is any(backend.ramp < 1.0 for backend in members)
 
     @invariant()
     def somebody_in_rotation_has_full_turns_and_nobody_outside_a_part(self) -> None:
-        assert all(backend.weight == 1.0 for backend in self.backends if not backend.in_rotation)
-        assert all(0.0 < backend.weight <= 1.0 for backend in self.backends)
-        assert not self.pool.rotation or 1.0 in [member.weight for member in self.pool.rotation.members]
+        assert all(backend.ramp == 1.0 for backend in self.backends if not backend.in_rotation)
+        assert all(0.0 < backend.ramp <= 1.0 for backend in self.backends)
+        assert not self.pool.rotation or 1.0 in [member.ramp for member in self.pool.rotation.members]
 
     @invariant()
     def an_empty_rotation_leaves_nobody_who_could_serve(self) -> None:

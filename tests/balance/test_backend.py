@@ -48,11 +48,11 @@ def test_a_url_that_names_no_one_address_is_refused(url: str) -> None:
         Backend("c1", url)
 
 
-def test_a_backend_is_in_rotation_when_it_is_up_and_nothing_keeps_it_out() -> None:
+def test_a_backend_is_fit_when_it_is_up_and_nothing_keeps_it_out() -> None:
     backend = Backend("c1", "http://c1:80")
     seen = []
     for backend.state, backend.draining, backend.inconsistent in product(State, (False, True), ("", "version is 1")):
-        if backend.in_rotation:
+        if backend.fit:
             seen.append((backend.state, backend.draining, backend.inconsistent))
     assert seen == [(State.UP, False, "")]
 

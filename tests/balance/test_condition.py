@@ -10,6 +10,7 @@ from lbproxy.balance.condition import Condition, read, write
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.reasons import Reason
+from tests.balance.heard import Verdicts
 
 
 def pool(slow_start: float = 0.0) -> tuple[Pool, Backend, Backend]:
@@ -45,21 +46,21 @@ def test_a_slow_start_goes_on() -> None:
     there, one, two = pool(slow_start=10.0)
     there.probed(two, True, "", 0.0)
     there.probed(one, True, "", 20.0)
-    assert one.weight < 1
+    assert one.ramp < 1
     here, first, second = pool(slow_start=10.0)
     here.adopt(second, there.condition(two), 20.0)
     here.adopt(first, there.condition(one), 25.0)
-    assert 0.5 < first.weight < 0.6
-    assert second.weight == 1.0
+    assert 0.5 < first.ramp < 0.6
+    assert second.ramp == 1.0
     here.tick(30.0)
-    assert first.weight == 1.0
+    assert first.ramp == 1.0
     assert here.condition(first).slow_since is None
 
 
 def test_only_an_ejection_is_told() -> None:
     here, one, _ = pool()
     told: list[tuple[Change, Reason | None, str]] = []
-    here.on_change.append(lambda _, change, reason, detail: told.append((change, reason, detail)))
+    here.observers.append(Verdicts(lambda _, change, reason, detail: told.append((change, reason, detail))))
     up = read(one, None)._replace(state="up")
     here.adopt(one, up, 1.0)
     here.adopt(one, up._replace(draining=True), 2.0)

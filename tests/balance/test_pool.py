@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from typing import Literal
+from collections import Counter
+from typing import Any, Literal
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.member import Member
+from lbproxy.balance.orders import Order
 from lbproxy.balance.pool import Pool
 from lbproxy.reasons import Reason
+from tests.balance.heard import Feed, Verdicts
 from tests.balance.history import TestHistory
 
 __all__ = ["TestHistory"]
@@ -21,9 +25,10 @@ def pool_of(
     when_all_down: Literal["try", "refuse"] = "try",
     rules: Rules = RULES,
     slow_start: float = 0.0,
+    **more: Any,
 ) -> Pool:
     backends = [Backend(name, f"http://{name}:80") for name in names]
-    pool = Pool("connectors", backends, rules, when_all_down, slow_start)
+    pool = Pool("connectors", backends, rules, when_all_down, slow_start, **more)
     for name in up:
         pool.probed(named(pool, name), True, "", 0.0)
     return pool
@@ -127,7 +132,9 @@ def test_listeners_hear_of_a_change_after_it_took_effect() -> None:
     pool = pool_of("ab", up="b")
     a = named(pool, "a")
     heard: list[tuple[str, Change, Reason | None, str, bool]] = []
-    pool.on_change.append(lambda b, change, why, text: heard.append((b.name, change, why, text, b in pool.rotation)))
+    pool.observers.append(
+        Verdicts(lambda b, change, why, text: heard.append((b.name, change, why, text, b in pool.rotation)))
+    )
     pool.probed(a, True, "200", 1.0)
     pool.probed(a, True, "200", 2.0)
     pool.evidence(a, reasons.RESPONSE_TIMEOUT, 3.0)
@@ -145,7 +152,7 @@ def test_a_request_that_every_backend_breaks_off_leaves_one() -> None:
     """It is a suspect, so that a probe decides at once; a connect that fails is nobody's request."""
     pool = pool_of("abc", up="abc", when_all_down="refuse")
     changes: list[Change] = []
-    pool.on_change.append(lambda backend, change, reason, detail: changes.append(change))
+    pool.observers.append(Verdicts(lambda backend, change, reason, detail: changes.append(change)))
     assert offers(pool) == "abc"
     for backend in pool.backends:
         pool.evidence(backend, reasons.LANE_LOST, 1.0)
@@ -174,7 +181,9 @@ def test_the_end_of_the_last_one_recalls_who_only_waits() -> None:
         pool.probed(backend, False, "refused", 1.0)
     pool.probed(c, True, "200", 2.0)
     heard: list[tuple[str, Change, str]] = []
-    pool.on_change.append(lambda backend, change, reason, detail: heard.append((backend.name, change, picks(pool, 1))))
+    pool.observers.append(
+        Verdicts(lambda backend, change, reason, detail: heard.append((backend.name, change, picks(pool, 1))))
+    )
     pool.probed(a, False, "refused", 3.0)
     assert heard == [("c", Change.READMIT, "c"), ("a", Change.EJECT, "c")]
     assert (c.reason, c.since, b.state) == (None, 3.0, State.DOWN)
@@ -210,14 +219,14 @@ def test_one_that_comes_back_starts_slowly_and_so_does_one_after_its_drain() -> 
     for now in (2.0, 3.0):
         pool.probed(c, True, "200", now)
     pool.tick(8.0)
-    assert (a.weight, c.weight) == (1.0, 0.55)
+    assert (a.ramp, c.ramp) == (1.0, 0.55)
     pool.drain(b)
     pool.tick(13.0)
     pool.ready(b)
-    assert (b.weight, c.weight) == (0.1, 1.0)
+    assert (b.ramp, c.ramp) == (0.1, 1.0)
     pool.probed(a, False, "refused", 13.0)
     pool.probed(c, False, "refused", 13.0)
-    assert (picks(pool, 1), b.weight, a.weight) == ("b", 1.0, 1.0)
+    assert (picks(pool, 1), b.ramp, a.ramp) == ("b", 1.0, 1.0)
 
 
 def test_one_that_was_up_when_the_pool_was_made_has_all_its_turns() -> None:
@@ -226,7 +235,7 @@ def test_one_that_was_up_when_the_pool_was_made_has_all_its_turns() -> None:
     pool = Pool("connectors", backends, Rules(rise=1), slow_start=10.0)
     pool.probed(backends[1], True, "200", 5.0)
     pool.probed(backends[2], True, "200", 10.0)
-    assert [backend.weight for backend in backends] == [1.0, 0.55, 0.1], "a new one beside it starts slowly"
+    assert [backend.ramp for backend in backends] == [1.0, 0.55, 0.1], "a new one beside it starts slowly"
 
 
 def test_one_that_is_unlike_the_others_is_kept_out_until_it_is_like_them() -> None:
@@ -236,7 +245,7 @@ def test_one_that_is_unlike_the_others_is_kept_out_until_it_is_like_them() -> No
     assert c.inconsistent == verdict.text("c") == "version is 1, most have 2"
     assert (picks(pool, 4), c.state) == ("abab", State.UP)
     assert pool.compare({"version": {"a": "2", "b": "2", "c": "2"}}, {}, "eject-minority").differences == ()
-    assert (c.inconsistent, c.in_rotation, c.weight) == ("", True, 0.1)
+    assert (c.inconsistent, c.in_rotation, c.ramp) == ("", True, 0.1)
 
 
 def test_one_that_is_unlike_the_others_serves_when_they_are_gone() -> None:
@@ -297,3 +306,185 @@ def test_it_can_be_looked_at() -> None:
     pool = pool_of("abc", up="ab")
     assert repr(pool) == "<pool connectors 2 of 3 in rotation>"
     assert pool.by_name("z") is None
+
+
+# --- members come and go
+
+
+def up(pool: Pool, names: str) -> None:
+    for name in names:
+        pool.probed(named(pool, name), True, "200", 1.0)
+
+
+def member(name: str, port: int = 80, **more: Any) -> Member:
+    return Member(name, f"http://{name}:{port}", **more)
+
+
+def test_one_that_joins_gets_work_when_a_probe_was_good() -> None:
+    pool = pool_of("ab", up="ab")
+    feed = Feed(pool)
+    pool.join(member("c"), "dns")
+    assert picks(pool, 4) == "abab"
+    up(pool, "c")
+    assert sorted(picks(pool, 3)) == ["a", "b", "c"]
+    assert (feed.words, named(pool, "c").source) == (["+c", "c", "c:readmit"], "dns")
+
+
+def test_one_that_leaves_gets_no_new_work_and_is_not_asked_again() -> None:
+    pool = pool_of("ab", up="ab", when_all_down="try")
+    feed = Feed(pool)
+    a = named(pool, "a")
+    pool.leave("a")
+    assert (picks(pool, 3), feed.words, pool.by_name("a")) == ("bbb", ["-a"], None)
+    assert (a.departed, a.in_rotation, a.takes_work) == (True, False, False)
+    pool.probed(a, True, "200", 2.0)
+    pool.evidence(a, reasons.CONNECT_REFUSED, 2.0)
+    pool.reported(a, True, reasons.CONNECT_REFUSED, 2.0, "")
+    assert (feed.words, picks(pool, 2)) == (["-a"], "bb"), "what is still heard of it changes nothing"
+    pool.leave("b")
+    assert pool.pick() is None
+
+
+def test_the_last_one_to_leave_recalls_who_only_waits() -> None:
+    pool = pool_of("ab", up="a", rules=Rules(rise=3))
+    pool.probed(named(pool, "b"), False, "refused", 1.0)
+    pool.probed(named(pool, "b"), True, "200", 2.0)
+    feed = Feed(pool)
+    pool.leave("a")
+    assert (picks(pool, 2), feed.words) == ("bb", ["b:readmit", "-a"])
+
+
+def test_a_source_says_the_whole_of_what_it_wants() -> None:
+    pool = pool_of("ab", up="ab")
+    feed = Feed(pool)
+    assert pool.apply("dns", [member("c"), member("d")]) == ()
+    assert pool.apply("dns", [member("d"), member("e")]) == ()
+    assert [backend.name for backend in pool.backends] == ["a", "b", "d", "e"]
+    assert [word for word in feed.words if word[0] in "+-"] == ["+c", "+d", "-c", "+e"]
+
+
+def test_the_same_name_at_another_url_is_another_member() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.apply("dns", [member("c")])
+    up(pool, "c")
+    feed, before = Feed(pool), named(pool, "c")
+    pool.apply("dns", [member("c", port=81)])
+    after = named(pool, "c")
+    assert (feed.words, after is before, after.state) == (["-c", "+c", "c"], False, State.NEW)
+
+
+def test_a_file_wins_a_quarrel_of_names_and_an_operator_over_what_was_discovered() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.apply("dns", [member("a", port=81), member("c", port=82)])
+    pool.apply("operator", [member("c", port=83), member("b", port=84)])
+    assert [(one.name, one.port, one.source) for one in pool.backends] == [
+        ("a", 80, "file"),
+        ("b", 80, "file"),
+        ("c", 83, "operator"),
+    ]
+    pool.apply("operator", [])
+    assert [(one.name, one.port, one.source) for one in pool.backends][2:] == [("c", 82, "dns")]
+
+
+def test_an_order_belongs_to_the_name_and_outlives_the_member() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.apply("dns", [member("c")])
+    up(pool, "c")
+    pool.drain(named(pool, "c"), "root", 5.0)
+    pool.apply("dns", [])
+    pool.apply("dns", [member("c", port=81)])
+    up(pool, "c")
+    assert (named(pool, "c").draining, picks(pool, 2)) == (True, "ab")
+    assert pool.orders["c"] == Order(drain=True, by="root", at=5.0)
+    pool.ready(named(pool, "c"))
+    assert ("c" in picks(pool, 3), pool.orders) == (True, {})
+
+
+def test_an_order_may_come_before_its_member() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.order("c", Order(drain=True, weight=4))
+    c = pool.join(member("c"))
+    assert (c.draining, c.weight) == (True, 4)
+
+
+def test_a_weight_that_was_ordered_is_the_weight_until_the_order_ends() -> None:
+    pool = pool_of("ab", up="ab")
+    a = named(pool, "a")
+    pool.order("a", Order(weight=3))
+    assert Counter(picks(pool, 8)) == {"a": 6, "b": 2}
+    pool.apply("file", [member("a", weight=2), member("b")])
+    assert a.weight == 3
+    pool.order("a", Order())
+    assert (a.weight, Counter(picks(pool, 9))) == (2, {"a": 6, "b": 3})
+
+
+def test_a_weight_of_zero_is_no_work_at_all() -> None:
+    pool = pool_of("ab", up="ab", when_all_down="try")
+    pool.order("a", Order(weight=0))
+    assert (picks(pool, 2), named(pool, "a").state) == ("bb", State.UP)
+    pool.probed(named(pool, "b"), False, "refused", 2.0)
+    assert picks(pool, 2) == "bb"
+
+
+def test_requests_of_those_that_left_still_count_for_the_retry_budget() -> None:
+    pool = pool_of("ab", up="ab")
+    named(pool, "a").requests = 1000
+    pool.tick(1.0)
+    pool.leave("a")
+    pool.tick(2.0)
+    assert pool.retry_budget.limit == 200
+
+
+def test_standbys_work_while_too_few_others_do() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.apply("dns", [member("c", standby=True), member("d", standby=True)])
+    up(pool, "cd")
+    feed = Feed(pool)
+    assert (picks(pool, 4), named(pool, "c").state) == ("abab", State.UP)
+    pool.probed(named(pool, "a"), False, "refused", 2.0)
+    assert picks(pool, 2) == "bb", "one is enough, by default"
+    pool.probed(named(pool, "b"), False, "refused", 3.0)
+    assert (sorted(picks(pool, 4)), feed.words) == (list("ccdd"), ["a:eject", "c", "d", "b:eject"])
+    pool.probed(named(pool, "b"), True, "200", 4.0)
+    pool.probed(named(pool, "b"), True, "200", 5.0)
+    assert (picks(pool, 2), named(pool, "c").in_rotation) == ("bb", False)
+
+
+def test_the_last_one_may_be_ejected_by_its_users_when_a_standby_is_there() -> None:
+    pool = pool_of("a", up="a")
+    pool.evidence(named(pool, "a"), reasons.LANE_LOST, 1.0)
+    assert named(pool, "a").state is State.UP
+    pool.apply("dns", [member("s", standby=True)])
+    up(pool, "s")
+    pool.evidence(named(pool, "a"), reasons.LANE_LOST, 2.0)
+    assert (named(pool, "a").state, picks(pool, 1)) == (State.DOWN, "s")
+
+
+def test_what_a_pool_cannot_have_is_left_out_and_told() -> None:
+    pool = pool_of("ab", up="ab", max_backends=4, refuse=lambda one: "is mine" if one.url.endswith(":443") else "")
+    wanted = [
+        member("c"),
+        member("c", port=81),
+        member("d", port=443),
+        Member("e/f", "http://e:1"),
+        member("g", weight=101),
+    ]
+    told = pool.apply("dns", [*wanted, Member("h", "ftp://h"), member("i"), member("j")])
+    assert [backend.name for backend in pool.backends] == ["a", "b", "c", "i"]
+    assert told == pool.membership.refused["dns"]
+    for sentence, part in zip(
+        told,
+        ["two of this name", "is mine", "slash", "101", "scheme", "max_backends (4)"],
+        strict=True,
+    ):
+        assert part in sentence
+    assert pool.apply("dns", [member("c")]) == ()
+    assert pool.membership.refused == {}
+
+
+def test_ten_thousand_members_join_and_leave() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.apply("dns", [Member(f"n{n}", f"http://10.0.{n // 250}.{n % 250}:80") for n in range(9_998)])
+    assert len(pool.backends) == 10_000
+    pool.apply("dns", [])
+    assert picks(pool, 2) == "ab"

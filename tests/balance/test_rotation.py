@@ -75,58 +75,94 @@ def test_tried_members_are_skipped_and_keep_their_place() -> None:
     assert picks(rotation, 3) == "abc"
 
 
+def weighted(**weights: int) -> Rotation:
+    return rotation_of([Backend(name, f"http://{name}:80", weight) for name, weight in weights.items()])
+
+
 @pytest.mark.parametrize(
-    ("weight", "turns"), [(0.5, "abc ab abc ab abc ab"), (0.25, "ab ab ab abc ab ab ab abc"), (1.0, "abc abc")]
+    ("weights", "turns"),
+    [
+        ({"a": 5, "b": 1, "c": 1}, "aabaaac"),
+        ({"a": 2, "b": 1}, "aba"),
+        ({"a": 3, "b": 3, "c": 3}, "abc"),
+        ({"a": 1, "b": 2, "c": 3}, "bcacbc"),
+        ({"a": 100, "b": 50}, "aba"),
+    ],
 )
-def test_a_member_with_part_of_a_turn_passes_the_others_on(weight: float, turns: str) -> None:
-    """Every other round, or every fourth: evenly, and the others go on taking turns."""
-    rotation = rotation_of(backends("abc"))
-    rotation.weigh(rotation.members[2], weight)
-    if weight == 0.5:
-        assert picks(rotation, 2) == "ab"
-    expected = turns.replace(" ", "")
-    assert picks(rotation, len(expected)) == expected
+def test_turns_are_spread_over_the_round(weights: dict[str, int], turns: str) -> None:
+    """Exactly as often as the weights say, and the same in every round."""
+    rotation = weighted(**weights)
+    assert picks(rotation, 3 * len(turns)) == 3 * turns
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=6))
+def test_each_round_has_each_member_as_often_as_its_weight(weights: list[int]) -> None:
+    rotation = weighted(**dict(zip("abcdef", weights, strict=False)))
+    for _ in range(3):
+        count = Counter(rotation.pick() for _ in range(sum(weights)))
+        assert [count[member] for member in rotation.members] == [member.weight for member in rotation.members] or (
+            len(set(weights)) == 1
+        )
+    if len(set(weights)) == 1:
+        assert max(Counter(rotation.pick() for _ in range(10 * len(weights))).values()) == 10
+
+
+def ramped(rotation: Rotation, backend: Backend, ramp: float) -> None:
+    backend.ramp = ramp
+    rotation.weigh(backend)
 
 
 @given(st.lists(st.floats(0.1, 1.0), max_size=5))
-def test_turns_are_in_proportion_to_the_weights(weights: list[float]) -> None:
-    """With one that has a full turn, each has its weight's part of as many turns, to within one."""
-    rotation = rotation_of(backends("abcdef"[: len(weights) + 1]))
+def test_turns_are_in_proportion_to_the_ramps(ramps: list[float]) -> None:
+    """Each has its part of as many turns as one with all of them, to within one, and a hundredth of its turns."""
+    rotation = rotation_of(backends("abcdef"[: len(ramps) + 1]))
     full, *others = rotation.members
-    for backend, weight in zip(others, weights, strict=True):
-        rotation.weigh(backend, weight)
+    for backend, ramp in zip(others, ramps, strict=True):
+        ramped(rotation, backend, ramp)
     count = Counter(rotation.pick() for _ in range(200))
-    for backend, weight in zip(others, weights, strict=True):
-        assert abs(count[backend] - weight * count[full]) <= 1.0 + weight + 1e-9
+    for backend, ramp in zip(others, ramps, strict=True):
+        assert abs(count[backend] - round(ramp, 2) * count[full]) <= 1.0 + ramp + 1e-9
 
 
-def test_with_nobody_at_full_weight_the_weights_are_relative() -> None:
-    a, b = backends("ab")
-    rotation = rotation_of([a, b])
-    rotation.weigh(a, 0.125)
-    rotation.weigh(b, 0.25)
-    assert Counter(picks(rotation, 300)) == {"a": 100, "b": 200}
-    rotation.remove(b)
-    assert picks(rotation, 3) == "aaa"
-
-
-def test_a_request_that_failed_elsewhere_is_taken_whatever_the_weight() -> None:
+def test_a_request_that_failed_elsewhere_is_taken_whatever_the_share() -> None:
     a, b, c = backends("abc")
     rotation = rotation_of([a, b, c])
-    rotation.weigh(c, 0.1)
+    ramped(rotation, c, 0.1)
     assert rotation.pick((a, b)) is c
     assert rotation.pick((a, b, c)) is None
     assert rotation.pick((a,)) is b
 
 
-def test_what_a_member_has_saved_goes_with_it() -> None:
+def test_a_new_share_counts_from_now_on_and_equal_ones_are_round_robin_again() -> None:
     a, b = backends("ab")
     rotation = rotation_of([a, b])
-    rotation.weigh(b, 0.5)
-    assert picks(rotation, 2) == "aa"
-    rotation.remove(b)
-    rotation.add(b)
-    assert picks(rotation, 4) == "abab", "it comes with its full weight"
+    b.weight = 3
+    rotation.weigh(b)
+    assert (rotation.weighted, Counter(picks(rotation, 40))) == (True, {"b": 30, "a": 10})
+    a.weight = 3
+    rotation.weigh(a)
+    assert (rotation.weighted, picks(rotation, 2) * 2) == (False, picks(rotation, 4))
+
+
+def test_members_with_shares_come_and_go() -> None:
+    a, b, c = backends("abc")
+    a.weight = 4
+    rotation = rotation_of([a, b])
+    picks(rotation, 3)
+    rotation.remove(a)
+    assert (rotation.weighted, picks(rotation, 2)) == (False, "bb")
+    rotation.add(a)
+    rotation.add(c)
+    assert Counter(picks(rotation, 60)) == {"a": 40, "b": 10, "c": 10}
+
+
+def test_a_heap_does_not_grow_with_changes() -> None:
+    a, b = backends("ab")
+    rotation = rotation_of([a, b])
+    for weight in range(2, 1002):
+        a.weight = 2 + weight % 99
+        rotation.weigh(a)
+    assert len(rotation._heap) <= 20
 
 
 def test_removing_a_stranger_is_an_error() -> None:

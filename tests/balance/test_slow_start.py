@@ -28,19 +28,19 @@ class Ramp:
         self.slow_start.end(backend)
         self.slow_start.tick(now)
 
-    def weights(self, now: float) -> list[float]:
+    def ramps(self, now: float) -> list[float]:
         self.slow_start.tick(now)
-        return [round(backend.weight, 6) for backend in self.backends]
+        return [round(backend.ramp, 6) for backend in self.backends]
 
 
-def test_a_weight_grows_linearly() -> None:
+def test_a_ramp_grows_linearly() -> None:
     ramp = Ramp(2)
     a, b = ramp.backends
     ramp.join(a)
     ramp.join(b, 100.0)
-    weights = [ramp.weights(now)[1] for now in (99.9, 100.0, 102.5, 105.0, 109.0, 110.0, 111.0)]
+    weights = [ramp.ramps(now)[1] for now in (99.9, 100.0, 102.5, 105.0, 109.0, 110.0, 111.0)]
     assert weights == [FIRST_WEIGHT, FIRST_WEIGHT, 0.325, 0.55, 0.91, 1.0, 1.0]
-    assert a.weight == 1.0
+    assert a.ramp == 1.0
 
 
 def test_its_part_of_the_traffic_grows_with_it() -> None:
@@ -60,16 +60,16 @@ def test_without_seconds_nobody_starts_slowly() -> None:
     ramp = Ramp(2, seconds=0.0)
     for backend in ramp.backends:
         ramp.join(backend, 0.0)
-    assert ramp.weights(0.0) == [1.0, 1.0]
+    assert ramp.ramps(0.0) == [1.0, 1.0]
 
 
 def test_who_is_alone_has_a_full_turn_until_another_one_has_more() -> None:
     ramp = Ramp(2)
     a, b = ramp.backends
     ramp.join(b, 0.0)
-    assert ramp.weights(1.0) == [1.0, 1.0]
+    assert ramp.ramps(1.0) == [1.0, 1.0]
     ramp.join(a)
-    assert ramp.weights(1.0) == [1.0, 0.19]
+    assert ramp.ramps(1.0) == [1.0, 0.19]
 
 
 def test_those_who_came_back_together_share_as_equals() -> None:
@@ -77,11 +77,11 @@ def test_those_who_came_back_together_share_as_equals() -> None:
     a, b, c = ramp.backends
     ramp.join(a, 0.0)
     ramp.join(b, 0.0)
-    assert ramp.weights(5.0) == [1.0, 1.0, 1.0]
+    assert ramp.ramps(5.0) == [1.0, 1.0, 1.0]
     ramp.join(c, 5.0)
-    assert ramp.weights(5.0) == [1.0, 1.0, round(0.1 / 0.55, 6)]
+    assert ramp.ramps(5.0) == [1.0, 1.0, round(0.1 / 0.55, 6)]
     ramp.leave(a, 6.0)
-    assert ramp.weights(10.0) == [1.0, 1.0, 0.55]
+    assert ramp.ramps(10.0) == [1.0, 1.0, 0.55]
 
 
 def test_one_that_leaves_begins_anew() -> None:
@@ -90,9 +90,9 @@ def test_one_that_leaves_begins_anew() -> None:
     ramp.join(a)
     ramp.join(b, 0.0)
     ramp.leave(b, 5.0)
-    assert (b.weight, repr(ramp.slow_start)) == (1.0, "<slow start of nobody>")
+    assert (b.ramp, repr(ramp.slow_start)) == (1.0, "<slow start of nobody>")
     ramp.join(b, 20.0)
-    assert (ramp.weights(20.0)[1], repr(ramp.slow_start)) == (FIRST_WEIGHT, "<slow start of b=0.10>")
+    assert (ramp.ramps(20.0)[1], repr(ramp.slow_start)) == (FIRST_WEIGHT, "<slow start of b=0.10>")
 
 
 def test_a_new_one_starts_slowly_beside_others_that_have_served_for_a_while() -> None:

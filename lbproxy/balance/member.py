@@ -1,0 +1,41 @@
+"""What a source wants a pool to have: members. A member is its name; the same name at another URL is another member."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lbproxy.balance.backend import parse_url
+
+MAX_WEIGHT = 100
+NAME_LENGTH = 253
+"""Characters of a name at most, as in a DNS name (RFC 1035 section 2.3.4)."""
+
+_NOT_IN_NAMES = frozenset("/\\\"' \t\r\n")
+"""A slash stands between pool and backend (`POOL/NAME`); the others would not survive a shell or a log line."""
+
+
+class Member(NamedTuple):
+    """One backend as a source describes it.
+
+    `weight`: its part of the turns, 0 to 100; 0 is no turn at all. `standby`: it gets work only while too few others
+    are in rotation.
+    """
+
+    name: str
+    url: str
+    weight: int = 1
+    standby: bool = False
+
+    def problem(self) -> str:
+        """Why no pool can have it, naming what is wrong; empty if a pool can."""
+        if not self.name or len(self.name) > NAME_LENGTH:
+            return f"the name of a backend has 1 to {NAME_LENGTH} characters, not {len(self.name)}"
+        if _NOT_IN_NAMES & set(self.name) or not self.name.isprintable():
+            return f"{self.name!r} is no name for a backend: it has a slash, a quote, a space or a control character"
+        if not 0 <= self.weight <= MAX_WEIGHT:
+            return f"{self.name}: weight is {self.weight}, it must be 0 to {MAX_WEIGHT}"
+        try:
+            parse_url(self.url)
+        except ValueError as error:
+            return f"{self.name}: {error}"
+        return ""

@@ -1,0 +1,80 @@
+"""Which members a pool should have, when several sources say so.
+
+| source | says |
+| --- | --- |
+| file | `backends` of the configuration; wins a quarrel of names |
+| operator | `lbproxy backend add`; wins over what was discovered |
+| any other | a discovery, named after its kind: dns, file-list, kubernetes, etcd |
+
+Each source says the whole of what it wants (`Membership.say`). What cannot be had is left out, with a sentence that
+says why; everything else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from lbproxy.balance.member import Member
+
+FILE, OPERATOR = "file", "operator"
+
+_FIRST = (FILE, OPERATOR)
+"""Their word counts before that of all others, in this order."""
+
+Refuse = Callable[[Member], str]
+"""Why a member may not join, though its fields are sound; empty if it may."""
+
+
+class Membership:
+    """What each source wants, and what follows from all of it. `refused` has, by source, what was left out and why."""
+
+    __slots__ = ("_limit", "_refuse", "_wanted", "refused")
+
+    def __init__(self, limit: int, refuse: Refuse = lambda member: "") -> None:
+        """limit: members at most, of all sources together."""
+        self._limit = limit
+        self._refuse = refuse
+        self._wanted: dict[str, dict[str, Member]] = {}
+        self.refused: dict[str, tuple[str, ...]] = {}
+
+    def __repr__(self) -> str:
+        return f"<membership {', '.join(f'{len(wanted)} of {source}' for source, wanted in self._wanted.items())}>"
+
+    def of(self, source: str) -> tuple[Member, ...]:
+        """What `source` wants and may have."""
+        return tuple(self._wanted.get(source, {}).values())
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every source that has said something, in the order of precedence."""
+        known = [source for source in _FIRST if source in self._wanted]
+        return (*known, *(source for source in self._wanted if source not in _FIRST))
+
+    def say(self, source: str, members: Iterable[Member]) -> None:
+        """`source` wants exactly these. Those that are unfit, doubled or too many are left out: see `refused`."""
+        wanted: dict[str, Member] = {}
+        refused: list[str] = []
+        room = self._limit - sum(len(others) for name, others in self._wanted.items() if name != source)
+        for member in members:
+            problem = member.problem() or self._refuse(member)
+            if not problem and member.name in wanted:
+                problem = f"{member.name}: there are two of this name, {wanted[member.name].url} stays"
+            if not problem and len(wanted) >= room:
+                problem = f"{member.name}: the pool has max_backends ({self._limit}) already"
+            if problem:
+                refused.append(problem)
+            else:
+                wanted[member.name] = member
+        self._wanted[source] = wanted
+        if refused:
+            self.refused[source] = tuple(refused)
+        else:
+            self.refused.pop(source, None)
+
+    def all(self) -> Mapping[str, tuple[str, Member]]:
+        """Every member that the pool should have, by name, with the source whose word counts."""
+        found: dict[str, tuple[str, Member]] = {}
+        for source in self.sources:
+            for name, member in self._wanted[source].items():
+                found.setdefault(name, (source, member))
+        return found

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from lbproxy.balance.member import Member
+from lbproxy.balance.membership import FILE, OPERATOR, Membership
+
+
+def member(name: str, port: int = 80) -> Member:
+    return Member(name, f"http://{name}:{port}")
+
+
+def test_sources_count_in_their_order_whenever_they_speak() -> None:
+    membership = Membership(10)
+    membership.say("dns", [member("a", 1), member("b", 1), member("c", 1)])
+    membership.say(OPERATOR, [member("b", 2), member("a", 2)])
+    membership.say(FILE, [member("a", 3)])
+    assert membership.sources == (FILE, OPERATOR, "dns")
+    assert membership.all() == {
+        "a": (FILE, member("a", 3)),
+        "b": (OPERATOR, member("b", 2)),
+        "c": ("dns", member("c", 1)),
+    }
+
+
+def test_each_source_has_its_own_refusals_until_it_speaks_again() -> None:
+    membership = Membership(10, lambda one: "that is me" if one.name == "me" else "")
+    membership.say("dns", [member("me"), member("a")])
+    membership.say("kubernetes", [member("b"), member("b", 2)])
+    assert membership.refused == {
+        "dns": ("that is me",),
+        "kubernetes": ("b: there are two of this name, http://b:80 stays",),
+    }
+    membership.say("dns", [member("a")])
+    assert membership.refused.keys() == {"kubernetes"}
+    assert membership.of("dns") == (member("a"),)
+    assert membership.of("etcd") == ()
+
+
+def test_all_sources_together_have_a_limit() -> None:
+    membership = Membership(3)
+    membership.say(FILE, [member("a"), member("b")])
+    membership.say("dns", [member("c"), member("d")])
+    assert list(membership.all()) == ["a", "b", "c"]
+    assert membership.refused["dns"] == ("d: the pool has max_backends (3) already",)
+    assert repr(membership) == "<membership 2 of file, 1 of dns>"
