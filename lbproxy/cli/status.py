@@ -200,7 +200,7 @@ def _state(backend: BackendView) -> Text:
         "draining" if backend["draining"] else "",
         "inconsistent" if backend["inconsistent"] else "",
         f"held {duration(backend['held_seconds'])}" if backend["held_seconds"] else "",
-        f"slow start {backend['weight']:.0%}" if backend["weight"] < 1 else "",
+        f"slow start {backend['ramp']:.0%}" if backend["ramp"] < 1 else "",
     ]
     kept_out = backend["draining"] or backend["inconsistent"]
     return Text(", ".join(filter(None, notes)), style="yellow" if kept_out else _COLOURS[backend["state"]])

@@ -49,8 +49,9 @@ class BackendView(TypedDict):
 
     `active` are requests that are open, with `tunnels`: those of them whose bytes only pass (upgrades, tcp and sni).
 
-    `weight` is the part of its turns that it gets, below 1 in its slow start; `held_seconds` is how long one that flaps
-    may not come back yet. `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
+    `weight` (0 to 100) is its part of the turns, of which it gets `ramp`: below 1 in its slow start. `source` is what
+    made it a member: file, operator, or a discovery. `held_seconds` is how long one that flaps may not come back yet.
+    `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
     `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
     `facts` are what the consistency guard read at it last, by the names that the configuration gives them.
     """
@@ -60,7 +61,10 @@ class BackendView(TypedDict):
     state: Literal["new", "up", "down"]
     draining: bool
     in_rotation: bool
-    weight: float
+    weight: int
+    ramp: float
+    standby: bool
+    source: str
     held_seconds: float
     inconsistent: str
     since_seconds: float

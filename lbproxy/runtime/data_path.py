@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
+from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.record import Record
@@ -33,7 +35,7 @@ TICKS_A_REFRESH = 10
 """Certificates' files, and the clients that are connected by one, are looked at once a second."""
 
 
-class DataPath:
+class DataPath(Observer):
     """`pools`, `listeners`, and `mints` of those that have one, by name.
 
     `lane_ends` counts how lanes ended, by the reason's label; `lag` is that of the loop.
@@ -61,7 +63,7 @@ class DataPath:
         self.mints = assembly.mints
         self._files = assembly.files
         for pool in self.pools.values():
-            pool.on_change.append(self._changed)
+            pool.observers.append(self)
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
@@ -150,7 +152,8 @@ class DataPath:
         connections = (client for listener in self.listeners.values() for client in listener.connections)
         return [client for client in connections if isinstance(client, ClientConnection)]
 
-    def _changed(self, backend: Backend, change: Change, _reason: Reason | None, _detail: str) -> None:
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`."""
         if change is Change.EJECT:
             backend.lanes.close_idle(reasons.LANE_EJECTED)
             # Later: who told of the failure is in the middle of something.

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from lbproxy import config as settings
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
@@ -31,7 +32,7 @@ _EVENTS = {
 }
 
 
-class PoolControl:
+class PoolControl(Observer):
     """Probes the backends of `pool`, and keeps them alike, as its configuration says; logs what changes."""
 
     def __init__(self, pool: Pool, options: settings.Pool, server_url: str, known: Collection[str] = ()) -> None:
@@ -41,7 +42,7 @@ class PoolControl:
         """
         self.pool = pool
         self.check = options.check.kind
-        pool.on_change.append(self._changed)
+        pool.observers.append(self)
         self.probes = make_probes(pool, options, server_url.partition("://")[2])
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
@@ -85,8 +86,10 @@ class PoolControl:
         if backend.draining:
             self._look(backend)
 
-    def _changed(self, backend: Backend, change: Change, reason: Reason | None, detail: str) -> None:
-        """Log it; a suspicion is what a probe has to settle at once, and is told once until it has."""
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`. Verdicts are logged; a suspicion, which a probe settles at once, only once until then."""
+        if change is None:
+            return
         if change is Change.SUSPECT:
             self.prober.probe_now(backend.name)
             if backend.name in self._suspected:

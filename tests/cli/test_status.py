@@ -176,10 +176,10 @@ def test_a_draining_backend_and_a_pool_without_requests() -> None:
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
-        ({"weight": 0.35}, "up, slow start 35%"),
+        ({"ramp": 0.35}, "up, slow start 35%"),
         ({"state": "down", "held_seconds": 63.0}, "down, held 1m 3s"),
         ({"inconsistent": "version is 1.7.9"}, "up, inconsistent"),
-        ({"draining": True, "weight": 0.5}, "up, draining, slow start 50%"),
+        ({"draining": True, "ramp": 0.5}, "up, draining, slow start 50%"),
     ],
 )
 def test_what_else_keeps_a_backend_from_its_share(changes: Any, state: str) -> None:

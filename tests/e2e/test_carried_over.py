@@ -105,7 +105,7 @@ async def test_a_slow_start_goes_on(backends: Backends, balance: Balance) -> Non
     for workers in (2, 2, 1):
         await rewrite(balancer, workers=workers)
         await reload(balancer)
-        weights = {name: one["weight"] for name, one in (await balancer.backends()).items()}
+        weights = {name: one["ramp"] for name, one in (await balancer.backends()).items()}
         assert weights["c1"] == 1.0
         assert weights["c2"] < 0.5
         before = len(two.requests)

@@ -15,6 +15,7 @@ from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.config import load
 from lbproxy.runtime.pool_control import PoolControl
+from tests.balance.heard import Verdicts
 from tests.control.probes.backends import hanging, listening
 from tests.net.peers import until
 
@@ -57,10 +58,10 @@ async def linked(
 async def changed(pool_control: PoolControl) -> tuple[Backend, Change, object, str]:
     """What the pool tells next."""
     told: asyncio.Queue[tuple[Backend, Change, object, str]] = asyncio.Queue()
-    pool_control.pool.on_change.append(lambda *change: told.put_nowait(change))
+    pool_control.pool.observers.append(Verdicts(lambda *change: told.put_nowait(change)))
     async with asyncio.timeout(10):
         change = await told.get()
-    pool_control.pool.on_change.pop()
+    pool_control.pool.observers.pop()
     return change
 
 

@@ -180,7 +180,8 @@ async def test_handshakes_with_clients_are_counted_where_tls_ends(running: Runni
 
 async def test_what_a_backend_does_not_have(running: Running) -> None:
     [backend] = running.view()["pools"][0]["backends"]
-    assert (backend["weight"], backend["held_seconds"], backend["inconsistent"]) == (1.0, 0.0, "")
+    assert (backend["weight"], backend["ramp"], backend["standby"], backend["source"]) == (1, 1.0, False, "file")
+    assert (backend["held_seconds"], backend["inconsistent"]) == (0.0, "")
     assert (backend["tls_handshakes"], backend["tunnels"]) == (None, 0)
     assert (backend["facts"], backend["unknown_facts"]) == ({}, {})
     assert running.view()["pools"][0]["consistency"] is None

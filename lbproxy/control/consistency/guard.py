@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.consistency import Policy, Verdict
+from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.control import tasks
@@ -48,7 +49,7 @@ class Memory(TypedDict):
     readings: Mapping[str, Mapping[str, Sequence[Any]]]
 
 
-class Guard:
+class Guard(Observer):
     """Reads the `sources` of each backend, by its name, every interval and after every readmission, until `stop`.
 
     `verdict` is the latest. While `updating`, nobody is ejected who was not before: a drain is an operator at work, and
@@ -69,7 +70,7 @@ class Guard:
         self._wake = asyncio.Event()
         self._kept_out: Mapping[str, str] = {}
         self._slots = asyncio.Semaphore(AT_A_TIME)
-        pool.on_change.append(self._changed)
+        pool.observers.append(self)
         self._task = tasks.start(self._keep_reading(first_round), name=f"consistency {pool.name}")
 
     def __repr__(self) -> str:
@@ -127,7 +128,8 @@ class Guard:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    def _changed(self, backend: Backend, change: Change, _reason: Reason | None, _detail: str) -> None:
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`."""
         if change is Change.READMIT:
             self.look(backend.name)
         elif change is Change.EJECT:

@@ -181,8 +181,8 @@ TABLE: tuple[Row, ...] = (
     Gauge(
         "lbproxy_backend_weight",
         _BACKEND,
-        "Part of its turns that it gets: below 1 in its slow start",
-        _each_backend(lambda b: b["weight"]),
+        "Its weight; less in its slow start",
+        _each_backend(lambda b: b["weight"] * b["ramp"]),
     ),
     Gauge(
         "lbproxy_backend_active_requests", _BACKEND, "Requests it is working on", _each_backend(lambda b: b["active"])

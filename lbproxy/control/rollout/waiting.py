@@ -43,4 +43,4 @@ def until_back(backend: BackendView) -> str:
     """Rotation, with its whole share of the new work."""
     if not backend["in_rotation"]:
         return f"rotation (unlike the others: {backend['inconsistent']})" if backend["inconsistent"] else "rotation"
-    return f"the end of its slow start (at {backend['weight']:.0%})" if backend["weight"] < 1 else ""
+    return f"the end of its slow start (at {backend['ramp']:.0%})" if backend["ramp"] < 1 else ""

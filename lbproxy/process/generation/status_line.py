@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.feed import Observer
+from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
+from lbproxy.reasons import Reason
 
 
-class StatusLine:
+class StatusLine(Observer):
     """Calls `tell` with the line, each time that it is another one."""
 
     def __init__(self, pools: Collection[Pool], tell: Callable[[str], None]) -> None:
@@ -20,7 +23,7 @@ class StatusLine:
         self._serving = self._due = False
         self.text = ""
         for pool in pools:
-            pool.on_place.append(self._moved)
+            pool.observers.append(self)
 
     def __repr__(self) -> str:
         return f"<status_line {self.text!r}>"
@@ -35,8 +38,19 @@ class StatusLine:
         self._serving = False
         self._say(f"draining, client connections open: {connections}")
 
-    def _moved(self, _: Backend) -> None:
-        """The rotation is about to change."""
+    def joined(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self._count_soon()
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self._count_soon()
+
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`."""
+        self._count_soon()
+
+    def _count_soon(self) -> None:
         if self._serving and not self._due:
             self._due = True
             self._loop.call_soon(self._count)

@@ -14,6 +14,7 @@ import uvloop
 from lbproxy.auth.mint import MintedRecord
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
+from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
@@ -48,7 +49,7 @@ def work(config: Config, sockets: Mapping[str, socket.socket], secret: bytes, ch
     return 0
 
 
-class WorkerProcess:
+class WorkerProcess(Observer):
     """What it is told, it does; what its own users meet, it tells."""
 
     def __init__(self, config: Config, sockets: Mapping[str, socket.socket], secret: bytes) -> None:
@@ -71,7 +72,7 @@ class WorkerProcess:
         log, logs = self._access_log.write, self._access_log.enabled
         data_path = self._data_path = DataPath(self._config, self._sockets, log, logs, self._secret)
         for pool in data_path.pools.values():
-            pool.on_change.append(partial(self._met, pool))
+            pool.observers.append(self)
         for name, mint in data_path.mints.items():
             mint.on_minted.append(partial(self._minted, name))
         self._channel = AsyncChannel(channel, self._told, self._deserted)
@@ -124,7 +125,8 @@ class WorkerProcess:
         assert backend is not None
         return pool, backend
 
-    def _met(self, pool: Pool, backend: Backend, change: Change, reason: Reason | None, detail: str) -> None:
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`."""
         if self._adopting or reason is None:
             return
         ejected = change is Change.EJECT

@@ -18,13 +18,15 @@ from functools import partial
 
 from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.feed import Observer
+from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Message, Received
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
-from lbproxy.reasons import TABLE
+from lbproxy.reasons import TABLE, Reason
 from lbproxy.status import counters
 from lbproxy.status.counters import Counters
 
@@ -59,7 +61,7 @@ class _WorkerHandle:
         self.up = self.empty = self.gone = self.asked = False
 
 
-class WorkerSupervisor:
+class WorkerSupervisor(Observer):
     """`size` workers that `forker` forks. It is the data path that the generation starts, drains and stops."""
 
     def __init__(
@@ -88,7 +90,7 @@ class WorkerSupervisor:
         self._hopeless = False  # a worker ends as soon as it begins
         self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
         for pool in pools.values():
-            pool.on_place.append(partial(self._note, pool))
+            pool.observers.append(self)
         for index in range(size):
             self._forker.tell("fork", index=index)
         self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
@@ -258,6 +260,10 @@ class WorkerSupervisor:
                 _kill(worker)
 
     # --- conditions
+
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`."""
+        self._note(pool, backend)
 
     def _note(self, pool: Pool, backend: Backend) -> None:
         """What is known of `backend` may have changed: tell it as soon as all that follows from it is known."""

@@ -65,7 +65,7 @@ def test_back_is_in_rotation_with_its_whole_share() -> None:
     assert until_back(dead_backend("c1")) == "rotation"
     unlike = backend("c1") | {"in_rotation": False, "inconsistent": "version is 1.8.0, most have 1.7.9"}
     assert until_back(unlike) == "rotation (unlike the others: version is 1.8.0, most have 1.7.9)"
-    assert until_back(backend("c1") | {"weight": 0.4}) == "the end of its slow start (at 40%)"
+    assert until_back(backend("c1") | {"ramp": 0.4}) == "the end of its slow start (at 40%)"
 
 
 ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": []}

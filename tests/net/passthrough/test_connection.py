@@ -22,6 +22,7 @@ from lbproxy.net.passthrough.connection import PassOptions, PassService, Passthr
 from lbproxy.net.transport.stream import Poller
 from lbproxy.wire.clienthello import DECODE_ERROR, INTERNAL_ERROR, MISSING_EXTENSION, UNRECOGNIZED_NAME, alert
 from lbproxy.wire.proxyproto import encode
+from tests.balance.heard import Verdicts
 from tests.net.listener_fixture import Place
 from tests.net.peers import Peer, TlsPeer, let_expire, settled, turn, until
 
@@ -194,7 +195,7 @@ async def test_a_slow_reader_slows_the_other_end(passing: Build) -> None:
 async def test_a_backend_that_breaks_off_is_a_reset_and_a_suspicion(passing: Build) -> None:
     home = passing()
     suspected: list[object] = []
-    home.pool.on_change.append(lambda backend, change, reason, detail: suspected.append(reason))
+    home.pool.observers.append(Verdicts(lambda backend, change, reason, detail: suspected.append(reason)))
     client = await home.connect()
     lane = await home.places[0].lane()
     await client.send(b"x")

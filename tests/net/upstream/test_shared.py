@@ -12,6 +12,7 @@ from lbproxy.balance.health import Change
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.upstream.shared import LaneCore, LanesCore
+from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.http.client.visits import UNAUTHORIZED, ask, authenticated, connections, first
@@ -109,10 +110,6 @@ async def test_the_access_log_shows_no_difference(front: Build, asked: Asked) ->
     assert 0 <= plain["connect_ms"] <= plain["first_byte_ms"] <= plain["total_ms"]
 
 
-def _weigh(home: ListenerFixture) -> None:
-    home.pool.rotation.weigh(home.backends[0], 0.5)
-
-
 def _retire(home: ListenerFixture) -> None:
     home.backends[0].lanes.close_idle(reasons.LANE_RETIRED)
 
@@ -129,10 +126,9 @@ def _nothing(_: ListenerFixture) -> None:
         (b"PUT /x", (b"Content-Length: 2", b"", b"ab"), _nothing),
         (b"GET /x", (b"Content-Length: 2", b"", b"ab"), _nothing),
         (b"POST /x", (b"Content-Length: 2", b"Idempotency-Key: 1", b"", b"ab"), _nothing),
-        (b"GET /x", (), _weigh),
         (b"GET /x", (), _retire),
     ],
-    ids=["bearer", "basic", "put", "get with a body", "idempotency key", "somebody starts slowly", "no idle lane"],
+    ids=["bearer", "basic", "put", "get with a body", "idempotency key", "no idle lane"],
 )
 async def test_the_policy_is_asked(
     front: Build, asked: Asked, line: bytes, lines: tuple[bytes, ...], before: Callable[[ListenerFixture], None]
@@ -245,13 +241,27 @@ async def test_the_lane_closes_when_its_backend_has_left_meanwhile(front: Build,
     assert (asked.times, home.site.plain, home.backends[0].lanes.idle) == (0, 0, [])
 
 
+async def test_the_policy_is_asked_while_shares_differ(front: Build, asked: Asked) -> None:
+    home = front(2)
+    client = await home.connect()
+    one, _ = [await first(home, client, number) for number in range(2)]
+    home.backends[0].weight = 2
+    home.pool.rotation.weigh(home.backends[0])
+    asked.times = 0
+    await client.send(request())
+    await one.head()
+    await one.send(answer(b"ok"))
+    await client.sees(answer(b"ok"))
+    assert asked.times == 1
+
+
 async def test_an_ejection_moves_a_request_on_its_way(front: Build, asked: Asked) -> None:
     home = front(2)
     client = await home.connect()
     one, other = [await first(home, client, number) for number in range(2)]
     [connection] = await connections(home)
-    home.pool.on_change.append(
-        lambda backend, change, *_: connection.ejected(backend) if change is Change.EJECT else None
+    home.pool.observers.append(
+        Verdicts(lambda backend, change, *_: connection.ejected(backend) if change is Change.EJECT else None)
     )
     asked.times = 0
     await client.send(request())

@@ -24,6 +24,7 @@ from lbproxy.errors import StartError
 from lbproxy.process.ipc.channel import Channel, Message
 from lbproxy.process.workers import supervisor
 from lbproxy.process.workers.supervisor import WorkerSupervisor
+from tests.balance.heard import Verdicts
 from tests.net.peers import until
 from tests.pki import Authority
 from tests.process.far import Far
@@ -106,7 +107,7 @@ async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
 async def test_what_one_worker_met_all_hear(scene: Scene) -> None:
     workers = await scene.complete()
     told: list[tuple[Backend, Change]] = []
-    scene.pool.on_change.append(lambda backend, change, *_: told.append((backend, change)))
+    scene.pool.observers.append(Verdicts(lambda backend, change, *_: told.append((backend, change))))
     for worker in workers:
         await worker.hears("conditions")
     workers[0].say("met", backend="connectors/c1", ejected=True, reason="connect_refused", detail="refused")
@@ -120,7 +121,7 @@ async def test_what_one_worker_met_all_hear(scene: Scene) -> None:
 async def test_a_suspicion_is_told_to_the_prober_only(scene: Scene) -> None:
     workers = await scene.complete()
     told: asyncio.Queue[object] = asyncio.Queue()
-    scene.pool.on_change.append(lambda *change: told.put_nowait(change))
+    scene.pool.observers.append(Verdicts(lambda *change: told.put_nowait(change)))
     workers[0].say("met", backend="connectors/c1", ejected=False, reason="response_timeout", detail="")
     assert await told.get() == (scene.backends[0], Change.SUSPECT, reasons.RESPONSE_TIMEOUT, "")
     assert scene.backends[0].state is State.UP

@@ -7,6 +7,7 @@ import pytest
 from lbproxy import reasons
 from lbproxy.net.transport.stream import Poller
 from lbproxy.reasons import Reason
+from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.http.client.visits import UNAUTHORIZED, ask, authenticated, connections, first
@@ -243,7 +244,7 @@ async def test_unless_there_is_nobody_else(front: Build) -> None:
 async def test_a_slow_answer_is_told_as_a_suspicion(front: Build, poller: Poller) -> None:
     home = front(suspicion=1.0)
     told: list[Reason | None] = []
-    home.pool.on_change.append(lambda backend, change, reason, detail: told.append(reason))
+    home.pool.observers.append(Verdicts(lambda backend, change, reason, detail: told.append(reason)))
     client = await home.connect()
     lane = await waits_on(home, client)
     [connection] = await connections(home)

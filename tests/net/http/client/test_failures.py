@@ -7,6 +7,7 @@ import pytest
 from lbproxy import reasons
 from lbproxy.balance.backend import State
 from lbproxy.net.transport.stream import Poller
+from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, request
 from tests.net.http.client.visits import connections, first
@@ -99,7 +100,7 @@ async def test_a_timeout_is_no_verdict(front: Build, poller: Poller) -> None:
     home = front()
     client = await home.connect()
     suspected: list[object] = []
-    home.pool.on_change.append(lambda backend, change, reason, detail: suspected.append(reason))
+    home.pool.observers.append(Verdicts(lambda backend, change, reason, detail: suspected.append(reason)))
     await client.send(request())
     lane = await home.places[0].lane()
     await lane.head()

@@ -8,6 +8,7 @@ from lbproxy.auth import binding
 from lbproxy.net.transport.stream import Poller
 from lbproxy.net.upstream.lane import ANYBODY, Lane, Lanes, Personal, Waiter
 from lbproxy.reasons import Reason
+from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.http.client.visits import authenticated, connections, first
@@ -38,7 +39,7 @@ async def test_a_fault_of_ours_ends_its_client_only(
     lane = await authenticated(home, client, 0)
     lanes = home.backends[1].lanes
     if fault == "connect refused":
-        home.pool.on_change.append(faulty)
+        home.pool.observers.append(Verdicts(faulty))
         home.places[1].listener.close()
         await client.send(request(b"GET /x", BEARER))
     elif fault == "lane ready":
