@@ -12,7 +12,7 @@ The primitives, and the file that each lives in:
     Client      one client connection: its requests one after the other                net/http/client.py
     Lane        one connection to a backend: *shared* while it has carried no identity,
                 *private* to one client connection from then on                        net/upstream/lane.py
-    Exchange    one request and its answer between a client connection and a lane      net/http/exchange.pyx
+    Exchange    one request and its answer between a client connection and a lane      net/http/exchange.pyx, relay.pyx
     Stream      the bytes of one socket, plain or TLS                                  net/transport/stream.pyx
     Head, Body  HTTP/1.x bytes <-> meaning, strictly; heads are written anew           wire/heads.pyx, bodies.pyx
     Pool        its backends, their health, and whose turn it is                       balance/pool.py

@@ -65,7 +65,7 @@ CYTHON_IMPORT = re.compile(
 )
 
 MAX_COMPILED_LINES = 500
-TOO_LONG = {"lbproxy/net/http/exchange.pyx", "lbproxy/net/transport/stream.pyx"}
+TOO_LONG = {"lbproxy/net/transport/stream.pyx"}
 """Compiled files that are to be cut."""
 
 CYTHON_FUNCTION = re.compile(r"^( *)c?p?def (?!class )[^(\n]*?(\w+)\(.*?:\n(?=\1 )", re.MULTILINE | re.DOTALL)

@@ -19,8 +19,8 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import Config
 from lbproxy.errors import StartError
-from lbproxy.net.http.exchange import Site
 from lbproxy.net.http.record import Record
+from lbproxy.net.http.site import Site
 from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions, Service
 from lbproxy.net.passthrough.connection import PassOptions, PassService, Routes

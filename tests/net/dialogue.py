@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 
 from lbproxy import reasons
 from lbproxy.balance.round_robin import RoundRobin
-from lbproxy.net.http.exchange import Exchange, Phase, Site
+from lbproxy.net.http.exchange import Exchange
+from lbproxy.net.http.phases import Phase
+from lbproxy.net.http.site import Site
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.stream import Handler, Poller, Stream
 from lbproxy.reasons import Reason

@@ -14,8 +14,8 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.error_pages import answer
-from lbproxy.net.http.exchange import Site
 from lbproxy.net.http.record import Record
+from lbproxy.net.http.site import Site
 from lbproxy.net.listener.handshake import Handshake
 from lbproxy.net.listener.listener import Listener
 from lbproxy.net.tls import BackendTls, ServerTls

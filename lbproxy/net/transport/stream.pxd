@@ -112,3 +112,8 @@ cdef class Stream:
 
 
 cpdef double monotonic() noexcept
+
+
+cdef inline bint queued(Stream stream) noexcept:
+    """`has_queue`, without a call."""
+    return stream._tx_size > 0

@@ -12,7 +12,7 @@ from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.http.client.visits import authenticated, connections, first
-from tests.net.http.exchange.scenes import UPGRADE
+from tests.net.http.scenes import UPGRADE
 from tests.net.listener_fixture import BEARER, kerberos
 
 

@@ -1,4 +1,4 @@
-"""Stopping, faults of lbproxy, and what a site counts."""
+"""Stopping, faults of lbproxy, and what is kept for the log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import suppress
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase
+from lbproxy.net.http.phases import Phase
 from lbproxy.net.transport.stream import Poller
 from tests.net.dialogue import Step, answer, forwarded, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, CLOSE, PHASES, SENT, SWITCHED, UPGRADE, sent_by_client
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, CLOSE, PHASES, SENT, SWITCHED, UPGRADE, sent_by_client
 from tests.net.peers import until
 
 # --- stopping
@@ -118,23 +118,7 @@ async def test_a_fault_in_the_policy_ends_its_connection_only(
     await until(lambda: dialogue.lanes[0].closed or dialogue.lanes[0] in dialogue.policy.free)
 
 
-# --- what a site counts
-
-
-async def test_requests_are_counted_by_how_long_they_took(converse: Converse) -> None:
-    dialogue = converse()
-    site = dialogue.site
-    assert (site.requests, site.observed, site.seconds) == (0, 0, 0)
-    await play(dialogue, A_GET)
-    await until(lambda: dialogue.ends)
-    await dialogue.client.send(b"\0")
-    await until(lambda: len(dialogue.ends) == 2)
-    bounds = [bound for bound, _ in site.histogram()]
-    counts = [count for _, count in site.histogram()]
-    assert bounds == sorted(bounds)
-    assert counts == sorted(counts)
-    assert (site.requests, site.observed) == (1, 2)
-    assert 0 < site.seconds < 10
+# --- without a log
 
 
 async def test_without_a_log_nothing_is_kept_for_it(converse: Converse) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from lbproxy import reasons
 from tests.net.dialogue import answer, forwarded, play, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import CLOSE, SENT, SWITCHED, UPGRADE
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import CLOSE, SENT, SWITCHED, UPGRADE
 
 # --- upgrades
 

@@ -6,9 +6,9 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.reasons import Reason
-from tests.net.dialogue import MAX_HEAD, answer, forwarded, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, CHUNKED, CLOSE
+from tests.net.dialogue import MAX_HEAD, forwarded, play, refusal, request
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, CHUNKED, CLOSE
 from tests.net.peers import until
 
 REFUSALS: dict[str, tuple[bytes, Reason, bool]] = {
@@ -65,34 +65,3 @@ async def test_no_backend(converse: Converse) -> None:
     dialogue.policy.free.clear()
     await dialogue.client.send(request())
     await dialogue.client.sees(refusal(reasons.NO_BACKEND, keep=True))
-
-
-async def test_common_hosts_are_asked_about_once(converse: Converse) -> None:
-    asked: list[bytes] = []
-
-    def host_served(host: bytes) -> bool:
-        asked.append(host)
-        return True
-
-    dialogue = converse(host_served=host_served)
-    for host in (b"a.test", b"A.TEST", b"a.test"):
-        await dialogue.client.send(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
-        await dialogue.backend.receive()
-        await dialogue.backend.send(answer())
-        await dialogue.client.sees(answer())
-    assert asked == [b"a.test", b"A.TEST"]
-
-
-async def test_rare_spellings_of_paths_are_asked_about(converse: Converse) -> None:
-    asked: list[bytes] = []
-
-    def path_denied(target: bytes) -> bool:
-        asked.append(target)
-        return True
-
-    dialogue = converse(path_denied=path_denied)
-    await dialogue.client.send(request(b"GET /%64enied"))
-    await dialogue.client.sees(refusal(reasons.DENIED_PATH, keep=True))
-    await dialogue.client.send(request(b"GET /deniedx"))
-    await dialogue.backend.sees(forwarded(b"GET /deniedx"))
-    assert asked == [b"/%64enied"]

@@ -9,8 +9,8 @@ import pytest
 from lbproxy import reasons
 from lbproxy.net.transport.stream import Poller
 from tests.net.dialogue import RESPONSE_TIMEOUT, forwarded, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, SENT, UPLOADED
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, SENT, UPLOADED
 from tests.net.peers import until
 
 SUSPICION = 2.0

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase
+from lbproxy.net.http.phases import Phase
 from tests.net.dialogue import Dialogue, answer, forwarded, head, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, CHUNKED, HINTS, PHASES, SENT
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, CHUNKED, HINTS, PHASES, SENT
 from tests.net.peers import until
 
 LENGTH = b"Content-Length: 10"

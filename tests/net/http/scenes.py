@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase
+from lbproxy.net.http.phases import Phase
 from lbproxy.reasons import Reason
 from tests.net.dialogue import Step, answer, forwarded, head, request
 

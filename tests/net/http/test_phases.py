@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase, moves
+from lbproxy.net.http.phases import Phase, moves
 from lbproxy.net.transport.stream import Poller
 from tests.net.dialogue import play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, SENT
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, SENT
 from tests.net.peers import until
 
-DOCS = Path(__file__).parents[4] / "docs" / "life-of-a-request.md"
+DOCS = Path(__file__).parents[3] / "docs" / "life-of-a-request.md"
 
 
 def test_the_docs_have_the_table() -> None:

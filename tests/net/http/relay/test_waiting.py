@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase
+from lbproxy.net.http.phases import Phase
 from lbproxy.net.transport.stream import Poller
 from tests.net.dialogue import HEADER_TIMEOUT, IDLE_TIMEOUT, RESPONSE_TIMEOUT, head, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, PHASES, SENT, UPLOADED, sent_by_client
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, PHASES, SENT, UPLOADED, sent_by_client
 from tests.net.peers import until
 
 # --- clients that go away, in every phase

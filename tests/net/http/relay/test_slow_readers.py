@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase
+from lbproxy.net.http.phases import Phase
 from lbproxy.net.transport.stream import Poller
 from tests.net.dialogue import IDLE_TIMEOUT, answer, forwarded, head, nobody_waits_for_ever, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import SENT, UPLOADED
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import SENT, UPLOADED
 from tests.net.peers import until
 
 MUCH = 2_000_000

@@ -7,8 +7,8 @@ import pytest
 from lbproxy import reasons
 from lbproxy.reasons import Reason
 from tests.net.dialogue import MAX_HEAD, Step, answer, forwarded, head, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, CHUNKED, CLOSE, HINTS, SENT, SWITCHED
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, CHUNKED, CLOSE, HINTS, SENT, SWITCHED
 from tests.net.peers import until
 
 FAILURES: dict[str, tuple[list[Step], Reason]] = {

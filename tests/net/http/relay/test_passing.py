@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.exchange import Phase
+from lbproxy.net.http.phases import Phase
 from tests.net.dialogue import Step, answer, forwarded, head, nobody_waits_for_ever, play, refusal, request
-from tests.net.http.exchange.conftest import Converse
-from tests.net.http.exchange.scenes import A_GET, CHUNKED, CHUNKS, CLOSE, HINTS, KEEP
+from tests.net.http.conftest import Converse
+from tests.net.http.scenes import A_GET, CHUNKED, CHUNKS, CLOSE, HINTS, KEEP
 from tests.net.peers import until
 
 KEPT, CLIENT_ENDS, LANE_ENDS, BOTH_END = (True, True), (False, True), (True, False), (False, False)

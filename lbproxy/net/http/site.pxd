@@ -1,0 +1,43 @@
+# cython: language_level=3
+"""What a listener serves: the fields, and what is asked for each request."""
+
+from libc.stdint cimport uint64_t
+
+from lbproxy.balance.round_robin cimport RoundRobin
+from lbproxy.wire.fields cimport FieldTable
+from lbproxy.wire.request_heads cimport Forwarding, RequestHead
+from lbproxy.wire.response_heads cimport ResponseHead
+
+
+cdef enum:
+    BUCKETS = 14
+
+
+cdef class Site:
+    """What a listener serves, shared by its exchanges."""
+    cdef:
+        RequestHead request         # scratch: good only while one head is dealt with
+        ResponseHead response
+        FieldTable request_trailers
+        FieldTable response_trailers
+        Forwarding forwarding
+        set _hosts                  # Host values that were accepted as they are spelled
+        object _host_served
+        tuple _denied_paths
+        object _path_denied
+        readonly double header_timeout
+        readonly double idle_timeout
+        readonly double response_timeout
+        readonly bint logs
+        double suspicion            # seconds without an answer until the policy is told; 0: never
+        bint retries
+        frozenset retry_statuses
+        RoundRobin turns
+        readonly uint64_t plain     # requests that ended well, and of which the policy heard nothing
+        public bint draining        # every answer is a client connection's last
+        readonly uint64_t requests
+        readonly double seconds
+        uint64_t _buckets[BUCKETS]
+        bint serves_host(self, bytes host)
+        bint denies_path(self)
+        void observe(self, double seconds) noexcept

@@ -1,0 +1,105 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""What a listener serves: names and paths, limits of time, and how long its requests took."""
+
+from libc.stdint cimport uint64_t
+
+from lbproxy.balance.round_robin cimport RoundRobin
+from lbproxy.wire.fields cimport FieldTable
+from lbproxy.wire.path_list cimport path_listed
+from lbproxy.wire.request_heads cimport Forwarding, RequestHead
+from lbproxy.wire.response_heads cimport ResponseHead
+from lbproxy.wire.slices cimport to_bytes
+
+cdef enum:
+    MAX_HOSTS = 64               # spellings of Host that are remembered
+
+cdef double[BUCKETS - 1] _LE = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+]
+
+
+cdef class Site:
+
+    def __init__(
+        self,
+        RequestHead request not None,
+        ResponseHead response not None,
+        FieldTable request_trailers not None,
+        FieldTable response_trailers not None,
+        Forwarding forwarding not None,
+        RoundRobin turns=None,
+        *,
+        host_served,
+        tuple denied_paths not None,
+        path_denied,
+        double header_timeout,
+        double idle_timeout,
+        double response_timeout,
+        bint logs,
+        double suspicion=0.0,
+        frozenset retry_statuses not None=frozenset(),
+    ):
+        """turns: of the backends in rotation, where a request may go without asking; None: nowhere.
+
+        host_served(bytes) and path_denied(bytes) decide rare spellings; common ones are decided here.
+
+        denied_paths are normalised; times are seconds; logs: keep what only the access log needs.
+        """
+        self.request = request
+        self.response = response
+        self.request_trailers = request_trailers
+        self.response_trailers = response_trailers
+        self.forwarding = forwarding
+        self.turns = turns
+        self._hosts = set()
+        self._host_served = host_served
+        self._denied_paths = denied_paths
+        self._path_denied = path_denied
+        self.header_timeout = header_timeout
+        self.idle_timeout = idle_timeout
+        self.response_timeout = response_timeout
+        self.suspicion = suspicion if suspicion < response_timeout else 0.0
+        self.logs = logs
+        self.retry_statuses = retry_statuses
+        self.retries = bool(retry_statuses)
+
+    cdef bint serves_host(self, bytes host):
+        if host in self._hosts:
+            return True
+        if not self._host_served(host):
+            return False
+        if len(self._hosts) < MAX_HOSTS:
+            self._hosts.add(host)
+        return True
+
+    cdef bint denies_path(self):
+        """Whether the request head's path is denied, however it is spelled."""
+        cdef int listed
+        if not self._denied_paths:
+            return False
+        listed = path_listed(self.request.target, self._denied_paths)
+        return listed == 1 or (listed == 2 and self._path_denied(to_bytes(self.request.target)))
+
+    cdef void observe(self, double seconds) noexcept:
+        cdef int i = 0
+        while i < BUCKETS - 1 and seconds > _LE[i]:
+            i += 1
+        self._buckets[i] += 1
+        self.seconds += seconds
+
+    def histogram(self):
+        """[(upper bound in seconds, requests at or below it)], without the last bucket, which is all requests."""
+        cdef uint64_t total = 0
+        found = []
+        for i in range(BUCKETS - 1):
+            total += self._buckets[i]
+            found.append((_LE[i], total))
+        return found
+
+    @property
+    def observed(self):
+        """Requests in the histogram."""
+        cdef uint64_t total = 0
+        for i in range(BUCKETS):
+            total += self._buckets[i]
+        return total
