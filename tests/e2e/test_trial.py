@@ -14,7 +14,7 @@ import pytest
 
 from .surroundings import ROOT
 
-SHORT = [["--seconds", "25"]]
+SHORT = [["--seconds", "20"]]
 FULL = [["--requests", "50000"]] * 10
 """The options of each trial, which has a seed of its own."""
 
