@@ -33,6 +33,7 @@ class Answers(asyncio.Protocol):
         self.invited = False
         self.echoes = False
         self.echoed = 0
+        self.ends = False  # the last answer said that there will be no other
         self.refused = False  # what was sent last is no request
         self.since = 0.0
         self._loop = asyncio.get_running_loop()
@@ -172,6 +173,7 @@ class Answers(asyncio.Protocol):
     def _whole(self) -> None:
         """An answer is complete."""
         self._in_body = False
+        self.ends |= self._fields.get("connection", "").lower() == "close"
         self._judge()
         own = "x-id" not in self._fields
         self._ends(f"lbproxy's {self._status}" if own else "answered")
@@ -242,11 +244,13 @@ class Visitor:
         try:
             for batch in self._visit.batches:
                 await self._ask(batch)
-                if answers.closed or answers.echoes:
+                if answers.closed or answers.echoes or answers.ends:
                     break
             if answers.echoes:
                 await self._echo()
-            if not answers.closed:
+            if answers.ends:
+                await self._ends()
+            elif not answers.closed:
                 await self._leave()
         finally:
             answers.gives_up()
@@ -291,6 +295,11 @@ class Visitor:
 
     async def _ended(self) -> None:
         while self._answers.awaited and not self._answers.closed:
+            await self._answers.happens()
+
+    async def _ends(self) -> None:
+        """After an answer that was said to be the last, the connection closes."""
+        while not self._answers.closed:
             await self._answers.happens()
 
     async def _echo(self) -> None:
