@@ -1,22 +1,27 @@
 # Two stages: a builder with a compiler, and an image with neither compiler nor headers.
+# BASE is an official Python image, or a Debian one from 12 on (debian:trixie-slim), whose own Python is installed.
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS builder
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc libc6-dev libkrb5-dev \
+    $(python3 -c 'import ensurepip, sysconfig; open(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null \
+      || echo python3-dev python3-venv) \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY constraints.txt ./
-RUN pip install --no-cache-dir --root-user-action=ignore -c constraints.txt setuptools Cython
+# In an environment of its own, because Debian's Python takes no packages from pip (PEP 668).
+RUN python3 -m venv /build \
+ && /build/bin/pip install --no-cache-dir -c constraints.txt setuptools Cython
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
 COPY lbproxy lbproxy
-RUN pip wheel --no-cache-dir --no-build-isolation -c constraints.txt --wheel-dir /wheels '.[kerberos]'
+RUN /build/bin/pip wheel --no-cache-dir --no-build-isolation -c constraints.txt --wheel-dir /wheels '.[kerberos]'
 RUN python3 -m venv --without-pip /opt/lbproxy \
- && pip --python /opt/lbproxy/bin/python install --no-cache-dir --no-index /wheels/*.whl
+ && /build/bin/pip --python /opt/lbproxy/bin/python install --no-cache-dir --no-index /wheels/*.whl
 
 FROM ${BASE}
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libgssapi-krb5-2 \
+ && apt-get install -y --no-install-recommends libgssapi-krb5-2 $(command -v python3 >/dev/null || echo python3) \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lbproxy \
  && install -d /etc/lbproxy \
