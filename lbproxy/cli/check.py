@@ -23,12 +23,15 @@ from lbproxy.preflight.unit_file import unit_account
 from lbproxy.process.generation.another_account import inspect_as
 from lbproxy.process.generation.privileges import Account, account_of, assume, can_assume
 from lbproxy.runtime.channel_binding_check import Finding, Key, judge
+from lbproxy.runtime.trial import Trial, try_backends
 
 
 @click.command("check")
 @config_option
 @click.option(
-    "--connect", is_flag=True, help="Also ask https backends for their certificate: can extended protection work?"
+    "--connect",
+    is_flag=True,
+    help="Also resolve, connect to and probe each backend once, and compare certificates for extended protection.",
 )
 @click.option("--user", metavar="NAME", help="Open the files as this user, with its groups; needs root.")
 @click.option(
@@ -57,7 +60,7 @@ def command(path: Path, connect: bool, user: str | None, unit: Path | None) -> N
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
-        output(literal=True).print(_protection(asyncio.run(judge(config))))
+        _try_backends(config)
 
 
 def _account(user: str | None, unit: Path | None) -> tuple[Account | None, tuple[Path, ...]]:
@@ -150,6 +153,25 @@ def _expiries(expiries: Iterable[Expiry]) -> Table:
     table = _table("key", "what", "expires", "days left")
     for found in expiries:
         table.add_row(found.where, found.what, f"{found.expires:%Y-%m-%d}", str(found.left.days))
+    return table
+
+
+def _try_backends(config: Config) -> None:
+    async def try_all() -> tuple[dict[Key, Trial], dict[Key, Finding]]:
+        return await try_backends(config), await judge(config)
+
+    trials, findings = asyncio.run(try_all())
+    console = output(literal=True)
+    console.print(_trials(trials))
+    if findings:  # there are none without https backends
+        console.print(_protection(findings))
+
+
+def _trials(trials: Mapping[Key, Trial]) -> Table:
+    table = _table("pool", "backend", "addresses", "connection", "probe")
+    for (pool, backend), trial in trials.items():
+        probe = "none" if trial.probe is None else f"{'ok' if trial.probe.ok else 'failed'}: {trial.probe.detail}"
+        table.add_row(pool, backend, " ".join(trial.addresses) or "none", trial.connect.detail, probe)
     return table
 
 

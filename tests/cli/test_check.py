@@ -228,9 +228,12 @@ def test_connect_says_whether_extended_protection_can_work(file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     text = file.read_text()
+    text = text.replace("http://10.0.0.11:4000", "http://127.0.0.1:1")
     file.write_text(text.replace("https://10.0.0.12:4000", f"https://127.0.0.1:{port}"))
     result = CliRunner(env={"COLUMNS": "160"}).invoke(main, ["check", "--connect", "-c", str(file)])
     assert result.exit_code == 0
+    tried = [row for row in rows(result.stdout) if len(row) == 5 and row[1] == "c2"]
+    assert tried == [["connectors", "c2", "127.0.0.1", "connection refused", "failed: connection refused"]]
     pool, backend, verdict, because = rows(result.stdout)[-1]
     assert (pool, backend, verdict) == ("connectors", "c2", "unknown")
     assert "cannot be seen" in because
