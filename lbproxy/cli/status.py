@@ -20,7 +20,16 @@ from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.snapshot import BackendView, ExpiryView, ListenerView, PoolView, ProbeView, Snapshot
+from lbproxy.control.log.timestamp import timestamp
+from lbproxy.control.snapshot import (
+    BackendView,
+    ConfigurationView,
+    ExpiryView,
+    ListenerView,
+    PoolView,
+    ProbeView,
+    Snapshot,
+)
 from lbproxy.reasons import TABLE, Fault
 
 _EVERY = 1.0  # seconds between two looks of --watch
@@ -65,17 +74,31 @@ def keep_showing(bind: Bind, console: Console, every: float = _EVERY) -> None:
 
 def page(snapshot: Snapshot) -> Group:
     """The snapshot for people."""
-    title = (
-        f"{snapshot['server_url']}: {snapshot['state']}, lbproxy {snapshot['version']}, pid {snapshot['pid']},"
-        f" up {duration(snapshot['uptime_seconds'])}"
-    )
-    parts: list[RenderableType] = [plain(title), "", _listeners(snapshot["listeners"])]
+    parts: list[RenderableType] = [plain(title(snapshot)), *_configuration(snapshot["configuration"]), ""]
+    parts.append(_listeners(snapshot["listeners"]))
     parts += [failures for listener in snapshot["listeners"] if (failures := _failures(listener)) is not None]
     for pool in snapshot["pools"]:
         parts += ["", _backends(pool), *_complaints(pool)]
     if snapshot["expiries"]:
         parts += ["", _expiries(snapshot["expiries"])]
     return Group(*parts)
+
+
+def title(snapshot: Snapshot) -> str:
+    """The balancer as a whole. Its process id is the one that signals go to."""
+    return (
+        f"{snapshot['server_url']}: {snapshot['state']}, lbproxy {snapshot['version']}, pid {snapshot['pid']},"
+        f" up {duration(snapshot['uptime_seconds'])}"
+    )
+
+
+def _configuration(view: ConfigurationView) -> Iterator[Text]:
+    """Which file is served, and if the last reload failed, why."""
+    yield plain(f"{view['file']}, read at {timestamp(view['loaded'])}")
+    last = view["last_reload"]
+    if last is not None and not last["ok"]:
+        yield Text(f"the last reload, at {timestamp(last['ended'])}, failed; what was read before is served:", "red")
+        yield from (plain(f"  {problem}") for problem in last["problems"])
 
 
 def duration(seconds: float) -> str:

@@ -223,11 +223,39 @@ class AccessLogView(TypedDict):
     dropped: int
 
 
+class GenerationView(TypedDict):
+    """The processes that serve this version of the configuration: which one it is, from 1 on, and its process id."""
+
+    number: int
+    pid: int
+
+
+class ReloadView(TypedDict):
+    """The last reload: when it ended (seconds since the epoch), and what went wrong if the old configuration stays."""
+
+    ended: float
+    ok: bool
+    problems: list[str]
+
+
+class ConfigurationView(TypedDict):
+    """What is served: `file` as it was when it was read, at `loaded` (seconds since the epoch).
+
+    `last_reload` is None if there was none since lbproxy began, or began again after a generation died.
+    """
+
+    file: str
+    loaded: float
+    last_reload: ReloadView | None
+
+
 class Snapshot(TypedDict):
-    """Everything."""
+    """Everything. `pid` is the master's: signals go there."""
 
     version: str
     pid: int
+    generation: GenerationView
+    configuration: ConfigurationView
     server_url: str
     state: Literal["starting", "serving", "draining"]
     uptime_seconds: float

@@ -1,5 +1,6 @@
 """Everything that is known, as one view.
 
+served              which generation of which file it is, and how the last reload went
 snapshot            the view, built from the running parts (its types are in `control.snapshot`)
 counters            what was counted, in this process and in others
 counter_history     what earlier generations counted

@@ -6,7 +6,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
 
 from lbproxy import __version__
 from lbproxy.balance.backend import Backend
@@ -27,8 +26,7 @@ from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.certificate_expiry import expiries
 from lbproxy.status.counters import backend_handshakes, durations, handshakes, lag
-
-RunState = Literal["starting", "serving", "draining"]
+from lbproxy.status.served import Served
 
 
 def snapshot(
@@ -36,7 +34,7 @@ def snapshot(
     data_path: DataPath,
     pool_controls: Mapping[str, PoolControl],
     access_log: AccessLog,
-    state: RunState,
+    served: Served,
     uptime: float,
 ) -> Snapshot:
     """Everything, now; `uptime` in seconds."""
@@ -45,9 +43,15 @@ def snapshot(
         ends.update(listener.ends)
     return {
         "version": __version__,
-        "pid": os.getpid(),
+        "pid": served.origin.master,
+        "generation": {"number": served.number, "pid": os.getpid()},
+        "configuration": {
+            "file": str(served.origin.file),
+            "loaded": served.origin.loaded,
+            "last_reload": served.last_reload,
+        },
         "server_url": config.server_url,
-        "state": state,
+        "state": served.state,
         "uptime_seconds": uptime,
         "drain_timeout_seconds": config.drain_timeout,
         "listeners": [_listener(config, listener) for listener in data_path.listeners.values()],

@@ -37,7 +37,7 @@ def test_a_clean_stop_is_status_0(tmp_path: Path) -> None:
     assert process.stderr is not None
     with process.stderr:
         for line in process.stderr:
-            if line == "ready: http://login.test\n":
+            if line == "ready: http://login.test (1 of 1 backends in rotation)\n":
                 process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     assert not (tmp_path / "admin.sock").exists()

@@ -144,6 +144,8 @@ def snapshot() -> Snapshot:
     return {
         "version": "0.1.0",
         "pid": 4711,
+        "generation": {"number": 3, "pid": 4720},
+        "configuration": {"file": "/etc/lbproxy/lbproxy.toml", "loaded": 1795246800.5, "last_reload": None},
         "server_url": "https://login.corp.example",
         "state": "serving",
         "uptime_seconds": 7500.5,

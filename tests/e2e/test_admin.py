@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from .backend import Lane, answer
 from .balancer import Balancer, command
 from .client import request
@@ -40,7 +42,9 @@ async def test_status_counts(backends: Backends, balance: Balance) -> None:
             "connectors",
         )
         assert (listener["connections"], listener["accepted"], listener["requests"]) == (1, 1, 6)
-    assert (snapshot["pid"], snapshot["state"]) == (balancer.pid, "serving")
+    assert (snapshot["pid"], snapshot["state"]) == (balancer.master, "serving")
+    assert snapshot["generation"] == {"number": 1, "pid": balancer.pid}
+    assert snapshot["configuration"]["file"] == str(balancer.path)
     assert snapshot["server_url"] == balancer.config["server_url"]
     members = snapshot["pools"][0]["backends"]
     assert [(one["name"], one["state"], one["in_rotation"], one["requests"]) for one in members] == [
@@ -114,7 +118,7 @@ async def test_the_status_command(backends: Backends, balance: Balance) -> None:
     code, out, err = await command("status", "--json", "-c", str(balancer.path))
     assert (code, err) == (0, "")
     snapshot = json.loads(out)
-    assert (snapshot["pid"], snapshot["pools"][0]["backends"][0]["requests"]) == (balancer.pid, 1)
+    assert (snapshot["pid"], snapshot["pools"][0]["backends"][0]["requests"]) == (balancer.master, 1)
     code, out, err = await command("status", "-c", str(balancer.path))
     assert (code, err) == (0, "")
     assert "c1" in out
@@ -136,3 +140,34 @@ async def test_commands_work_while_the_file_is_broken(backends: Backends, balanc
     assert (code, "not reloaded" in err, "Expected ']'" in err) == (1, True, True)
     balancer.path.write_text(sound)
     assert await command("reload", *where) == (0, "reloaded\n", "")
+
+
+async def test_a_failed_reload_is_seen(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends())
+    first = (await balancer.status())["configuration"]
+    assert (first["file"], first["last_reload"]) == (str(balancer.path), None)
+    success, when = "lbproxy_config_last_reload_successful", "lbproxy_config_last_reload_success_timestamp_seconds"
+    samples = await metrics(balancer)
+    assert samples[success] == 1
+    assert samples[when] == pytest.approx(first["loaded"])
+
+    sound = balancer.path.read_text()
+    balancer.path.write_text(f"workerz = 2\n{sound}")
+    assert (await command("reload", "-c", str(balancer.path)))[0] == 1
+    bad = (await balancer.status())["configuration"]
+    assert (bad["loaded"], bad["last_reload"]["ok"]) == (first["loaded"], False)
+    [problem] = bad["last_reload"]["problems"]
+    assert problem.startswith(f"{balancer.path}:1: workerz: ")
+    samples = await metrics(balancer)
+    assert samples[success] == 0
+    assert samples[when] == pytest.approx(first["loaded"])
+    assert problem in (await command("status", "-c", str(balancer.path)))[1]
+
+    balancer.path.write_text(sound)
+    assert (await command("reload", "-c", str(balancer.path)))[0] == 0
+    good = (await balancer.status())["configuration"]
+    assert (good["last_reload"]["ok"], good["last_reload"]["problems"]) == (True, [])
+    assert first["loaded"] < good["loaded"] <= good["last_reload"]["ended"]
+    samples = await metrics(balancer)
+    assert samples[success] == 1
+    assert samples[when] == pytest.approx(good["loaded"])

@@ -49,10 +49,10 @@ async def test_who_drains_after_a_reload_is_not_asked(backends: Backends, balanc
         old = balancer.pid
         balancer.signal(signal.SIGHUP)
         await balancer.logged("draining")
-        await balancer.until(lambda now: now["pid"] != old)  # it closes what it was just asked
+        await balancer.until(lambda now: now["generation"]["pid"] != old)  # it closes what it was just asked
         for _ in range(20):
             assert (await balancer.admin("/readyz")).status == 200
-            assert (await balancer.status())["pid"] != old
+            assert (await balancer.status())["generation"]["pid"] != old
         assert old in balancer.generations
         going_on.set()
         assert await client.read(4) == b"slow"

@@ -9,7 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGUSR1, SIGUSR2, Signals
+from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2, Signals
 from typing import Any
 
 import pytest
@@ -237,3 +237,36 @@ async def _has(path: Path, target: str) -> None:
 def _targets(path: Path) -> list[Any]:
     lines: list[Mapping[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
     return [line["target"] for line in lines]
+
+
+async def test_a_generation_passes_signals_on(backends: Backends, balance: Balance) -> None:
+    """Its process id is the one that is found first, in a list of processes: HUP reloads, and TERM stops it all."""
+    balancer = await balance(*await backends(), workers=2)
+    os.kill(balancer.pid, SIGHUP)
+    await balancer.logged("generation_serves", "generation=2")
+    assert (await balancer.ask()).status == 200
+    os.kill(balancer.pid, SIGTERM)
+    assert await balancer.exited() == 0
+    assert not [line for line in balancer.log if "generation_died" in line]
+
+
+async def test_term_for_the_whole_group_lets_requests_finish(backends: Backends, balance: Balance) -> None:
+    """As a service manager may send it, to every process at once; it is not taken for the second one."""
+    opened = asyncio.Event()
+
+    async def slow(lane: Lane) -> None:
+        await lane.request()
+        await opened.wait()
+        await lane.send(answer(b"done"))
+
+    [backend] = await backends(slow)
+    balancer = await balance(backend)
+    async with await balancer.connect() as client:
+        await client.send(request())
+        await backend.until(lambda: backend.requests)
+        for process in (balancer.pid, balancer.master):
+            os.kill(process, SIGTERM)
+        await balancer.logged("draining")
+        opened.set()
+        assert (await client.response()).body == b"done"
+    assert await balancer.exited() == 0

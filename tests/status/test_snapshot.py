@@ -20,11 +20,13 @@ from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
 from tests.control.probes.backends import listening
 from tests.net.peers import until
 from tests.pki import Authority
 from tests.process.places import listen_all
+from tests.status.test_served import ORIGIN
 
 AUTHORITY = Authority.root()
 
@@ -57,6 +59,12 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
 
 
+def served() -> Served:
+    served = Served(2, ORIGIN, "serving")
+    served.reloaded(["x: missing"], 1795246810.25)
+    return served
+
+
 @dataclass
 class Running:
     config: Config
@@ -65,7 +73,7 @@ class Running:
     access_log: AccessLog
 
     def view(self) -> Snapshot:
-        return snapshot(self.config, self.worker, self.pool_controls, self.access_log, "serving", 12.5)
+        return snapshot(self.config, self.worker, self.pool_controls, self.access_log, served(), 12.5)
 
     async def ask(self, listener: str, data: bytes, tls: ssl.SSLContext | None = None) -> bytes:
         """Everything that a client gets until it is closed."""
@@ -124,11 +132,16 @@ async def test_has_every_key_and_crosses_a_socket(running: Running) -> None:
     assert parsed["pools"] == view["pools"]
     assert (view["version"], view["pid"], view["state"], view["uptime_seconds"]) == (
         __version__,
-        os.getpid(),
+        4711,
         "serving",
         12.5,
     )
     assert view["server_url"] == "https://login.corp.example"
+    assert view["generation"] == {"number": 2, "pid": os.getpid()}
+    file, loaded = "/etc/lbproxy/lbproxy.toml", 1795246800.5
+    reload = {"ended": 1795246810.25, "ok": False, "problems": ["x: missing"]}
+    assert view["configuration"] == {"file": file, "loaded": loaded, "last_reload": reload}
+    assert_shape(view["configuration"], views.ConfigurationView)
 
 
 async def test_a_backend_that_was_probed(running: Running) -> None:

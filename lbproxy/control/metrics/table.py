@@ -95,6 +95,18 @@ def _ends(snapshot: Snapshot) -> Iterator[Sample]:
 TABLE: tuple[Row, ...] = (
     Gauge("lbproxy_info", ("version",), "Always 1; the label says what runs", lambda s: [((s["version"],), 1)]),
     Gauge("lbproxy_uptime_seconds", (), "Seconds since the start", _one(lambda s: s["uptime_seconds"])),
+    Gauge(
+        "lbproxy_config_last_reload_successful",
+        (),
+        "1 if the last reload went well, or there was none; 0 if the old configuration stays",
+        _one(lambda s: s["configuration"]["last_reload"] is None or s["configuration"]["last_reload"]["ok"]),
+    ),
+    Gauge(
+        "lbproxy_config_last_reload_success_timestamp_seconds",
+        (),
+        "When the configuration that is served was read, in seconds since the epoch",
+        _one(lambda s: s["configuration"]["loaded"]),
+    ),
     Histogram(
         "lbproxy_loop_lag_seconds",
         (),

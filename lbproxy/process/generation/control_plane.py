@@ -28,7 +28,8 @@ from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status import counters
 from lbproxy.status.counter_history import CounterHistory
-from lbproxy.status.snapshot import RunState, snapshot
+from lbproxy.status.served import Served
+from lbproxy.status.snapshot import snapshot
 
 
 class ServesClients(Protocol):
@@ -51,7 +52,7 @@ OnDrain = Callable[[str, str, bool], None]
 
 
 class ControlPlane:
-    """`state` is what the snapshot tells; `links` are by the pool's name.
+    """`served` is what the snapshot tells of the generation; `links` are by the pool's name.
 
     `data_path` has the pools that everything is decided for. It is the data path too, unless there is a supervisor.
     """
@@ -59,42 +60,40 @@ class ControlPlane:
     def __init__(
         self,
         config: Config,
-        sockets: Mapping[str, socket.socket],
-        secret: handover.Secret,
-        inherited: handover.HandoverState | None = None,
-        forker: Channel | None = None,
+        inherited: handover.StartInputs,
         lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """sockets: one for each listener, by its name. forker: where the workers come from; None: there is one only.
+        """inherited: with a forker, the workers come from there; without one there is one only, in this process.
 
         lost: called when no worker can be forked any more. Call it on the running loop. Raises StartError.
         """
         self._config = config
-        self.state: RunState = "starting"
+        self.served = Served(inherited.number, inherited.origin)
+        forker, secret, state = inherited.forker, inherited.secret, inherited.state
         self.access_log = AccessLog("" if forker else str(config.access_log.path))
         value = bytes.fromhex(secret["value"])
-        self.data_path = DataPath(config, sockets, self.access_log.write, self.access_log.enabled, value)
+        self.data_path = DataPath(config, inherited.sockets, self.access_log.write, self.access_log.enabled, value)
         self.supervisor = None if forker is None else self._supervisor(forker, lost)
         self.serving: ServesClients = self.supervisor or self.data_path
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(
             lambda: counters.take(self.data_path, self.access_log),
             dict if self.supervisor is None else self.supervisor.counters,
-            inherited["accounts"] if inherited else None,
+            state["accounts"] if state else None,
         )
         self._servers: list[AdminServer] = []
         self._secret = secret
-        self._inherited = inherited
-        self._started = inherited["started"] if inherited else time.monotonic()
-        if inherited:
-            handover.adopt(inherited["backends"], self.data_path.pools, time.monotonic())
-            handover.remember_minted(inherited["minted"], self.data_path.mints)
+        self._guards = state["guards"] if state else {}
+        self._started = state["started"] if state else time.monotonic()
+        if state:
+            handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
+            handover.remember_minted(state["minted"], self.data_path.mints)
 
     def _supervisor(self, forker: Channel, lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.data_path.pools, self.data_path.mints, lost)
 
     def __repr__(self) -> str:
-        return f"<control plane, {self.state}>"
+        return f"<control plane, {self.served.state}>"
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Everything but accepting, registered on `stack` to be stopped in reverse order."""
@@ -119,7 +118,7 @@ class ControlPlane:
         stack.callback(judging.cancel)
 
     def _remind_guards(self) -> None:
-        for name, memory in (self._inherited["guards"] if self._inherited else {}).items():
+        for name, memory in self._guards.items():
             guard = self.pool_controls[name].guard if name in self.pool_controls else None
             if guard is not None:
                 guard.remember(memory)
@@ -186,18 +185,18 @@ class ControlPlane:
         """Everything, now."""
         uptime = time.monotonic() - self._started
         return self.counter_history.complete(
-            snapshot(self._config, self.data_path, self.pool_controls, self.access_log, self.state, uptime)
+            snapshot(self._config, self.data_path, self.pool_controls, self.access_log, self.served, uptime)
         )
 
-    def export(self, number: int) -> handover.HandoverState:
-        """For the next generation; `number` is this one's."""
+    def export(self) -> handover.HandoverState:
+        """For the next generation."""
         return {
             "format": handover.FORMAT,
             "backends": handover.export(self.pool_controls),
             "guards": handover.export_guards(self.pool_controls),
             "minted": handover.export_minted(self.data_path.mints),
             "secret": self._secret,
-            "accounts": self.counter_history.accounts(number),
+            "accounts": self.counter_history.accounts(self.served.number),
             "started": self._started,
         }
 

@@ -18,7 +18,7 @@ from lbproxy.errors import StartError
 from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs
 from lbproxy.process.generation.master_channel import MasterChannel
-from lbproxy.process.generation.status_line import StatusLine
+from lbproxy.process.generation.status_line import StatusLine, in_rotation
 from lbproxy.process.ipc.channel import Message
 from lbproxy.runtime.data_path import PATIENCE
 
@@ -64,18 +64,14 @@ class Generation:
             "end": lambda _: self._interrupted(),
             "reopen": lambda _: self._control_plane.reopen_log(),
             "relayed": self._relayed,
+            "reload_failed": self._reload_failed,
         }
-        self._control_plane = ControlPlane(
-            self._config,
-            inherited.sockets,
-            inherited.secret,
-            inherited.state,
-            inherited.forker,
-            self._barren,
-        )
+        self._control_plane = ControlPlane(self._config, inherited, self._barren)
         self._master = MasterChannel(inherited.channel, orders, self._alone)
         self._status_line = StatusLine(
-            self._control_plane.data_path.pools.values(), lambda text: self._master.tell("status", text=text)
+            self._control_plane.data_path.pools.values(),
+            lambda text: self._master.tell("status", text=text),
+            self._control_plane.served.remark,
         )
         try:
             async with AsyncExitStack() as stack:
@@ -101,14 +97,17 @@ class Generation:
             return
         if not first:
             await self._accept(stack)
-        control_plane.state = "serving"
+        control_plane.served.state = "serving"
+        if self._inherited.origin.replaces:
+            control_plane.served.reloaded([], time.time())
         self._status_line.serve()
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         self._master.tell("ready")
         if first and self._number == 1:
-            print(f"ready: {self._config.server_url}", file=sys.stderr, flush=True)
+            inside = in_rotation(control_plane.data_path.pools.values())
+            print(f"ready: {self._config.server_url} ({inside})", file=sys.stderr, flush=True)
 
     async def _accept(self, stack: AsyncExitStack) -> None:
         self._control_plane.accept()
@@ -123,24 +122,24 @@ class Generation:
     async def _drain(self) -> None:
         """Let everybody finish. Who is replaced has time: who is connected and idle may ask once more."""
         control_plane, within = self._control_plane, self._config.drain_timeout
-        control_plane.state = "draining"
-        event(log, logging.INFO, "draining", connections=control_plane.data_path.connections, within=within)
+        control_plane.served.state = "draining"
+        event(log, logging.INFO, "draining", connections=control_plane.serving.connections, within=within)
         deadline = time.monotonic() + within
         reports = tasks.start(self._keep_telling(), name="tallies")
         retiring = asyncio.ensure_future(self._retire(within * PATIENCE))
         await asyncio.sleep(0)  # it has accepted what waited: from here on new clients are refused, not left hanging
         self._close_sockets()
         await _first(retiring, self._hurry.wait())
-        await _first(control_plane.data_path.drain(deadline - time.monotonic()), self._end.wait())
+        await _first(control_plane.serving.drain(deadline - time.monotonic()), self._end.wait())
         reports.cancel()
-        if control_plane.data_path.connections:
-            event(log, logging.WARNING, "connections_cut", connections=control_plane.data_path.connections)
+        if control_plane.serving.connections:
+            event(log, logging.WARNING, "connections_cut", connections=control_plane.serving.connections)
 
     async def _retire(self, patience: float) -> None:
-        self._control_plane.data_path.retire()
+        self._control_plane.serving.retire()
         if self._replaced:
             await self._control_plane.close_admin()  # who serves is the one to ask for the status
-        await self._control_plane.data_path.emptied(patience)
+        await self._control_plane.serving.emptied(patience)
 
     def _close_sockets(self) -> None:
         for sock in self._inherited.sockets.values():
@@ -151,7 +150,7 @@ class Generation:
     def _export(self, _: Message) -> None:
         """The next generation is about to start."""
         self._handed_over = True
-        self._master.tell("state", state=self._control_plane.export(self._number))
+        self._master.tell("state", state=self._control_plane.export())
 
     def _relayed(self, message: Message) -> None:
         told = message["message"]
@@ -163,6 +162,11 @@ class Generation:
             case "order":
                 self._control_plane.obey(told["pool"], told["backend"], told["draining"])
 
+    def _reload_failed(self, message: Message) -> None:
+        """This generation goes on serving."""
+        self._control_plane.served.reloaded(message["problems"], message["ended"])
+        self._status_line.update()
+
     def _drained(self, pool: str, backend: str, draining: bool) -> None:
         """An operator gave an order: a generation that has what this one knew has to hear of it too."""
         if self._handed_over:
@@ -171,7 +175,7 @@ class Generation:
     async def _keep_telling(self) -> None:
         while True:
             self._tell_counters()
-            self._status_line.drain(self._control_plane.data_path.connections)
+            self._status_line.drain(self._control_plane.serving.connections)
             await asyncio.sleep(REPORT_EVERY)
 
     def _tell_counters(self) -> None:
@@ -180,17 +184,35 @@ class Generation:
     # --- the end
 
     def _watch_signals(self) -> None:
+        """Signals are for the master. One that comes here was sent to the wrong process, or to the whole group."""
         loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            loop.add_signal_handler(number, self._pass_on, number)
         loop.add_signal_handler(signal.SIGTERM, self._terminated)
         for number in (signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._interrupted)
+            loop.add_signal_handler(number, self._told_to_end, number)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        self._master.tell("signal", number=number)
+
+    def _pass_on_end(self, number: signal.Signals) -> None:
+        """Who ends the generation that serves wants no other one in its place. One beside it may end alone."""
+        starting = self._control_plane.served.state == "starting"
+        if not (self._replaced or (starting and self._inherited.origin.replaces)):
+            self._pass_on(number)
 
     def _terminated(self) -> None:
-        """TERM drains; a second one ends at once. One that the master got too comes from there as well: as orders."""
+        """TERM drains; a second one ends this generation at once. The master's own orders come as messages."""
         if self._signalled:
             self._end.set()
         self._signalled = True
+        self._pass_on_end(signal.SIGTERM)
         self._drain_now()
+
+    def _told_to_end(self, number: signal.Signals) -> None:
+        """INT and QUIT end at once."""
+        self._pass_on_end(number)
+        self._interrupted()
 
     def _retired(self) -> None:
         """Another generation accepts."""
@@ -215,7 +237,7 @@ class Generation:
     async def _be_replaced(self) -> None:
         """Try it until it succeeds: the workers that are there serve on."""
         while not self._stop.is_set() and await self._master.reload():
-            if self._control_plane.state == "starting":
+            if self._control_plane.served.state == "starting":
                 self._interrupted()
             await asyncio.sleep(REPLACE_EVERY)
 

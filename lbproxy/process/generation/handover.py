@@ -12,6 +12,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.pool import Pool
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.status.served import Origin
 
 if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.consistency.guard import Memory
@@ -62,6 +63,7 @@ class StartInputs(NamedTuple):
     """What the master gives a generation: its `number`, the sockets by listener, and what the one before it left."""
 
     number: int
+    origin: Origin
     channel: Channel
     sockets: Mapping[str, socket.socket]
     admin: socket.socket

@@ -26,20 +26,22 @@ from lbproxy.process.generation.privileges import assume, owner
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
 from lbproxy.process.workers.forker import start
 from lbproxy.process.workers.main import work
+from lbproxy.status.served import Origin
 
 log = logging.getLogger(__name__)
 
 
 def main(descriptor: int, number: int, path: Path) -> int:
     """Serve what the file at `path` says, with the master at the other end of `descriptor`; the exit status."""
-    for relayed in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # to the whole group, or to the wrong process
-        signal.signal(relayed, signal.SIG_IGN)
+    for theirs in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # the master's; `Generation` passes them on to it
+        signal.signal(theirs, signal.SIG_IGN)  # until then, and in workers
     unraisable.install()
     os.set_inheritable(descriptor, False)
     channel = Channel(socket.socket(fileno=descriptor))
     try:
+        loaded = time.time()
         config, report = prepare(path)
-        inherited = ask(channel, number, config)
+        inherited = ask(channel, number, config, Origin(os.getppid(), path, loaded, replaces=False))
         if inherited is None:
             return 0
         _serve(config, report, inherited)
@@ -63,8 +65,11 @@ def prepare(path: Path) -> tuple[Config, Report]:
     return config, report
 
 
-def ask(channel: Channel, number: int, config: Config) -> StartInputs | None:
-    """Ask the master for the sockets; None if it would rather have this process end. Raises StartError."""
+def ask(channel: Channel, number: int, config: Config, origin: Origin) -> StartInputs | None:
+    """Ask the master for the sockets; None if it would rather have this process end. Raises StartError.
+
+    origin: but for `replaces`, which the master's answer tells.
+    """
     places = wanted(config)
     if len(places) > MAX_DESCRIPTORS:
         raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
@@ -81,7 +86,8 @@ def ask(channel: Channel, number: int, config: Config) -> StartInputs | None:
     by_listener = {name: sockets[listener_key(name)] for name in config.listeners}
     state: HandoverState | None = message["state"]
     kept = secret(state, time.monotonic())
-    return StartInputs(number, channel, by_listener, sockets[ADMIN], kept, state, health=sockets.get(HEALTH))
+    origin = origin._replace(replaces=state is not None)
+    return StartInputs(number, origin, channel, by_listener, sockets[ADMIN], kept, state, health=sockets.get(HEALTH))
 
 
 def _serve(config: Config, report: Report, inherited: StartInputs) -> None:

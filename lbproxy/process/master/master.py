@@ -8,6 +8,7 @@ It knows no configuration: a generation says which places it needs, and gets the
     TERM        drain and end; a second one ends at once
     INT, QUIT   end at once
 
+Those that were sent to the generation that serves come here as its messages, and do the same.
 A generation that dies is started again (`restart_backoff` says how soon). One that cannot start leaves the old one be.
 """
 
@@ -75,8 +76,7 @@ class Master:
         self._rehearsal = 0  # the process id of the next program's, while it is under way
         self._again = False  # somebody wants another reload than the one under way
         self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
-        self._stopping = False
-        self._remark = ""  # behind what the generation says of itself
+        self._stopping = self._terminated = False
 
     def __repr__(self) -> str:
         return f"<master {os.getpid()} of {list(self.handles.values())}>"
@@ -93,9 +93,21 @@ class Master:
             case signal.SIGUSR2:
                 self._rehearse()
             case signal.SIGTERM:
-                self.stop(at_once=self._stopping)
+                self.stop(at_once=self._terminated)
+                self._terminated = True
             case _:
                 self.stop(at_once=True)
+
+    def _passed_on(self, number: int) -> None:
+        """A generation got a signal that is meant for this process.
+
+        One for the whole group comes here as well: then a TERM is still the first one, and must not cut anything.
+        """
+        match number:
+            case signal.SIGTERM:
+                self.stop(at_once=False)
+            case signal.SIGHUP | signal.SIGUSR1 | signal.SIGUSR2 | signal.SIGINT | signal.SIGQUIT:
+                self.caught(signal.Signals(number))
 
     # --- generations come
 
@@ -177,12 +189,14 @@ class Master:
                 self._asked_to_reload(handle, message["ticket"])
             case "relay":
                 self._relay(handle, message["message"])
+            case "signal":
+                self._passed_on(message["number"])
             case "alive" if handle is self.current:
                 self._notifier.alive()
             case "status":
                 handle.status_line = message["text"]
                 if handle is self.current:
-                    self._notifier.status(handle.status_line + self._remark)
+                    self._notifier.status(handle.status_line)
 
     def _needed(self, handle: GenerationHandle, message: Message) -> None:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
@@ -218,7 +232,6 @@ class Master:
         handle.stage = Stage.SERVING
         self._held_sockets.keep(handle.wanted)
         event(log, logging.INFO, "generation_serves", generation=handle.number, pid=handle.pid)
-        self._remark = ""
         self._notifier.ready(handle.status_line)
         if previous is not None:
             self._answer(previous, [])
@@ -290,8 +303,8 @@ class Master:
                 event(log, logging.ERROR, "reload_failed", generation=self.number, problem=problem)
             self._held_sockets.keep(self.current.wanted)
             self._answer(self.current, problems)
-            self._remark = f"; the last reload failed: {problems[0]}"
-            self._notifier.ready(self.current.status_line + self._remark)
+            self.current.tell("reload_failed", problems=problems, ended=time.time())
+            self._notifier.ready(self.current.status_line)
             self._settled()
         elif self.number == 1:
             for problem in problems:

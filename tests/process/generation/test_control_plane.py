@@ -10,14 +10,16 @@ from pathlib import Path
 from lbproxy.config import load
 from lbproxy.control.admin.client import drain, fetch_status, make_ready
 from lbproxy.process.generation.control_plane import ControlPlane
-from lbproxy.process.generation.handover import secret
+from lbproxy.process.generation.handover import StartInputs, secret
 from lbproxy.process.generation.listen_addresses import ADMIN, wanted
 from lbproxy.process.master.listening_sockets import listen
+from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
 from tests.process.places import listen_all
+from tests.status.test_served import ORIGIN
 
 
-async def test_orders_over_the_admin_interface_are_passed_on() -> None:
+async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None:
     told: list[tuple[str, str, bool]] = []
 
     async def reload() -> list[str]:
@@ -28,8 +30,9 @@ async def test_orders_over_the_admin_interface_are_passed_on() -> None:
         path.write_text(CONFIG.format(port=9, kind="none"))
         config = load(path)
         sockets = listen_all(config)
-        control_plane = ControlPlane(config, sockets, secret(None, 0.0))
         [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
+        ours, _ = pair()
+        control_plane = ControlPlane(config, StartInputs(1, ORIGIN, ours, sockets, admin, secret(None, 0.0)))
         async with AsyncExitStack() as stack:
             await control_plane.start(stack)
             await control_plane.first_round()

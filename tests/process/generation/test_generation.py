@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,12 +16,14 @@ import pytest
 
 from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation.generation import Generation
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
 from lbproxy.process.generation.listen_addresses import ADMIN, wanted
 from lbproxy.process.ipc.channel import Channel, Message
 from lbproxy.process.master.listening_sockets import listen
 from tests.process.places import listen_all
+from tests.status.test_served import ORIGIN
 
 CONFIG = """
 server_url = "http://login.test"
@@ -55,21 +58,25 @@ def configuration(folder: Path, port: int = 9, kind: str = "none") -> Config:
 class Run:
     """A generation that runs, and the master's end of its channel."""
 
-    def __init__(self, config: Config, state: HandoverState | None = None) -> None:
+    def __init__(self, config: Config, state: HandoverState | None = None, replaces: bool = False) -> None:
         ours, self.master = Channel.pair()
         [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
         number = 1 if state is None else 2
-        inherited = StartInputs(number, ours, listen_all(config), admin, secret(state, time.monotonic()), state)
+        origin = ORIGIN._replace(replaces=replaces or state is not None)
+        self.sockets = listen_all(config)
+        inherited = StartInputs(number, origin, ours, self.sockets, admin, secret(state, time.monotonic()), state)
+        self._received: deque[Message] = deque()
         self.task = asyncio.create_task(Generation(config, inherited).serve())
 
     async def heard(self, kind: str) -> Message:
         """The next message of that type; what went wrong, if the generation ends instead."""
         while True:
+            while self._received:
+                if (message := self._received.popleft())["type"] == kind:
+                    return message
             if self.task.done():
                 self.task.result()
-            for received in self.master.receive():
-                if received.message["type"] == kind:
-                    return received.message
+            self._received.extend(received.message for received in self.master.receive())
             await asyncio.sleep(0)
 
     async def exported(self) -> HandoverState:
@@ -84,8 +91,8 @@ class Run:
 
 
 @asynccontextmanager
-async def running(config: Config, state: HandoverState | None = None) -> AsyncIterator[Run]:
-    run = Run(config, state)
+async def running(config: Config, state: HandoverState | None = None, replaces: bool = False) -> AsyncIterator[Run]:
+    run = Run(config, state, replaces)
     try:
         yield run
     finally:
@@ -95,9 +102,13 @@ async def running(config: Config, state: HandoverState | None = None) -> AsyncIt
         run.master.close()
 
 
-async def status(config: Config) -> str:
+async def view(config: Config) -> Snapshot:
     assert config.admin.bind.path is not None
-    return (await asyncio.to_thread(fetch_status, config.admin.bind.path))["state"]
+    return await asyncio.to_thread(fetch_status, config.admin.bind.path)
+
+
+async def status(config: Config) -> str:
+    return (await view(config))["state"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -105,10 +116,76 @@ async def test_it_serves_until_told(folder: Path, capfd: pytest.CaptureFixture[s
     config = configuration(folder)
     async with running(config) as run:
         await run.heard("ready")
-        assert "ready: http://login.test" in capfd.readouterr().err
+        assert "ready: http://login.test (1 of 1 backends in rotation)\n" in capfd.readouterr().err
         assert await status(config) == "serving"
         os.kill(os.getpid(), number)
         await run.task
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+)
+async def test_signals_are_passed_on_to_the_master(folder: Path, number: signal.Signals) -> None:
+    async with running(configuration(folder)) as run:
+        await run.heard("ready")
+        os.kill(os.getpid(), number)
+        assert (await run.heard("signal"))["number"] == number
+
+
+async def test_one_that_was_replaced_ends_alone(folder: Path) -> None:
+    """Its users keep it for as long as drain_timeout. To end it is not to end the one that serves."""
+    async with running(configuration(folder)) as run:
+        await run.heard("ready")
+        reader, writer = await asyncio.open_connection(*run.sockets["login"].getsockname())
+        run.master.send({"type": "retire"})
+        await run.heard("relay")  # it drains
+        assert not run.task.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await reader.read() == b""
+        await run.task
+        assert "signal" not in [received.message["type"] for received in run.master.receive()]
+        writer.close()
+
+
+async def test_one_that_starts_beside_another_ends_alone(folder: Path) -> None:
+    probed = asyncio.Event()
+
+    async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        probed.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(connector, "127.0.0.1", 0)
+    config = configuration(folder, server.sockets[0].getsockname()[1], "http")
+    async with server, running(config, replaces=True) as run:
+        await probed.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await run.task
+        assert {received.message["type"] for received in run.master.receive()} == {"relay", "status"}
+
+
+async def test_it_shows_how_the_last_reload_went(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config, replaces=True) as run:
+        text = (await run.heard("status"))["text"]
+        assert text.startswith("serving, 1 of 1 backends in rotation; reloaded at ")
+        await run.heard("ready")
+        reload = (await view(config))["configuration"]["last_reload"]
+        assert reload is not None
+        assert (reload["ok"], reload["problems"]) == (True, [])
+        run.master.send({"type": "reload_failed", "problems": ["x: missing"], "ended": 1795246810.25})
+        assert (await run.heard("status"))["text"].endswith("failed: x: missing")
+        failed = {"ended": 1795246810.25, "ok": False, "problems": ["x: missing"]}
+        assert (await view(config))["configuration"]["last_reload"] == failed
+
+
+async def test_one_that_replaces_nobody_has_no_reload_to_show(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard("ready")
+        seen = await view(config)
+    assert seen["configuration"]["last_reload"] is None
+    assert (seen["pid"], seen["generation"]) == (ORIGIN.master, {"number": 1, "pid": os.getpid()})
 
 
 @pytest.mark.parametrize("order", ["retire", "drain", "end"])

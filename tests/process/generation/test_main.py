@@ -18,6 +18,7 @@ from lbproxy.process.generation.main import ask, main, prepare
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Message
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
+from tests.status.test_served import ORIGIN
 
 
 def write(folder: Path, text: str) -> Path:
@@ -59,7 +60,7 @@ def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: Message | N
         master.close()
     else:
         master.send(answer)
-    assert ask(ours, 1, config) is None
+    assert ask(ours, 1, config, ORIGIN) is None
 
 
 def test_more_places_than_a_message_carries_are_an_error(tmp_path: Path, pair: Pair) -> None:
@@ -70,7 +71,7 @@ def test_more_places_than_a_message_carries_are_an_error(tmp_path: Path, pair: P
     config, _ = prepare(write(tmp_path, text + "".join(more)))
     master.send({"type": "end"})
     with pytest.raises(StartError, match="250"):
-        ask(ours, 1, config)
+        ask(ours, 1, config, ORIGIN)
 
 
 def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pair) -> None:
@@ -86,10 +87,10 @@ def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pai
 
         thread = threading.Thread(target=answer)
         thread.start()
-        inherited = ask(ours, 3, config)
+        inherited = ask(ours, 3, config, ORIGIN)
         thread.join()
         assert inherited is not None
-        assert inherited.number == 3
+        assert (inherited.number, inherited.origin) == (3, ORIGIN)
         assert inherited.sockets["login"].getsockname() == listener.getsockname()
         for sock in (inherited.sockets["login"], inherited.admin):
             sock.close()

@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -99,6 +100,7 @@ def test_a_failed_start_leaves_the_old_one_and_is_reported(play: FakeMaster, cap
     play.ends(new)
     assert play.master.current is old.handle
     assert old.take().message == {"type": "reloaded", "ticket": 5, "problems": ["lb.toml: x: missing"]}
+    assert old.heard() == "reload_failed"
     assert "reload_failed" in caplog.text
 
 
@@ -154,16 +156,61 @@ def test_the_manager_hears_how_the_one_that_serves_is(managed: tuple[FakeMaster,
     new.channel.send({"type": "failed", "problems": ["lb.toml: x: missing"]})
     play.until(lambda: new.handle.problems)
     play.ends(new)
-    failed = "the last reload failed: lb.toml: x: missing"
-    assert notified(manager) == [f"READY=1\nSTATUS=serving, 2 of 2; {failed}\n"]
-    old.channel.send({"type": "status", "text": "serving, 1 of 2"})
-    play.until(lambda: old.handle.status_line == "serving, 1 of 2")
-    assert notified(manager) == [f"STATUS=serving, 1 of 2; {failed}\n"]
+    assert notified(manager) == ["READY=1\nSTATUS=serving, 2 of 2\n"]
     new = play.actor()
     new.channel.send({"type": "status", "text": "serving, 1 of 1"})
     new.channel.send({"type": "ready"})
     play.until(lambda: play.master.current is new.handle)
     assert notified(manager) == ["READY=1\nSTATUS=serving, 1 of 1\n"]
+
+
+def test_the_one_that_goes_on_serving_hears_why(play: FakeMaster) -> None:
+    """It is the one that shows it."""
+    old, new = play.serving(), play.actor()
+    new.channel.send({"type": "failed", "problems": ["lb.toml: x: missing", "lb.toml: y: missing"]})
+    play.until(lambda: new.handle.problems)
+    before = time.time()
+    play.ends(new)
+    told = old.take().message
+    assert before <= told.pop("ended") <= time.time()
+    assert told == {"type": "reload_failed", "problems": ["lb.toml: x: missing", "lb.toml: y: missing"]}
+
+
+# --- signals that a generation got
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_who_ends_a_generation_ends_it_all(play: FakeMaster, number: signal.Signals) -> None:
+    """And none is launched in its place, though it may have ended by then."""
+    actor = play.serving()
+    actor.channel.send({"type": "signal", "number": number})
+    play.ends(actor)
+    assert (play.master.handles, play.master.status) == ({}, 0)
+    play.reactor.run()  # it was told to stop
+
+
+def test_term_for_the_whole_group_is_one_term(play: FakeMaster) -> None:
+    """It drains, in whatever order it comes; a second one to the master ends at once."""
+    actor = play.serving()
+    actor.channel.send({"type": "signal", "number": signal.SIGTERM})
+    play.until(lambda: actor.heard_all() == ["drain"])
+    play.master.caught(signal.SIGTERM)
+    actor.channel.send({"type": "signal", "number": signal.SIGTERM})
+    play.until(lambda: True)
+    assert set(actor.heard_all()) == {"drain"}
+    play.master.caught(signal.SIGTERM)
+    assert actor.heard_all() == ["end"]
+
+
+def test_other_signals_do_what_they_do_to_the_master(play: FakeMaster, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(play.master, "reload", lambda: done.append("reload"))
+    monkeypatch.setattr(play.master, "_rehearse", lambda: done.append("upgrade"))
+    actor = play.serving()
+    for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGUSR1, signal.SIGKILL, signal.SIGCHLD, 0, 999):
+        actor.channel.send({"type": "signal", "number": number})
+    play.until(lambda: actor.heard_all() == ["reopen"])
+    assert done == ["reload", "upgrade"]
 
 
 def test_a_second_request_to_reload_is_refused_while_one_is_under_way(play: FakeMaster) -> None:
@@ -277,7 +324,8 @@ def test_who_ended_before_it_served_is_counted_no_more(play: FakeMaster) -> None
     new.channel.send({"type": "relay", "message": {"type": "tally"}})
     play.until(lambda: True)
     play.ends(new)
-    assert [received.message["message"]["type"] for received in old.channel.receive()] == ["tally", "gone"]
+    relayed = [received.message["message"] for received in old.channel.receive() if "message" in received.message]
+    assert [message["type"] for message in relayed] == ["tally", "gone"]
 
 
 def test_nobody_is_launched_for_one_that_was_replaced_meanwhile(
