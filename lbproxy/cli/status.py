@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lbproxy.cli import config_option
+from lbproxy.cli.compact import compact
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
+from lbproxy.cli.wording import duration, share, state, title
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
@@ -35,38 +37,47 @@ from lbproxy.reasons import TABLE, Fault
 _EVERY = 1.0  # seconds between two looks of --watch
 _DAY = 86400  # seconds
 _SOON = 14  # days
-_COLOURS = {"up": "green", "down": "red", "new": "yellow"}
 
 
 @click.command("status")
 @config_option
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-@click.option("--watch", is_flag=True, help="Look again every second, until interrupted.")
-def command(path: Path, admin: Address | None, as_json: bool, watch: bool) -> None:
+@click.option(
+    "--watch", is_flag=True,
+    help="Look again every second, until interrupted; shows as much as the terminal has room for, of every pool.",
+)  # fmt: skip
+@click.option("--full", is_flag=True, help="With --watch: everything, though the terminal may cut it off.")
+def command(path: Path, admin: Address | None, as_json: bool, watch: bool, full: bool) -> None:
     """Show what the running balancer sees: its listeners, and the state of every backend.
 
     The exit status is 0 if it answers, and 1 if it is not running.
     """
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together")
+    if full and not watch:
+        raise click.UsageError("--full has a meaning only with --watch: without it, everything is shown")
     bind = admin_bind(path, admin)
     if as_json:
         click.echo(json.dumps(fetch_status(bind), indent=2))
         return
     console = output()
     if watch:
-        keep_showing(bind, console)
+        keep_showing(bind, console, full=full)
     else:
         console.print(page(fetch_status(bind)))
 
 
-def keep_showing(bind: Bind, console: Console, every: float = _EVERY) -> None:
-    """Show the page and renew it until the user interrupts, or the balancer is gone (AdminError)."""
+def keep_showing(bind: Bind, console: Console, every: float = _EVERY, full: bool = False) -> None:
+    """Show what fits the terminal, or all of it, again and again, until the user interrupts.
+
+    Raises AdminError when the balancer is gone.
+    """
     with Live(console=console, auto_refresh=False, screen=True) as live:
         try:
             while True:
-                live.update(page(fetch_status(bind)), refresh=True)
+                snapshot = fetch_status(bind)
+                live.update(page(snapshot) if full else compact(snapshot, console.height), refresh=True)
                 time.sleep(every)
         except KeyboardInterrupt:
             return
@@ -84,14 +95,6 @@ def page(snapshot: Snapshot) -> Group:
     return Group(*parts)
 
 
-def title(snapshot: Snapshot) -> str:
-    """The balancer as a whole. Its process id is the one that signals go to."""
-    return (
-        f"{snapshot['server_url']}: {snapshot['state']}, lbproxy {snapshot['version']}, pid {snapshot['pid']},"
-        f" up {duration(snapshot['uptime_seconds'])}"
-    )
-
-
 def _configuration(view: ConfigurationView) -> Iterator[Text]:
     """Which file is served, and if the last reload failed, why."""
     yield plain(f"{view['file']}, read at {timestamp(view['loaded'])}")
@@ -99,18 +102,6 @@ def _configuration(view: ConfigurationView) -> Iterator[Text]:
     if last is not None and not last["ok"]:
         yield Text(f"the last reload, at {timestamp(last['ended'])}, failed; what was read before is served:", "red")
         yield from (plain(f"  {problem}") for problem in last["problems"])
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the two units that matter: 42s, 3m 20s, 2h 5m, 12d 1h."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60}s"
-    if whole < 86400:
-        return f"{whole // 3600}h {whole // 60 % 60}m"
-    return f"{whole // 86400}d {whole // 3600 % 24}h"
 
 
 def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
@@ -173,9 +164,9 @@ def _backends(pool: PoolView) -> Table:
             plain(backend["name"]),
             plain(backend["url"]),
             _probe(backend["probe"], backend["binds"]),
-            _state(backend),
+            state(backend),
             duration(backend["since_seconds"]),
-            f"{backend['requests'] / total:.1%}" if total else "-",
+            share(backend, total),
             str(backend["requests"]),
             str(backend["active"]),
             str(backend["errors"]),
@@ -215,18 +206,6 @@ def _differences(pool: PoolView, backend: BackendView) -> Iterator[Text]:
         yield plain(f"  {name}: unlike the others: {unlike}")
     for fact, why in backend["unknown_facts"].items():
         yield plain(f"  {name}: {fact} is not known: {why}")
-
-
-def _state(backend: BackendView) -> Text:
-    notes = [
-        backend["state"],
-        "draining" if backend["draining"] else "",
-        "inconsistent" if backend["inconsistent"] else "",
-        f"held {duration(backend['held_seconds'])}" if backend["held_seconds"] else "",
-        f"slow start {backend['ramp']:.0%}" if backend["ramp"] < 1 else "",
-    ]
-    kept_out = backend["draining"] or backend["inconsistent"]
-    return Text(", ".join(filter(None, notes)), style="yellow" if kept_out else _COLOURS[backend["state"]])
 
 
 def _probe(probe: ProbeView | None, binds: bool | None) -> Text:

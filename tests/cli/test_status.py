@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from lbproxy.cli import main
-from lbproxy.cli.status import duration, keep_showing, page
+from lbproxy.cli.status import keep_showing, page
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
@@ -228,23 +228,6 @@ def test_what_a_backend_says_is_no_markup_and_cannot_steer_the_terminal() -> Non
     text = shown(view)
     assert "[red]x[/nothing] \\x1b[2J\\x9b\\n\\u202e" in text
     assert not set(text) & set("\x1b\x9b\u202e")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.9, "0s"),
-        (59.9, "59s"),
-        (60, "1m 0s"),
-        (3599, "59m 59s"),
-        (3600, "1h 0m"),
-        (86399, "23h 59m"),
-        (90000, "1d 1h"),
-        (31536000, "365d 0h"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 async def test_watch_looks_again_until_the_balancer_is_gone(tmp_path: Path) -> None:

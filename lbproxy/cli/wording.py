@@ -1,0 +1,52 @@
+"""The words that both views of the status use: the whole page, and the compact one."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from lbproxy.control.snapshot import BackendView, Snapshot
+
+_COLOURS = {"up": "green", "down": "red", "new": "yellow"}
+
+
+def title(snapshot: Snapshot) -> str:
+    """The balancer as a whole. Its process id is the one that signals go to."""
+    return (
+        f"{snapshot['server_url']}: {snapshot['state']}, lbproxy {snapshot['version']}, pid {snapshot['pid']},"
+        f" up {duration(snapshot['uptime_seconds'])}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two units that matter: 42s, 3m 20s, 2h 5m, 12d 1h."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole // 60 % 60}m"
+    return f"{whole // 86400}d {whole // 3600 % 24}h"
+
+
+def share(backend: BackendView, total: int) -> str:
+    """The backend's part of the `total` requests of its pool."""
+    return f"{backend['requests'] / total:.1%}" if total else "-"
+
+
+def state(backend: BackendView) -> Text:
+    """The state of a backend, and what else keeps it from its share of the requests."""
+    notes = [
+        backend["state"],
+        "draining" if backend["draining"] else "",
+        "inconsistent" if backend["inconsistent"] else "",
+        f"held {duration(backend['held_seconds'])}" if backend["held_seconds"] else "",
+        f"slow start {backend['ramp']:.0%}" if backend["ramp"] < 1 else "",
+    ]
+    return Text(", ".join(filter(None, notes)), style=colour(backend))
+
+
+def colour(backend: BackendView) -> str:
+    """Red is down; yellow is kept out of rotation, or not known yet."""
+    kept_out = backend["draining"] or backend["inconsistent"]
+    return "yellow" if kept_out else _COLOURS[backend["state"]]
