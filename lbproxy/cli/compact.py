@@ -10,6 +10,7 @@ Each line is cut at the terminal's width. The most detailed of these views that 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 
@@ -17,7 +18,7 @@ from rich.console import Group
 from rich.text import Text
 
 from lbproxy.cli.console import plain
-from lbproxy.cli.wording import colour, duration, share, state, title
+from lbproxy.cli.wording import colour, duration, refusals, share, state, title
 from lbproxy.control.log.timestamp import timestamp
 from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, Snapshot
 
@@ -53,6 +54,9 @@ def _head(snapshot: Snapshot, detail: Detail) -> Iterator[Text]:
         failed = plain(f"the last reload, at {timestamp(last['ended'])}, failed: {'; '.join(last['problems'])}")
         failed.stylize("red")
         yield failed
+    for refused in map(plain, refusals(snapshot, time.time())):
+        refused.stylize("red")
+        yield refused
     listeners = snapshot["listeners"]
     if detail < Detail.POOLS:
         yield from map(_listener, listeners)

@@ -18,7 +18,7 @@ from lbproxy.cli import config_option
 from lbproxy.cli.compact import compact
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import duration, share, state, title
+from lbproxy.cli.wording import duration, refusals, share, state, title
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
@@ -92,6 +92,9 @@ def page(snapshot: Snapshot) -> Group:
         parts += ["", _backends(pool), *_complaints(pool)]
     if snapshot["expiries"]:
         parts += ["", _expiries(snapshot["expiries"])]
+    refused = refusals(snapshot, time.time())
+    if refused:
+        parts += ["", Text("changed files that cannot be used", "red"), *(plain(f"  {one}") for one in refused)]
     return Group(*parts)
 
 

@@ -17,6 +17,16 @@ def title(snapshot: Snapshot) -> str:
     )
 
 
+def refusals(snapshot: Snapshot, now: float) -> list[str]:
+    """A sentence for each table of the configuration whose files of TLS cannot be used as they are now."""
+    return [
+        f"{one['where']}, for {duration(max(0.0, now - one['refused']['since']))}: {one['refused']['why']};"
+        " what was read before is in use"
+        for one in snapshot["tls_files"]
+        if one["refused"] is not None
+    ]
+
+
 def duration(seconds: float) -> str:
     """Seconds in the two units that matter: 42s, 3m 20s, 2h 5m, 12d 1h."""
     whole = int(seconds)

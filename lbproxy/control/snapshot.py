@@ -216,6 +216,23 @@ class ExpiryView(TypedDict):
     left_seconds: float
 
 
+class RefusedView(TypedDict):
+    """Why files cannot be used, in a sentence that names the one; `since` is in seconds since the epoch."""
+
+    why: str
+    since: float
+
+
+class TlsFilesView(TypedDict):
+    """The files that a table of the configuration, `where`, names for TLS. They are read again when they change.
+
+    `refused` is there while what they hold now cannot be used, and what was read before is.
+    """
+
+    where: str
+    refused: RefusedView | None
+
+
 class AccessLogView(TypedDict):
     """Lines of the access log."""
 
@@ -263,6 +280,7 @@ class Snapshot(TypedDict):
     listeners: list[ListenerView]
     pools: list[PoolView]
     expiries: list[ExpiryView]
+    tls_files: list[TlsFilesView]
     ends: dict[str, int]
     request_seconds: Durations
     loop_lag: LagView

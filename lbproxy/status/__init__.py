@@ -4,5 +4,6 @@ served              which generation of which file it is, and how the last reloa
 snapshot            the view, built from the running parts (its types are in `control.snapshot`)
 counters            what was counted, in this process and in others
 counter_history     what earlier generations counted
+tls_files           whether what the files of TLS hold now is in use
 certificate_expiry  when certificates and revocation lists end
 """

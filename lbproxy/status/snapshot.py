@@ -27,6 +27,7 @@ from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.certificate_expiry import expiries
 from lbproxy.status.counters import backend_handshakes, durations, handshakes, lag
 from lbproxy.status.served import Served
+from lbproxy.status.tls_files import tls_files
 
 
 def snapshot(
@@ -57,6 +58,7 @@ def snapshot(
         "listeners": [_listener(config, listener) for listener in data_path.listeners.values()],
         "pools": [_pool(config, pool_control) for pool_control in pool_controls.values()],
         "expiries": expiries(config, data_path, time.time()),
+        "tls_files": tls_files(data_path),
         "ends": dict(ends),
         "request_seconds": durations(data_path.listeners.values()),
         "loop_lag": lag(data_path),

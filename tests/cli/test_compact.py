@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -112,3 +113,9 @@ def test_a_standby_that_waits_is_healthy() -> None:
     assert shown(with_pools(pool("web", backend("c1"), waits)), height=5)[-1] == "  2 healthy"
     drained = waits | {"draining": True}
     assert shown(with_pools(pool("web", backend("c1"), drained)), height=6)[-1] == "  1 more healthy"
+
+
+def test_files_that_cannot_be_used_are_seen() -> None:
+    refused = {"why": "login.key is not there", "since": 0.0}
+    lines = shown(with_pools(tls_files=[{"where": "listener.login.tls", "refused": refused}]), width=120)
+    assert re.match("listener.login.tls, for .*: login.key is not there; what was read before is in use", lines[1])

@@ -19,7 +19,7 @@ from lbproxy.cli.status import keep_showing, page
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
-from lbproxy.control.snapshot import Snapshot
+from lbproxy.control.snapshot import RefusedView, ReloadView, Snapshot
 from lbproxy.errors import AdminError
 from tests.control.sample import expiry, guarded_pool, kerberos_pool, snapshot
 
@@ -120,6 +120,25 @@ def test_what_went_wrong_at_a_listener() -> None:
     assert "  login: 11 tls_failed, 4 client_cert_refused, 2 client_gone" in shown(view).splitlines()
     view["listeners"][0]["ends"] = {"done": 600, "idle_timeout": 3}
     assert not [line for line in shown(view).splitlines() if line.startswith("  login")]
+
+
+def test_files_that_cannot_be_used() -> None:
+    refused: RefusedView = {"why": "login.key is not there", "since": 0.0}
+    view = snapshot() | {"tls_files": [{"where": "listener.login.tls", "refused": refused}]}
+    text = shown(view)
+    assert re.search("listener.login.tls, for .*: login.key is not there; what was read before is in use", text)
+    assert "cannot be used" not in shown(snapshot())
+
+
+def test_a_reload_that_failed() -> None:
+    problems = ["lb.toml: x: missing", "lb.toml: y: missing"]
+    reload: ReloadView = {"ended": 1795246810.25, "ok": False, "problems": problems}
+    view = snapshot() | {"configuration": snapshot()["configuration"] | {"last_reload": reload}}
+    text = shown(view)
+    assert "/etc/lbproxy/lbproxy.toml, read at 2026-11-21T07:40:00.500Z" in text
+    assert "the last reload, at 2026-11-21T07:40:10.250Z, failed; what was read before is served:" in text
+    assert ("  lb.toml: x: missing" in text, "  lb.toml: y: missing" in text) == (True, True)
+    assert "failed; what" not in shown(snapshot())
 
 
 def test_what_expires() -> None:

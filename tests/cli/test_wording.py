@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbproxy.cli.wording import colour, duration, share, state, title
+from lbproxy.cli.wording import colour, duration, refusals, share, state, title
 from tests.control.sample import backend, dead_backend, new_backend, snapshot
 
 
@@ -38,3 +38,10 @@ def test_states_and_their_colours() -> None:
     ]  # fmt: skip
     slow = state(drained | {"ramp": 0.25})
     assert (slow.plain, slow.style) == ("up, draining, slow start 25%", "yellow")
+
+
+def test_files_that_cannot_be_used_are_told_with_their_time() -> None:
+    why = "/etc/lbproxy/login.key cannot be used with /etc/lbproxy/login.pem: KEY_VALUES_MISMATCH"
+    bad = snapshot() | {"tls_files": [{"where": "listener.login.tls", "refused": {"why": why, "since": 1000.0}}]}
+    assert refusals(snapshot(), 1200.0) == []
+    assert refusals(bad, 1200.0) == [f"listener.login.tls, for 3m 20s: {why}; what was read before is in use"]

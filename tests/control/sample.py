@@ -169,6 +169,7 @@ def snapshot() -> Snapshot:
         ],
         "pools": [pool("connectors", backend("c1"), dead_backend("c2"), new_backend("c3"))],
         "expiries": [expiry("certificate", "CN=login", 90.5), expiry("crl", "CN=Users CA", 6.25)],
+        "tls_files": [{"where": "listener.login.tls", "refused": None}],
         "ends": {"done": 600, "client_gone": 2},
         "loop_lag": {"seconds": {"buckets": [(0.005, 98), (0.01, 99)], "count": 100, "sum": 0.7}, "worst": 0.4},
         "request_seconds": {"buckets": [(0.005, 100), (0.5, 590)], "count": 602, "sum": 33.25},

@@ -128,6 +128,7 @@ async def test_has_every_key_and_crosses_a_socket(running: Running) -> None:
     assert_shape(view["listeners"][2]["tls_handshakes"], views.HandshakesView)
     assert_shape(view["pools"][0]["retry_budget"], views.RetryBudgetView)
     assert_shape(view["expiries"][0], views.ExpiryView)
+    assert view["tls_files"] == [{"where": "listener.secure.tls", "refused": None}]
     parsed = json.loads(json.dumps(view))
     assert parsed["pools"] == view["pools"]
     assert (view["version"], view["pid"], view["state"], view["uptime_seconds"]) == (

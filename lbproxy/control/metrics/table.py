@@ -161,6 +161,12 @@ TABLE: tuple[Row, ...] = (
         "Time until a certificate or revocation list in use ends; negative once it has",
         _expiries,
     ),
+    Gauge(
+        "lbproxy_tls_files_refused",
+        ("where",),
+        "1 while changed certificates, keys or revocation lists cannot be used, and what was read before is; else 0",
+        lambda s: [((one["where"],), one["refused"] is not None) for one in s["tls_files"]],
+    ),
     Histogram(
         "lbproxy_request_duration_seconds",
         (),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lbproxy.auth.mint import Minted
-from lbproxy.net.tls.files import Expiry, Watch, expiries_of, in_memory, load_pair, read_authorities
+from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, in_memory, load_pair, read_authorities
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class _Loaded(NamedTuple):
 
 
 class BackendTls(BackendContext):
-    """The TLS settings of a pool; the context is made anew when a file changes, as `ServerTls` does it."""
+    """The TLS settings of a pool. The context is made anew when a file changes; `refused` is as in `ServerTls`."""
 
     def __init__(
         self, ca: Path | None, *, verify: bool, server_name: str | None, own: tuple[Path, Path] | None = None
@@ -80,6 +80,7 @@ class BackendTls(BackendContext):
         self._named_after = own[0] if own is not None else self._ca
         self._watch = Watch(files)
         self._loaded = self._load()
+        self.refused: Refused | None = None
         self._users: OrderedDict[Minted, BackendContext] = OrderedDict()  # the one used last at the end
         super().__init__(self._loaded.context, server_name)
 
@@ -107,8 +108,10 @@ class BackendTls(BackendContext):
         try:
             self._loaded = self._load()
         except (OSError, ValueError) as error:  # what cryptography reads, OpenSSL may refuse
+            self.refused = Refused(str(error), self.refused.since if self.refused else time.time())
             _log.error("certificate_kept", extra={"fields": {"certificate": self._named_after, "error": error}})
             return False
+        self.refused = None
         self.context = self._loaded.context
         self._sessions.clear()
         self._users.clear()

@@ -21,7 +21,7 @@ from lbproxy.auth.certificate import tolerant_of_names, understanding
 
 _REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
-_Stamp = tuple[int, int, int] | None
+_Stamp = tuple[int, int, int, int] | None
 
 
 class Expiry(NamedTuple):
@@ -31,6 +31,16 @@ class Expiry(NamedTuple):
     path: Path
     name: str
     ends: float
+
+
+class Refused(NamedTuple):
+    """Files that have changed and cannot be used, so that what was read before stays in use.
+
+    `why` is a sentence that names the file; `since` is when that was found out, in seconds since the epoch.
+    """
+
+    why: str
+    since: float
 
 
 class Watch:
@@ -132,12 +142,12 @@ def expiries_of(
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes with the content, through symbolic links as well; None: there is no such file."""
+    """What changes with the content and with who may read it, through links as well; None: there is no such file."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
 
 
 def _read(path: Path, limit: int = files.USUAL) -> bytes:

@@ -18,7 +18,7 @@ from lbproxy import files
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
-from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair
+from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, load_pair
 from lbproxy.net.tls.openssl import SIZE, set_keys
 from lbproxy.net.transport.accept import Socket
 from lbproxy.reasons import Reason
@@ -51,7 +51,7 @@ class ServerTls:
     """A listener's certificates and its policy for those of clients; all is made anew when a file changes.
 
     Files that cannot be used leave the running ones in place, and that is logged: a renewal that goes wrong must not
-    end the service before the certificate that is there expires.
+    end the service before the certificate that is there expires. `refused` says so while it is the case.
 
     A session resumes under the same files only: the keys of its ticket are made from their content and a secret. So a
     session never resumes on another listener, which has another secret, nor under another certificate; but it does in
@@ -77,6 +77,7 @@ class ServerTls:
         self._files = files if client is None else [*files, client.ca, *client.crl]
         self._watch = Watch(self._files)
         self._loaded = self._load()
+        self.refused: Refused | None = None
 
     def __repr__(self) -> str:
         return f"<server TLS {self._pairs[0][0]}>"
@@ -122,8 +123,10 @@ class ServerTls:
         try:
             self._loaded = self._load()
         except (OSError, ValueError) as error:  # what cryptography reads, OpenSSL may refuse
+            self.refused = Refused(str(error), self.refused.since if self.refused else time.time())
             _log.error("certificate_kept", extra={"fields": {"certificate": self._pairs[0][0], "error": error}})
             return False
+        self.refused = None
         _log.info("certificate_loaded", extra={"fields": {"certificate": self._pairs[0][0]}})
         return True
 

@@ -254,6 +254,8 @@ def test_files_that_cannot_be_used_leave_the_old_ones(
     assert not tls.refresh()
     (record,) = caplog.records
     assert (record.levelno, record.message) == (logging.ERROR, "certificate_kept"), "said once"
+    assert tls.refused is not None
+    assert str(ca) in tls.refused.why
     assert str(ca) in str(record.__dict__["fields"]["error"])
     assert tls.expiries() == before
     with Backend(tmp_path) as place:

@@ -171,3 +171,14 @@ def test_a_file_in_memory() -> None:
         assert Path(path).read_bytes() == b"a key"
         assert Path(path).read_bytes() == b"a key", "from its start each time"
     assert not Path(path).exists()
+
+
+def test_a_file_that_others_may_read_from_now_on_has_changed(tmp_path: Path) -> None:
+    """What could not be read for want of rights is tried again when they are given, though nothing was written."""
+    path = tmp_path / "login.key"
+    path.write_bytes(b"x")
+    path.chmod(0o600)
+    watch = Watch([path])
+    path.chmod(0o640)
+    assert watch.changed()
+    assert not watch.changed()

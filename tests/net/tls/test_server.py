@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -191,7 +192,8 @@ def test_a_new_certificate_is_picked_up(files: Files) -> None:
 def test_files_that_cannot_be_used_leave_the_old_ones(
     files: Files, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
-    tls = listener(files)
+    tls, began = listener(files), time.time()
+    assert tls.refused is None
     before = shown(tls)
     if broken == "an empty chain":
         replace(files.chain, b"")
@@ -204,10 +206,26 @@ def test_files_that_cannot_be_used_leave_the_old_ones(
     assert shown(tls) == before
     events = [(record.levelno, record.message) for record in caplog.records]
     assert events == [(logging.ERROR, "certificate_kept")], "said once"
+    assert tls.refused is not None
+    assert str(files.key if broken == "no key" else files.chain) in tls.refused.why
+    assert began <= tls.refused.since <= time.time()
     renewed = ROOT.server(NAME)
     renew(files, renewed)
     assert tls.refresh()
+    assert tls.refused is None
     assert shown(tls) == renewed.chain[0]
+
+
+def test_files_are_refused_since_the_first_time(files: Files) -> None:
+    tls = listener(files)
+    replace(files.chain, b"")
+    assert not tls.refresh()
+    first = tls.refused
+    replace(files.chain, ROOT.server(NAME).chain_pem)
+    assert not tls.refresh()
+    assert first is not None
+    assert tls.refused is not None
+    assert (tls.refused.since, tls.refused.why != first.why) == (first.since, True)
 
 
 @pytest.mark.parametrize("broken", [unreadable("name constraint"), unreadable("TLS feature"), foreign_text()])
