@@ -15,6 +15,7 @@ from lbproxy.net.tls import certificates
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
 from lbproxy.preflight.clients import inspect_clients
 from lbproxy.preflight.files import inspect_kerberos, inspect_log, inspect_socket
+from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
 
 
@@ -32,6 +33,7 @@ def inspect(
     made_at_start: directories that the service manager makes; see `Report.will_make`.
     """
     report = Report(now, warnings=list(config.warnings), made_at_start=made_at_start)
+    inspect_instances(report, config)
     for name, listener in config.listeners.items():
         inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
     inspect_socket(report, "admin.bind", config.admin.bind.path)
