@@ -112,7 +112,7 @@ def test_a_standby_that_waits_is_healthy() -> None:
     waits = backend("c2") | {"standby": True, "in_rotation": False}
     assert shown(with_pools(pool("web", backend("c1"), waits)), height=5)[-1] == "  2 healthy"
     drained = waits | {"draining": True}
-    assert shown(with_pools(pool("web", backend("c1"), drained)), height=6)[-1] == "  1 more healthy"
+    assert shown(with_pools(pool("web", backend("c1"), backend("c3"), drained)), height=6)[-1] == "  2 more healthy"
 
 
 def test_files_that_cannot_be_used_are_seen() -> None:
