@@ -28,7 +28,8 @@ BINDS = frozenset({"kerberos", "apikey", "ntlm3", "leg"})
 def reset(transport: asyncio.Transport) -> None:
     """Close with a reset, whatever was written."""
     sock = transport.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if sock is not None:  # else its peer was faster
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
