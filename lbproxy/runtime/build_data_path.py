@@ -27,7 +27,7 @@ from lbproxy.net.passthrough.connection import PassOptions, PassService, Routes
 from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls, certificates
 from lbproxy.net.tls.files import read_certificates
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers

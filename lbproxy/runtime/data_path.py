@@ -18,7 +18,7 @@ from lbproxy.config import Config
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.record import Record
 from lbproxy.net.http.web import WebService, recheck
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.reasons import Reason
 from lbproxy.runtime.build_data_path import Assembly
 from lbproxy.runtime.loop_lag import LoopLag

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 from tests.net.listener_fixture import ListenerFixture
 from tests.net.peers import Peer, tcp_pair
 

@@ -12,7 +12,8 @@ from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.http.phases import Phase
 from lbproxy.net.http.site import Site
 from lbproxy.net.transport.lingering_close import LingeringClose
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 from lbproxy.reasons import Reason
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers

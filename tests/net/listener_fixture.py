@@ -18,7 +18,7 @@ from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions
 from lbproxy.net.tls import ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
 from tests.net.dialogue import HEADER_TIMEOUT, answer, make_site, request
 from tests.net.peers import PATIENCE, Peer, until

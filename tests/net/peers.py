@@ -9,7 +9,8 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 
 PATIENCE = 10.0
 """Seconds after which a test that waits for a peer has failed; no test passes or fails by being faster."""

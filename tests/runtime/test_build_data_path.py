@@ -12,7 +12,7 @@ import pytest
 from lbproxy.config import load
 from lbproxy.net.http.web import WebService
 from lbproxy.net.passthrough.connection import PassService
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.runtime.build_data_path import Assembly
 
 FILE = """

@@ -32,7 +32,8 @@ from lbproxy.balance.round_robin cimport BackendCore
 from lbproxy.net.http.phases cimport ENDED, IDLE, SENT, UPLOADING, WAITING, phase_name
 from lbproxy.net.http.relay cimport Relay
 from lbproxy.net.http.site cimport Site
-from lbproxy.net.transport.stream cimport RECEIVED_NOTHING, SENT_ALL, SENT_LOST, Sent, Stream, monotonic, queued
+from lbproxy.net.transport.poller cimport monotonic
+from lbproxy.net.transport.stream cimport RECEIVED_NOTHING, SENT_ALL, SENT_LOST, Sent, Stream, queued
 from lbproxy.net.upstream.shared cimport LaneCore, take_turn
 from lbproxy.wire.heads cimport Framing, head_end, reason_of
 from lbproxy.wire.request_heads cimport RequestHead

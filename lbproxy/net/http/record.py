@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbproxy.net.http.exchange import Exchange
-from lbproxy.net.transport.stream import monotonic
+from lbproxy.net.transport.poller import monotonic
 from lbproxy.net.upstream.lane import Lane
 from lbproxy.reasons import Reason
 

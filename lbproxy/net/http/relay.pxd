@@ -5,7 +5,8 @@ from libc.stdint cimport uint64_t
 
 from lbproxy.net.http.phases cimport Phase
 from lbproxy.net.http.site cimport Site
-from lbproxy.net.transport.stream cimport SENT_LOST, Handler, Poller, Sent, Stream
+from lbproxy.net.transport.poller cimport Handler, Poller
+from lbproxy.net.transport.stream cimport SENT_LOST, Sent, Stream
 from lbproxy.net.upstream.shared cimport LaneCore
 from lbproxy.wire.bodies cimport Body
 from lbproxy.wire.response_heads cimport ResponseHead

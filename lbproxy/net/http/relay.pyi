@@ -1,5 +1,6 @@
 from lbproxy.net.http.phases import Phase
-from lbproxy.net.transport.stream import Handler, Stream
+from lbproxy.net.transport.poller import Handler
+from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.lane import Lane
 from lbproxy.reasons import Reason
 

@@ -21,17 +21,8 @@ from lbproxy import reasons
 
 from lbproxy.net.http.phases cimport ANSWERING, ENDED, IDLE, SENT, UPLOADING, WAITING, Phase, may_follow, phase_name
 from lbproxy.net.http.site cimport Site
-from lbproxy.net.transport.stream cimport (
-    RECEIVED_EOF,
-    RECEIVED_NOTHING,
-    SENT_LOST,
-    Handler,
-    Poller,
-    Sent,
-    Stream,
-    monotonic,
-    queued,
-)
+from lbproxy.net.transport.poller cimport Handler, monotonic, Poller
+from lbproxy.net.transport.stream cimport RECEIVED_EOF, RECEIVED_NOTHING, SENT_LOST, Sent, Stream, queued
 from lbproxy.net.upstream.shared cimport LaneCore
 from lbproxy.wire.bodies cimport BODY_BAD_CHUNK, BODY_DONE, BODY_MORE, Body, BodyStatus
 from lbproxy.wire.heads cimport Framing, head_end, reason_of
@@ -410,7 +401,7 @@ cdef class Relay(Handler):
             return self.client_gone()
         # Without what requests before this one moved: `tunnel_closed` adds all of it (both wrap around until then).
         self.bytes_in -= self.client.received - self.client.rx_size
-        self.bytes_out -= self.client.sent + self.client._tx_size
+        self.bytes_out -= self.client.sent + self.client._queue.size
         self.enter(ENDED)
         self.link = None
         self._head = None

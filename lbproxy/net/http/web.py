@@ -21,7 +21,8 @@ from lbproxy.net.listener.listener import Listener
 from lbproxy.net.tls import BackendTls, ServerTls
 from lbproxy.net.transport.accept import Socket
 from lbproxy.net.transport.peer import Network, Peer
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.lane import Personal, ProxyVersion
 from lbproxy.reasons import Reason
 from lbproxy.wire.clienthello import INTERNAL_ERROR, alert

@@ -9,7 +9,8 @@ from lbproxy import reasons
 from lbproxy.net.tls import AcceptedTls, ClientRefused, ServerTls, refusal
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
-from lbproxy.net.transport.stream import Handler, Stream
+from lbproxy.net.transport.poller import Handler
+from lbproxy.net.transport.stream import Stream
 from lbproxy.reasons import Reason
 
 if TYPE_CHECKING:

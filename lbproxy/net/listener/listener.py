@@ -19,7 +19,8 @@ from lbproxy.net.transport.accept import Acceptor, Socket
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Network, Peer
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)

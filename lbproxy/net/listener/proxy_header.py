@@ -7,7 +7,8 @@ from collections.abc import Callable
 from lbproxy import reasons
 from lbproxy.net.transport.accept import ClientSocket, Socket
 from lbproxy.net.transport.peer import Peer
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 from lbproxy.reasons import Reason
 from lbproxy.wire.proxyproto import MalformedProxyHeader, parse
 

@@ -14,7 +14,8 @@ from lbproxy.net.listener.listener import Listener
 from lbproxy.net.transport.accept import Socket
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
-from lbproxy.net.transport.stream import Handler, Poller, Stream, monotonic
+from lbproxy.net.transport.poller import Handler, Poller, monotonic
+from lbproxy.net.transport.stream import Stream
 from lbproxy.net.transport.tunnel import Tunnel
 from lbproxy.net.upstream.lane import Lane, Personal, ProxyVersion
 from lbproxy.reasons import Fault, Reason

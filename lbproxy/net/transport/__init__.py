@@ -1,6 +1,8 @@
 """Bytes of one connection, whatever they mean.
 
-stream             a non-blocking plain or TLS connection, compiled; a Poller has what the streams of a process share
+stream             a non-blocking plain or TLS connection; what the kernel does not take waits in a send_queue; compiled
+poller             what the streams of a worker share: readiness, the clock of deadlines, a buffer; compiled
+sockets            the system calls of both
 accept             new connections of a listening socket
 peer               who is at the other end, and by which right
 tunnel             two streams joined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Collection, Sized
 
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 
 OTHERS = 32
 """Descriptors of everything that is no stream: listening sockets, the loop, logs, the channels between processes."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lbproxy.net.transport.stream import Handler, Stream
+from lbproxy.net.transport.poller import Handler
+from lbproxy.net.transport.stream import Stream
 
 LINGER = 2.0
 """Seconds to wait for the client's end."""

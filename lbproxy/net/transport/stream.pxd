@@ -4,15 +4,16 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from lbproxy.net.tls.openssl cimport Engine
+from lbproxy.net.transport.send_queue cimport SendQueue
 
 
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        void *ptr
+cdef class Stream
 
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
+from lbproxy.net.transport.poller cimport Handler, Poller     # which knows streams: hence the line above
+
+
+cdef enum:
+    SCRATCH = 65536     # bytes received at once; also how much a slow reader can make a stream hold
 
 
 cdef enum Sent:
@@ -25,40 +26,6 @@ cdef enum:
     RECEIVED_EOF = 0
     RECEIVED_NOTHING = -1
     RECEIVED_ERROR = -2
-
-
-cdef class Handler:
-    """Who is told what happens on a stream. Called from the event loop, never from inside a call on the stream."""
-    cpdef readable(self, Stream stream)
-    cpdef writable(self, Stream stream)
-    cpdef connected(self, Stream stream)
-    cpdef secured(self, Stream stream)
-    cpdef lost(self, Stream stream, object error)
-    cpdef expired(self, Stream stream)
-    cpdef bint covered(self, Stream stream) except -1
-    cpdef crashed(self, Stream stream, object error)
-
-
-cdef enum:
-    BATCH = 256
-
-
-cdef class Poller:
-    """One a worker: what its streams share. Their readiness, a coarse clock, the receive buffer."""
-    cdef:
-        readonly object loop
-        int _epoll
-        epoll_event _events[BATCH]
-        int _at                     # the event that is being handled, and how many there are
-        int _ready
-        readonly double now         # seconds, CLOCK_MONOTONIC, as of the last `tick`
-        char *scratch               # what `Stream.receive` filled, good until the next `receive`
-        char *_out
-        size_t _out_room
-        set _streams
-        char *out(self, size_t size) except NULL
-        void _forget(self, Stream stream) noexcept
-        int _end_wait(self, Stream stream) except -1
 
 
 cdef class Stream:
@@ -84,10 +51,7 @@ cdef class Stream:
         char *rx                    # bytes that were received and not used yet
         size_t rx_size
         size_t _rx_room
-        char *_tx
-        size_t _tx_start
-        size_t _tx_size
-        size_t _tx_room
+        SendQueue _queue
         Py_ssize_t receive(self) except -3
         Py_ssize_t _receive_tls(self) except -3
         int keep(self, const char *data, size_t size) except -1
@@ -111,9 +75,7 @@ cdef class Stream:
     cpdef close(self)
 
 
-cpdef double monotonic() noexcept
-
 
 cdef inline bint queued(Stream stream) noexcept:
     """`has_queue`, without a call."""
-    return stream._tx_size > 0
+    return stream._queue.size > 0

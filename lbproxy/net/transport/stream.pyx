@@ -1,59 +1,30 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Non-blocking plain and TLS streams on an asyncio loop: no transports, no tasks, no futures.
 
-The streams of a worker are watched by an epoll set of their own, and the event loop watches that set (`add_reader`).
-Registering each descriptor with uvloop costs more for every event and loses some: after an error on a descriptor
-libuv calls its reader once and never again, so a reset behind unread bytes would go unnoticed.
-
 All streams of a worker share one receive buffer (`Poller.scratch`): an idle connection owns no buffer. What cannot be
 used at once is kept in the stream's own `rx`; what the kernel does not take waits in its send queue, and whoever
 produces stops until `Handler.writable`. TLS is the standard library's, on the descriptor: that of `net.tls`.
 """
 
 import errno
-import logging
 import os
 
 from libc.errno cimport errno as c_errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
+from lbproxy.net.transport.poller cimport Handler, Poller
+from lbproxy.net.transport.send_queue cimport append, drop, front
+from lbproxy.net.transport.sockets cimport (
+    EAGAIN, EINTR, EWOULDBLOCK,
+    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, epoll_ctl, epoll_event,
+    MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SHUT_WR, SO_ERROR, SO_LINGER, SOL_SOCKET, iovec, linger, msghdr,
+    c_getsockopt, c_recv, c_send, c_sendmsg, c_setsockopt, c_shutdown,
+)
 from lbproxy.net.tls.openssl cimport DONE, WANTS_READ, WANTS_WRITE, Engine
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close as c_close
 
-cdef extern from "<sys/socket.h>" nogil:
-    ssize_t c_recv "recv"(int fd, void *buffer, size_t size, int flags)
-    ssize_t c_send "send"(int fd, const void *buffer, size_t size, int flags)
-    ssize_t c_sendmsg "sendmsg"(int fd, const msghdr *message, int flags)
-    int c_shutdown "shutdown"(int fd, int how)
-    int c_getsockopt "getsockopt"(int fd, int level, int name, void *value, unsigned int *size)
-    int c_setsockopt "setsockopt"(int fd, int level, int name, const void *value, unsigned int size)
-    int MSG_NOSIGNAL, MSG_PEEK, MSG_DONTWAIT, SHUT_WR, SOL_SOCKET, SO_ERROR, SO_LINGER
-    struct msghdr:
-        iovec *msg_iov
-        size_t msg_iovlen
-    struct linger:
-        int l_onoff
-        int l_linger
-
-cdef extern from "<sys/epoll.h>" nogil:
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
-    int epoll_wait(int epoll, epoll_event *events, int size, int timeout)
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
-
-cdef extern from "<sys/uio.h>" nogil:
-    struct iovec:
-        void *iov_base
-        size_t iov_len
-
-cdef extern from "<errno.h>" nogil:
-    int EAGAIN, EINTR, EWOULDBLOCK
-
 cdef enum:
-    SCRATCH = 65536          # bytes received at once; also how much a slow reader can make a stream hold
     TLS_RECORD = 16384       # the largest plaintext of one record (RFC 8446 section 5.1)
 
 cdef enum:                   # Stream._phase
@@ -61,154 +32,7 @@ cdef enum:                   # Stream._phase
     CONNECTING = 1
     SHAKING_HANDS = 2
 
-cdef object _log = logging.getLogger(__name__)
-
-
-cpdef double monotonic() noexcept:
-    """CLOCK_MONOTONIC in seconds."""
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec + now.tv_nsec * 1e-9
-
-
-cdef class Handler:
-
-    cpdef readable(self, Stream stream):
-        """Bytes, or the end of them, can be received."""
-        raise NotImplementedError
-
-    cpdef writable(self, Stream stream):
-        """The send queue is empty again."""
-
-    cpdef connected(self, Stream stream):
-        """The connection that `await_connect` waited for is there."""
-        raise NotImplementedError
-
-    cpdef secured(self, Stream stream):
-        """The TLS handshake is complete."""
-        raise NotImplementedError
-
-    cpdef lost(self, Stream stream, object error):
-        """Connecting, the handshake, or writing from the queue failed."""
-        raise NotImplementedError
-
-    cpdef expired(self, Stream stream):
-        """The deadline passed; it was reset to none."""
-        raise NotImplementedError
-
-    cpdef bint covered(self, Stream stream) except -1:
-        """Whether something else ends the wait of a stream that has no deadline: the deadline of another one, most likely.
-
-        Asked in each `tick`. A stream of which this is not so would wait for ever, and is a fault.
-        """
-        return False
-
-    cpdef crashed(self, Stream stream, object error):
-        """A method of this handler raised: a fault in lbproxy, contained to this stream."""
-        _log.error("fault", extra={"fields": {"stream": stream}}, exc_info=error)
-        stream.abort()
-
-
 cdef Handler _NOBODY = Handler()         # of closed streams
-
-
-cdef class Poller:
-
-    def __cinit__(self, loop):
-        """loop: an asyncio event loop with add_reader."""
-        self._epoll = epoll_create1(EPOLL_CLOEXEC)
-        if self._epoll == -1:
-            raise OSError(c_errno, os.strerror(c_errno))
-        self.loop = loop
-        loop.add_reader(self._epoll, self._dispatch)
-        self.now = monotonic()
-        self.scratch = <char *>malloc(SCRATCH)
-        self._out_room = SCRATCH
-        self._out = <char *>malloc(self._out_room)
-        if self.scratch == NULL or self._out == NULL:
-            raise MemoryError
-        self._streams = set()
-
-    def __dealloc__(self):
-        free(self.scratch)
-        free(self._out)
-        if self._epoll > 0:
-            c_close(self._epoll)
-
-    def close(self):
-        """Watch nothing any more; every stream is closed by now."""
-        self.loop.remove_reader(self._epoll)
-
-    def _dispatch(self):
-        """Some streams are ready: a batch of them is handled."""
-        cdef Stream stream
-        cdef uint32_t events
-        self._ready = epoll_wait(self._epoll, self._events, BATCH, 0)
-        self._at = 0
-        while self._at < self._ready:
-            if self._events[self._at].data.ptr != NULL:
-                stream = <Stream>self._events[self._at].data.ptr
-                events = self._events[self._at].events
-                # An error or a hang-up shows when the stream is used; whoever watches is told to use it.
-                if stream.reading and events & (EPOLLIN | EPOLLERR | EPOLLHUP):
-                    stream._on_readable()
-                if stream._writing and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
-                    stream._on_writable()
-            self._at += 1
-        self._ready = 0
-
-    cdef void _forget(self, Stream stream) noexcept:
-        """A stream is closed: what was reported for it, and not handled yet, is void."""
-        cdef int i
-        for i in range(self._at + 1, self._ready):
-            if self._events[i].data.ptr == <void *>stream:
-                self._events[i].data.ptr = NULL
-        self._streams.discard(stream)
-
-    cdef char *out(self, size_t size) except NULL:
-        """DescriptorBudget for `size` bytes to be written at once; good until the next call."""
-        cdef char *grown
-        if size > self._out_room:
-            grown = <char *>realloc(self._out, size)
-            if grown == NULL:
-                raise MemoryError
-            self._out = grown
-            self._out_room = size
-        return self._out
-
-    def tick(self):
-        """Advance the clock and tell the handlers of streams whose deadline has passed. Called a few times a second.
-
-        A stream that has no deadline, and whose wait nothing else ends, is a fault of its handler: it ends now, loudly.
-        """
-        cdef Stream stream
-        cdef list late = []
-        self.now = monotonic()
-        for item in self._streams:
-            stream = <Stream>item
-            if stream.deadline <= self.now and (stream.deadline > 0 or not stream.handler.covered(stream)):
-                late.append(stream)
-        for item in late:
-            stream = <Stream>item
-            if not stream.closed and stream.deadline <= self.now:
-                self._end_wait(stream)
-
-    cdef int _end_wait(self, Stream stream) except -1:
-        cdef Handler handler = stream.handler
-        try:
-            if stream.deadline > 0:
-                stream.deadline = 0
-                handler.expired(stream)
-            elif not handler.covered(stream):
-                raise RuntimeError(f"{handler!r} waits for {stream!r} without a deadline")
-        except Exception as error:
-            handler.crashed(stream, error)
-        return 0
-
-    @property
-    def streams(self):
-        """How many streams are open."""
-        return len(self._streams)
 
 
 cdef class Stream:
@@ -227,7 +51,7 @@ cdef class Stream:
 
     def __dealloc__(self):
         free(self.rx)
-        free(self._tx)
+        free(self._queue.data)
 
     def __repr__(self):
         kind = "tls" if self.tls is not None else "tcp"
@@ -478,8 +302,8 @@ cdef class Stream:
         if self._lost:
             return SENT_LOST
         if size == 0:
-            return SENT_QUEUED if self._tx_size else SENT_ALL
-        if self._tx_size == 0:
+            return SENT_QUEUED if self._queue.size else SENT_ALL
+        if self._queue.size == 0:
             done = self._write(data, size)
             if done < 0:
                 return SENT_LOST
@@ -494,7 +318,7 @@ cdef class Stream:
         cdef Py_ssize_t done
         cdef char *joined
         cdef Sent sent
-        if self._engine is None and self._tx_size == 0 and not self._lost:
+        if self._engine is None and self._queue.size == 0 and not self._lost:
             pieces[0].iov_base = <void *>head
             pieces[0].iov_len = head_size
             pieces[1].iov_base = <void *>body
@@ -551,38 +375,23 @@ cdef class Stream:
         return done
 
     cdef Sent _enqueue(self, const char *data, size_t size) except? SENT_LOST:
-        cdef char *grown
-        cdef size_t room = self._tx_size + size
-        if self._tx_start:
-            memmove(self._tx, self._tx + self._tx_start, self._tx_size)
-            self._tx_start = 0
-        if room > self._tx_room:
-            grown = <char *>realloc(self._tx, room)
-            if grown == NULL:
-                raise MemoryError
-            self._tx = grown
-            self._tx_room = room
-        memcpy(self._tx + self._tx_size, data, size)
-        self._tx_size += size
+        if not append(&self._queue, data, size):
+            raise MemoryError
         self._watch_writable(True)
         if self.patience:
             self.deadline = self.poller.now + self.patience
         return SENT_QUEUED
 
     cdef int _flush(self) except -1:
-        cdef Py_ssize_t done = self._write(self._tx + self._tx_start, self._tx_size)
+        cdef Py_ssize_t done = self._write(front(&self._queue), self._queue.size)
         if done == SENT_LOST:
             self._watch_writable(False)
             self.handler.lost(self, self.error)
             return 0
         if done and self.patience:
             self.deadline = self.poller.now + self.patience
-        self._tx_start += done
-        self._tx_size -= done
-        if self._tx_size == 0:
-            free(self._tx)
-            self._tx = NULL
-            self._tx_start = self._tx_room = 0
+        drop(&self._queue, done)
+        if self._queue.size == 0:
             self._watch_writable(False)
             if self.patience:
                 self.deadline = 0
@@ -613,7 +422,7 @@ cdef class Stream:
 
     cpdef bint has_queue(self):
         """Whether bytes wait for the peer to read."""
-        return self._tx_size > 0
+        return self._queue.size > 0
 
     def forget_tls(self):
         """The handshake has failed: what is still received is dropped as it comes, and nothing is encrypted."""

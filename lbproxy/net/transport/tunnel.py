@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbproxy import reasons
-from lbproxy.net.transport.stream import Handler, Stream
+from lbproxy.net.transport.poller import Handler
+from lbproxy.net.transport.stream import Stream
 from lbproxy.reasons import Reason
 
 

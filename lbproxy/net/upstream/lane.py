@@ -15,7 +15,8 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.tls import BackendContext
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
-from lbproxy.net.transport.stream import Poller, Stream
+from lbproxy.net.transport.poller import Poller
+from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.shared import LaneCore, LanesCore
 from lbproxy.reasons import Reason
 

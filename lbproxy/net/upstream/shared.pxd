@@ -4,7 +4,8 @@
 from libc.stdint cimport int64_t
 
 from lbproxy.balance.round_robin cimport BackendCore, RoundRobin
-from lbproxy.net.transport.stream cimport Handler, Stream
+from lbproxy.net.transport.poller cimport Handler
+from lbproxy.net.transport.stream cimport Stream
 
 
 cdef class LanesCore:

@@ -1,7 +1,8 @@
 from typing import Any
 
 from lbproxy.balance.backend import Backend
-from lbproxy.net.transport.stream import Handler, Stream
+from lbproxy.net.transport.poller import Handler
+from lbproxy.net.transport.stream import Stream
 
 class LanesCore:
     idle: list[Any]

@@ -23,7 +23,7 @@ from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
-from lbproxy.net.transport.stream import monotonic
+from lbproxy.net.transport.poller import monotonic
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
 from lbproxy.reasons import Reason

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.dialogue import Dialogue, make_site
 
 Converse = Callable[..., Dialogue]

@@ -9,7 +9,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.http.phases import Phase, moves
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.dialogue import play, refusal, request
 from tests.net.http.conftest import Converse
 from tests.net.http.scenes import A_GET, SENT

@@ -9,7 +9,7 @@ import trustme
 from lbproxy.net.http.web import WebService
 from lbproxy.net.listener.handshake import Handshake
 from lbproxy.net.tls import ClientPolicy, ServerTls
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.conftest import Build
 from tests.net.dialogue import HEADER_TIMEOUT, answer, request
 from tests.net.peers import Peer, TlsPeer, let_expire, until

@@ -9,7 +9,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.listener.proxy_header import ProxyHeaderReader
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.wire.proxyproto import encode
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, request

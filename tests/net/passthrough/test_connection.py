@@ -19,7 +19,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.net.http.record import Record
 from lbproxy.net.listener.listener import Listener, ListenerOptions
 from lbproxy.net.passthrough.connection import PassOptions, PassService, PassthroughConnection, Routes
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.wire.clienthello import DECODE_ERROR, INTERNAL_ERROR, MISSING_EXTENSION, UNRECOGNIZED_NAME, alert
 from lbproxy.wire.proxyproto import encode
 from tests.balance.heard import Verdicts

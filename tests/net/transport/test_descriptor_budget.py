@@ -9,7 +9,8 @@ import socket
 import pytest
 
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
-from lbproxy.net.transport.stream import Handler, Poller, Stream
+from lbproxy.net.transport.poller import Handler, Poller
+from lbproxy.net.transport.stream import Stream
 
 
 @pytest.mark.parametrize(

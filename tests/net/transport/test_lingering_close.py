@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.net.transport.lingering_close import LINGER, LINGER_BYTES, LingeringClose
-from lbproxy.net.transport.stream import Poller, Stream
+from lbproxy.net.transport.poller import Poller
+from lbproxy.net.transport.stream import Stream
 from tests.net.conftest import Open
 from tests.net.peers import Recorder, let_expire, until
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.net.transport.tunnel import Tunnel
 from lbproxy.reasons import Reason
 from tests.net.conftest import Open

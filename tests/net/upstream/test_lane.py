@@ -16,7 +16,7 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.tls import BackendTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import ANYBODY, Lane, LaneOptions, Lanes, Personal, connect_reason
 from lbproxy.reasons import Reason
 from tests.net.peers import Peer, TlsPeer, let_expire, until

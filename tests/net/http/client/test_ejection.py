@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.reasons import Reason
 from tests.balance.heard import Verdicts
 from tests.net.conftest import Build

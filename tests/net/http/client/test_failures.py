@@ -6,7 +6,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.balance.backend import State
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.auth import binding
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import ANYBODY, Lane, Lanes, Personal, Waiter
 from lbproxy.reasons import Reason
 from tests.balance.heard import Verdicts

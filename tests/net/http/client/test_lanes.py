@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.balance.backend import State
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
 from tests.net.http.client.visits import UNAUTHORIZED, ask, authenticated, connections, first

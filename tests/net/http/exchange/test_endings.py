@@ -9,7 +9,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.http.phases import Phase
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.dialogue import Step, answer, forwarded, play, refusal, request
 from tests.net.http.conftest import Converse
 from tests.net.http.scenes import A_GET, CLOSE, PHASES, SENT, SWITCHED, UPGRADE, sent_by_client

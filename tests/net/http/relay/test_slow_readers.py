@@ -8,7 +8,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.http.phases import Phase
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.dialogue import IDLE_TIMEOUT, answer, forwarded, head, nobody_waits_for_ever, play, refusal, request
 from tests.net.http.conftest import Converse
 from tests.net.http.scenes import SENT, UPLOADED

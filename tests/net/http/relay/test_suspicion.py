@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.dialogue import RESPONSE_TIMEOUT, forwarded, play, refusal, request
 from tests.net.http.conftest import Converse
 from tests.net.http.scenes import A_GET, SENT, UPLOADED

@@ -6,7 +6,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.http.phases import Phase
-from lbproxy.net.transport.stream import Poller
+from lbproxy.net.transport.poller import Poller
 from tests.net.dialogue import HEADER_TIMEOUT, IDLE_TIMEOUT, RESPONSE_TIMEOUT, head, play, refusal, request
 from tests.net.http.conftest import Converse
 from tests.net.http.scenes import A_GET, PHASES, SENT, UPLOADED, sent_by_client
