@@ -16,7 +16,7 @@ from lbproxy.preflight.report import Report
 def inspect_kerberos(report: Report, where: str, kerberos: KerberosCheck) -> None:
     """The keytab of the table at `where`, [pool.NAME.check.kerberos], and what is needed to use it."""
     try:
-        from lbproxy.control.probes.kerberos.credentials import check_keytab  # it needs an optional dependency
+        from lbproxy.control.probes.kerberos.sign_in import check_keytab  # it needs an optional dependency
 
         check_keytab(kerberos.keytab, kerberos.principal)
     except MissingExtraError as error:

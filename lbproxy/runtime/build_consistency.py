@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+
+from yarl import URL
 
 from lbproxy import config as settings
 from lbproxy.balance.backend import Backend
@@ -14,8 +16,10 @@ from lbproxy.balance.pool import Pool
 from lbproxy.control.consistency.guard import Guard, Rules
 from lbproxy.control.consistency.page import PageRequest
 from lbproxy.control.consistency.places import Place, at_pointer, by_regex, in_header
-from lbproxy.control.consistency.reading import shortened
+from lbproxy.control.consistency.reading import Unreadable, shortened
 from lbproxy.control.consistency.sources import CertificateSource, KeySource, PageSource, Source
+from lbproxy.control.probes.kerberos.failures import KerberosFailure
+from lbproxy.control.probes.kerberos.tickets import Tickets
 from lbproxy.runtime import backend_tls
 from lbproxy.runtime.build_probes import PoolProbes
 
@@ -68,8 +72,18 @@ class _Maker:
                 self.options.check.timeout,
                 self.tls.get(self.options.tls.verify),
                 self.options.tls.server_name,
+                self._authorize(backend, entry, url),
             )
             yield PageSource(request, found)
+
+    def _authorize(self, backend: Backend, entry: settings.Backend, url: str) -> Callable[[], Awaitable[str]] | None:
+        """With a kerberos check, the probe's ticket: for the connector only, and not for another server beside it."""
+        tickets = self.probes.tickets
+        signs_in = self.options.probe_kind(entry) == "kerberos"
+        theirs = {URL(self.options.probe_url(entry)).origin()} if signs_in else set()
+        if backend.scheme != "tcp":
+            theirs.add(URL(backend.url).origin())
+        return partial(_authorization, tickets) if tickets is not None and URL(url).origin() in theirs else None
 
     def others(self, backend: Backend) -> Iterator[Source]:
         """The facts that are on no page."""
@@ -89,6 +103,13 @@ class _Maker:
             self.options.tls.server_name or backend.host,
             backend_tls.greeting(self.options),
         )
+
+
+async def _authorization(tickets: Tickets) -> str:
+    try:
+        return await tickets.authorization()
+    except KerberosFailure as failure:
+        raise Unreadable(str(failure)) from None
 
 
 def _place(fact: settings.Fact) -> Place:

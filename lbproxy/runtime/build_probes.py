@@ -16,15 +16,15 @@ from lbproxy.control.probes import Probe, ProbeResult
 from lbproxy.control.probes.connector import open_session
 from lbproxy.control.probes.http import HttpProbe
 from lbproxy.control.probes.kerberos.exchange import Page
+from lbproxy.control.probes.kerberos.memory import PoolMemory
 from lbproxy.control.probes.kerberos.probe import KerberosProbe
+from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.probes.kerberos.tickets import Tickets
 from lbproxy.control.probes.sockets import Sockets, place
 from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.control.snapshot import TicketView
 from lbproxy.runtime import backend_tls
-
-KDC_PART = 0.5  # of check.timeout: how long a probe waits for the KDC
 
 
 class OnlyWhileDown:
@@ -60,6 +60,24 @@ class PoolProbes:
         probe = self.by_name[name]
         return probe.kvno if isinstance(probe, KerberosProbe) else None
 
+    def memory(self) -> PoolMemory | None:
+        """What kerberos probes know, for those of the next process."""
+        if self.tickets is None:
+            return None
+        probes = {name: probe.memory() for name, probe in self.by_name.items() if isinstance(probe, KerberosProbe)}
+        return {"ticket": self.tickets.memory(), "taken": self.tickets.votes.taken, "probes": probes}
+
+    def remember(self, memory: PoolMemory) -> None:
+        """Go on where those of the process before this one were; before the first probe."""
+        if self.tickets is None:
+            return
+        if memory["ticket"] is not None:
+            self.tickets.remember(memory["ticket"])
+        self.tickets.votes.taken = memory["taken"]
+        for name, probe in self.by_name.items():
+            if isinstance(probe, KerberosProbe) and name in memory["probes"]:
+                probe.remember(memory["probes"][name])
+
     def tickets_view(self) -> TicketView | None:
         """For the snapshot."""
         return None if self.tickets is None else self.tickets.view()
@@ -71,12 +89,12 @@ class PoolProbes:
             await session.close()
 
 
-def make_probes(pool: Pool, options: settings.Pool, host: str) -> PoolProbes:
-    """host: the Host header of http and kerberos probes. Call it on the running loop.
+def make_probes(pool: Pool, options: settings.Pool, host: str, sign_ins: SignIns | None = None) -> PoolProbes:
+    """host: the Host header of http and kerberos probes. sign_ins: the process's. Call it on the running loop.
 
     Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
     """
-    tickets = _tickets(pool.name, options.check)
+    tickets = _tickets(pool.name, options.check, sign_ins or SignIns())
     needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
     tls = backend_tls.contexts(pool.name, options.tls, needed)
     sessions = {greeting: open_session(greeting) for greeting in {b"", backend_tls.greeting(options)}}
@@ -148,7 +166,8 @@ class _Maker:
         tls, server_name = self._context(entry), self.options.tls.server_name
         page = Page(self.options.probe_url(entry), self.host, success, tls, server_name)
         greeting = backend_tls.greeting_at(self.options, backend, page.url)
-        return KerberosProbe(self.sessions[greeting], page, self.tickets, self.options.check.timeout, greeting)
+        session, timeout = self.sessions[greeting], self.options.check.timeout
+        return KerberosProbe(session, page, self.tickets, timeout, greeting, entry.name)
 
     def _context(self, entry: settings.Backend) -> ssl.SSLContext | None:
         verifies = _verifies(self.options, entry)
@@ -167,11 +186,11 @@ def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:
             return None
 
 
-def _tickets(pool: str, check: settings.Check) -> Tickets | None:
+def _tickets(pool: str, check: settings.Check, sign_ins: SignIns) -> Tickets | None:
     if check.kind != "kerberos":
         return None
     from lbproxy.control.probes.kerberos.credentials import Login  # only here: it needs an optional dependency
 
     assert check.kerberos is not None, "config.checks has seen to it"
-    login = Login(check.kerberos.principal, check.kerberos.keytab, check.kerberos.spn)
-    return Tickets(pool, login, check.timeout * KDC_PART)
+    sign_in = sign_ins.of(check.kerberos.principal, check.kerberos.keytab)
+    return Tickets(pool, Login(sign_in, check.kerberos.spn))

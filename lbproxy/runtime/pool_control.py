@@ -16,6 +16,7 @@ from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
 from lbproxy.control.probes import ProbeResult
+from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.probes.schedule import Prober
 from lbproxy.reasons import Reason
 from lbproxy.runtime.build_consistency import make_guard
@@ -35,18 +36,29 @@ _EVENTS = {
 class PoolControl(Observer):
     """Probes the backends of `pool`, and keeps them alike, as its configuration says; logs what changes."""
 
-    def __init__(self, pool: Pool, options: settings.Pool, server_url: str, known: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        options: settings.Pool,
+        server_url: str,
+        known: Collection[str] = (),
+        sign_ins: SignIns | None = None,
+    ) -> None:
         """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
+
+        sign_ins: the process's, for kerberos checks.
 
         Call it on the running loop; probes begin at once.
         """
         self.pool = pool
         self.check = options.check.kind
         pool.observers.append(self)
-        self.probes = make_probes(pool, options, server_url.partition("://")[2])
+        self.probes = make_probes(pool, options, server_url.partition("://")[2], sign_ins)
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
         self.prober = Prober(self.probes.by_name, options.check.interval, self._probed, known=known)
+        if self.probes.tickets is not None:
+            self.probes.tickets.votes.ask = self.prober.probe_now
         self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round)
 
     def __repr__(self) -> str:

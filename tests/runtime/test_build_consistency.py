@@ -287,3 +287,33 @@ kerberos = {{ principal = "{PRINCIPAL}", keytab = "{corp.probe_keytab}", spn = "
 @pytest.mark.parametrize("consistency", ["", f'{VERSION}\npolicy = "off"'])
 async def test_nothing_to_compare(guards: Guards, consistency: str) -> None:
     assert (await guards(consistency, f"http://127.0.0.1:{unused_port()}")).guard is None
+
+
+async def test_facts_are_read_with_the_ticket_of_a_kerberos_check(guards: Guards, corp: Corp) -> None:
+    """On the connector's own pages; a server at another port is not shown it."""
+    check = f"""
+[pool.connectors.check]
+kind = "kerberos"
+path = "/wsfed"
+timeout = "10s"
+kerberos = {{ principal = "{PRINCIPAL}", keytab = "{corp.probe_keytab}", spn = "HTTP@{HOST}" }}
+"""
+    heads = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+    async with listening(serve) as beside:
+        facts = f"""
+[pool.connectors.consistency.facts]
+user = {{ path = "/wsfed", json = "/user" }}
+beside = {{ url = "http://{{host}}:{beside}/about", header = "Server" }}
+"""
+        with corp.sample_connector("--keytab", corp.keytab) as connector:
+            pool = await guards(facts, connector.url, check=check)
+            await until(lambda: pool.guard is not None and bool(pool.guard.troubles("c1")))
+            assert pool.guard is not None
+            assert pool.guard.facts("c1")["user"] == PRINCIPAL
+    assert pool.guard.troubles("c1") == {"beside": "the answer has no Server"}
+    assert [b"Authorization" in head for head in heads] == [False]

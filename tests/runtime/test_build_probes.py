@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import shutil
 import socket
 import ssl
@@ -17,13 +18,14 @@ from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
 from lbproxy.config import load
 from lbproxy.control.probes.http import HttpProbe
+from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.probes.sockets import place
 from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.errors import MissingExtraError, StartError
 from lbproxy.runtime.build_probes import OnlyWhileDown, PoolProbes, make_probes
 from tests.control.probes.backends import answering, behind_proxy_protocol, hanging, listening
-from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Corp
+from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Corp, asked_of
 from tests.pki import Authority, der
 
 Make = Callable[..., PoolProbes]
@@ -47,7 +49,13 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     """make("kind = ...") are the probes of a pool with that check, and perhaps other keys and a URL for `c1`."""
     made: list[PoolProbes] = []
 
-    def make_it(check: str, url: str = "http://127.0.0.1:1", pool: str = "", other: str = "") -> PoolProbes:
+    def make_it(
+        check: str,
+        url: str = "http://127.0.0.1:1",
+        pool: str = "",
+        other: str = "",
+        sign_ins: SignIns | None = None,
+    ) -> PoolProbes:
         scheme = url.partition(":")[0]
         listener, other = 'mode = "tcp"' if scheme == "tcp" else "", other or f"{scheme}://127.0.0.1:2"
         (tmp_path / "lbproxy.toml").write_text(
@@ -55,7 +63,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
         )
         options = load(tmp_path / "lbproxy.toml", {}).pools["connectors"]
         backends = [Backend(entry.name, entry.url) for entry in options.backends]
-        made.append(make_probes(Pool("connectors", backends, Rules()), options, HOST))
+        made.append(make_probes(Pool("connectors", backends, Rules()), options, HOST, sign_ins))
         return made[-1]
 
     yield make_it
@@ -349,3 +357,36 @@ async def test_without_gssapi_the_extra_is_named(make: Make, tmp_path: Path, mon
     monkeypatch.delitem(sys.modules, "lbproxy.control.probes.kerberos.credentials", raising=False)
     with pytest.raises(MissingExtraError, match=r"install lbproxy\[kerberos\]"):
         make(kerberos(tmp_path / "probe.keytab"))
+
+
+async def test_the_next_process_goes_on_though_the_kdc_is_down(corp: Corp, make: Make) -> None:
+    """With the ticket, the verdict of each connector and the last key that was taken."""
+    wrong = corp.realm.add_service("HTTP/other.corp.example")
+    with (
+        corp.sample_connector("--keytab", corp.keytab) as good,
+        corp.sample_connector("--keytab", wrong) as bad,
+    ):
+        before, after = (make(kerberos(corp.probe_keytab), good.url, other=bad.url) for _ in range(2))
+        assert (await before.by_name["c1"].run()).ok
+        assert (await before.by_name["c2"].run()).reason == "connector_key"
+        corp.realm.stop()
+        memory = before.memory()
+        assert memory is not None
+        after.remember(json.loads(json.dumps(memory)))
+        results = [await after.by_name[name].run() for name in ("c1", "c2")]
+    assert [(result.ok, result.reason) for result in results] == [(True, None), (False, "connector_key")]
+    assert after.tickets is not None
+    assert after.tickets.votes.taken == 1
+
+
+async def test_two_pools_sign_in_once(corp: Corp, make: Make) -> None:
+    sign_ins = SignIns()
+    with corp.sample_connector("--keytab", corp.keytab) as connector:
+        for _ in range(2):
+            probes = make(kerberos(corp.probe_keytab), connector.url, sign_ins=sign_ins)
+            assert await found(probes) == (True, "200, signed in")
+    assert asked_of(corp, "AS_REQ") == 1
+
+
+async def test_there_is_nothing_to_go_on_from_without_a_kerberos_check(make: Make) -> None:
+    assert make('kind = "tcp"').memory() is None

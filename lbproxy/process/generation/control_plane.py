@@ -18,6 +18,7 @@ from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.discovery.resolver import Resolver
+from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
@@ -75,6 +76,7 @@ class ControlPlane:
         self.data_path = DataPath(config, inherited.sockets, self.access_log.write, self.access_log.enabled, value)
         self.supervisor = None if forker is None else self._supervisor(forker, lost)
         self.serving: ServesClients = self.supervisor or self.data_path
+        self.sign_ins = SignIns(inherited["kerberos"]["sign_ins"] if inherited else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(
             lambda: counters.take(self.data_path, self.access_log),
@@ -108,14 +110,20 @@ class ControlPlane:
             pool,
         ) in data_path.pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
-            self.pool_controls[name] = PoolControl(pool, config.pools[name], config.server_url, known)
+            self.pool_controls[name] = PoolControl(pool, config.pools[name], config.server_url, known, self.sign_ins)
             stack.push_async_callback(self.pool_controls[name].stop)
+        self._remind_probes()
         self._remind_guards()
         resolver = self._resolver()
         stack.push_async_callback(resolver.stop)
         await resolver.start()
         judging = tasks.start(keep_judging(config, _tell(self.pool_controls.values())), name="extended protection")
         stack.callback(judging.cancel)
+
+    def _remind_probes(self) -> None:
+        for name, memory in (self._inherited["kerberos"]["pools"] if self._inherited else {}).items():
+            if name in self.pool_controls:
+                self.pool_controls[name].probes.remember(memory)
 
     def _remind_guards(self) -> None:
         for name, memory in self._guards.items():
@@ -194,6 +202,7 @@ class ControlPlane:
             "format": handover.FORMAT,
             "backends": handover.export(self.pool_controls),
             "guards": handover.export_guards(self.pool_controls),
+            "kerberos": handover.export_kerberos(self.pool_controls, self.sign_ins),
             "minted": handover.export_minted(self.data_path.mints),
             "secret": self._secret,
             "accounts": self.counter_history.accounts(self.served.number),

@@ -16,6 +16,8 @@ from lbproxy.status.served import Origin
 
 if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.consistency.guard import Memory
+    from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
+    from lbproxy.control.probes.kerberos.sign_ins import SignIns
     from lbproxy.runtime.pool_control import PoolControl
     from lbproxy.status.counter_history import Accounts
 
@@ -23,7 +25,7 @@ SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
 
 
-FORMAT = 1
+FORMAT = 2
 """Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state.
 
 `secret` stays as it is in every format, or TLS sessions would end.
@@ -47,12 +49,15 @@ class Secret(TypedDict):
 class HandoverState(TypedDict):
     """`backends` are keyed POOL/NAME, `guards` by the pool, what is `minted` by the listener.
 
+    `kerberos` is what such checks know.
+
     `started` is the monotonic second at which lbproxy did. There are secrets in it: it is never written anywhere.
     """
 
     format: int
     backends: dict[str, Known]
     guards: dict[str, Memory]
+    kerberos: KerberosMemory
     minted: dict[str, list[MintedRecord]]
     secret: Secret
     accounts: Accounts
@@ -104,6 +109,13 @@ def export_guards(pool_controls: Mapping[str, PoolControl]) -> dict[str, Memory]
         for name, pool_control in pool_controls.items()
         if pool_control.guard is not None
     }
+
+
+def export_kerberos(pool_controls: Mapping[str, PoolControl], sign_ins: SignIns) -> KerberosMemory:
+    """What kerberos checks know, with their tickets."""
+    memories = {name: pool_control.probes.memory() for name, pool_control in pool_controls.items()}
+    pools = {name: memory for name, memory in memories.items() if memory is not None}
+    return {"sign_ins": sign_ins.memory(), "pools": pools}
 
 
 def export_minted(mints: Mapping[str, Mint]) -> dict[str, list[MintedRecord]]:

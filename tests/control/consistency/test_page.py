@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -130,3 +131,41 @@ async def test_a_page_that_trickles_has_the_same_time_as_one_that_never_comes(se
     for serve in (hanging, trickling):
         async with listening(serve) as port:
             assert await trouble(request(session, port, timeout=0.05)) == "no answer within 0.05 s"
+
+
+async def test_the_probes_ticket(session: aiohttp.ClientSession) -> None:
+    """A token for each request; 401 is no answer to it, and without a ticket it says why there is none."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        status = b"200 OK" if b"Authorization: Negotiate good\r\n" in heads[-1] else b"401 Unauthorized"
+        writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nhi")
+
+    async def good() -> str:
+        return "Negotiate good"
+
+    async def refused() -> str:
+        return "Negotiate refused"
+
+    async with listening(serve) as port:
+        asked = request(session, port)
+        assert (await replace(asked, authorize=good).fetch()).content() == b"hi"
+        assert (
+            content_trouble(await replace(asked, authorize=refused).fetch())
+            == "the page answers with 401 to the probe's ticket"
+        )
+        assert content_trouble(await replace(asked, authorize=no_ticket).fetch()) == (
+            "the page answers with 401, and the probe has no ticket: no KDC of the realm answers"
+        )
+        assert (await asked.fetch()).status == 401
+    assert [b"Authorization" in head for head in heads] == [True, True, False, False]
+
+
+async def no_ticket() -> str:
+    raise Unreadable("no KDC of the realm answers")
+
+
+async def test_a_page_that_needs_no_sign_in_is_read_without_a_ticket(session: aiohttp.ClientSession) -> None:
+    async with listening(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")) as port:
+        assert (await replace(request(session, port), authorize=no_ticket).fetch()).content() == b"hi"

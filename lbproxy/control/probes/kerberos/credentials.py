@@ -1,73 +1,33 @@
-"""From a keytab to tokens, by GSS-API. Everything here may block for as long as the KDC likes: call it in a thread.
+"""From a sign-in to tickets, and from tickets to tokens. Everything here may block for as long as the KDC likes.
 
 Importing this module raises MissingExtraError where gssapi is not installed.
 
-There are two kinds of credential caches, all in memory and under fixed names, because MIT krb5 never frees one of its
-own accord. One holds the ticket-granting ticket; MIT obtains it with the keytab and renews it at half of its life.
-It is copied into one of two others, where the service ticket is fetched: a cache would hand out the ticket that it
-has, and the point is to see what the KDC gives to users now.
+The ticket-granting ticket of `SignIn` is copied into one of two credential caches in memory, where the service ticket
+is fetched: a cache would hand out the ticket that it has, and the point is to see what the KDC gives to users now.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from pathlib import Path
 
-from lbproxy import files
+from lbproxy.control.probes.kerberos import gss
+from lbproxy.control.probes.kerberos.backoff import LONGEST, LONGEST_SILENCE, Backoff
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure, clock_difference
-from lbproxy.control.probes.kerberos.tokens import ticket_kvno
-from lbproxy.errors import MissingExtraError
+from lbproxy.control.probes.kerberos.gss import GSSError, gssapi
+from lbproxy.control.probes.kerberos.memory import TicketMemory
+from lbproxy.control.probes.kerberos.sign_in import SignIn, new_cache
+from lbproxy.control.probes.kerberos.tokens import TicketKey, ticket_key
 
-try:
-    import gssapi
-    from gssapi.raw import GSSError
-    from gssapi.raw.ext_krb5 import krb5_extract_authtime_from_sec_context
-except ImportError as error:
-    raise MissingExtraError("a Kerberos check", "kerberos") from error
-
-_KRB5 = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")
-_SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
-_PRINCIPAL = gssapi.NameType.kerberos_principal
-_MUTUAL = gssapi.RequirementFlag.mutual_authentication
-_PLAIN = gssapi.RequirementFlag.integrity  # one without mutual authentication is complete after its first token
-
-_KRB5_ERRORS = -1765328384  # the first number of MIT's table krb5: RFC 4120's error codes, then MIT's own
 _FAILURES = {
-    37: Failure.KDC_SKEW,  # KRB_AP_ERR_SKEW
-    148: Failure.KDC_SKEW,  # KRB5_KDCREP_SKEW
-    154: Failure.KDC_UNREACHABLE,  # KRB5_REALM_UNKNOWN: no KDC is configured for it, nor in DNS
-    156: Failure.KDC_UNREACHABLE,  # KRB5_KDC_UNREACH
-    220: Failure.KDC_UNREACHABLE,  # KRB5_REALM_CANT_RESOLVE
-}
-_LOGIN_FAILURES = _FAILURES | {
-    6: Failure.PRINCIPAL_UNKNOWN,  # KDC_ERR_C_PRINCIPAL_UNKNOWN
-    24: Failure.KEY_WRONG,  # KDC_ERR_PREAUTH_FAILED
-    31: Failure.KEY_WRONG,  # KRB_AP_ERR_BAD_INTEGRITY: the KDC asks for no pre-authentication
-}
-_SERVICE_FAILURES = _FAILURES | {
-    7: Failure.SPN_UNKNOWN,  # KDC_ERR_S_PRINCIPAL_UNKNOWN
+    **gss.FAILURES,
+    7: Failure.SPN_UNKNOWN,  # KDC_ERR_S_PRINCIPAL_UNKNOWN; Samba's for an SPN on two accounts too
+    8: Failure.SPN_DUPLICATE,  # KDC_ERR_PRINCIPAL_NOT_UNIQUE, from Windows
+    18: Failure.ACCOUNT_REVOKED,  # KDC_ERR_CLIENT_REVOKED: since the sign-in
 }
 
-_REFUSED_KEY_REST = 900.0  # seconds until a key that was refused is offered again: accounts get locked
-_SUSPECT_AGE = 600.0  # seconds after which a ticket-granting ticket may be what a KDC refuses
 _SKEW_KNOWN = 60.0  # seconds; clocks that are closer than this are no reason for a refusal
-
-_numbers = itertools.count(1)
-
-
-def check_keytab(keytab: Path, principal: str) -> None:
-    """Raises KerberosFailure unless `keytab` can be read and has a key of `principal`; the KDC is not asked."""
-    try:
-        files.check(keytab)  # GSS-API would wait for ever at a FIFO
-        name = gssapi.Name(principal, _PRINCIPAL)
-        gssapi.Credentials(name=name, usage="accept", mechs=[_KRB5], store={"keytab": f"FILE:{keytab}"})
-    except OSError as error:
-        raise KerberosFailure(Failure.KEYTAB_UNUSABLE, f"{keytab}: {error.strerror}") from None
-    except GSSError as error:
-        raise KerberosFailure(Failure.KEYTAB_UNUSABLE, f"{keytab}: {_text(error)}") from None
 
 
 class Handshake:
@@ -86,7 +46,7 @@ class Handshake:
             self._context.step(reply)
             complete = self._context.complete
         except GSSError as error:
-            raise KerberosFailure(Failure.MUTUAL_WRONG, _text(error)) from None
+            raise KerberosFailure(Failure.MUTUAL_WRONG, gss.text(error)) from None
         if not complete:
             raise KerberosFailure(Failure.MUTUAL_WRONG, "the exchange is not complete")
 
@@ -95,144 +55,104 @@ class Handshake:
 class Ticket:
     """A service ticket, good for any number of handshakes.
 
-    `kvno` is the version of the service's key that it is made with, None if the KDC does not say. `fetched` and
-    `expires` are monotonic seconds; the KDC's clock is `skew` seconds ahead of this machine's.
+    `key` is the service's key that it is made with. `fetched` and `expires` are monotonic seconds; the KDC's clock is
+    `skew` seconds ahead of this machine's. `trouble`: the sign-in that it was had with could not be renewed.
     """
 
     service: gssapi.Name
     cache: str
-    kvno: int | None
+    key: TicketKey
     fetched: float
     expires: float
     skew: float
+    exported: bytes = b""
+    trouble: KerberosFailure | None = None
+
+    @property
+    def kvno(self) -> int | None:
+        """The version of the service's key."""
+        return self.key.kvno
 
     def initiate(self) -> Handshake:
         """A fresh token, in SPNEGO as browsers send it. Raises KerberosFailure when the ticket has become useless."""
         try:
-            context = _context(self.cache, self.service, _SPNEGO, _MUTUAL)
+            context = gss.context(self.cache, self.service, gss.SPNEGO, gss.MUTUAL)
             return Handshake(context, context.step() or b"")
         except GSSError as error:
-            raise _failure(error, _SERVICE_FAILURES) from None
+            raise gss.failure(error, _FAILURES) from None
 
 
 class Login:
-    """Fetches tickets for `spn`, as in HTTP@login.corp.example, in the name of `principal`, with the key in `keytab`.
+    """Fetches tickets for `spn`, as in HTTP@login.corp.example, with what `sign_in` has. One thread at a time."""
 
-    One thread at a time may use it.
-    """
-
-    def __init__(self, principal: str, keytab: Path, spn: str) -> None:
-        self._principal = principal
-        self._keytab = keytab
+    def __init__(self, sign_in: SignIn, spn: str) -> None:
+        self.spn = spn
+        self.sign_in = sign_in
         service, _, host = spn.partition("@")
         # A name of the type for host-based services would be canonicalised through DNS, if krb5.conf says so. An empty
         # realm is the client's own, or where its KDC refers to (RFC 6806 section 8).
-        self._service = gssapi.Name(f"{service}/{host}@", _PRINCIPAL)
-        realm = principal.rpartition("@")[2]
-        self._tgs = gssapi.Name(f"krbtgt/{realm}@{realm}", _PRINCIPAL)
-        self._login_cache = _new_cache()
-        self._next_cache, self._used_cache = _new_cache(), _new_cache()
-        self._authtime = 0  # of the ticket-granting ticket: when the KDC issued it, by its own clock
-        self._logged_in = 0.0  # the same moment, in monotonic seconds
-        self._refused: _RefusedKey | None = None
+        self._service = gssapi.Name(f"{service}/{host}@", gss.PRINCIPAL)
+        self._next_cache, self._used_cache = new_cache(), new_cache()
+        self._backoff = Backoff(sign_in.retry)
+        self._refusal: KerberosFailure | None = None
 
     def __repr__(self) -> str:
-        return f"<Login {self._principal} for {self._service}>"
+        return f"<login {self.sign_in.principal} for {self.spn}>"
 
     def fetch(self) -> Ticket:
         """A service ticket made now. Raises KerberosFailure."""
-        credentials = self._log_in()
-        cache = self._next_cache
-        fetched = time.monotonic()
+        credentials = self.sign_in.credentials()
+        if self._refusal is not None and time.monotonic() < self._backoff.again:
+            raise self._refusal.copy()
         try:
-            credentials.store(store={"ccache": cache}, usage="initiate", mech=_KRB5, overwrite=True)
-            context = _context(cache, self._service, _KRB5, _PLAIN)
-            token = context.step() or b""
-            expires = fetched + context.lifetime
+            ticket = self._ask(credentials)
         except GSSError as error:
-            raise self._no_ticket(error) from None
+            self._refusal = self._no_ticket(error)
+            silent = self._refusal.failure is Failure.KDC_UNREACHABLE
+            self._backoff.failed(time.monotonic(), LONGEST_SILENCE if silent else LONGEST)
+            raise self._refusal.copy() from None
+        self._refusal = None
+        self._backoff.over()
         # The ticket before this one stays good: handshakes with it may be under way.
+        self._next_cache, self._used_cache = self._used_cache, self._next_cache
+        return ticket
+
+    def _ask(self, credentials: gssapi.Credentials) -> Ticket:
+        cache, fetched = self._next_cache, time.monotonic()
+        gss.store(credentials, cache)
+        context = gss.context(cache, self._service, gss.KRB5, gss.PLAIN)
+        token = context.step() or b""
+        expires = fetched + context.lifetime
+        exported = gss.credentials(cache).export()
+        trouble = self.sign_in.trouble
+        return Ticket(self._service, cache, ticket_key(token), fetched, expires, self.sign_in.skew, exported, trouble)
+
+    def memory(self, ticket: Ticket) -> TicketMemory:
+        """`ticket` for the next process. This does not block."""
+        return {
+            "principal": self.sign_in.principal,
+            "spn": self.spn,
+            "credentials": b64encode(ticket.exported).decode(),
+            "kvno": ticket.key.kvno,
+            "enctype": ticket.key.enctype,
+            "fetched": ticket.fetched,
+            "expires": ticket.expires,
+            "skew": ticket.skew,
+        }
+
+    def recall(self, memory: TicketMemory) -> Ticket | None:
+        """The ticket of the process before this one, if it is one for the same. This does not block."""
+        if (memory["principal"], memory["spn"]) != (self.sign_in.principal, self.spn):
+            return None
+        exported, cache = b64decode(memory["credentials"]), self._next_cache
+        gss.store(gssapi.Credentials(token=exported), cache)
         self._next_cache, self._used_cache = self._used_cache, cache
-        return Ticket(self._service, cache, ticket_kvno(token), fetched, expires, self._skew())
-
-    def _log_in(self) -> gssapi.Credentials:
-        """Credentials whose cache holds a ticket-granting ticket and nothing else."""
-        check_keytab(self._keytab, self._principal)
-        if self._refused is not None and self._refused.still_is(self._keytab):
-            raise KerberosFailure(Failure.KEY_WRONG, f"{self._keytab}, which is not offered again for a while")
-        started = time.monotonic()
-        try:
-            store: dict[str | bytes, str | bytes] = {
-                "client_keytab": f"FILE:{self._keytab}",
-                "ccache": self._login_cache,
-            }
-            name = gssapi.Name(self._principal, _PRINCIPAL)
-            credentials = gssapi.Credentials(name=name, usage="initiate", mechs=[_KRB5], store=store)
-            self._note_time(started)
-        except GSSError as error:
-            failure = _failure(error, _LOGIN_FAILURES)
-            if failure.failure is Failure.KEY_WRONG:
-                self._refused = _RefusedKey(self._keytab)
-            raise failure from None
-        return credentials
-
-    def _note_time(self, started: float) -> None:
-        """Learn the KDC's time from a ticket-granting ticket that was issued just now, not from one seen before."""
-        context = _context(self._login_cache, self._tgs, _KRB5, _PLAIN)
-        context.step()
-        authtime = krb5_extract_authtime_from_sec_context(context)
-        if authtime != self._authtime:
-            self._authtime, self._logged_in = authtime, started
-
-    def _skew(self) -> float:
-        """The KDC's clock minus this machine's, to a second, even if the latter was set since the login."""
-        return self._authtime + 0.5 + time.monotonic() - self._logged_in - time.time()
+        key = TicketKey(memory["kvno"], memory["enctype"])
+        times = memory["fetched"], memory["expires"], memory["skew"]
+        return Ticket(self._service, cache, key, *times, exported, self.sign_in.trouble)
 
     def _no_ticket(self, error: GSSError) -> KerberosFailure:
-        failure = _failure(error, _SERVICE_FAILURES)
-        if failure.failure is Failure.KDC_SKEW and abs(self._skew()) > _SKEW_KNOWN:
-            return KerberosFailure(Failure.KDC_SKEW, f"the KDC's is {clock_difference(self._skew())} this machine's")
-        if failure.failure is Failure.KDC_REFUSED and time.monotonic() - self._logged_in > _SUSPECT_AGE:
-            self._login_cache = _new_cache()  # perhaps it is the ticket-granting ticket that the KDC does not like
+        skew, failure = self.sign_in.skew, gss.failure(error, _FAILURES)
+        if failure.failure is Failure.KDC_SKEW and abs(skew) > _SKEW_KNOWN:
+            return KerberosFailure(Failure.KDC_SKEW, f"the KDC's is {clock_difference(skew)} this machine's")
         return failure
-
-
-class _RefusedKey:
-    """Which version of a keytab was refused, and until when to leave it at that."""
-
-    def __init__(self, keytab: Path) -> None:
-        self._version = _version(keytab)
-        self._until = time.monotonic() + _REFUSED_KEY_REST
-
-    def still_is(self, keytab: Path) -> bool:
-        return _version(keytab) == self._version and time.monotonic() < self._until
-
-
-def _version(path: Path) -> tuple[int, int, int]:
-    """What changes when a file is written or replaced; zeros if it cannot be looked at."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0, 0
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _new_cache() -> str:
-    return f"MEMORY:lbproxy-{next(_numbers)}"
-
-
-def _context(
-    cache: str, target: gssapi.Name, mechanism: gssapi.OID, flags: gssapi.RequirementFlag
-) -> gssapi.SecurityContext:
-    credentials = gssapi.Credentials(usage="initiate", mechs=[mechanism], store={"ccache": cache})
-    return gssapi.SecurityContext(name=target, creds=credentials, mech=mechanism, flags=flags, usage="initiate")
-
-
-def _failure(error: GSSError, failures: Mapping[int, Failure]) -> KerberosFailure:
-    number = (error.min_code - _KRB5_ERRORS) & 0xFFFFFFFF  # GSS-API's minor code is unsigned
-    return KerberosFailure(failures.get(number, Failure.KDC_REFUSED), _text(error))
-
-
-def _text(error: GSSError) -> str:
-    """The mechanism's own words, without GSS-API's general ones."""
-    return "; ".join(error.get_all_statuses(error.min_code, False))

@@ -144,7 +144,7 @@ def _refusal(response: aiohttp.ClientResponse, reply: bytes | None, ticket: Tick
 
 
 def _version(ticket: Ticket) -> str:
-    return "" if ticket.kvno is None else f"; the ticket has kvno {ticket.kvno}"
+    return f"; the ticket has {ticket.key}" if str(ticket.key) else ""
 
 
 def _clock_ahead(theirs: float | None, ticket: Ticket) -> float:

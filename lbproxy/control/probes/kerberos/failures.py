@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -46,11 +47,67 @@ class Failure(Enum):
         "the KDC refuses the key in the probe's keytab",
         "the account's password was changed: export its keytab again",
     )
+    ACCOUNT_DISABLED = (
+        "probe_account_disabled",
+        False,
+        "the probe's account is disabled",
+        "the account: enable it",
+    )
+    ACCOUNT_LOCKED = (
+        "probe_account_locked",
+        False,
+        "the probe's account is locked",
+        "who tried wrong passwords: `badPwdCount`, an old keytab elsewhere; unlock the account",
+    )
+    ACCOUNT_EXPIRED = (
+        "probe_account_expired",
+        False,
+        "the probe's account expired",
+        "the account's expiry date",
+    )
+    PASSWORD_EXPIRED = (
+        "probe_password_expired",
+        False,
+        "the password of the probe's account expired or must be changed",
+        "let its password never expire, or change it and export its keytab again",
+    )
+    ACCOUNT_RESTRICTED = (
+        "probe_account_restricted",
+        False,
+        "the probe's account may not sign in at this hour or from this machine",
+        "the account's logon hours and workstations",
+    )
+    ACCOUNT_REVOKED = (
+        "probe_account_revoked",
+        False,
+        "the probe's account is disabled, locked or expired, and the KDC does not say which",
+        "the account; the KDC's log",
+    )
+    ENCTYPE = (
+        "enctype_refused",
+        False,
+        "the KDC has no encryption type in common with the probe's keytab or the service's account",
+        "`klist -ke` of the keytab; in Active Directory `msDS-SupportedEncryptionTypes` of both accounts; "
+        "`permitted_enctypes` in `krb5.conf`",
+    )
     SPN_UNKNOWN = (
         "spn_unknown",
         False,
         "the KDC knows no service of this SPN",
-        "`spn`; in Active Directory `setspn -Q`, also for duplicates",
+        "`spn`; in Active Directory `setspn -Q`, and `setspn -X` for duplicates: a Samba KDC knows no such SPN either",
+    )
+    SPN_DUPLICATE = (
+        "spn_duplicate",
+        False,
+        "several accounts have this SPN",
+        "`setspn -X`; leave it to the account whose keytab the connectors have",
+    )
+    SPN_KEY = (
+        "spn_key_changed",
+        False,
+        "no connector has the key that the KDC makes tickets with",
+        "whether the SPN moved to another account (`setspn -Q`), or its account's password was changed: then every "
+        "connector needs the new keytab",
     )
     KDC_SKEW = (
         "kdc_clock_skew",
@@ -62,7 +119,7 @@ class Failure(Enum):
         "kdc_refused",
         False,
         "the KDC gives the probe no ticket",
-        "the detail, which is the KDC's own text: an account disabled or expired, an encryption type, a policy",
+        "the detail, which is the KDC's own text: a policy, for example",
     )
     # --- the connector
     UNREACHABLE = (
@@ -133,6 +190,16 @@ class KerberosFailure(Exception):
     def copy(self) -> KerberosFailure:
         """One to keep, or to raise again: an exception collects the frames that it goes through, each time."""
         return KerberosFailure(self.failure, self.detail)
+
+    def told(self) -> list[str]:
+        """It as JSON has it, for another process."""
+        return [self.failure.label, self.detail]
+
+    @classmethod
+    def heard(cls, told: Sequence[str] | None) -> KerberosFailure | None:
+        """What another one told; None if that is nothing, or a row that only another version knows."""
+        rows = {failure.label: failure for failure in Failure}
+        return cls(rows[told[0]], told[1]) if told is not None and told[0] in rows else None
 
     def __str__(self) -> str:
         return f"{self.failure.text} ({self.detail})"

@@ -1,7 +1,9 @@
 """The ticket that a pool's probes use now, and what keeps them from a newer one.
 
 The KDC is asked once for a whole pool, in a thread, at most one at a time: a KDC that hangs holds up nobody but that
-thread. While it is away the last ticket goes on being used, for hours as a rule.
+thread. While it is away the last ticket goes on being used, for hours as a rule. The KDC has a time of its own, which
+has nothing to do with the connectors': where the first of several KDCs is dead, the library tries the next one after a
+second or more.
 """
 
 from __future__ import annotations
@@ -9,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
+from lbproxy.control.probes.kerberos.memory import TicketMemory
 from lbproxy.control.probes.kerberos.threads import Threads
+from lbproxy.control.probes.kerberos.votes import KeyVotes
 from lbproxy.control.snapshot import TicketView
 
 if TYPE_CHECKING:  # it needs an optional dependency, and the caller has it
@@ -22,7 +27,9 @@ if TYPE_CHECKING:  # it needs an optional dependency, and the caller has it
 log = logging.getLogger(__name__)
 
 REFRESH = 60.0  # seconds: a newly rotated key is met that soon, and trouble with the KDC noticed
-RETRY = 5.0  # seconds: so soon after trouble is over it is seen to be
+RETRY = 5.0  # seconds from one question to the next while there is trouble; `Backoff` decides what reaches a KDC
+PATIENCE = 10.0  # seconds after which KDCs that have not answered count as unreachable
+SHORT = 0.5  # seconds that a probe waits for a ticket while there is trouble that it knows of
 FRESH = 1.0  # seconds within which a ticket counts as made now; also the least time between two questions to the KDC
 THREADS = 4  # one waits for the KDC, the others make tokens
 
@@ -30,12 +37,14 @@ THREADS = 4  # one waits for the KDC, the others make tokens
 class Tickets:
     """The tickets of `pool`, from `login`. Nobody waits for the KDC longer than `patience` seconds.
 
-    `trouble` is why the last attempt to get one failed, None if it did not; `since` (monotonic) is since when.
+    `trouble` is why the last attempt to get one failed, None if it did not; `since` (monotonic) is since when. `votes`
+    are what the connectors make of them.
     """
 
     def __init__(
-        self, pool: str, login: Login, patience: float, refresh: float = REFRESH, fresh: float = FRESH
+        self, pool: str, login: Login, patience: float = PATIENCE, refresh: float = REFRESH, fresh: float = FRESH
     ) -> None:
+        self.votes = KeyVotes(pool)
         self.trouble: KerberosFailure | None = None
         self.since = time.monotonic()
         self._pool = pool
@@ -52,19 +61,29 @@ class Tickets:
         return f"<tickets of {self._pool} by {self._login!r}: {self.trouble or 'no trouble'}>"
 
     def view(self) -> TicketView:
-        """For the snapshot."""
-        trouble = self.trouble
+        """For the snapshot: what keeps users from signing in, else what keeps the probes from new tickets."""
+        trouble, since = (self.votes.trouble, self.votes.since) if self.votes.trouble else (self.trouble, self.since)
         return {
             "reason": None if trouble is None else trouble.failure.label,
             "reason_text": None if trouble is None else trouble.failure.text,
             "detail": "" if trouble is None else trouble.detail,
-            "since_seconds": time.monotonic() - self.since,
+            "since_seconds": time.monotonic() - since,
         }
 
     @property
     def kvno(self) -> int | None:
         """The version of the service's key in the ticket at hand, if there is one and it says."""
         return None if self._ticket is None else self._ticket.kvno
+
+    def memory(self) -> TicketMemory | None:
+        """The ticket at hand, for the next process."""
+        return self._login.memory(self._ticket) if self._ticket is not None and self._usable() else None
+
+    def remember(self, memory: TicketMemory) -> None:
+        """Use the ticket of the process before this one, and have its trouble."""
+        ticket = self._login.recall(memory)
+        if ticket is not None:
+            self._ticket, self.trouble = ticket, ticket.trouble
 
     async def get(self) -> Ticket:
         """A ticket to use now. Raises KerberosFailure when there is none."""
@@ -100,6 +119,11 @@ class Tickets:
             self._ticket = None
         raise failure
 
+    async def authorization(self) -> str:
+        """The value of an Authorization header with a fresh token. Raises KerberosFailure when there is no ticket."""
+        handshake = await self.handshake(await self.get())
+        return f"Negotiate {b64encode(handshake.token).decode()}"
+
     def _due(self) -> float:
         """When to ask for the next ticket: well before this one expires."""
         if self._ticket is None:
@@ -128,8 +152,8 @@ class Tickets:
         if self._question is None:
             return
         if (left := self._patience_left()) > 0:
-            await asyncio.wait({self._question}, timeout=left)
-        if self._question is not None:
+            await asyncio.wait({self._question}, timeout=left if self.trouble is None else min(left, SHORT))
+        if self._question is not None and self._patience_left() <= 0:
             self._note_hanging()
 
     def _patience_left(self) -> float:
@@ -142,7 +166,7 @@ class Tickets:
         except KerberosFailure as failure:
             self._note(failure.copy())
         else:
-            self._note(None)
+            self._note(self._ticket.trouble)
 
     def _note_hanging(self) -> None:
         self._note(KerberosFailure(Failure.KDC_UNREACHABLE, f"no answer within {self._patience:g} s"))

@@ -1,4 +1,4 @@
-"""What is read out of Kerberos messages: the version of the key that a ticket is made with, and what an error says.
+"""What is read out of Kerberos messages: the key that a ticket is made with, and what an error says.
 
 The messages are DER (X.690) in GSS-API's framing (RFC 2743 section 3.1). Only lengths and the tags on the way are
 looked at; what is malformed is None, never an error, because a connector may send anything.
@@ -20,8 +20,27 @@ def _field(number: int) -> int:
     return 0xA0 + number
 
 
-_KVNO = (_SEQUENCE, _field(3), _TICKET, _SEQUENCE, _field(3), _SEQUENCE, _field(1), _INTEGER)
-"""From an AP-REQ to the kvno of the ticket's EncryptedData: RFC 4120 sections 5.5.1, 5.3 and 5.2.9."""
+_ENCRYPTED = (_SEQUENCE, _field(3), _TICKET, _SEQUENCE, _field(3), _SEQUENCE)
+"""From an AP-REQ to the ticket's EncryptedData: RFC 4120 sections 5.5.1 and 5.3."""
+
+_EXTENDED = 3  # KERB_ERR_TYPE_EXTENDED
+
+_ENCTYPES = {17: "aes128-sha1", 18: "aes256-sha1", 19: "aes128-sha2", 20: "aes256-sha2", 23: "rc4"}
+"""By their numbers in IANA's registry of Kerberos encryption types, as `klist -e` has them in short."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketKey:
+    """The service's key that a ticket is made with: its version, None if the KDC does not say, and encryption type."""
+
+    kvno: int | None = None
+    enctype: int | None = None
+
+    def __str__(self) -> str:
+        """As in "kvno 2, aes256-sha1"; empty if nothing is known."""
+        version = "" if self.kvno is None else f"kvno {self.kvno}"
+        kind = "" if self.enctype is None else _ENCTYPES.get(self.enctype, f"enctype {self.enctype}")
+        return ", ".join(filter(None, (version, kind)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +51,31 @@ class KrbError:
     time: float | None
 
 
-def ticket_kvno(token: bytes) -> int | None:
-    """The version of the service's key in the AP-REQ that `token`, the first of a krb5 exchange, carries.
+def ticket_key(token: bytes) -> TicketKey:
+    """The service's key in the AP-REQ that `token`, the first of a krb5 exchange, carries (RFC 4120 section 5.2.9).
 
-    The field is optional in the protocol, so it may be missing from a good token.
+    The version is optional in the protocol, so it may be missing from a good token.
     """
     try:
-        return _integer(_inside(_framed(token, _AP_REQ), *_KVNO))
+        encrypted = _inside(_framed(token, _AP_REQ), *_ENCRYPTED)
+    except ValueError:
+        return TicketKey()
+    return TicketKey(_number(encrypted, 1), _number(encrypted, 0))
+
+
+def nt_status(data: bytes) -> int | None:
+    """Why Active Directory refuses an account: the NTSTATUS in the e-data of its KRB-ERROR, if there is one.
+
+    It is the first field of a KERB-EXT-ERROR within KERB-ERROR-DATA (MS-KILE sections 2.2.1 and 2.2.2).
+    """
+    try:
+        fields = _inside(data, _SEQUENCE)
+        if fields[:1] == bytes([_SEQUENCE]):  # a list of them, as METHOD-DATA
+            fields = _inside(fields, _SEQUENCE)
+        value = _inside(fields, _field(2), _OCTETS)
     except ValueError:
         return None
+    return int.from_bytes(value[:4], "little") if _number(fields, 1) == _EXTENDED and len(value) >= 4 else None
 
 
 def krb_error(reply: bytes) -> KrbError | None:
@@ -50,6 +85,13 @@ def krb_error(reply: bytes) -> KrbError | None:
             reply = _inside(reply, _NEG_TOKEN_RESP, _SEQUENCE, _field(2), _OCTETS)
         fields = _inside(_framed(reply, _KRB_ERROR), _SEQUENCE)
         return KrbError(_integer(_inside(fields, _field(6), _INTEGER)), _time(fields))
+    except ValueError:
+        return None
+
+
+def _number(fields: bytes, field: int) -> int | None:
+    try:
+        return _integer(_inside(fields, _field(field), _INTEGER))
     except ValueError:
         return None
 

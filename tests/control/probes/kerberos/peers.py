@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lbproxy.control.probes.kerberos.credentials import Login
+from lbproxy.control.probes.kerberos.sign_in import RENEW, SignIn
 from lbproxy.demo.realm import Realm, find_programs
 
 HOST = "login.corp.example"
@@ -60,6 +61,11 @@ def running(command: list[str], environment: Mapping[str, str]) -> Iterator[Conn
             process.kill()
 
 
+def asked_of(corp: Corp, kind: str) -> int:
+    """How often the KDC was asked for a ticket-granting ticket (AS_REQ) or a service ticket (TGS_REQ)."""
+    return (corp.realm.directory / "kdc.log").read_text().count(f"{kind} (")
+
+
 class Corp:
     """A realm with a service, HTTP/login.corp.example, and an account for probes."""
 
@@ -71,7 +77,11 @@ class Corp:
 
     def login(self, keytab: Path | None = None, spn: str = SPN) -> Login:
         """The probe's, with another keytab perhaps, or for another service."""
-        return Login(PRINCIPAL, keytab or self.probe_keytab, spn)
+        return Login(self.sign_in(keytab), spn)
+
+    def sign_in(self, keytab: Path | None = None, renew: float = RENEW) -> SignIn:
+        """The probe's, which never waits before it tries again."""
+        return SignIn(PRINCIPAL, keytab or self.probe_keytab, retry=0.0, renew=renew)
 
     def rotate(self) -> Path:
         """Gives the service a new key; the new keytab."""
@@ -87,6 +97,11 @@ class Corp:
 
     def kadmin(self, command: str) -> None:
         """What a realm has no method for."""
+        said = self.kadmin_talks(command)
+        assert not said, said
+
+    def kadmin_talks(self, command: str) -> str:
+        """The same, of a command that says something when it goes well; what it says."""
         environment = os.environ | {"KRB5_KDC_PROFILE": str(self.realm.directory / "kdc.conf")}
         done = subprocess.run(
             [find_programs()["kadmin.local"], "-q", command],
@@ -95,7 +110,7 @@ class Corp:
             capture_output=True,
             text=True,
         )
-        assert not done.stderr, done.stderr
+        return done.stderr
 
     @contextmanager
     def sample_connector(self, *arguments: object, **environment: str) -> Iterator[Connector]:

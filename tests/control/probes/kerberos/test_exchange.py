@@ -16,10 +16,13 @@ from lbproxy.control.probes.connector import open_session
 from lbproxy.control.probes.kerberos.credentials import Handshake, Ticket
 from lbproxy.control.probes.kerberos.exchange import Page, check_anonymous, request, sign_in
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
+from lbproxy.control.probes.kerberos.tokens import TicketKey
 from tests.control.probes.backends import answering, hanging, listening, resetting, unused_port
 
 HOST = "login.corp.example"
 PROOF = b"the service has its key"
+
+HAS = "has kvno 3, aes256-sha1"
 
 
 class Proof(Handshake):
@@ -34,7 +37,7 @@ class Proof(Handshake):
 
 
 def ticket(kvno: int | None = 3, skew: float = 0.0) -> Ticket:
-    return Ticket(gssapi.Name("HTTP/x"), "MEMORY:none", kvno, 0.0, 0.0, skew)
+    return Ticket(gssapi.Name("HTTP/x"), "MEMORY:none", TicketKey(kvno, kvno and 18), 0.0, 0.0, skew)
 
 
 def negotiate(token: bytes) -> str:
@@ -93,11 +96,20 @@ async def test_a_success_with_its_proof(session: aiohttp.ClientSession) -> None:
         (head(500), "connector_status: 500, expected 200 or 302"),
         (head(401), "connector_no_negotiate: 401"),
         (head(401, 'WWW-Authenticate: Basic realm="x"', "WWW-Authenticate: NTLM"), "connector_no_negotiate: 401"),
-        (head(401, "WWW-Authenticate: NTLM, Negotiate"), "connector_key: 401; the ticket has kvno 3"),
-        (head(401, negotiate(b"garbage")), "connector_key: 401; the ticket has kvno 3"),
-        (head(401, negotiate(krb_error(44))), "connector_key: it has no key of this version; the ticket has kvno 3"),
-        (head(401, negotiate(krb_error(35))), "connector_key: it has no key of this service; the ticket has kvno 3"),
-        (head(401, negotiate(krb_error(41))), "connector_key: it cannot decrypt the ticket; the ticket has kvno 3"),
+        (head(401, "WWW-Authenticate: NTLM, Negotiate"), f"connector_key: 401; the ticket {HAS}"),
+        (head(401, negotiate(b"garbage")), f"connector_key: 401; the ticket {HAS}"),
+        (
+            head(401, negotiate(krb_error(44))),
+            f"connector_key: it has no key of this version; the ticket {HAS}",
+        ),
+        (
+            head(401, negotiate(krb_error(35))),
+            f"connector_key: it has no key of this service; the ticket {HAS}",
+        ),
+        (
+            head(401, negotiate(krb_error(41))),
+            f"connector_key: it cannot decrypt the ticket; the ticket {HAS}",
+        ),
         (head(401, negotiate(krb_error(34))), "connector_refused: Kerberos error 34"),
     ],
 )

@@ -25,6 +25,15 @@ def test_nothing_about_the_kdc_or_the_probe_itself_blames_the_connector() -> Non
         "probe_keytab_unusable",
         "probe_key_wrong",
         "spn_unknown",
+        "spn_duplicate",
+        "spn_key_changed",
+        "enctype_refused",
+        "probe_account_disabled",
+        "probe_account_expired",
+        "probe_account_locked",
+        "probe_account_restricted",
+        "probe_account_revoked",
+        "probe_password_expired",
     }
 
 
@@ -46,3 +55,12 @@ def test_in_words() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(599.6, "600 s ahead of"), (-301, "301 s behind")])
 def test_clock_differences(seconds: float, words: str) -> None:
     assert clock_difference(seconds) == words
+
+
+def test_another_process_hears_of_it() -> None:
+    failure = KerberosFailure(Failure.KEY, "401")
+    heard = KerberosFailure.heard(failure.told())
+    assert heard is not None
+    assert str(heard) == str(failure)
+    assert KerberosFailure.heard(None) is None
+    assert KerberosFailure.heard(["a_row_of_the_next_version", ""]) is None

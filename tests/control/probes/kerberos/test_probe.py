@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -206,22 +207,120 @@ async def test_a_key_that_was_rotated_with_the_old_keytab_left_in_place(corp: Co
         corp.rotate()
         result = await becomes(probe, (False, "connector_key"))
         assert probe.kvno == 1, "what it has, though the ticket was a newer one"
-    assert result.detail == ("it refuses a fresh ticket: an old key, or the wrong keytab (401; the ticket has kvno 2)")
+    assert result.detail == (
+        "it refuses a fresh ticket: an old key, or the wrong keytab (401; the ticket has kvno 2, aes256-sha1)"
+    )
+
+
+class Two:
+    """Two connectors, c1 and c2, of one pool; to it every ticket is old. `asked` are those to be probed at once."""
+
+    def __init__(self, session: aiohttp.ClientSession, corp: Corp, *urls: str) -> None:
+        self.tickets = Tickets("connectors", corp.login(), AMPLE, refresh=3600.0, fresh=0.0)
+        self.asked: set[str] = set()
+        self.tickets.votes.ask = self.asked.add
+        self.first, self.second = (
+            KerberosProbe(session, Page(f"{url}/wsfed", HOST, {200}), self.tickets, AMPLE, name=name)
+            for name, url in zip(("c1", "c2"), urls, strict=True)
+        )
+
+    async def see(self, change: Callable[[], Path]) -> Path:
+        """Make the change, and fetch a ticket after it, as happens once a minute; what it returned."""
+        done = change()
+        await self.tickets.newer(await self.tickets.get())
+        return done
+
+    async def are(self, first: tuple[bool, str | None], second: tuple[bool, str | None]) -> None:
+        """Probe both until they find that."""
+        while (found(await self.first.run()), found(await self.second.run())) != (first, second):
+            pass
+
+
+DIRECTORY = (True, "spn_key_changed")
 
 
 async def test_the_version_of_a_key_is_not_known_until_the_newest_ticket_was_shown(
     corp: Corp, session: aiohttp.ClientSession
 ) -> None:
-    tickets = Tickets("connectors", corp.login(), AMPLE, refresh=0.0, fresh=0.0)
     with corp.sample_connector("--keytab", corp.keytab) as connector:
-        page = Page(f"{connector.url}/wsfed", HOST, {200})
-        first, second = KerberosProbe(session, page, tickets, AMPLE), KerberosProbe(session, page, tickets, AMPLE)
-        assert [found(await probe.run()) for probe in (first, second)] == [GOOD, GOOD]
-        corp.rotate()
-        await becomes(first, (False, "connector_key"))
-        assert (first.kvno, second.kvno) == (1, None)
-        await becomes(second, (False, "connector_key"))
-        assert (first.kvno, second.kvno) == (1, 1)
+        two = Two(session, corp, connector.url, connector.url)
+        await two.are(GOOD, GOOD)
+        await two.see(corp.rotate)
+        await becomes(two.first, (True, "connector_key"))
+        assert (two.first.kvno, two.second.kvno) == (1, None)
+        await becomes(two.second, DIRECTORY)
+        assert (two.first.kvno, two.second.kvno) == (1, 1)
+
+
+async def test_a_key_that_no_connector_has_is_the_directorys_trouble(
+    corp: Corp, session: aiohttp.ClientSession
+) -> None:
+    with corp.sample_connector("--keytab", corp.keytab) as one, corp.sample_connector("--keytab", corp.keytab) as other:
+        two = Two(session, corp, one.url, other.url)
+        await two.are(GOOD, GOOD)
+        await two.see(corp.rotate)
+        await two.are(DIRECTORY, DIRECTORY)
+        assert two.tickets.view()["reason"] == "spn_key_changed"
+        assert two.tickets.view()["detail"] == ("all connectors refuse tickets of kvno 2, aes256-sha1; before it was 1")
+        corp.realm.stop()
+        await becomes(two.first, (True, "kdc_unreachable"))
+
+
+async def test_a_new_key_that_one_connector_lacks_is_its_own_fault(corp: Corp, session: aiohttp.ClientSession) -> None:
+    new = corp.rotate()
+    with corp.sample_connector("--keytab", new) as one, corp.sample_connector("--keytab", corp.keytab) as other:
+        two = Two(session, corp, one.url, other.url)
+        await two.are(GOOD, (False, "connector_key"))
+
+
+async def test_a_connector_that_refuses_what_another_takes_is_out_at_once(
+    corp: Corp, session: aiohttp.ClientSession
+) -> None:
+    with corp.sample_connector("--keytab", corp.keytab) as one:
+        with corp.sample_connector("--keytab", corp.keytab) as other:
+            two = Two(session, corp, one.url, other.url)
+            await two.are(GOOD, GOOD)
+        wrong = corp.realm.add_service("HTTP/other.corp.example")
+        with corp.sample_connector("--keytab", wrong, "--port", other.port):
+            assert found(await two.first.run()) == GOOD
+            await becomes(two.second, (False, "connector_key"))
+
+
+async def test_when_some_have_the_new_key_the_others_are_to_blame(corp: Corp, session: aiohttp.ClientSession) -> None:
+    with corp.sample_connector("--keytab", corp.keytab) as one:
+        with corp.sample_connector("--keytab", corp.keytab) as other:
+            two = Two(session, corp, one.url, other.url)
+            await two.are(GOOD, GOOD)
+            new = await two.see(corp.rotate)
+            await two.are(DIRECTORY, DIRECTORY)
+        with corp.sample_connector("--keytab", new, "--port", other.port):
+            await two.are((False, "connector_key"), GOOD)
+            assert two.tickets.votes.trouble is None
+
+
+# --- the next process
+
+
+async def test_a_verdict_lives_on_in_the_next_process_though_the_kdc_is_down(corp: Corp, probes: Probes) -> None:
+    corp.rotate()
+    with corp.sample_connector("--keytab", corp.keytab) as connector:
+        before = probes(connector.url)
+        assert found(await before.run()) == (False, "connector_key")
+        corp.realm.stop()
+        after, elsewhere = probes(connector.url), probes(connector.url.replace("127.0.0.1", "localhost"))
+        for probe in (after, elsewhere):
+            probe.remember(before.memory())
+        assert found(await after.run()) == (False, "connector_key")
+        assert found(await elsewhere.run()) == (True, "kdc_unreachable"), "it is another page"
+
+
+async def test_what_else_is_known_lives_on(corp: Corp, probes: Probes) -> None:
+    with corp.sample_connector("--keytab", corp.keytab, "--binds") as connector:
+        before, after = probes(connector.url), probes(connector.url)
+        assert found(await before.run()) == GOOD
+    after.remember(before.memory())
+    assert after.binds is True
+    assert after.memory() == before.memory()
 
 
 async def test_a_connector_that_says_what_is_wrong_with_its_key(corp: Corp, probes: Probes) -> None:

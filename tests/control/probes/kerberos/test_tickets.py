@@ -14,6 +14,7 @@ import pytest
 from lbproxy.control.probes.kerberos.credentials import Handshake, Ticket
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
 from lbproxy.control.probes.kerberos.tickets import Tickets
+from lbproxy.control.probes.kerberos.tokens import TicketKey
 
 UNREACHABLE = KerberosFailure(Failure.KDC_UNREACHABLE, "Cannot contact any KDC")
 UNKNOWN = KerberosFailure(Failure.SPN_UNKNOWN, "Server HTTP/x not found")
@@ -48,7 +49,7 @@ class Hanging(Ticket):
 
 def make(kind: type[Ticket] = Good, life: float = 3600.0) -> Ticket:
     now = time.monotonic()
-    return kind(gssapi.Name("HTTP/x"), "MEMORY:none", kvno=1, fetched=now, expires=now + life, skew=0.0)
+    return kind(gssapi.Name("HTTP/x"), "MEMORY:none", key=TicketKey(1, 18), fetched=now, expires=now + life, skew=0.0)
 
 
 class Kdc:
