@@ -76,7 +76,7 @@ class ControlPlane:
         self.data_path = DataPath(config, inherited.sockets, self.access_log.write, self.access_log.enabled, value)
         self.supervisor = None if forker is None else self._supervisor(forker, lost)
         self.serving: ServesClients = self.supervisor or self.data_path
-        self.sign_ins = SignIns(inherited["kerberos"]["sign_ins"] if inherited else {})
+        self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(
             lambda: counters.take(self.data_path, self.access_log),
@@ -86,6 +86,7 @@ class ControlPlane:
         self._servers: list[AdminServer] = []
         self._secret = secret
         self._guards = state["guards"] if state else {}
+        self._probes = state["kerberos"]["pools"] if state else {}
         self._started = state["started"] if state else time.monotonic()
         if state:
             handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
@@ -121,7 +122,7 @@ class ControlPlane:
         stack.callback(judging.cancel)
 
     def _remind_probes(self) -> None:
-        for name, memory in (self._inherited["kerberos"]["pools"] if self._inherited else {}).items():
+        for name, memory in self._probes.items():
             if name in self.pool_controls:
                 self.pool_controls[name].probes.remember(memory)
 
