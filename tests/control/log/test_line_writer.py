@@ -43,7 +43,7 @@ def read_exactly(descriptor: int, size: int) -> bytes:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     """Until the writer's thread, which tells nobody how far it is, has come so far."""
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < give_up
         time.sleep(0.001)
