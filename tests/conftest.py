@@ -1,13 +1,19 @@
-"""The whole suite runs in several processes, a part of it in one."""
+"""The whole suite runs in several processes, a part of it in one; properties are tried for as long as they take."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PER_CPU = 2
 """Many tests wait for other processes, which run beside them."""
+
+
+# How long an example takes says more about what else runs on the machine than about what is tested.
+settings.register_profile("lbproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("lbproxy")
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which who runs one test needs not

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.auth.certificate import ClientCertificate, IdentityKind, identity_lines
@@ -258,7 +258,6 @@ SUBJECTS = st.lists(
 IA5 = st.text(st.characters(max_codepoint=0x7F), min_size=1)
 
 
-@settings(deadline=None)
 @given(SUBJECTS, st.lists(IA5, max_size=2), st.lists(IA5, max_size=2))
 def test_whatever_the_names_are_the_lines_parse_back(
     subject: list[tuple[x509.ObjectIdentifier, str]], uris: list[str], dns: list[str]

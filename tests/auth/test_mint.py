@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.auth.certificate import ClientCertificate
@@ -178,7 +178,6 @@ NAMES = st.lists(
 ).map(x509.Name)
 
 
-@settings(deadline=None)
 @given(NAMES)
 def test_the_subject_is_the_users_byte_for_byte(subject: x509.Name) -> None:
     alice = USERS.issue(subject)

@@ -12,7 +12,7 @@ from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
 from lbproxy.wire.request_heads import RequestHead
 from lbproxy.wire.response_heads import ResponseHead
 
-properties = settings(deadline=None, max_examples=200)
+properties = settings(max_examples=200)
 
 
 def request_head(

@@ -40,7 +40,7 @@ NAMED = message(server_name(b"login.test"))
 HTTP = b"GET / HTTP/1.1\r\nHost: login.test\r\n\r\n"
 SSL_2 = b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10\x01\x00\x80"
 
-properties = settings(deadline=None, max_examples=200)
+properties = settings(max_examples=200)
 
 
 def refused(data: bytes) -> tuple[type[HelloError], int]:

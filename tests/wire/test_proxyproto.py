@@ -28,7 +28,7 @@ V6 = ip_address("2001:db8::1").packed + ip_address("2001:db8::2").packed + struc
 ENDS_V4: tuple[Address, Address] = ("192.0.2.1", 56324), ("198.51.100.2", 443)
 ENDS_V6: tuple[Address, Address] = ("2001:db8::1", 1), ("2001:db8::2", 65535)
 
-properties = settings(deadline=None, max_examples=200)
+properties = settings(max_examples=200)
 
 
 def v2(rest: bytes, protocol: int = INET, command: int = PROXY, length: int | None = None) -> bytes:
