@@ -14,6 +14,9 @@ Two exceptions keep the last backend. While one is alone in rotation, what becam
 makes it a suspect: the same request may break every backend, and one user could repeat it until none is left. While
 nobody is in rotation, one good probe is enough, and no wait holds: there is nobody to protect.
 
+An *ambiguous* failure is one that the client may have brought about, as by the certificate that it has, or has not. It
+is not counted, and makes the backend a suspect at most. No client brings about that a connection is not accepted.
+
 A backend that is ejected again soon after it was readmitted flaps, and is held: it may come back after twice the time
 that `rise` probes take, then four times, and so on up to `readmit_backoff`. Once it has been up for `readmit_backoff`
 seconds that is forgotten. Probes are counted meanwhile, so it is back with the first good one after its wait.
@@ -59,9 +62,13 @@ def probe(backend: Backend, rules: Rules, ok: bool, now: float, nobody: bool = F
     return _good_probe(backend, rules, now, nobody) if ok else _bad_probe(backend, rules, now)
 
 
-def evidence(backend: Backend, rules: Rules, reason: Reason, now: float, alone: bool = False) -> Change | None:
+def evidence(
+    backend: Backend, rules: Rules, reason: Reason, now: float, alone: bool = False, ambiguous: bool = False
+) -> Change | None:
     """Count one end of a request or lane and move `backend` to the state that follows; `alone`: is it in rotation."""
     counts = reason.counts
+    if ambiguous and counts is not Counts.NOTHING and reason not in _NO_CONNECTION:
+        counts = Counts.SUSPECT
     if counts in (Counts.ERROR, Counts.EJECT):
         backend.errors += 1
         backend.errors_in_row += 1

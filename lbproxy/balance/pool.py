@@ -189,12 +189,13 @@ class Pool:
         change = health.probe(backend, self.rules, ok, now, nobody=not self.rotation)
         self._settle(backend, change, None, detail, slowly)
 
-    def evidence(self, backend: Backend, reason: Reason, now: float, detail: str = "") -> None:
-        """User traffic met `reason` on `backend` at `now` (monotonic seconds)."""
+    def evidence(self, backend: Backend, reason: Reason, now: float, detail: str = "", ambiguous: bool = False) -> None:
+        """User traffic met `reason` on `backend` at `now` (monotonic seconds); `ambiguous`: see `health`."""
         if backend.departed:
             return
         self._now = now
-        change = health.evidence(backend, self.rules, reason, now, self._placement.is_alone(backend))
+        alone = self._placement.is_alone(backend)
+        change = health.evidence(backend, self.rules, reason, now, alone, ambiguous)
         self._settle(backend, change, reason, detail)
 
     def reported(self, backend: Backend, ejected: bool, reason: Reason, now: float, detail: str) -> None:

@@ -152,6 +152,7 @@ class Assembly:
             retry_buffer=pool.retry_buffer,
             mint=mint,
             tls=self._towards_backends[listener.pool],
+            minted_for=bool(self._config.mints(listener.pool)),
         )
         tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
         if tls is not None:

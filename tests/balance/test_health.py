@@ -127,6 +127,18 @@ def test_errors_in_a_row_make_the_last_one_a_suspect() -> None:
     assert changes == [None, None, Change.SUSPECT, Change.SUSPECT]
 
 
+@pytest.mark.parametrize("reason", reasons.TABLE.values(), ids=repr)
+def test_what_a_client_may_have_brought_about_ejects_nobody(reason: reasons.Reason) -> None:
+    """Also a hundred times in a row; and it is not counted, or the next client's first failure would eject."""
+    backend = backend_in(UP)
+    changes = {health.evidence(backend, RULES, reason, 0.0, ambiguous=True) for _ in range(100)}
+    if reason in (reasons.CONNECT_REFUSED, reasons.CONNECT_TIMEOUT, reasons.CONNECT_FAILED):
+        assert changes == {Change.EJECT, None}
+        return
+    assert changes == {None if reason.counts is Counts.NOTHING else Change.SUSPECT}
+    assert (backend.state, backend.errors, backend.errors_in_row) == (UP, 0, 0)
+
+
 FLAPPING = Rules(rise=2, fall=1, interval=2.0, readmit_backoff=60.0)
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Pri
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address
 from lbproxy.config.lines import Lines
-from lbproxy.config.models.listener import Listener
+from lbproxy.config.models.listener import Listener, Mint
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
 from lbproxy.config.models.values import Bind, Name, NotEmpty, file_path
@@ -89,6 +89,11 @@ class Config(Table):
     def located(self, problems: Iterable[Problem]) -> list[Problem]:
         """`problems` with the lines of their keys in the file."""
         return list(self._lines.located(problems))
+
+    def mints(self, pool: str) -> Mapping[str, Mint]:
+        """Those with which users' certificates are minted for the backends of `pool`, by the listener's name."""
+        minting = {name: listener.tls.minting for name, listener in self.listeners.items() if listener.tls is not None}
+        return {name: mint for name, mint in minting.items() if mint is not None and self.listeners[name].pool == pool}
 
     @property
     def worker_count(self) -> int:

@@ -23,7 +23,7 @@ def settle(client: ClientConnection, backend: Backend, exchange: Exchange, reaso
     backend.active -= 1
     backend.requests += 1
     if reason is not reasons.DONE and reason is not reasons.TUNNEL_DONE:
-        client.service.evidence(backend, reason)
+        client.evidence(backend, reason)
         return
     status = exchange.status
     backend.count_response(status)
@@ -31,7 +31,7 @@ def settle(client: ClientConnection, backend: Backend, exchange: Exchange, reaso
         backend.errors_in_row = 0
         return
     if status in _GATEWAY_ERRORS:
-        client.service.evidence(backend, reasons.BACKEND_ERROR, str(status))
+        client.evidence(backend, reasons.BACKEND_ERROR, str(status))
         return
     backend.errors_in_row = 0
     if status in _HEAD_REFUSED and exchange.head_size > LARGE_HEAD:

@@ -165,7 +165,7 @@ class ClientConnection(ClientMemory):
             return False
         backend.connect_failures += 1
         self._pass_over(backend)
-        self.service.evidence(backend, reason, detail)
+        self.evidence(backend, reason, detail)
         return True
 
     def _pass_over(self, backend: Backend) -> None:
@@ -205,12 +205,16 @@ class ClientConnection(ClientMemory):
     def broken(self, error: Exception) -> None:
         self.exchange.crashed(self.stream, error)
 
+    def evidence(self, backend: Backend, reason: Reason, detail: str = "") -> None:
+        """This client met `reason` on a backend."""
+        self.service.evidence(backend, reason, detail, self.certificate)
+
     # --- what the exchange tells
 
     def slow(self, exchange: Exchange) -> None:
         """The answer takes long: a probe finds out whether the request does, or the backend is frozen."""
         if exchange.lane is not None:
-            self.service.evidence(exchange.lane.backend, reasons.RESPONSE_SLOW)
+            self.evidence(exchange.lane.backend, reasons.RESPONSE_SLOW)
 
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
@@ -239,7 +243,7 @@ class ClientConnection(ClientMemory):
         assert lane is not None
         goes_on = self._attempts.may_follow(exchange, reason)
         lost = self._own.drop(lane, reason if goes_on else None) or self._pending
-        self.service.evidence(lane.backend, reason)
+        self.evidence(lane.backend, reason)
         if lost and self._lost():
             exchange.stop(reasons.AUTH_LANE_LOST)
         elif goes_on:

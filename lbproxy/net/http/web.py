@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 _NOBODY = Handler()  # of a stream that its next owner takes over at once
 
+_REFUSALS = frozenset({reasons.CONNECT_TLS, reasons.LANE_LOST})
+"""How it looks when a backend refuses a certificate."""
+
 HINT_EVERY = 60.0
 """Seconds between two hints of one kind."""
 
@@ -40,7 +43,8 @@ HINT_EVERY = 60.0
 class WebOptions:
     """trust are networks of clients whose X-Forwarded-* is kept; retry_after goes with a 503, in seconds.
 
-    mint is there if and only if identity is "mint", and so is tls, which is towards the pool's backends.
+    mint is there if and only if identity is "mint", and so is tls, which is towards the pool's backends. minted_for:
+    this listener or another one shows minted certificates to these backends.
     """
 
     server_url: str
@@ -51,6 +55,7 @@ class WebOptions:
     retry_buffer: int = 65536  # bytes of a request body that are kept to be sent again
     mint: Mint | None = None
     tls: BackendTls | None = None
+    minted_for: bool = False
 
 
 class WebService:
@@ -154,10 +159,24 @@ class WebService:
 
     # --- what its clients tell
 
-    def evidence(self, backend: Backend, reason: Reason, detail: str = "") -> None:
-        """User traffic met `reason` on a backend."""
+    def evidence(
+        self, backend: Backend, reason: Reason, detail: str = "", certificate: ClientCertificate | None = None
+    ) -> None:
+        """User traffic met `reason` on a backend; `certificate` is the user's."""
         if reason.counts is not reasons.Counts.NOTHING:
-            self.pool.evidence(backend, reason, self.poller.now, detail)
+            ambiguous = self._is_ambiguous(reason, certificate)
+            self.pool.evidence(backend, reason, self.poller.now, detail, ambiguous)
+
+    def _is_ambiguous(self, reason: Reason, certificate: ClientCertificate | None) -> bool:
+        """Whether the certificate on the lane, or its lack, may be all that the backend did not like.
+
+        One that asks for certificates may do anything to a connection without one. With one it may refuse that: in the
+        handshake, or, since TLS 1.3, when the first request is on its way.
+        """
+        if not self.options.minted_for:
+            return False
+        shown = self.options.mint is not None and certificate is not None
+        return not shown or reason in _REFUSALS
 
     def head_refused(self, listener: Listener, backend: Backend, status: int, size: int) -> None:
         """A backend refused a large head: most likely its own limit, and a ticket. Said once a minute."""
