@@ -107,13 +107,21 @@ class Authority(Holder):
         subject: str | x509.Name = "root",
         *,
         path_length: int | None = None,
+        permitted: Sequence[x509.Name] = (),
+        excluded: Sequence[x509.Name] = (),
         starts: timedelta = -DAY,
         ends: timedelta = 365 * DAY,
         extension: tuple[str, bytes] | None = None,
     ) -> Authority:
-        """A certificate that signs itself. extension: one more, its OID and its DER, which may well make no sense."""
+        """A certificate that signs itself; `permitted` and `excluded` are name constraints.
+
+        extension: one more, its OID and its DER, which may well make no sense.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(subject, key, starts, ends)
+        if permitted or excluded:
+            trees = [[*map(x509.DirectoryName, names)] or None for names in (permitted, excluded)]
+            builder = builder.add_extension(x509.NameConstraints(*trees), critical=True)
         if extension is not None:
             oid, value = extension
             builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), True)

@@ -90,15 +90,15 @@ class _Kept(NamedTuple):
 class Mint:
     """Makes certificates with the key of a CA: one for each user certificate, until its life is half over.
 
-    `name` is the CA's (RFC 4514), and `ends` when its certificate does, in seconds since the epoch. The callables in
-    `on_minted` are told of each one that was made.
+    `certificate` is the CA's, `name` its subject (RFC 4514), and `ends` when it does, in seconds since the epoch. The
+    callables in `on_minted` are told of each user's that was made.
     """
 
     def __init__(self, ca_certificate: x509.Certificate, ca_key: PrivateKeyTypes, lifetime: float) -> None:
         """`lifetime` (seconds) is the longest that a minted certificate lasts. Raises MintError for an unfit CA."""
         if lifetime < 1:
             raise MintError("a minted certificate must last a second at least")
-        self._ca = ca_certificate
+        self.certificate = ca_certificate
         self._fingerprint = ca_certificate.fingerprint(hashes.SHA256()).hex()
         self.on_minted: list[Callable[[MintedRecord], None]] = []
         with tolerant_of_names():
@@ -117,14 +117,23 @@ class Mint:
         Raises MintError when none can be given: the user's chain or the CA is not valid at `now`, or the user's
         certificate names nobody.
         """
-        end = self._end(user, now)
+        if now >= user.earliest_end:
+            raise MintError("the user's certificate, or one that it rests on, has expired")
+        end = self._end(now, user.earliest_end)
         kept = self._kept.get(user.fingerprint)
         if kept is None or not kept.serves(now, end):
-            kept = _Kept(self._make(user, now, end), renewal=(now + end) / 2)
+            kept = _Kept(self._make_for(user, now, end), renewal=(now + end) / 2)
             for listener in self.on_minted:
                 listener(self._minted_record(user.fingerprint, kept))
         self._keep(user.fingerprint, kept)
         return kept.minted
+
+    def issue(self, subject: x509.Name, now: float) -> Minted:
+        """A certificate of `subject`, which should be no user's, good from `now` on; it is not kept.
+
+        Raises MintError when the CA is not valid at `now`.
+        """
+        return self._make(subject, None, now - CLOCK_SKEW, self._end(now, self.ends))
 
     def minted_records(self) -> list[MintedRecord]:
         """Everything that is kept, what was used last at the end."""
@@ -158,32 +167,42 @@ class Mint:
             "renewal": kept.renewal,
         }
 
-    def _end(self, user: ClientCertificate, now: float) -> int:
-        """The latest end that a certificate made now may have, in whole seconds, as X.509 has them."""
+    def _end(self, now: float, latest: float) -> int:
+        """The end of a certificate made now, in whole seconds, as X.509 has them; no later than `latest`."""
         if not self._starts <= now < self.ends:
             raise MintError("the mint's CA certificate is not valid now")
-        if now >= user.earliest_end:
-            raise MintError("the user's certificate, or one that it rests on, has expired")
-        return int(min(user.earliest_end, self.ends, now + self._lifetime))
+        return int(min(latest, self.ends, now + self._lifetime))
 
-    def _make(self, user: ClientCertificate, now: float, end: int) -> Minted:
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._certificate(user, key.public_key(), now, end)
-        return Minted(
-            certificate_pem=certificate.public_bytes(Encoding.PEM) + self._ca.public_bytes(Encoding.PEM),
-            key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-            expires=float(end),
-        )
-
-    def _certificate(
-        self, user: ClientCertificate, key: ec.EllipticCurvePublicKey, now: float, end: int
-    ) -> x509.Certificate:
+    def _make_for(self, user: ClientCertificate, now: float, end: int) -> Minted:
         leaf = x509.load_der_x509_certificate(user.leaf)
         with tolerant_of_names():
             subject, alternatives = leaf.subject, alternative_names(leaf)
         starts = max(now - CLOCK_SKEW, leaf.not_valid_before_utc.timestamp())
         if starts > now:
             raise MintError("the user's certificate is not valid yet")
+        if alternatives is None and not subject.rdns:
+            raise MintError("the user's certificate names nobody")
+        return self._make(subject, alternatives, starts, end)
+
+    def _make(
+        self, subject: x509.Name, alternatives: x509.SubjectAlternativeName | None, starts: float, end: int
+    ) -> Minted:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._certificate(subject, alternatives, key.public_key(), starts, end)
+        return Minted(
+            certificate_pem=certificate.public_bytes(Encoding.PEM) + self.certificate.public_bytes(Encoding.PEM),
+            key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            expires=float(end),
+        )
+
+    def _certificate(
+        self,
+        subject: x509.Name,
+        alternatives: x509.SubjectAlternativeName | None,
+        key: ec.EllipticCurvePublicKey,
+        starts: float,
+        end: int,
+    ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -201,8 +220,6 @@ class Mint:
         if alternatives is not None:
             # RFC 5280 section 4.2.1.6: critical if, and only if, the subject is empty.
             builder = builder.add_extension(alternatives, critical=not subject.rdns)
-        elif not subject.rdns:
-            raise MintError("the user's certificate names nobody")
         return builder.sign(self._key, _digest(self._key))
 
 

@@ -16,12 +16,13 @@ from rich.table import Table
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output
 from lbproxy.config import Config, ListenerTls, load
-from lbproxy.errors import ConfigError, StartError
+from lbproxy.errors import ConfigError, Problem, StartError
 from lbproxy.preflight import Expiry, Report, inspect
 from lbproxy.preflight.only_root import warn_of_root_only
 from lbproxy.preflight.unit_file import unit_account
 from lbproxy.process.generation.another_account import inspect_as
 from lbproxy.process.generation.privileges import Account, account_of, assume, can_assume
+from lbproxy.runtime import certificate_demand
 from lbproxy.runtime.channel_binding_check import Finding, Key, judge
 from lbproxy.runtime.trial import Trial, try_backends
 
@@ -60,7 +61,8 @@ def command(path: Path, connect: bool, user: str | None, unit: Path | None) -> N
         sys.exit(1)
     _print_summary(path, config, report)
     if connect:
-        _try_backends(config)
+        for warning in config.located(_try_backends(config)):
+            click.echo(warning.in_file(str(path), "warning: "), err=True)
 
 
 def _account(user: str | None, unit: Path | None) -> tuple[Account | None, tuple[Path, ...]]:
@@ -156,15 +158,18 @@ def _expiries(expiries: Iterable[Expiry]) -> Table:
     return table
 
 
-def _try_backends(config: Config) -> None:
-    async def try_all() -> tuple[dict[Key, Trial], dict[Key, Finding]]:
-        return await try_backends(config), await judge(config)
+def _try_backends(config: Config) -> list[Problem]:
+    """Print what was found; what to warn of is returned."""
 
-    trials, findings = asyncio.run(try_all())
+    async def try_all() -> tuple[dict[Key, Trial], dict[Key, Finding], list[Problem]]:
+        return await try_backends(config), await judge(config), await certificate_demand.find(config)
+
+    trials, findings, warnings = asyncio.run(try_all())
     console = output(literal=True)
     console.print(_trials(trials))
     if findings:  # there are none without https backends
         console.print(_protection(findings))
+    return warnings
 
 
 def _trials(trials: Mapping[Key, Trial]) -> Table:

@@ -7,13 +7,15 @@ from pathlib import Path
 from cryptography import x509
 
 from lbproxy.auth.mint import Mint, MintError
+from lbproxy.auth.probe_identity import permits
 from lbproxy.config import ListenerTls
 from lbproxy.config import Mint as MintTable
 from lbproxy.net.tls import certificates
-from lbproxy.net.tls.files import read_revocation_lists
+from lbproxy.net.tls.files import read_certificates, read_revocation_lists
 from lbproxy.net.tls.revocation import RevocationLists
 from lbproxy.preflight.certificates import inspect_bundle, read
 from lbproxy.preflight.report import Report
+from lbproxy.runtime.probe_certificate import probe_subject
 
 
 def inspect_clients(report: Report, where: str, tls: ListenerTls) -> None:
@@ -93,6 +95,19 @@ def _inspect_mint(report: Report, where: str, mint: MintTable, authorities: list
         report.problem(f"{where}.ca_certificate", f"{mint.ca_certificate}: {error}")
     else:
         _inspect_issuer(report, f"{where}.ca_certificate", chain[0], authorities)
+
+
+def inspect_probe_identity(report: Report, where: str, mint: MintTable, identity: str | None) -> None:
+    """The subject that probes appear with, at the key `where`, against the name constraints of the mint's authority."""
+    try:
+        authority = read_certificates(mint.ca_certificate)[0]
+    except ValueError:
+        return  # told of already
+    subject = probe_subject(authority, identity)
+    if not permits(authority, subject):
+        name, issuer = subject.rfc4514_string(), certificates.subject(authority)
+        text = f"the name constraints of {issuer} do not permit {name}: connectors that honour them refuse the probes"
+        report.problem(where, text)
 
 
 def _inspect_secrecy(report: Report, where: str, key: Path) -> None:

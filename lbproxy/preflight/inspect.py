@@ -13,7 +13,7 @@ from lbproxy.config import Config, Listener, ListenerTls, PoolTls
 from lbproxy.config.keys import full_name
 from lbproxy.net.tls import certificates
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
-from lbproxy.preflight.clients import inspect_clients
+from lbproxy.preflight.clients import inspect_clients, inspect_probe_identity
 from lbproxy.preflight.files import inspect_kerberos, inspect_log, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
@@ -48,6 +48,8 @@ def inspect(
             inspect_clients(report, where, listener.tls)
     for name, pool in config.pools.items():
         _inspect_pool_tls(report, full_name(("pool", name, "tls")), pool.tls)
+        for mint in config.mints(name).values():
+            inspect_probe_identity(report, full_name(("pool", name, "check", "identity")), mint, pool.check.identity)
         if pool.check.kerberos is not None:
             used = pool.check.kind == "kerberos"
             where = full_name(("pool", name, "check", "kerberos"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,21 +20,29 @@ from lbproxy.control.consistency.sources import CertificateSource, KeySource, Pa
 from lbproxy.control.probes.kerberos.failures import KerberosFailure
 from lbproxy.control.probes.kerberos.tickets import Tickets
 from lbproxy.runtime import backend_tls
+from lbproxy.runtime.backend_tls import Towards
 from lbproxy.runtime.build_probes import PoolProbes
+from lbproxy.runtime.probe_certificate import Identity
 
 
 def make_guard(
-    pool: Pool, options: settings.Pool, server_url: str, probes: PoolProbes, first_round: asyncio.Event
+    pool: Pool,
+    options: settings.Pool,
+    server_url: str,
+    probes: PoolProbes,
+    first_round: asyncio.Event,
+    identity: Identity | None = None,
 ) -> Guard | None:
     """The guard of `pool`, which uses what its `probes` have; None if nothing is to be compared.
 
-    server_url: what metadata must publish, and whose host and scheme requests have. first_round: see `Guard`. Call it
-    on the running loop. Raises StartError when a file of pool.tls cannot be used.
+    server_url: what metadata must publish, and whose host and scheme requests have. first_round: see `Guard`.
+    identity: whom requests appear as. Call it on the running loop. Raises StartError when a file of pool.tls cannot be
+    used.
     """
     consistency = options.consistency
     if consistency.policy == "off" or not consistency.facts:
         return None
-    tls = backend_tls.contexts(pool.name, options.tls, _verifying(options))
+    tls = Towards(pool.name, options, _verifying(options), identity)
     maker = _Maker(options, server_url, probes, tls)
     sources = {}
     for entry in options.backends:
@@ -54,7 +61,7 @@ class _Maker:
     options: settings.Pool
     server_url: str
     probes: PoolProbes
-    tls: Mapping[bool, ssl.SSLContext]  # by whether they verify
+    tls: Towards
 
     def pages(self, backend: Backend, entry: settings.Backend) -> Iterator[Source]:
         """Each page that has a fact, with all its facts."""
@@ -70,9 +77,10 @@ class _Maker:
                 url,
                 self.server_url,
                 self.options.check.timeout,
-                self.tls.get(self.options.tls.verify),
+                self.tls.at(backend, url).get(self.options.tls.verify),
                 self.options.tls.server_name,
                 self._authorize(backend, entry, url),
+                self.tls.question_at(backend, url),
             )
             yield PageSource(request, found)
 
@@ -99,9 +107,10 @@ class _Maker:
             backend.host,
             backend.port,
             self.options.check.timeout,
-            self.tls[False],
+            self.tls.itself[False],
             self.options.tls.server_name or backend.host,
             backend_tls.greeting(self.options),
+            self.tls.question,
         )
 
 

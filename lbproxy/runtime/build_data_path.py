@@ -24,11 +24,11 @@ from lbproxy.net.http.site import Site
 from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions, Service
 from lbproxy.net.passthrough.connection import PassOptions, PassService, Routes
-from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls, certificates
-from lbproxy.net.tls.files import read_certificates
+from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
+from lbproxy.runtime.probe_certificate import make_mint
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
 from lbproxy.wire.hosts import port_of, without_port
@@ -140,9 +140,9 @@ class Assembly:
 
     def _web(self, name: str, listener: settings.Listener) -> Service:
         pool = self._config.pools[listener.pool]
-        mint = None if listener.tls is None else _mint(name, listener.tls.minting)
-        if mint is not None:
-            self.mints[name] = mint
+        mint = None
+        if listener.tls is not None and listener.tls.minting is not None:
+            mint = self.mints[name] = make_mint(name, listener.tls.minting)
         options = WebOptions(
             server_url=self._config.server_url,
             retry_after=max(1, ceil(pool.check.interval)),
@@ -195,16 +195,6 @@ def _forwarding(server_url: str, tls: bool) -> Forwarding:
 
 def _serves(hosts: frozenset[str], host: bytes) -> bool:
     return "*" in hosts or without_port(host) in hosts
-
-
-def _mint(name: str, mint: settings.Mint | None) -> Mint | None:
-    if mint is None:
-        return None
-    try:
-        certificate = read_certificates(mint.ca_certificate)[0]
-        return Mint(certificate, certificates.read_key(mint.ca_key), mint.lifetime)
-    except ValueError as error:  # MintError is one
-        raise StartError(f"listener.{name}.tls.mint: {error}") from error
 
 
 def _towards_clients(name: str, tls: settings.ListenerTls, secret: bytes) -> ServerTls:

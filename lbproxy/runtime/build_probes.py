@@ -25,6 +25,8 @@ from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.control.snapshot import TicketView
 from lbproxy.runtime import backend_tls
+from lbproxy.runtime.backend_tls import Towards
+from lbproxy.runtime.probe_certificate import Identity
 
 
 class OnlyWhileDown:
@@ -89,14 +91,22 @@ class PoolProbes:
             await session.close()
 
 
-def make_probes(pool: Pool, options: settings.Pool, host: str, sign_ins: SignIns | None = None) -> PoolProbes:
-    """host: the Host header of http and kerberos probes. sign_ins: the process's. Call it on the running loop.
+def make_probes(
+    pool: Pool,
+    options: settings.Pool,
+    host: str,
+    sign_ins: SignIns | None = None,
+    identity: Identity | None = None,
+) -> PoolProbes:
+    """host: the Host header of http and kerberos probes. sign_ins: the process's. identity: whom they appear as.
+
+    Call it on the running loop.
 
     Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
     """
     tickets = _tickets(pool.name, options.check, sign_ins or SignIns())
     needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
-    tls = backend_tls.contexts(pool.name, options.tls, needed)
+    tls = Towards(pool.name, options, needed, identity)
     sessions = {greeting: open_session(greeting) for greeting in {b"", backend_tls.greeting(options)}}
     sockets = Sockets()
     maker = _Maker(options, host, tls, tickets, sockets, sessions)
@@ -115,7 +125,7 @@ class _Maker:
 
     options: settings.Pool
     host: str
-    tls: Mapping[bool, ssl.SSLContext]  # by whether they verify
+    tls: Towards
     tickets: Tickets | None
     sockets: Sockets
     sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
@@ -138,10 +148,17 @@ class _Maker:
         return TcpProbe(self.sockets, there, self.options.check.timeout, backend_tls.greeting(self.options))
 
     def _tls(self, backend: Backend, entry: settings.Backend) -> TlsProbe:
-        tls = self._context(entry)
-        assert tls is not None
-        timeout, server_name = self.options.check.timeout, self.options.tls.server_name or backend.host
-        return TlsProbe(backend.host, backend.port, timeout, tls, server_name, backend_tls.greeting(self.options))
+        verifies = _verifies(self.options, entry)
+        assert verifies is not None
+        return TlsProbe(
+            backend.host,
+            backend.port,
+            self.options.check.timeout,
+            self.tls.itself[verifies],
+            self.options.tls.server_name or backend.host,
+            backend_tls.greeting(self.options),
+            self.tls.question,
+        )
 
     def _http(self, backend: Backend, entry: settings.Backend) -> HttpProbe:
         check = self.options.check
@@ -153,25 +170,27 @@ class _Maker:
             check.timeout,
             check.method,
             check.expect,
-            self._context(entry),
+            self._context(backend, entry),
             self.options.tls.server_name,
             backend_tls.greeting_at(self.options, backend, url),
             self.options.bare_lf == "accept",
+            self.tls.question_at(backend, url),
         )
 
     def _kerberos(self, backend: Backend, entry: settings.Backend) -> KerberosProbe:
         assert self.tickets is not None
         # 401 is what expect has by default, for http checks; to a good ticket it is never the right answer.
         success = self.options.check.expect - {401}
-        tls, server_name = self._context(entry), self.options.tls.server_name
+        tls, server_name = self._context(backend, entry), self.options.tls.server_name
         page = Page(self.options.probe_url(entry), self.host, success, tls, server_name)
         greeting = backend_tls.greeting_at(self.options, backend, page.url)
         session, timeout = self.sessions[greeting], self.options.check.timeout
         return KerberosProbe(session, page, self.tickets, timeout, greeting, entry.name)
 
-    def _context(self, entry: settings.Backend) -> ssl.SSLContext | None:
+    def _context(self, backend: Backend, entry: settings.Backend) -> ssl.SSLContext | None:
+        """For the page of a backend."""
         verifies = _verifies(self.options, entry)
-        return None if verifies is None else self.tls[verifies]
+        return None if verifies is None else self.tls.at(backend, self.options.probe_url(entry))[verifies]
 
 
 def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:

@@ -7,7 +7,7 @@ see, the listener's certificate, is compared with what each backend presents (au
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -16,11 +16,14 @@ from cryptography import x509
 
 from lbproxy import config as settings
 from lbproxy.auth.channel_bindings import compare
+from lbproxy.auth.mint import Minted
 from lbproxy.config import Config
 from lbproxy.control.probes.connect import shake_hands
+from lbproxy.errors import StartError
 from lbproxy.net.tls import certificates
 from lbproxy.net.tls.files import read_certificates
 from lbproxy.runtime import backend_tls
+from lbproxy.runtime.probe_certificate import NoIdentityError, make_identity
 
 AGAIN = 60.0
 """Seconds between two looks of a running balancer: certificates are renewed on either side."""
@@ -46,7 +49,9 @@ async def judge(config: Config) -> dict[Key, Finding]:
         for backend in config.pools[pool_name].backends
         if backend.scheme == "https"
     ]
-    found = await asyncio.gather(*(_judge(config.pools[name], backend, seen[name]) for name, backend in asked))
+    shown = await asyncio.to_thread(_shown, config, {name for name, _ in asked})
+    judging = (_judge(config.pools[name], backend, seen[name], shown[name]) for name, backend in asked)
+    found = await asyncio.gather(*judging)
     return {(name, backend.name): finding for (name, backend), finding in zip(asked, found, strict=True)}
 
 
@@ -69,12 +74,22 @@ def _for_host(tls: settings.ListenerTls, host: str) -> x509.Certificate:
     return next((leaf for leaf in leaves if certificates.covers(leaf, host)), leaves[0])
 
 
-async def _judge(pool: settings.Pool, backend: settings.Backend, users_see: bytes) -> Finding:
+def _shown(config: Config, pools: Iterable[str]) -> dict[str, Minted | None]:
+    """What is minted for this look at the backends of each pool; None: nothing, or it failed, which probes report."""
+    found: dict[str, Minted | None] = dict.fromkeys(pools)
+    for name in found:
+        with suppress(StartError, NoIdentityError):
+            identity = make_identity(config, name)
+            found[name] = None if identity is None else identity.current()
+    return found
+
+
+async def _judge(pool: settings.Pool, backend: settings.Backend, users_see: bytes, minted: Minted | None) -> Finding:
     parts = urlsplit(backend.url)
     host = parts.hostname or ""
     name = pool.tls.server_name or host
     try:
-        tls = backend_tls.context(pool.tls, verify=False)
+        tls = backend_tls.context(pool.tls, verify=False, shown=minted)
         async with asyncio.timeout(pool.connect_timeout):
             shown = await shake_hands(host, parts.port or 443, tls, name, backend_tls.greeting(pool))
         verdict = compare(users_see, shown.certificate)

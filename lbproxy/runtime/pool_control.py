@@ -22,6 +22,7 @@ from lbproxy.reasons import Reason
 from lbproxy.runtime.build_consistency import make_guard
 from lbproxy.runtime.build_probes import make_probes
 from lbproxy.runtime.channel_binding_check import Finding, Key
+from lbproxy.runtime.probe_certificate import Identity
 
 log = logging.getLogger(__name__)
 
@@ -43,23 +44,24 @@ class PoolControl(Observer):
         server_url: str,
         known: Collection[str] = (),
         sign_ins: SignIns | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
 
-        sign_ins: the process's, for kerberos checks.
+        sign_ins: the process's, for kerberos checks. identity: whom probes and the guard appear as.
 
         Call it on the running loop; probes begin at once.
         """
         self.pool = pool
         self.check = options.check.kind
         pool.observers.append(self)
-        self.probes = make_probes(pool, options, server_url.partition("://")[2], sign_ins)
+        self.probes = make_probes(pool, options, server_url.partition("://")[2], sign_ins, identity)
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
         self.prober = Prober(self.probes.by_name, options.check.interval, self._probed, known=known)
         if self.probes.tickets is not None:
             self.probes.tickets.votes.ask = self.prober.probe_now
-        self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round)
+        self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round, identity)
 
     def __repr__(self) -> str:
         return f"<pool_control {self.pool!r} {self.prober!r}>"

@@ -16,6 +16,7 @@ from lbproxy.control.probes import ProbeResult
 from lbproxy.control.probes.attempt import attempt
 from lbproxy.control.probes.connect import connect_any
 from lbproxy.runtime.build_probes import PoolProbes, make_probes
+from lbproxy.runtime.probe_certificate import make_identity
 from lbproxy.wire.hosts import port_of
 
 Key = tuple[str, str]
@@ -42,7 +43,7 @@ async def try_backends(config: Config) -> dict[Key, Trial]:
     found: dict[Key, Trial] = {}
     for name, options in config.pools.items():
         pool = Pool(name, [Backend(entry.name, entry.url) for entry in options.backends], Rules())
-        probes = make_probes(pool, options, config.server_url.partition("://")[2])
+        probes = make_probes(pool, options, config.server_url.partition("://")[2], identity=make_identity(config, name))
         slots = asyncio.Semaphore(AT_ONCE)
         try:
             trials = await asyncio.gather(*(_try(entry, options, probes, slots) for entry in options.backends))

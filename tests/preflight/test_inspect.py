@@ -207,3 +207,34 @@ def test_where_is_written_as_toml_wants_it(inspect_file: Inspect, tmp_path: Path
     assert problems(inspect_file("listener.login", 'listener."log.in"')) == [
         f'listener."log.in".tls.key: {tmp_path}/login.key: No such file or directory'
     ]
+
+
+MINTING = """
+client_certificate = "required"
+client_ca = "users.pem"
+client_identity = "mint"
+mint = { ca_certificate = "mint.pem", ca_key = "mint.key" }
+[pool.connectors]
+check.identity = "CN=lbproxy probe,O=Other"
+"""
+
+
+def test_the_subject_of_probes_is_one_that_the_mint_may_name(inspect_file: Inspect, tmp_path: Path) -> None:
+    """Or connectors that honour the name constraints would all be found down."""
+    corp = x509.Name.from_rfc4514_string("O=Corp")
+    for authority, expected in (
+        (Authority.root("mint", path_length=0), []),
+        (
+            Authority.root("mint", path_length=0, permitted=[corp]),
+            [
+                "pool.connectors.check.identity: the name constraints of mint do not permit CN=lbproxy probe,O=Other: "
+                "connectors that honour them refuse the probes"
+            ],
+        ),
+    ):
+        authority.write_certificate(tmp_path / "mint.pem")
+        (tmp_path / "mint.key").write_bytes(authority.key_pem)
+        (tmp_path / "mint.key").chmod(0o600)
+        USERS.write_certificate(tmp_path / "users.pem")
+        assert problems(inspect_file("[pool.connectors]\n", MINTING)) == expected
+    assert problems(inspect_file("[pool.connectors]\n", MINTING.replace("check.identity", "# "))) == []

@@ -4,17 +4,23 @@ import asyncio
 import contextlib
 import ssl
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from lbproxy.auth.mint import Mint, Minted
+from lbproxy.auth.probe_identity import ProbeIdentity, default_subject
 from lbproxy.balance.backend import Backend as Connector
 from lbproxy.config import Backend, Pool, PoolTls
 from lbproxy.errors import StartError
 from lbproxy.runtime import backend_tls
+from lbproxy.runtime.probe_certificate import Identity, make_identity
 from lbproxy.wire.proxyproto import ProxyHeader, parse
+from tests.control.probes.backends import listening
 from tests.pki import Authority
+from tests.runtime import minting as mints
 
 BACKENDS = (Backend.model_construct(name="c1", url="http://127.0.0.1:1"),)
 
@@ -112,3 +118,41 @@ async def test_authorities_that_change_are_believed_from_then_on(
         await shake_hands(after, context)
         with pytest.raises(ssl.SSLCertVerificationError):
             await shake_hands(before, context)
+
+
+async def test_a_minted_certificate_is_renewed_for_the_next_handshake(tmp_path: Path) -> None:
+    """A probe that runs for months must not show the one that it began with."""
+    now = [float(int(time.time()))]
+    probe = ProbeIdentity(Mint(mints.MINT.certificate, mints.MINT.key, 600.0), default_subject(mints.MINT.certificate))
+
+    class Timed(Identity):
+        def current(self) -> Minted:
+            return probe.current(now[0])
+
+    context = backend_tls.contexts("connectors", PoolTls(), {False}, Timed(probe))[False]
+    seen: asyncio.Queue[int] = asyncio.Queue()
+
+    async def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.put_nowait(writer.get_extra_info("peercert")["serialNumber"])
+        writer.close()
+
+    serials = []
+    async with listening(look, mints.believing(tmp_path)) as port:
+        for later in (0.0, 299.0, 1.0, 299.0):
+            now[0] += later
+            await shake_hands(port, context)
+            serials.append(await seen.get())
+    assert serials[0] == serials[1] != serials[2] == serials[3]
+
+
+def test_where_a_page_is(tmp_path: Path) -> None:
+    config = mints.configuration(tmp_path, 1)
+    options, backend = config.pools["connectors"], Connector("c1", "https://127.0.0.1:1")
+    towards = backend_tls.Towards("connectors", options, {True}, make_identity(config, "connectors"))
+    assert towards.at(backend, "https://127.0.0.1:1/x") is towards.itself
+    assert towards.at(backend, "https://127.0.0.1:2/x") is towards.elsewhere
+    assert towards.question_at(backend, "https://127.0.0.1:1/x") == mints.QUESTION
+    assert towards.question_at(backend, "https://127.0.0.1:2/x") == ""
+    bare = backend_tls.Towards("connectors", options, {True}, None)
+    assert bare.at(backend, "https://127.0.0.1:1/x") is bare.itself is bare.elsewhere
+    assert bare.question_at(backend, "https://127.0.0.1:1/x") == ""

@@ -17,10 +17,12 @@ from lbproxy.control.consistency.guard import Guard
 from lbproxy.errors import StartError
 from lbproxy.runtime.build_consistency import make_guard
 from lbproxy.runtime.build_probes import make_probes
+from lbproxy.runtime.probe_certificate import make_identity
 from tests.control.probes.backends import answering, behind_proxy_protocol, hanging, listening, unused_port
 from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Connector, Corp, running
 from tests.net.peers import until
 from tests.pki import Authority, der
+from tests.runtime import minting as mints
 
 SERVER_URL = f"https://{HOST}"
 
@@ -317,3 +319,40 @@ beside = {{ url = "http://{{host}}:{beside}/about", header = "Server" }}
             assert pool.guard.facts("c1")["user"] == PRINCIPAL
     assert pool.guard.troubles("c1") == {"beside": "the answer has no Server"}
     assert [b"Authorization" in head for head in heads] == [False]
+
+
+# --- backends that are shown minted certificates
+
+
+async def minted_facts(directory: Path, believed: Authority) -> tuple[dict[str, str | None], dict[str, str]]:
+    """The facts that are read at a backend which believes that mint only, and the troubles."""
+    page = answering(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"version": "1.8"}')
+    facts = 'facts.version = { path = "/healthz", json = "/version" }\nfacts.shown = { certificate = true }'
+    async with listening(page, mints.believing(directory, believed)) as port:
+        pool = f'check = {{ kind = "none", timeout = "10s" }}\n[pool.connectors.consistency]\n{facts}'
+        config = mints.configuration(directory, port, pool=pool)
+        options, identity = config.pools["connectors"], make_identity(config, "connectors")
+        made = Pool("connectors", [Backend(entry.name, entry.url) for entry in options.backends], Rules())
+        made.probed(made.backends[0], True, "", 1.0)
+        probes = make_probes(made, options, mints.HOST, identity=identity)
+        probed = asyncio.Event()
+        probed.set()
+        guard = make_guard(made, options, config.server_url, probes, probed, identity)
+        assert guard is not None
+        await until(lambda: guard.troubles("c1") or all(guard.facts("c1").values()))
+        await guard.stop()
+        await probes.close()
+        return guard.facts("c1"), guard.troubles("c1")
+
+
+async def test_pages_of_a_backend_that_lets_in_certificates_only(tmp_path: Path) -> None:
+    facts, troubles = await minted_facts(tmp_path, mints.MINT)
+    assert (facts["version"], troubles) == ("1.8", {})
+
+
+async def test_a_backend_that_does_not_believe_the_mint(tmp_path: Path) -> None:
+    """Its certificate is seen all the same."""
+    facts, troubles = await minted_facts(tmp_path, Authority.root("another"))
+    assert facts["version"] is None
+    assert facts["shown"] is not None
+    assert troubles["version"].endswith(mints.QUESTION)

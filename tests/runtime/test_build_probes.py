@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.config import load
+from lbproxy.config import Config, load
 from lbproxy.control.probes.http import HttpProbe
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.probes.sockets import place
@@ -24,9 +25,12 @@ from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.errors import MissingExtraError, StartError
 from lbproxy.runtime.build_probes import OnlyWhileDown, PoolProbes, make_probes
+from lbproxy.runtime.probe_certificate import make_identity
 from tests.control.probes.backends import answering, behind_proxy_protocol, hanging, listening
 from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Corp, asked_of
+from tests.control.probes.verifying import demanding
 from tests.pki import Authority, der
+from tests.runtime import minting as mints
 
 Make = Callable[..., PoolProbes]
 
@@ -390,3 +394,55 @@ async def test_two_pools_sign_in_once(corp: Corp, make: Make) -> None:
 
 async def test_there_is_nothing_to_go_on_from_without_a_kerberos_check(make: Make) -> None:
     assert make('kind = "tcp"').memory() is None
+
+
+# --- backends that are shown minted certificates
+
+
+@contextlib.asynccontextmanager
+async def minting(config: Config) -> AsyncIterator[PoolProbes]:
+    """The probes of a pool whose backends are shown minted certificates."""
+    options = config.pools["connectors"]
+    pool = Pool("connectors", [Backend(entry.name, entry.url) for entry in options.backends], Rules())
+    probes = make_probes(pool, options, HOST, identity=make_identity(config, "connectors"))
+    yield probes
+    await probes.close()
+
+
+VERSIONS_OF_TLS = pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda one: one.name
+)
+KINDS = pytest.mark.parametrize("kind", ["http", "tls"])
+
+
+@VERSIONS_OF_TLS
+@KINDS
+async def test_a_backend_that_believes_the_mint(tmp_path: Path, version: ssl.TLSVersion, kind: str) -> None:
+    async with listening(OK, mints.believing(tmp_path, version=version)) as port:
+        config = mints.configuration(tmp_path, port, pool=f'check = {{ kind = "{kind}", timeout = "10s" }}')
+        async with minting(config) as probes:
+            ok, detail = await found(probes)
+    assert ok, detail
+
+
+@VERSIONS_OF_TLS
+@KINDS
+async def test_a_backend_that_does_not(tmp_path: Path, version: ssl.TLSVersion, kind: str) -> None:
+    """The `tls` kind without any request; the reason names the mint."""
+    async with listening(OK, mints.believing(tmp_path, Authority.root("another"), version)) as port:
+        config = mints.configuration(tmp_path, port, pool=f'check = {{ kind = "{kind}", timeout = "10s" }}')
+        async with minting(config) as probes:
+            ok, detail = await found(probes)
+    assert not ok
+    assert detail.endswith(mints.QUESTION), detail
+
+
+async def test_a_page_of_another_server_is_not_shown_the_identity(tmp_path: Path) -> None:
+    """It may refuse what it does not know: it asks for certificates of its own authority, and takes none."""
+    files = mints.ROOT.server(HOST).write(tmp_path, "page")
+    other = demanding(files, Authority.root("another").write_certificate(tmp_path / "another.pem"))
+    other.verify_mode = ssl.CERT_OPTIONAL
+    async with listening(OK, other) as port:
+        check = f'check = {{ url = "https://{{host}}:{port}/healthz", timeout = "10s" }}'
+        async with minting(mints.configuration(tmp_path, 1, pool=check)) as probes:
+            assert await found(probes) == (True, "200")

@@ -7,11 +7,13 @@ import ssl
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import pytest
 import trustme
 
 from lbproxy.config import Config, load
 from lbproxy.runtime.channel_binding_check import Finding, judge, keep_judging
 from tests.control.probes.backends import behind_proxy_protocol, hanging, listening
+from tests.runtime import minting as mints
 
 CONFIG = """
 server_url = "https://login.test"
@@ -121,3 +123,12 @@ async def test_it_is_told_at_once(tmp_path: Path) -> None:
     task = asyncio.create_task(keep_judging(configuration(tmp_path, 9, scheme="http"), told.set_result))
     assert await told == {}
     task.cancel()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda one: one.name)
+async def test_a_backend_that_asks_for_minted_certificates_shows_its_own(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    async with listening(hanging, mints.believing(tmp_path, version=version)) as port:
+        findings = await judge(mints.configuration(tmp_path, port))
+    assert findings["connectors", "c1"].label != "unknown"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbproxy.config.checks.look import Document, backend_values, is_url, table, without_meaning
+from lbproxy.config.checks.look import Document, backend_values, is_url, mints, table, without_meaning
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
@@ -28,7 +28,8 @@ def problems(document: Document) -> Iterator[Problem]:
 
 
 def warnings(document: Document) -> Iterator[Problem]:
-    """What is there for users who are not asked, and a mint that is not used."""
+    """What is there for users who are not asked, a mint that is not used, and two of them for one pool."""
+    yield from _second_mints(document)
     for name, listener in subtables(document, "listener"):
         tls = table(listener, "tls")
         where: Location = ("listener", name, "tls")
@@ -37,6 +38,18 @@ def warnings(document: Document) -> Iterator[Problem]:
             yield from without_meaning(where, _about_clients(tls), (*_ABOUT_CLIENTS, "mint"), text)
         elif tls.get("client_identity") != "mint":
             yield from without_meaning(where, tls, ("mint",), 'without client_identity = "mint"')
+
+
+def _second_mints(document: Document) -> Iterator[Problem]:
+    """Probes show a certificate of one mint, so that another one has to be the same authority, or is not proven."""
+    first: dict[object, tuple[str, object]] = {}
+    for name, listener in subtables(document, "listener"):
+        if mints(listener):
+            ca = table(table(listener, "tls"), "mint").get("ca_certificate")
+            other, other_ca = first.setdefault(listener.get("pool"), (name, ca))
+            if ca != other_ca:
+                text = f"another authority than that of listener.{other}, whose certificate the pool's probes show"
+                yield Problem(full_name(("listener", name, "tls", "mint", "ca_certificate")), text)
 
 
 def _asks(tls: Document) -> bool:

@@ -33,6 +33,12 @@ def is_url(value: str, *schemes: str) -> bool:
     return value.partition("://")[0].lower() in schemes
 
 
+def mints(listener: Document) -> bool:
+    """Whether users are asked for certificates at `listener`, and its backends are shown minted ones."""
+    tls = table(listener, "tls")
+    return tls.get("client_certificate", "none") != "none" and tls.get("client_identity") == "mint"
+
+
 def without_meaning(where: Location, document: Document, keys: Iterable[str], text: str) -> Iterator[Problem]:
     """A problem for each of `keys` that the table `document`, which is at `where`, has."""
     for key in keys:

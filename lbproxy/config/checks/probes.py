@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbproxy.config.checks.look import Document, backend_values, is_url, table, without_meaning
+from lbproxy.config.checks.look import Document, backend_values, is_url, mints, table, without_meaning
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
@@ -39,8 +39,12 @@ def problems(document: Document) -> Iterator[Problem]:
 
 def warnings(document: Document) -> Iterator[Problem]:
     """Keys that the kind does not look at, and a kind in which no backend can be probed."""
+    minted_for = {listener.get("pool") for _, listener in subtables(document, "listener") if mints(listener)}
     for name, pool in subtables(document, "pool"):
         check = table(pool, "check")
+        if name not in minted_for:
+            text = "without a listener that mints certificates for this pool"
+            yield from without_meaning(("pool", name, "check"), check, ("identity",), text)
         kind = check.get("kind", "http")
         if isinstance(kind, str) and kind in _MEANINGLESS:
             yield from _useless(name, pool, check, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
+from cryptography import x509
 from pydantic import AfterValidator, PlainValidator
 
 from lbproxy.config import addresses
@@ -44,6 +45,16 @@ def _spn(text: str) -> str:
     return f"{service}@{addresses.host(host)}"
 
 
+def _subject(text: str) -> str:
+    try:
+        empty = not x509.Name.from_rfc4514_string(text).rdns
+    except ValueError:
+        empty = True
+    if empty:
+        raise ValueError(f'{text!r} is not the subject of a certificate, such as "CN=lbproxy probe,O=Corp" (RFC 4514)')
+    return text
+
+
 class KerberosCheck(Table):
     """[pool.NAME.check.kerberos]: who signs in, with which key, and to which service."""
 
@@ -58,6 +69,9 @@ CheckKind = Literal["none", "tcp", "tls", "http", "kerberos"]
 class Check(Table):
     """[pool.NAME.check]: `url`, if any, stands in for backend URL and `path`.
 
+    `identity` is the subject of the certificate that is minted for probes, where users' certificates are minted too;
+    None is one that the mint's authority permits.
+
     `kerberos` is there if `kind` is "kerberos"; with another kind it is not used. See `Pool.probe_kind` too.
     """
 
@@ -70,4 +84,5 @@ class Check(Table):
     timeout: PositiveDuration = 1.0
     rise: Count = 2
     fall: Count = 1
+    identity: Annotated[str, AfterValidator(_subject)] | None = None
     kerberos: KerberosCheck | None = None

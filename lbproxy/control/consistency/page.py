@@ -46,8 +46,8 @@ class PageRequest:
 
     `origin` is what users know, as in https://login.corp.example: the request has its host and its scheme, as theirs
     have behind this balancer. There is no X-Forwarded-Host: a connector that puts it before its own configuration
-    would tell us what we told it. `tls` and `server_name` are those of `HttpProbe`. `authorize` makes the value of the
-    Authorization header for one request, or raises Unreadable; then the page is asked for without it.
+    would tell us what we told it. `tls`, `server_name` and `question` are those of `HttpProbe`. `authorize` makes the
+    value of the Authorization header for one request, or raises Unreadable; then the page is asked for without it.
     """
 
     session: aiohttp.ClientSession
@@ -57,6 +57,7 @@ class PageRequest:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
     authorize: Callable[[], Awaitable[str]] | None = None
+    question: str = ""
 
     async def fetch(self) -> Page:
         """The page, whatever its status. Raises Unreadable when there is no answer."""
@@ -75,7 +76,7 @@ class PageRequest:
         except TimeoutError:
             raise Unreadable(f"no answer within {self.timeout:g} s") from None
         except aiohttp.ClientError as error:
-            raise Unreadable(no_answer(error)) from None
+            raise Unreadable(no_answer(error, self.question)) from None
 
     async def _get(self, more: Mapping[str, str]) -> Page:
         scheme, _, host = self.origin.partition("://")

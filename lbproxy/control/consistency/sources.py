@@ -52,7 +52,7 @@ class CertificateSource:
     """The SHA-256 fingerprint of the certificate that the server at `host` and `port` presents, in hex.
 
     `tls` verifies nothing: the guard compares, it does not judge. `server_name` is the SNI, `greeting` that of
-    `probes.connect`, and the handshake may take `timeout` seconds.
+    `probes.connect`, `question` that of `probes.attempt`, and the handshake may take `timeout` seconds.
     """
 
     fact: str
@@ -62,6 +62,7 @@ class CertificateSource:
     tls: ssl.SSLContext
     server_name: str
     greeting: bytes = b""
+    question: str = ""
 
     async def read(self) -> Mapping[str, Reading]:
         """See `Source`."""
@@ -72,7 +73,8 @@ class CertificateSource:
             async with asyncio.timeout(self.timeout) as limit:
                 shown = await shake_hands(self.host, self.port, self.tls, self.server_name, self.greeting)
         except OSError as error:  # TimeoutError is one: the limit's, or the kernel's ETIMEDOUT
-            return Reading(None, f"no answer within {self.timeout:g} s" if limit.expired() else describe(error))
+            late = f"no answer within {self.timeout:g} s"
+            return Reading(None, late if limit.expired() else describe(error, self.question))
         return Reading(hashlib.sha256(shown.certificate).hexdigest())
 
 

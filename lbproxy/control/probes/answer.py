@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbproxy.control.probes.attempt import HungUpError
 from lbproxy.reasons import BARE_LF, Reason
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS
@@ -34,9 +35,14 @@ class Answer:
         return f"<answer, {len(self._data)} bytes of its head>"
 
     def status(self, more: bytes) -> int | None:
-        """The final status, None while its head is incomplete. more: b"" at the end. Raises NoAnswerError."""
+        """The final status, None while its head is incomplete. more: b"" at the end.
+
+        Raises NoAnswerError, or HungUpError when nothing has come at all.
+        """
+        if not more and not self._data:
+            raise HungUpError("closed the connection without an answer")
         if not more:
-            raise NoAnswerError("the answer was cut short" if self._data else "closed the connection without an answer")
+            raise NoAnswerError("the answer was cut short")
         self._data += more
         head = self._head
         while size := head.read(self._data, self._to_head):

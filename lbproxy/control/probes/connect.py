@@ -14,7 +14,11 @@ from typing import NamedTuple
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
+from lbproxy.control import tasks
+from lbproxy.control.probes.conversation import Conversation
+
 _NEXT_ADDRESS = 0.25  # seconds until a name's next address is tried too (RFC 8305 section 8)
+_leaving: set[asyncio.Task[None]] = set()  # the event loop holds no strong reference
 GOODBYE = 1.0  # seconds for the peer to answer the end of TLS; no probe waits for it
 
 
@@ -43,18 +47,31 @@ async def connect_any(addresses: Sequence[AddrInfoType], greeting: bytes) -> soc
     return sock
 
 
-async def shake_hands(host: str, port: int, tls: ssl.SSLContext, server_name: str, greeting: bytes = b"") -> Handshake:
+async def shake_hands(
+    host: str, port: int, tls: ssl.SSLContext, server_name: str, greeting: bytes = b"", patience: float = 0.0
+) -> Handshake:
     """Connect, end the handshake as `tls` demands, and leave. Raises OSError, of which ssl.SSLError is one.
 
-    server_name: the SNI that is sent and, where `tls` verifies, the name that the certificate must have.
+    server_name: the SNI that is sent and, where `tls` verifies, the name that the certificate must have. patience: not
+    0 to hear, too, whether the server accepts our certificate: see `Conversation.hear_verdict`.
     """
-    sock = await connect(host, port, greeting)
-    transport, _ = await asyncio.get_running_loop().create_connection(
-        asyncio.Protocol, sock=sock, ssl=tls, server_hostname=server_name, ssl_shutdown_timeout=GOODBYE
-    )
-    shown = transport.get_extra_info("ssl_object")
-    certificate = shown.getpeercert(binary_form=True)
-    transport.close()
-    if certificate is None:
+    conversation = Conversation(await connect(host, port, greeting), tls, server_name)
+    try:
+        await conversation.shake_hands()
+        shown = Handshake(conversation.version, conversation.certificate or b"")
+        if patience:
+            await conversation.hear_verdict(patience)
+    except BaseException:
+        conversation.close()
+        raise
+    _leave(conversation)
+    if not shown.certificate:
         raise ssl.SSLError("the server presented no certificate")
-    return Handshake(shown.version(), certificate)
+    return shown
+
+
+def _leave(conversation: Conversation) -> None:
+    """Without anybody waiting for it."""
+    leaving = tasks.start(conversation.leave(GOODBYE), name="goodbye")
+    _leaving.add(leaving)
+    leaving.add_done_callback(_leaving.discard)

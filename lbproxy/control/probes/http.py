@@ -29,7 +29,7 @@ class HttpProbe:
 
     `host` is the Host header: backends are asked under the name that users know. `tls` is for https URLs, and only for
     them, with `server_name`, if any, as the name that the certificate must have instead of the URL's host. `greeting`:
-    see `connect`; `bare_lf`: see `Answer`.
+    see `connect`; `bare_lf`: see `Answer`; `question`: see `attempt.describe`.
     """
 
     sockets: Sockets
@@ -42,13 +42,14 @@ class HttpProbe:
     server_name: str | None = None
     greeting: bytes = b""
     bare_lf: bool = False
+    question: str = ""
 
     def __post_init__(self) -> None:
         assert (urlsplit(self.url).scheme == "https") == (self.tls is not None)
 
     async def run(self) -> ProbeResult:
         """Probe once; see `Probe`."""
-        return await attempt(self._ask(), self.timeout)
+        return await attempt(self._ask(), self.timeout, self.question)
 
     async def _ask(self) -> tuple[bool, str]:
         try:

@@ -27,6 +27,7 @@ from lbproxy.process.workers.supervisor import WorkerSupervisor
 from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.runtime.probe_certificate import make_identity
 from lbproxy.status import counters
 from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.served import Served
@@ -111,8 +112,11 @@ class ControlPlane:
             pool,
         ) in data_path.pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
-            self.pool_controls[name] = PoolControl(pool, config.pools[name], config.server_url, known, self.sign_ins)
-            stack.push_async_callback(self.pool_controls[name].stop)
+            control = PoolControl(
+                pool, config.pools[name], config.server_url, known, self.sign_ins, make_identity(config, name)
+            )
+            self.pool_controls[name] = control
+            stack.push_async_callback(control.stop)
         self._remind_probes()
         self._remind_guards()
         resolver = self._resolver()

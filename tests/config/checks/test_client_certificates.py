@@ -95,3 +95,20 @@ def test_nobody_is_signed_in_as_the_balancer() -> None:
 def test_a_pool_that_is_not_there_is_another_subject() -> None:
     listener = {"bind": "127.0.0.1:1", "pool": "q", "tls": MINTING}
     assert list(problems(document(listener={"a": listener}))) == []
+
+
+def test_two_mints_for_one_pool() -> None:
+    """Probes show a certificate of one of them."""
+    other = MINTING | {"mint": {"ca_certificate": "other.pem", "ca_key": "other.key"}}
+    for second, expected in (
+        (MINTING, []),
+        (
+            other,
+            [
+                "listener.b.tls.mint.ca_certificate: another authority than that of listener.a, whose certificate "
+                "the pool's probes show"
+            ],
+        ),
+    ):
+        listeners = {"a": LISTENER | {"tls": MINTING}, "b": LISTENER | {"tls": second}}
+        assert [str(warning) for warning in warnings(document(listener=listeners))] == expected

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbproxy.config.checks.look import backend_values, is_url, table, without_meaning
+from lbproxy.config.checks.look import backend_values, is_url, mints, table, without_meaning
 
 
 def test_a_table_that_is_none() -> None:
@@ -14,6 +14,19 @@ def test_values_of_backends_are_those_that_are_strings() -> None:
     pool = {"backends": [{"name": "c1"}, {"name": 2}, "c3", {"url": "http://c4"}]}
     assert list(backend_values("p", pool, "name")) == [(("pool", "p", "backends", 0, "name"), "c1")]
     assert list(backend_values("p", {"backends": {}}, "name")) == []
+
+
+@pytest.mark.parametrize(
+    ("tls", "found"),
+    [
+        ({"client_certificate": "optional", "client_identity": "mint"}, True),
+        ({"client_certificate": "none", "client_identity": "mint"}, False),
+        ({"client_identity": "mint"}, False),
+        ({"client_certificate": "required", "client_identity": "xfcc"}, False),
+    ],
+)
+def test_listeners_that_mint(tls: dict[str, str], found: bool) -> None:
+    assert mints({"tls": tls}) is found
 
 
 @pytest.mark.parametrize(("url", "found"), [("tcp://a", True), ("TCP://a", True), ("http://a", False), ("tcp", True)])

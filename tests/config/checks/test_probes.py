@@ -85,3 +85,12 @@ def test_or_with_a_page_that_has_an_address_of_its_own(kind: str) -> None:
 def test_the_kind_that_nobody_chose_is_not_what_a_warning_is_about() -> None:
     assert warned(TCP) == []
     assert warned(TCP, path="/healthz") == [f"pool.p.check.path: has no meaning with tcp:// {BY_CONNECT}"]
+
+
+def test_probes_have_an_identity_where_something_is_minted_only() -> None:
+    assert warned(POOL, identity="CN=a") == [
+        "pool.p.check.identity: has no meaning without a listener that mints certificates for this pool"
+    ]
+    tls = {"client_certificate": "optional", "client_identity": "mint"}
+    minting = {"listener": {"a": {"pool": "p", "tls": tls}}}
+    assert list(warnings(with_pool(HTTPS, check={"identity": "CN=a"}) | minting)) == []

@@ -16,6 +16,7 @@ def test_expected_statuses(expect: str, statuses: set[int], pool: Callable[[str]
     assert pool(f"check.expect = {expect}").check.expect == statuses
 
 
+NO_SUBJECT = 'is not the subject of a certificate, such as "CN=lbproxy probe,O=Corp" (RFC 4514)'
 NO_STATUS = 'is not a status such as 401 or a range such as "200-299"'
 
 
@@ -29,6 +30,8 @@ NO_STATUS = 'is not a status such as 401 or a range such as "200-299"'
         ('expect = ["299-200"]', f"expect: '299-200' {NO_STATUS}"),
         ("expect = [99]", f"expect: 99 {NO_STATUS}"),
         ('timeout = "0s"', "timeout: must be more than 0"),
+        ('identity = "lbproxy"', f"identity: 'lbproxy' {NO_SUBJECT}"),
+        ('identity = ""', f"identity: '' {NO_SUBJECT}"),
         ('kind = "ping"', "kind: must be 'none', 'tcp', 'tls', 'http' or 'kerberos'"),
     ],
 )

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,6 +14,8 @@ from lbproxy.control.consistency.page import LONGEST_BODY, Page, PageRequest
 from lbproxy.control.consistency.reading import Unreadable
 from lbproxy.control.probes.connector import open_session
 from tests.control.probes.backends import answering, hanging, listening, resetting, unused_port
+from tests.control.probes.verifying import s_server
+from tests.pki import Authority
 
 ORIGIN = "https://login.corp.example:8443"
 AMPLE = 10.0
@@ -169,3 +173,18 @@ async def no_ticket() -> str:
 async def test_a_page_that_needs_no_sign_in_is_read_without_a_ticket(session: aiohttp.ClientSession) -> None:
     async with listening(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")) as port:
         assert (await replace(request(session, port), authorize=no_ticket).fetch()).content() == b"hi"
+
+
+async def test_a_backend_that_wants_a_certificate(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """The reason is TLS's own, not "operation not permitted"."""
+    root = Authority.root()
+    files, ca = root.server("127.0.0.1").write(tmp_path), root.write_certificate(tmp_path / "ca.pem")
+    tls = ssl.create_default_context(cafile=ca)
+    for option, alert in (
+        ("-tls1_2", "sslv3 alert handshake failure"),
+        ("-tls1_3", "tlsv13 alert certificate required"),
+    ):
+        with s_server(files, ca, option) as port:
+            asked = PageRequest(session, f"https://127.0.0.1:{port}/", ORIGIN, AMPLE, tls)
+            assert await trouble(asked) == f"TLS failed: {alert}"
+            assert await trouble(replace(asked, question="well?")) == f"TLS failed: {alert}; well?"

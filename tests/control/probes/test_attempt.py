@@ -5,9 +5,10 @@ import errno
 import socket
 import ssl
 
+import aiohttp
 import pytest
 
-from lbproxy.control.probes.attempt import attempt, describe
+from lbproxy.control.probes.attempt import HungUpError, attempt, describe, no_answer
 
 
 async def test_a_result_is_passed_on_with_the_time_it_took() -> None:
@@ -69,3 +70,43 @@ def tls_error(reason: str | None, text: str) -> ssl.SSLError:
 )
 def test_failures_in_words(error: OSError, words: str) -> None:
     assert describe(error) == words
+
+
+# --- a certificate that was shown, and may have been refused
+
+QUESTION = "does it trust us?"
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (tls_error("TLSV1_ALERT_UNKNOWN_CA", "x"), True),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED", "x"), True),
+        (ConnectionResetError(errno.ECONNRESET, "x"), True),
+        (HungUpError("closed the connection after the handshake"), True),
+        (tls_error("TLSV1_UNRECOGNIZED_NAME", "x"), False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), False),
+        (socket.gaierror(socket.EAI_NONAME, "x"), False),
+        (OSError(errno.EHOSTUNREACH, "x"), False),
+    ],
+)
+def test_the_question_is_asked_where_the_backend_may_have_refused(error: OSError, asked: bool) -> None:
+    assert describe(error, QUESTION).endswith(f"; {QUESTION}") is asked
+    assert not describe(error).endswith(QUESTION)
+
+
+async def test_a_failed_attempt_asks_it_too() -> None:
+    async def check() -> tuple[bool, str]:
+        raise HungUpError("closed the connection without an answer")
+
+    detail = (await attempt(check(), 10, QUESTION)).detail
+    assert detail == f"closed the connection without an answer; {QUESTION}"
+
+
+def test_an_error_of_tls_inside_aiohttps_has_its_own_words() -> None:
+    """Its number is that of OpenSSL's error, 1, which would be read as EPERM."""
+    error = aiohttp.ClientOSError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] ...")
+    error.__cause__ = tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED", "x")
+    assert no_answer(error) == "TLS failed: tlsv13 alert certificate required"
+    assert no_answer(error, QUESTION) == f"TLS failed: tlsv13 alert certificate required; {QUESTION}"
+    assert no_answer(aiohttp.ServerDisconnectedError(), QUESTION).endswith(QUESTION)

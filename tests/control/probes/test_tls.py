@@ -10,6 +10,7 @@ import pytest
 from lbproxy.control.probes import ProbeResult
 from lbproxy.control.probes.tls import TlsProbe
 from tests.control.probes.backends import behind_proxy_protocol, hanging, listening, resetting, unused_port
+from tests.control.probes.verifying import demanding, leaving, s_server
 from tests.pki import DAY, HOUR, SERVER_AUTH, Authority, Holder, der
 
 NAME = "login.corp.example"
@@ -93,6 +94,58 @@ async def test_a_user_certificate_that_we_do_not_have_is_the_users_affair(
     context.load_verify_locations(tmp_path / "ca.pem")
     async with listening(hanging, context) as port:
         assert (await probe(port, trusting)).ok
+
+
+# --- a certificate that is shown
+
+ASKED = "does its CA_CERT contain the mint?"
+MINT = Authority.root("mint")
+VERSIONS = pytest.mark.parametrize(
+    ("version", "option"), [(ssl.TLSVersion.TLSv1_2, "-tls1_2"), (ssl.TLSVersion.TLSv1_3, "-tls1_3")]
+)
+
+
+async def shown(port: int, tls: ssl.SSLContext, authority: Authority, directory: Path) -> ProbeResult:
+    """What a probe finds that shows a certificate of `authority`."""
+    files = authority.issue("lbproxy probe").write(directory, "probe")
+    tls.load_cert_chain(files.chain, files.key)
+    return await TlsProbe("127.0.0.1", port, 10, tls, NAME, question=ASKED).run()
+
+
+@VERSIONS
+async def test_a_certificate_of_an_authority_that_the_backend_has(
+    tmp_path: Path, believing: ssl.SSLContext, version: ssl.TLSVersion, option: str
+) -> None:
+    files, ca = LOGIN.write(tmp_path), MINT.write_certificate(tmp_path / "mint.pem")
+    async with listening(hanging, demanding(files, ca, version)) as port:
+        assert (await shown(port, believing, MINT, tmp_path)).ok
+    with s_server(files, ca, option) as port:
+        assert (await shown(port, believing, MINT, tmp_path)).ok
+
+
+@VERSIONS
+async def test_a_certificate_of_one_that_it_does_not_have(
+    tmp_path: Path, believing: ssl.SSLContext, version: ssl.TLSVersion, option: str
+) -> None:
+    """TLS 1.2 says so in the handshake, 1.3 after it."""
+    files, ca = LOGIN.write(tmp_path), MINT.write_certificate(tmp_path / "mint.pem")
+    with s_server(files, ca, option) as port:
+        result = await shown(port, believing, Authority.root("another"), tmp_path)
+    assert (result.ok, result.detail) == (False, f"TLS failed: tlsv1 alert unknown ca; {ASKED}")
+
+
+async def test_a_backend_that_leaves_without_a_word(tmp_path: Path, believing: ssl.SSLContext) -> None:
+    async with listening(leaving, server(tmp_path)) as port:
+        result = await shown(port, believing, MINT, tmp_path)
+    assert not result.ok
+    assert result.detail in {
+        f"closed the connection after the handshake; {ASKED}",
+        f"connection reset by peer; {ASKED}",
+    }
+
+
+async def test_a_dead_backend_is_not_asked_about_its_authorities(believing: ssl.SSLContext, tmp_path: Path) -> None:
+    assert (await shown(unused_port(), believing, MINT, tmp_path)).detail == "connection refused"
 
 
 async def test_a_server_that_refuses_the_name(trusting: ssl.SSLContext) -> None:
