@@ -53,6 +53,7 @@ NO_MIRROR = {
 TESTS_OF_WHOLES = {
     "tests/bench": "the harness in bench/",
     "tests/deployment": "the units and manifests in config/",
+    "tests/docs": "the configurations in README.md, docs/ and config/examples",
     "tests/e2e": "whole processes, over the network",
     "tests/test_tree.py": "this file",
 }

@@ -87,7 +87,7 @@ def _inspect_coverage(
 
 def _inspect_pool_tls(report: Report, where: str, tls: PoolTls) -> None:
     if not tls.verify:
-        report.warning(f"{where}.verify", "whoever answers at a backend's address is believed")
+        report.warning(f"{where}.verify", "verify is off: backend certificates are not checked")
     if tls.ca is not None:
         inspect_bundle(report, f"{where}.ca", tls.ca)
     if tls.certificate is not None and tls.key is not None:

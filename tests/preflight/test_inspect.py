@@ -171,7 +171,7 @@ def test_a_name_that_is_longer_than_it_may_be(inspect_file: Inspect, tmp_path: P
 
 def test_backends_that_need_prove_nothing_are_a_warning(inspect_file: Inspect) -> None:
     assert warnings(inspect_file('ca = "ca.pem"', "verify = false")) == [
-        "pool.connectors.tls.verify: whoever answers at a backend's address is believed"
+        "pool.connectors.tls.verify: verify is off: backend certificates are not checked"
     ]
 
 
