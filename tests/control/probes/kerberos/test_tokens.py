@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproxy.control.probes.kerberos.tokens import KrbError, TicketKey, krb_error, ticket_key
+from lbproxy.control.probes.kerberos.tokens import KrbError, TicketKey, krb_error, nt_status, ticket_key
 from tests.control.probes.kerberos.peers import HOST, Corp
 
 KRB5 = gssapi.OID.from_int_seq("1.2.840.113554.1.2.2")
@@ -96,3 +96,28 @@ def test_anything(data: bytes) -> None:
 def test_a_wrong_byte(position: int, value: int) -> None:
     data = SKEWED[:position] + bytes([value]) + SKEWED[position + 1 :]
     assert isinstance(krb_error(data), KrbError | None)
+
+
+LOCKED = bytes.fromhex("300f a103020103 a208 0406 340200c00000")
+"""KERB-ERROR-DATA of the extended type, with a KERB-EXT-ERROR that begins with STATUS_ACCOUNT_LOCKED_OUT."""
+
+
+def test_why_windows_refuses_an_account() -> None:
+    assert nt_status(LOCKED) == 0xC0000234
+    assert nt_status(bytes([0x30, len(LOCKED)]) + LOCKED) == 0xC0000234
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"junk",
+        LOCKED[:-1],
+        LOCKED.replace(b"\x02\x01\x03", b"\x02\x01\x13"),
+        # what Samba 4.17 sends with error 18: the encryption types of the account
+        bytes.fromhex("30333031a103020113a22a042830263024a003020112a1151b1341442e4558414d504c457376632d70726f6265"
+                      "a206040400001000"),
+    ],
+)  # fmt: skip
+def test_an_error_that_has_no_such_status(data: bytes) -> None:
+    assert nt_status(data) is None
