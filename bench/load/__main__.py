@@ -15,7 +15,7 @@ from bench.load.outcome import Outcome
 from bench.load.page import check_page, write_page
 from bench.load.peers import PEERS, Peer
 from bench.load.plot import svg
-from bench.load.report import heading, summary, table
+from bench.load.report import beside, heading, summary, table
 from bench.load.rounds import Plan
 from bench.load.run import about, check_machine, fitted, programs, run, steps
 from bench.load.saved import save
@@ -63,7 +63,8 @@ def main(
     picture.write_text(svg(outcome))
     if page:
         write_page(outcome, page, picture)
-    show(heading(outcome), table(outcome), summary(outcome))
+    waits = beside(outcome)
+    show(heading(outcome), table(outcome), summary(outcome), *([waits] if waits else []))
     click.echo(f"saved: {file} and {picture}", err=True)
     raise SystemExit(outcome.failed)
 

@@ -28,15 +28,21 @@ class Load:
     p999_us: float
 
 
-def parse(output: str) -> Load:
-    """The one line of `output` that starts with RESULT. Raises BenchError when there is none, or a broken one."""
+def result_of(output: str) -> str:
+    """What follows RESULT in the one line of `output` that starts with it. Raises BenchError when there is none."""
     line = next((line for line in output.splitlines() if line.startswith(RESULT)), None)
     if line is None:
         raise BenchError(f"the load generator gave no result:\n{output}")
+    return line.removeprefix(RESULT)
+
+
+def parse(output: str) -> Load:
+    """The figures in a load generator's output. Raises BenchError when there are none, or broken ones."""
+    found = result_of(output)
     try:
-        return Load(**json.loads(line.removeprefix(RESULT)))
+        return Load(**json.loads(found))
     except (ValueError, TypeError) as error:
-        raise BenchError(f"the load generator's result cannot be read: {line}") from error
+        raise BenchError(f"the load generator's result cannot be read: {RESULT}{found}") from error
 
 
 def wrk(site: Site, connections: int, seconds: int) -> Load:

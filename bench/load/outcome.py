@@ -6,7 +6,8 @@ import os
 import platform
 import re
 import ssl
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,10 +17,14 @@ from bench.load.load import Load
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What the load generator saw, and the nanoseconds on a CPU that the proxy's processes spent meanwhile."""
+    """What the load generator saw, and the nanoseconds on a CPU that the proxy's processes spent meanwhile.
+
+    `beside` is what small requests beside the load saw, by the kind of their connections, in a scenario that has them.
+    """
 
     load: Load
     cpu_ns: int
+    beside: Mapping[str, Load] = field(default_factory=dict)
 
     @property
     def cpu_us(self) -> float:
@@ -49,7 +54,17 @@ class Result:
 
     @property
     def errors(self) -> int:
-        return sum(one.load.errors for one in self.rounds)
+        return sum(load.errors for one in self.rounds for load in (one.load, *one.beside.values()))
+
+    @property
+    def beside(self) -> list[str]:
+        """The kinds of connections that small requests came on beside the load."""
+        return list(self.rounds[0].beside)
+
+    def beside_us(self, kind: str, percentile: str) -> float:
+        """Microseconds that a small request on such a connection took beside the load, in the median round."""
+        values: list[float] = [getattr(one.beside[kind], f"{percentile}_us") for one in self.rounds]
+        return median(values)
 
     @property
     def busy(self) -> float:

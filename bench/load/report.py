@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.table import Table
 
 from bench.load.outcome import Outcome, Result
 from bench.load.peers import AS_BASE, REFERENCE
 from bench.load.ratio import Ratio, ratio
-from bench.load.worst import OWN, shown, worst
+from bench.load.worst import OWN, longest, shown, worst
 
 
 def table(outcome: Outcome) -> Table:
@@ -41,6 +43,38 @@ def summary(outcome: Outcome) -> Table:
         cost = [f"{result.cpu_us:.1f}" for result in shown(outcome, scenario) if result.peer == OWN]
         made.add_row(scenario, *(cost or [""]), *(str(worst(outcome, scenario, peer)) for peer in others))
     return made
+
+
+def beside(outcome: Outcome) -> Table | None:
+    """A row for each scenario with small requests beside its load, kind of connection and peer; None: there are none.
+
+    lbproxy's rows have its p50 and p99 over those of each other peer. Of several runs, the one is shown in which
+    lbproxy's p99 on new connections was the longest.
+    """
+    others = [peer for peer in outcome.peers if peer not in (OWN, AS_BASE)]
+    made = _table("scenario", "connections", "proxy")
+    for heading in ("p50 ms", "p99 ms", *(f"p50, p99 to {peer}" for peer in others)):
+        made.add_column(heading, justify="right")
+    for scenario in outcome.scenarios:
+        results = longest(outcome, scenario)
+        for kind in results[0].beside:
+            for result in results:
+                made.add_row(scenario, kind, result.peer, *_waits(result, results, kind, others))
+    return made if made.row_count else None
+
+
+def _waits(result: Result, results: Sequence[Result], kind: str, others: Sequence[str]) -> list[str]:
+    own = [result.beside_us(kind, percentile) for percentile in ("p50", "p99")]
+    cells = [f"{wait / 1000:.1f}" for wait in own]
+    if result.peer != OWN:
+        return cells
+    for peer in others:
+        found = [one for one in results if one.peer == peer]
+        ratios = [
+            wait / found[0].beside_us(kind, name) for wait, name in zip(own, ("p50", "p99"), strict=True) if found
+        ]
+        cells.append(", ".join(f"{ratio:.2f}" for ratio in ratios))
+    return cells
 
 
 def heading(outcome: Outcome) -> str:

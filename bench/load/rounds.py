@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.load import meter
+from bench.load.beside import busy
 from bench.load.certificate import Certificate
 from bench.load.handshakes import handshakes
 from bench.load.load import Load, wrk
@@ -103,7 +104,7 @@ def measure_round(one: Running, seconds: int) -> Round:
     if site.scenario.access_log:
         site.log.open("w").close()  # or the disk would fill up; all of them append
     before = meter.cpu_ns(pids)
-    load = _load(site, seconds)
+    load, beside = _load(site, seconds)
     spent = meter.cpu_ns(pids) - before
     if load.requests == 0:
         raise BenchError(f"{site.name}: {site.scenario.name}: not one request was answered")
@@ -111,7 +112,7 @@ def measure_round(one: Running, seconds: int) -> Round:
         raise BenchError(f"{site.name}: {site.scenario.name}: answers were too short")
     if site.scenario.access_log:
         check_log(site, load.requests)
-    return Round(load, spent)
+    return Round(load, spent, beside)
 
 
 def warm_up(one: Running) -> None:
@@ -119,8 +120,11 @@ def warm_up(one: Running) -> None:
     _load(one.site, _WARM_UP)
 
 
-def _load(site: Site, seconds: int) -> Load:
-    return (wrk if site.scenario.kind is Kind.KEPT else handshakes)(site, site.active, seconds)
+def _load(site: Site, seconds: int) -> tuple[Load, dict[str, Load]]:
+    """The load, and what small requests beside it saw, if the scenario has any."""
+    if site.scenario.beside:
+        return busy(site, seconds)
+    return (wrk if site.scenario.kind is Kind.KEPT else handshakes)(site, site.active, seconds), {}
 
 
 def _result(scenario: str, one: Running, rounds: Sequence[Round], tls: str) -> Result:

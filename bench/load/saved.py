@@ -43,5 +43,10 @@ def _run(item: dict[str, Any]) -> Run:
 
 
 def _result(item: dict[str, Any]) -> Result:
-    rounds = tuple(Round(Load(**one["load"]), one["cpu_ns"]) for one in item["rounds"])
+    rounds = tuple(map(_round, item["rounds"]))
     return Result(item["scenario"], item["peer"], item["pss_bytes"], rounds, item["tls"])
+
+
+def _round(item: dict[str, Any]) -> Round:
+    beside = item.get("beside", {})  # older files have none
+    return Round(Load(**item["load"]), item["cpu_ns"], {kind: Load(**load) for kind, load in beside.items()})

@@ -45,6 +45,7 @@ class Scenario:
     access_log: bool = False
     connections: int | None = None
     idle: int = 0
+    beside: int = 0  # small requests a second on new connections, and as many on kept ones, beside the load (beside.py)
     backends: int = 3
     workers: int = 1
     beside_base: bool = (
@@ -55,6 +56,10 @@ class Scenario:
     def large_head(self) -> bool:
         """Whether a proxy with 8 KB for a header line has to be told of it."""
         return max(map(len, self.headers.values())) > 4096
+
+
+def _busy(name: str, about: str, tls: bool = False, tcp: bool = False, workers: int = 1) -> Scenario:
+    return Scenario(name, about, "/1m", 1024 * 1024, tls=tls, tcp=tcp, workers=workers, connections=400, beside=200)
 
 
 TABLE = {
@@ -82,5 +87,11 @@ TABLE = {
         Scenario("backends-100", "as browser, 100 backends", backends=100, beside_base=True),
         Scenario("backends-1000", "as browser, 1,000 backends", backends=1_000, beside_base=True),
         Scenario("workers-2", "as browser, two workers on the one core", workers=2),
+        _busy(
+            "busy", "beside 400 transfers of 1 MB, 200 new connections a second and as many kept ones ask for little"
+        ),
+        _busy("busy-tls", "the same, all of it over TLS", tls=True),
+        _busy("busy-tcp", "the same, connections passed on as they are", tcp=True),
+        _busy("busy-workers-2", "as busy, two workers on the one core", workers=2),
     )
 }

@@ -42,6 +42,16 @@ def shown(outcome: Outcome, scenario: str) -> list[Result]:
     return next(filter(None, tables))  # without a reference, the first run that could measure it
 
 
+def longest(outcome: Outcome, scenario: str) -> list[Result]:
+    """The results of all proxies in the run in which lbproxy made small requests beside the load wait the longest."""
+    tables = [[one for one in run.results if one.scenario == scenario] for run in outcome.runs]
+    return max(filter(None, tables), key=_longest_wait)
+
+
+def _longest_wait(results: Sequence[Result]) -> float:
+    return max((one.beside_us(kind, "p99") for one in results if one.peer == OWN for kind in one.beside), default=0.0)
+
+
 def _greatest(found: Sequence[Ratio | str]) -> tuple[int, int]:
     """The index of the greatest ratio, and how many there are."""
     ratios = [(one.value, index) for index, one in enumerate(found) if isinstance(one, Ratio)]

@@ -15,6 +15,13 @@ def result(peer: str, *costs: float, errors: int = 0, scenario: str = "small") -
     return Result(scenario, peer, 5_000_000, tuple(Round(load, round(cost * 1_000_000)) for cost in costs))
 
 
+def busy(peer: str, p50: float, p99: float, errors: int = 0) -> Result:
+    """A result of a scenario with small requests beside its load, which took that many milliseconds."""
+    load = Load(1000, 0, 0.5, 300_000, 1500.0, 2000.0, 3000.0)
+    small = Load(200, errors, 1.0, 12_800, 1000 * p50, 1000 * p99, 1000 * p99)
+    return Result("busy", peer, 5_000_000, (Round(load, 10_000_000, {"new": small}),) * 2)
+
+
 def outcome(*runs: list[Result]) -> Outcome:
     return Outcome({"plan": {"rounds": 2}}, tuple(Run(tuple(results), {}) for results in runs))
 

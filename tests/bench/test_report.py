@@ -1,7 +1,7 @@
 from bench.load.outcome import Outcome, Run
 from bench.load.peers import AS_BASE
-from bench.load.report import heading, summary, table
-from tests.bench.made_up import outcome, result, rows
+from bench.load.report import beside, heading, summary, table
+from tests.bench.made_up import busy, outcome, result, rows
 
 FIGURES = ["2,000", "2%", "1.50", "2.00", "3.00", "5.0"]
 
@@ -40,6 +40,28 @@ def test_lbproxy_is_set_beside_itself_but_not_beside_who_does_other_work() -> No
     made = outcome([result("lbproxy", 10, 10), result("nginx", 10, 10), result(AS_BASE, 9.6, 9.6)])
     assert rows(summary(made)) == [["small", "10.0", "1.00", "1.04"]]
     assert rows(table(made))[-1] == ["small", AS_BASE, "9.6", *FIGURES, ""]
+
+
+def test_what_small_requests_wait_beside_a_load_is_a_table_of_its_own() -> None:
+    made = beside(outcome([busy("lbproxy", 6, 20), busy("nginx", 60, 100), busy("haproxy", 12, 16)]))
+    assert made is not None
+    assert rows(made) == [
+        ["busy", "new", "lbproxy", "6.0", "20.0", "0.10, 0.20", "0.50, 1.25"],
+        ["busy", "new", "nginx", "60.0", "100.0", "", ""],
+        ["busy", "new", "haproxy", "12.0", "16.0", "", ""],
+    ]
+    assert beside(outcome([result("lbproxy", 9, 9)])) is None
+
+
+def test_of_several_runs_the_longest_wait_is_shown() -> None:
+    made = beside(outcome(*([busy("lbproxy", 6, p99)] for p99 in (20, 30, 10))))
+    assert made is not None
+    assert rows(made) == [["busy", "new", "lbproxy", "6.0", "30.0"]]
+
+
+def test_an_error_beside_the_load_is_one_of_the_scenario() -> None:
+    made = outcome([busy("lbproxy", 6, 20, errors=1), busy("nginx", 6, 20)])
+    assert rows(summary(made)) == [["busy", "10.0", "lbproxy: 2 errors"]]
 
 
 def test_says_what_was_not_measured() -> None:

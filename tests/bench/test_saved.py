@@ -6,11 +6,14 @@ import pytest
 from bench.errors import BenchError
 from bench.load.outcome import Outcome, Run
 from bench.load.saved import read, save
-from tests.bench.made_up import outcome, result
+from tests.bench.made_up import busy, outcome, result
 
 
 def test_is_read_as_it_was_saved(tmp_path: Path) -> None:
-    made = Outcome({"made": "today", "plan": {"rounds": 2}}, (Run((result("nginx", 10, 11),), {"tls": "no answer"}),))
+    made = Outcome(
+        {"made": "today", "plan": {"rounds": 2}},
+        (Run((result("nginx", 10, 11), busy("nginx", 6, 20)), {"tls": "no answer"}),),
+    )
     save(made, tmp_path / "folder" / "run.json")
     assert read(tmp_path / "folder" / "run.json") == made
 
