@@ -236,3 +236,15 @@ def let_expire(poller: Poller, stream: Stream) -> None:
     assert stream.deadline > 0, "it would wait for ever"
     stream.deadline = poller.now
     poller.tick()
+
+
+def fill(stream: Stream) -> bytes:
+    """Write until some waits in the queue; what was written."""
+    written = b""
+    number = 0
+    while not stream.has_queue():
+        data = number.to_bytes(8, "big") * 4096
+        stream.write(data)
+        written += data
+        number += 1
+    return written

@@ -95,6 +95,7 @@ cdef class Exchange(Relay):
         if stream is self.client:
             if self.phase == IDLE:
                 self.await_client(self.site.idle_timeout)
+                stream.transfer_over()
                 self._begin_kept()
                 if self.site.draining:
                     self.drain()
@@ -345,6 +346,7 @@ cdef class Exchange(Relay):
             self.enter(ENDED)
             self.policy.hang_up(self, not whole or client.rx_size > 0)
             return 0
+        client.transfer_over()
         if client.rx_size and not queued(client):
             self.poller.loop.call_soon(self.next_request)
         if client.rx_size < KEPT_LIMIT:

@@ -25,6 +25,9 @@ from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
 
+HANDFUL = 16
+"""Connections that are accepted in one turn of the event loop."""
+
 MAX_LEAVING = 64
 """Clients that are turned away with a word of why, at a time; more are closed without one."""
 
@@ -136,7 +139,7 @@ class Listener:
         """Accept from now on."""
         if not self._accepting and not self._draining:
             self._accepting = True
-            self.poller.loop.add_reader(self.socket.fileno(), self._accept)
+            self.poller.loop.add_reader(self.socket.fileno(), self._accept_some)
 
     def pause(self) -> None:
         """Accept no more; what waits stays in the kernel's queue."""
@@ -145,8 +148,14 @@ class Listener:
             self._accepting = False
             self.poller.loop.remove_reader(self.socket.fileno())
 
+    def _accept_some(self) -> None:
+        """Those that wait, up to HANDFUL: others need the loop too."""
+        for _ in range(HANDFUL):
+            if not (self._accept() and self._acceptor.waits()):
+                return
+
     def _accept(self) -> bool:
-        """One of those that wait, if any does. To look for a second one costs more than to be told of it."""
+        """One of those that wait, if any does."""
         if self._descriptor_budget is not None and not self._descriptor_budget.for_client():
             self._starve("what is left is for lanes and probes")
             return False

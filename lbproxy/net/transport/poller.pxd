@@ -20,7 +20,7 @@ cdef class Handler:
 
 
 cdef enum:
-    BATCH = 256
+    BATCH = 64
 
 
 cdef class Poller:
@@ -28,6 +28,7 @@ cdef class Poller:
     cdef:
         readonly object loop
         int _epoll
+        int _bulk                   # the set of the streams in the middle of something large
         epoll_event _events[BATCH]
         int _at                     # the event that is being handled, and how many there are
         int _ready
@@ -37,6 +38,7 @@ cdef class Poller:
         size_t _out_room
         set _streams
         char *out(self, size_t size) except NULL
+        int _handle(self, int epoll, int most) except -1
         void _forget(self, Stream stream) noexcept
         int _end_wait(self, Stream stream) except -1
 

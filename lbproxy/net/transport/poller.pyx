@@ -1,9 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What the streams of a worker share: their readiness, a clock for deadlines, one buffer to receive into.
 
-The streams are watched by an epoll set of their own, and the event loop watches that set (`add_reader`). Registering
+The streams are watched by two epoll sets of their own, and the event loop watches these (`add_reader`). Registering
 each descriptor with uvloop costs more for every event and loses some: after an error on a descriptor libuv calls its
 reader once and never again, so a reset behind unread bytes would go unnoticed.
+
+One set is for streams in the middle of something large (`Stream._is_bulk`). An event of such a stream takes ten times as
+long as one of another stream, so few of them are handled in a turn of the loop. All other streams are in the other set.
+So new connections, the heads of requests, probes and timers wait for a few transfers, and not for all of them.
 """
 
 import logging
@@ -32,6 +36,9 @@ cpdef double monotonic() noexcept:
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec + now.tv_nsec * 1e-9
 
+
+cdef enum:
+    BULK_A_TURN = 32         # events of large transfers in one turn of the loop (docs/performance.md)
 
 cdef object _log = logging.getLogger(__name__)
 
@@ -78,11 +85,15 @@ cdef class Poller:
 
     def __cinit__(self, loop):
         """loop: an asyncio event loop with add_reader."""
+        self._bulk = -1
         self._epoll = epoll_create1(EPOLL_CLOEXEC)
-        if self._epoll == -1:
+        if self._epoll != -1:
+            self._bulk = epoll_create1(EPOLL_CLOEXEC)
+        if self._bulk == -1:
             raise OSError(c_errno, os.strerror(c_errno))
         self.loop = loop
         loop.add_reader(self._epoll, self._dispatch)
+        loop.add_reader(self._bulk, self._dispatch_bulk)
         self.now = monotonic()
         self.scratch = <char *>malloc(SCRATCH)
         self._out_room = SCRATCH
@@ -96,16 +107,27 @@ cdef class Poller:
         free(self._out)
         if self._epoll > 0:
             c_close(self._epoll)
+        if self._bulk > 0:
+            c_close(self._bulk)
 
     def close(self):
         """Watch nothing any more; every stream is closed by now."""
         self.loop.remove_reader(self._epoll)
+        self.loop.remove_reader(self._bulk)
 
     def _dispatch(self):
         """Some streams are ready: a batch of them is handled."""
+        self._handle(self._epoll, BATCH)
+
+    def _dispatch_bulk(self):
+        """Large transfers can go on: some of them do, and the others in later turns."""
+        self._handle(self._bulk, BULK_A_TURN)
+
+    cdef int _handle(self, int epoll, int most) except -1:
+        """Handle at most so many events. epoll reports streams in the order in which they became ready."""
         cdef Stream stream
         cdef uint32_t events
-        self._ready = epoll_wait(self._epoll, self._events, BATCH, 0)
+        self._ready = epoll_wait(epoll, self._events, most, 0)
         self._at = 0
         while self._at < self._ready:
             if self._events[self._at].data.ptr != NULL:
@@ -118,6 +140,7 @@ cdef class Poller:
                     stream._on_writable()
             self._at += 1
         self._ready = 0
+        return 0
 
     cdef void _forget(self, Stream stream) noexcept:
         """A stream is closed: what was reported for it, and not handled yet, is void."""

@@ -1,10 +1,11 @@
 # cython: language_level=3
 """Non-blocking streams, and what they tell their handler."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from lbproxy.net.tls.openssl cimport Engine
 from lbproxy.net.transport.send_queue cimport SendQueue
+from lbproxy.net.transport.watched cimport Watched
 
 
 cdef class Stream
@@ -42,7 +43,9 @@ cdef class Stream:
         readonly bint reading
         readonly object error       # what `receive` or `send` failed with
         bint _writing
-        uint32_t _watched           # the events that epoll reports for it
+        Watched _watched            # what epoll reports of it
+        bint _lagging               # its send queue was not empty since the last `transfer_over`
+        uint64_t _full              # receives of a whole buffer in a row
         bint _lost
         bint _ended                 # TLS: nothing comes after what was received
         object _read_error
@@ -63,6 +66,9 @@ cdef class Stream:
         int _flush(self) except -1
         int _shake_hands(self) except -1
         int _watch(self) except -1
+        bint _is_bulk(self) noexcept
+        int _received(self, Py_ssize_t got) except -1
+        int transfer_over(self) except -1
         int _watch_writable(self, bint wanted) except -1
         int _on_readable(self) except -1
         int _on_writable(self) except -1

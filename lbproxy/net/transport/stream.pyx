@@ -10,22 +10,24 @@ import errno
 import os
 
 from libc.errno cimport errno as c_errno
-from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 from lbproxy.net.transport.poller cimport Handler, Poller
 from lbproxy.net.transport.send_queue cimport append, drop, front
 from lbproxy.net.transport.sockets cimport (
-    EAGAIN, EINTR, EWOULDBLOCK,
-    EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, epoll_ctl, epoll_event,
+    EAGAIN, EINTR, EWOULDBLOCK, EPOLLIN, EPOLLOUT,
     MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SHUT_WR, SO_ERROR, SO_LINGER, SOL_SOCKET, iovec, linger, msghdr,
     c_getsockopt, c_recv, c_send, c_sendmsg, c_setsockopt, c_shutdown,
 )
+from lbproxy.net.transport.watched cimport watch
 from lbproxy.net.tls.openssl cimport DONE, WANTS_READ, WANTS_WRITE, Engine
 from posix.unistd cimport close as c_close
 
 cdef enum:
     TLS_RECORD = 16384       # the largest plaintext of one record (RFC 8446 section 5.1)
+    FULL = SCRATCH - TLS_RECORD + 1   # bytes from which on a receive counts as one of a whole buffer
+    BULK_AFTER = 2           # such receives in a row, and the stream is in the middle of something large
+    SMALL = 4096             # a receive of fewer bytes says that the large thing is over
 
 cdef enum:                   # Stream._phase
     OPEN = 0
@@ -143,17 +145,32 @@ cdef class Stream:
 
     cdef int _watch(self) except -1:
         """Tell epoll what is wanted now. Nothing wanted is nothing watched: epoll would report a hang-up for ever."""
-        cdef epoll_event event
-        cdef uint32_t wanted = (EPOLLIN if self.reading else 0) | (EPOLLOUT if self._writing else 0)
-        cdef int operation = EPOLL_CTL_MOD if wanted and self._watched else EPOLL_CTL_ADD if wanted else EPOLL_CTL_DEL
-        if wanted == self._watched:
-            return 0
-        event.events = wanted
-        event.data.ptr = <void *>self            # kept alive by the poller's set until it is forgotten
-        if epoll_ctl(self.poller._epoll, operation, self.fd, &event) != 0:
+        cdef unsigned int wanted = (EPOLLIN if self.reading else 0) | (EPOLLOUT if self._writing else 0)
+        cdef int epoll = self.poller._bulk if self._is_bulk() else self.poller._epoll
+        if watch(&self._watched, epoll, self.fd, wanted, <void *>self) != 0:     # the poller's set keeps it alive
             raise OSError(c_errno, os.strerror(c_errno))
-        self._watched = wanted
         return 0
+
+    cdef inline bint _is_bulk(self) noexcept:        # whether it is in the middle of something large
+        return self._lagging or self._full >= BULK_AFTER
+
+    cdef int _received(self, Py_ssize_t got) except -1:
+        """Bytes were received: go over to the other set of streams when that shows a transfer, or its end."""
+        self.received += got
+        if got >= FULL:
+            self._full += 1
+            return self._watch() if self._full == BULK_AFTER else 0
+        if not self._is_bulk():
+            self._full = 0
+        elif got < SMALL:                    # not whenever less than a buffer was there: each change is two system calls
+            self.transfer_over()
+        return 0
+
+    cdef int transfer_over(self) except -1:
+        """What comes next is likely small: go back to the streams that are handled first, once the queue is empty."""
+        self._full = 0
+        self._lagging = self._queue.size > 0
+        return self._watch()
 
     cdef int _watch_writable(self, bint wanted) except -1:
         self._writing = wanted
@@ -176,6 +193,7 @@ cdef class Stream:
         """From now on `handler` is told of what can be read; and after so many seconds (infinity: never)."""
         self.handler = handler
         self.resume()
+        self.transfer_over()
         self.deadline = self.poller.now + seconds
 
     # --- receiving
@@ -188,7 +206,7 @@ cdef class Stream:
         while True:
             got = c_recv(self.fd, self.poller.scratch, SCRATCH, 0)
             if got >= 0:
-                self.received += got
+                self._received(got)
                 return got
             if c_errno != EINTR:
                 break
@@ -221,7 +239,7 @@ cdef class Stream:
                 return RECEIVED_ERROR
         if self._ended and total:        # the descriptor has nothing left that would tell of the end
             self.poller.loop.call_soon(self._on_readable)
-        self.received += total
+        self._received(total)
         return total
 
     cdef int keep(self, const char *data, size_t size) except -1:
@@ -377,6 +395,7 @@ cdef class Stream:
     cdef Sent _enqueue(self, const char *data, size_t size) except? SENT_LOST:
         if not append(&self._queue, data, size):
             raise MemoryError
+        self._lagging = True
         self._watch_writable(True)
         if self.patience:
             self.deadline = self.poller.now + self.patience

@@ -1,24 +1,32 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from lbproxy import reasons
-from tests.net.conftest import Build
+from lbproxy.net.listener.listener import HANDFUL
+from lbproxy.net.transport.poller import Handler
+from lbproxy.net.transport.stream import Stream
+from tests.net.conftest import Build, Open
 from tests.net.dialogue import answer, request
 from tests.net.listener_fixture import answered
-from tests.net.peers import until
+from tests.net.peers import settled, until
 
 MANY = 74
+WHOLE = 65536  # bytes that a stream receives at once
+A_TURN = 32  # events of large transfers in one turn of the loop
+BUSY = 8 * A_TURN
 LOOPBACK, ELSEWHERE = ip_network("127.0.0.0/8"), ip_network("192.0.2.0/24")
 
 # --- accepting
@@ -44,6 +52,98 @@ async def test_accepts_all_that_wait(front: Build) -> None:
     home.listener.start()
     home.listener.start()
     await until(lambda: home.listener.accepted == MANY)
+
+
+async def test_accepts_a_handful_a_turn(front: Build) -> None:
+    """Not one, or a busy loop would let them wait; not all, or they would let everything else wait."""
+    home = front()
+    home.listener.pause()
+    for _ in range(MANY):
+        await home.connect()
+    loop = asyncio.get_running_loop()
+    accepted = [0]
+
+    def look() -> None:
+        accepted.append(home.listener.accepted)
+        if accepted[-1] < MANY:
+            loop.call_soon(look)
+
+    look()
+    home.listener.start()
+    await until(lambda: accepted[-1] == MANY)
+    taken = [after - before for before, after in pairwise(accepted)]
+    assert [count for count in taken if count] == [HANDFUL] * (MANY // HANDFUL) + [MANY % HANDFUL]
+
+
+class Busy(Handler):
+    """The near end of a transfer that never ends; `moved` are the bytes that all of them have received."""
+
+    moved = 0
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.peer = peer
+        peer.send(bytes(4 * WHOLE))
+
+    def readable(self, stream: Stream) -> None:
+        data = stream.read()
+        assert data
+        Busy.moved += len(data)
+        self.peer.send(data)
+
+
+async def make_busy(open_stream: Open) -> None:
+    """BUSY transfers go on and on, and each is known to be large."""
+    for _ in range(BUSY):
+        stream, peer = open_stream(Handler())
+        stream.handler = Busy(peer.sock)
+    Busy.moved = 0
+    await until(lambda: Busy.moved > 4 * BUSY * WHOLE)
+
+
+async def moved_until(condition: Callable[[], bool]) -> list[int]:
+    """The bytes that transfers have moved in each turn of the loop until `condition()` is true."""
+    loop, moved = asyncio.get_running_loop(), [Busy.moved]
+
+    def look() -> None:
+        moved.append(Busy.moved)
+        if not condition():
+            loop.call_soon(look)
+
+    look()
+    await until(condition)
+    return [after - before for before, after in pairwise(moved)]
+
+
+async def test_new_connections_are_served_beside_busy_transfers(front: Build, open_stream: Open) -> None:
+    """What others move while a connection waits does not depend on how many others there are."""
+    home = front()
+    await make_busy(open_stream)
+    clients = [home.arrives(request()) for _ in range(2 * HANDFUL)]
+    moved = await moved_until(lambda: home.site.requests == len(clients))
+    assert max(moved) <= A_TURN * WHOLE
+    assert len(moved) <= 6, "turns of the loop: to be told, two to accept, one to read, and one to spare"
+    for client in clients:
+        client.close()
+
+
+async def test_a_kept_connection_that_had_a_large_answer_is_served_beside_busy_transfers(
+    front: Build, open_stream: Open
+) -> None:
+    home = front()
+    client = await home.connect()
+    await client.send(request())
+    lane = await home.places[0].lane()
+    await lane.head()
+    large = answer(bytes(8 << 20))  # more than the kernel takes for a client that does not read
+    sending = asyncio.create_task(lane.send(large))
+    await settled(lambda: home.poller.streams)
+    await client.sees(large)
+    await sending
+    await make_busy(open_stream)
+    client.sock.send(request())
+    moved = await moved_until(lambda: home.site.requests == 2)
+    assert max(moved) <= A_TURN * WHOLE
+    assert len(moved) <= 4
 
 
 async def test_max_connections(front: Build) -> None:

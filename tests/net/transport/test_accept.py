@@ -29,8 +29,14 @@ def test_what_is_accepted_does_not_block_and_sends_at_once() -> None:
 def test_nobody_waits() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
         listening.setblocking(False)
+        acceptor = Acceptor(listening)
+        assert not acceptor.waits()
         with pytest.raises(BlockingIOError):
-            Acceptor(listening).accept()
+            acceptor.accept()
+        with socket.create_connection(listening.getsockname()[:2]):
+            assert acceptor.waits()
+            acceptor.accept()[0].close()
+            assert not acceptor.waits()
 
 
 def test_unix_sockets_have_no_nagle(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lbproxy.net.tls import AcceptedTls
 from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
 from tests.net.conftest import Open
-from tests.net.peers import Peer, Recorder, TlsPeer, let_expire, tcp_pair, turn, until
+from tests.net.peers import Peer, Recorder, TlsPeer, fill, let_expire, tcp_pair, turn, until
 
 RECORD = 16384
 """The largest plaintext of a TLS record."""
@@ -34,18 +34,6 @@ class Script(Recorder):
     def readable(self, stream: Stream) -> None:
         self.on_readable(stream)
         self.note("readable")
-
-
-def fill(stream: Stream) -> bytes:
-    """Write until some waits in the queue; what was written."""
-    written = b""
-    number = 0
-    while not stream.has_queue():
-        data = number.to_bytes(8, "big") * 4096
-        stream.write(data)
-        written += data
-        number += 1
-    return written
 
 
 # --- plain
