@@ -33,6 +33,9 @@ cdef extern from *:
     typedef unsigned long (*lbproxy_peek)(void);
     typedef void (*lbproxy_clear)(void);
     typedef const char *(*lbproxy_words)(unsigned long);
+    typedef int (*lbproxy_hello)(void *, int *, void *);
+    typedef void (*lbproxy_set_hello)(void *, lbproxy_hello, void *);
+    typedef int (*lbproxy_extension)(void *, unsigned int, const unsigned char **, size_t *);
     """
     ctypedef struct PyObject:
         pass
@@ -50,6 +53,9 @@ cdef extern from *:
     ctypedef unsigned long (*lbproxy_peek)() noexcept
     ctypedef void (*lbproxy_clear)() noexcept
     ctypedef const char *(*lbproxy_words)(unsigned long) noexcept
+    ctypedef int (*lbproxy_hello)(void *, int *, void *) noexcept nogil
+    ctypedef void (*lbproxy_set_hello)(void *, lbproxy_hello, void *) noexcept
+    ctypedef int (*lbproxy_extension)(void *, unsigned int, const unsigned char **, size_t *) noexcept nogil
     void *dlopen(const char *path, int flags)
     void *dlsym(void *handle, const char *name)
     int RTLD_LAZY, RTLD_NOLOAD
@@ -65,6 +71,11 @@ cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/ssler
     ERROR_ZERO_RETURN = 6
     UNEXPECTED_EOF = 294
     REASON = 0x7FFFFF        # the bits of an error that are its reason
+    HELLO_ERROR = 0
+    HELLO_SUCCESS = 1
+    SERVER_NAME = 0          # the extension's type
+    NAME_AT = 5              # where the first name of that extension begins (RFC 6066 section 3)
+    UNRECOGNIZED_NAME = 112  # the alert
 
 SIZE = 80
 """Bytes of the keys of session tickets: a name of 16, and 32 each for HMAC and AES."""
@@ -100,6 +111,8 @@ cdef lbproxy_error _get_error = <lbproxy_error>_find(b"SSL_get_error")
 cdef lbproxy_peek _peek_last_error = <lbproxy_peek>_find(b"ERR_peek_last_error")
 cdef lbproxy_clear _clear_errors = <lbproxy_clear>_find(b"ERR_clear_error")
 cdef lbproxy_words _words = <lbproxy_words>_find(b"ERR_reason_error_string")
+cdef lbproxy_set_hello _set_hello = <lbproxy_set_hello>_find(b"SSL_CTX_set_client_hello_cb")
+cdef lbproxy_extension _extension = <lbproxy_extension>_find(b"SSL_client_hello_get0_ext")
 cdef bint _is_known = (
     LBPROXY_KNOWN_PYTHON and _context_of != NULL and _do_handshake != NULL and _has_pending != NULL and _shutdown != NULL
     and _read != NULL and _write != NULL and _get_error != NULL and _peek_last_error != NULL and _clear_errors != NULL
@@ -117,12 +130,48 @@ def set_keys(context not None, bytes keys not None):
     cdef char *data = keys
     if not isinstance(context, _ssl._SSLContext) or len(keys) != SIZE:
         raise ValueError("an ssl.SSLContext and 80 bytes are needed")
-    if _ctrl == NULL:
-        return False
-    ctx = (<lbproxy_ssl_context *><void *>context).ctx
-    if _ctrl(ctx, GET_MIN_PROTO_VERSION, 0, NULL) != max(int(context.minimum_version), 0):  # below 0: the lowest there is
+    ctx = _pointer_of_context(context)
+    if ctx == NULL:
         return False
     return _ctrl(ctx, GET_TICKET_KEYS, 0, NULL) == SIZE and _ctrl(ctx, SET_TICKET_KEYS, SIZE, data) == 1
+
+
+def refuse_odd_names(context not None):
+    """From now on `context`, an ssl.SSLContext, answers a server name that is not ASCII with the alert unrecognized_name.
+
+    RFC 6066 section 3. Python's own callback fails on such a name, which the client takes for a fault of the server:
+    internal_error. False where this build of Python and OpenSSL does not allow it.
+    """
+    cdef void *ctx
+    if not isinstance(context, _ssl._SSLContext):
+        raise ValueError("an ssl.SSLContext is needed")
+    ctx = _pointer_of_context(context)
+    if ctx == NULL or _set_hello == NULL or _extension == NULL:
+        return False
+    _set_hello(ctx, _look_at_hello, NULL)
+    return True
+
+
+cdef int _look_at_hello(void *handshake, int *alert, void *unused) noexcept nogil:
+    """SSL_CTX_set_client_hello_cb(3). A malformed extension is OpenSSL's to refuse."""
+    cdef const unsigned char *data = NULL
+    cdef size_t size = 0
+    cdef size_t at
+    if _extension(handshake, SERVER_NAME, &data, &size):
+        for at in range(NAME_AT, size):
+            if data[at] > 127:
+                alert[0] = UNRECOGNIZED_NAME
+                return HELLO_ERROR
+    return HELLO_SUCCESS
+
+
+cdef void *_pointer_of_context(object context):
+    """OpenSSL's own object behind an ssl.SSLContext; NULL: it is not where it is looked for."""
+    cdef void *ctx = (<lbproxy_ssl_context *><void *>context).ctx
+    if _ctrl == NULL or not LBPROXY_KNOWN_PYTHON:
+        return NULL
+    # The lowest version there is has a number below 0 in Python.
+    return ctx if _ctrl(ctx, GET_MIN_PROTO_VERSION, 0, NULL) == max(int(context.minimum_version), 0) else NULL
 
 
 cdef void *_pointer(object sslobj):

@@ -19,7 +19,7 @@ from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
 from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, load_pair
-from lbproxy.net.tls.openssl import SIZE, set_keys
+from lbproxy.net.tls.openssl import SIZE, refuse_odd_names, set_keys
 from lbproxy.net.transport.accept import Socket
 from lbproxy.reasons import Reason
 
@@ -141,6 +141,7 @@ class ServerTls:
             contexts.append(context)
             leaves.append(chain[0])
             expiries += expiries_of("certificate", certificate, chain)
+        refuse_odd_names(contexts[0])
         contexts[0].sni_callback = _choice(_by_name(leaves, contexts))  # type: ignore[assignment]
         if self._secret and clients is None:
             set_keys(contexts[0], self._ticket_keys())  # sessions belong to the context that a handshake begins with

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from lbproxy.net.tls import AcceptedTls
-from lbproxy.net.tls.openssl import SIZE, Engine, set_keys
+from lbproxy.net.tls.openssl import SIZE, Engine, refuse_odd_names, set_keys
 from tests.net.peers import PATIENCE, tcp_pair
 
 CA = trustme.CA()
@@ -69,6 +69,12 @@ def test_only_contexts_and_whole_keys() -> None:
         set_keys(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), b"short")
     with pytest.raises(ValueError, match=r"ssl\.SSLContext"):
         set_keys(object(), KEYS)  # type: ignore[arg-type]
+
+
+def test_only_contexts_refuse_odd_names() -> None:
+    with pytest.raises(ValueError, match=r"ssl\.SSLContext"):
+        refuse_odd_names(object())  # type: ignore[arg-type]
+    assert refuse_odd_names(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
 
 # --- OpenSSL's functions do what Python's methods do

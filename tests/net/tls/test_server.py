@@ -140,14 +140,16 @@ def test_an_address_is_no_name(files: Files, address: str) -> None:
         assert terminal.outcome().name is None
 
 
-def test_a_name_that_is_no_text_harms_nobody_else(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python itself refuses it, before it asks us, and says so to the hook for what cannot be raised."""
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_name_that_is_not_ascii_is_not_known(files: Files, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Python itself would fail on it, before it asks us, and say so to the hook for what cannot be raised."""
     unraisable: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", lambda found: unraisable.append(found.exc_type))
     with Terminal(listener(files)) as terminal:
-        assert "alert internal error" in s_client(terminal.port, "-servername", "a\udcff.test")
-        assert terminal.outcome().reason is reasons.TLS_FAILED
-        assert unraisable == [UnicodeDecodeError]
+        for name in ("a\udcff.test", "m\u00fcller.test", "\udcff"):
+            assert "SSL alert number 112" in s_client(terminal.port, version, "-servername", name)
+            assert terminal.outcome().reason is reasons.TLS_FAILED
+        assert unraisable == []
         assert "204 No Content" in s_client(terminal.port, "-servername", "a\x01\n.test")
         assert terminal.outcome().name == "a\x01\n.test"
 
