@@ -169,6 +169,7 @@ RESPONSE_SLOW = _row("response_slow", "no response yet; a probe finds out why", 
 BACKEND_EJECTED = _row(
     "backend_ejected", "the backend was ejected before its answer began", _BACKEND, 502, Counts.NOTHING, True
 )
+BACKEND_LEFT = _row("backend_left", "the backend left the pool, and drain_timeout has passed", _BACKEND, 502)
 STATUS_RETRIED = _row(
     "status_retried", "the backend answered with one of retry_statuses", _BACKEND, 502, Counts.ERROR, True
 )
@@ -191,4 +192,5 @@ LANE_CLOSED = _row("lane_closed", "the backend closed an idle lane, or said that
 LANE_JUNK = _row("lane_junk", "bytes arrived on a lane that nobody had asked for", _BACKEND)
 LANE_OWNER_GONE = _row("lane_owner_gone", "the client connection that owned the private lane ended")
 LANE_EJECTED = _row("lane_ejected", "its backend was ejected")
+LANE_BACKEND_LEFT = _row("lane_backend_left", "its backend left the pool")
 LANE_DRAINED = _row("lane_drained", "its backend is draining, or lbproxy is stopping")

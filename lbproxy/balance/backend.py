@@ -73,6 +73,7 @@ class Backend(BackendCore):
         self.name = name
         self.url = url
         self.scheme, self.host, self.port, self.origin = parse_url(url)
+        self.only_passes = self.scheme == "tcp"
         self.state = State.NEW
         self.draining = self.departed = False
         self.inconsistent = ""

@@ -51,12 +51,15 @@ class Membership:
         return (*known, *(source for source in self._wanted if source not in _FIRST))
 
     def say(self, source: str, members: Iterable[Member]) -> None:
-        """`source` wants exactly these. Those that are unfit, doubled or too many are left out: see `refused`."""
+        """`source` wants exactly these. Those that are unfit, doubled or too many are left out: see `refused`.
+
+        Those of the file are fit: that was checked when it was read.
+        """
         wanted: dict[str, Member] = {}
         refused: list[str] = []
         room = self._limit - sum(len(others) for name, others in self._wanted.items() if name != source)
         for member in members:
-            problem = member.problem() or self._refuse(member)
+            problem = "" if source == FILE else member.problem() or self._refuse(member)
             if not problem and member.name in wanted:
                 problem = f"{member.name}: there are two of this name, {wanted[member.name].url} stays"
             if not problem and len(wanted) >= room:

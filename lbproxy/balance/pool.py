@@ -29,7 +29,7 @@ class Pool:
     A backend is in `rotation` exactly when it is `fit`, and, if it is a standby, when too few others are in rotation.
     `when_all_down` says what `pick` does while the rotation is empty. `retry_budget` is for all requests that this
     pool's backends get. `observers` are told who joins, who leaves and what changes (`feed`). `orders` are those of
-    operators, by name. `membership` has what each source wants.
+    operators, by name. `membership` has what each source wants. `version` grows with each who joins or leaves.
 
     Whatever would leave the rotation empty first brings back who can serve: a backend whose last probe was good,
     though it has to wait for more of them or is held for flapping; else one that is up, but inconsistent.
@@ -63,6 +63,8 @@ class Pool:
         self.slow_start = self._placement.slow_start
         self._now = 0.0  # what anybody told last
         self._retired_requests = 0  # of those that have left
+        self.version = 0
+        self._by_use: dict[bool, tuple[Backend, ...]] = {}
         self._by_name: dict[str, Backend] = {}
         for backend in backends:
             assert backend.name not in self._by_name, "two backends of one name"
@@ -76,6 +78,12 @@ class Pool:
     def backends(self) -> tuple[Backend, ...]:
         """Every member, in the order in which they joined."""
         return tuple(self._by_name.values())
+
+    def that_only_pass(self, only_pass: bool) -> tuple[Backend, ...]:
+        """The members whose bytes only pass (tcp://), or those that get requests."""
+        if only_pass not in self._by_use:
+            self._by_use[only_pass] = tuple(one for one in self._by_name.values() if one.only_passes is only_pass)
+        return self._by_use[only_pass]
 
     def by_name(self, name: str) -> Backend | None:
         """The member of this name, None if there is none."""
@@ -115,6 +123,7 @@ class Pool:
             return backend
         backend = self._by_name[member.name] = Backend(member.name, member.url, weight, standby, source)
         backend.draining = order.drain
+        self._membership_changed()
         for observer in self.observers:
             observer.joined(self, backend)
         self._placement.settle(backend, self._now)
@@ -125,6 +134,7 @@ class Pool:
         """Give the member `name` no new work from now on; what it has may finish. KeyError if there is none."""
         backend = self._by_name.pop(name)
         backend.departed = True
+        self._membership_changed()
         self._retired_requests += backend.requests
         served = backend.placed
         self._placement.settle(backend, self._now)
@@ -132,6 +142,10 @@ class Pool:
             self._recall()  # before the observers hear of it: they move requests to who is there
         for observer in self.observers:
             observer.left(self, backend)
+
+    def _membership_changed(self) -> None:
+        self.version += 1
+        self._by_use.clear()
 
     # --- orders
 

@@ -11,6 +11,7 @@ cdef class BackendCore:
         public int64_t active
         public int64_t errors_in_row
         public bint placed          # in its pool's rotation; `Pool` writes it
+        public bint only_passes     # tcp://: its bytes only pass, it gets no requests
         public object lanes         # the data path's own attachment, never touched in this package
         uint64_t[6] _responses
     cpdef count_response(self, int status)

@@ -7,6 +7,7 @@ class BackendCore:
     active: int
     errors_in_row: int
     placed: bool
+    only_passes: bool
     lanes: Any
     @property
     def responses(self) -> list[int]: ...

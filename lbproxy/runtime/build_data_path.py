@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from lbproxy import config as settings
 from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
-from lbproxy.balance.health import Rules
+from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import Config
@@ -28,6 +28,7 @@ from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
+from lbproxy.runtime.build_pools import build_pool
 from lbproxy.runtime.probe_certificate import make_mint
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
@@ -82,24 +83,40 @@ class Assembly:
     # --- pools
 
     def _pool(self, name: str) -> Pool:
-        pool = self._config.pools[name]
-        tls = self._towards_backends[name] = self._pool_tls(name, pool)
-        backends = [Backend(backend.name, backend.url) for backend in pool.backends]
-        for backend in backends:
-            options = LaneOptions(
-                pool.connect_timeout,
-                pool.idle_lane_timeout,
-                tls if backend.scheme == "https" else None,
-                self._room,
-            )
-            backend.lanes = Lanes(backend, self._poller, options, self._lane_ends)
-        check = pool.check
-        rules = Rules(check.rise, check.fall, pool.consecutive_errors, check.interval, pool.readmit_backoff)
-        return Pool(name, backends, rules, pool.when_all_down, pool.slow_start, pool.retry_budget)
+        options = self._config.pools[name]
+        pool = build_pool(name, options, self._config, self._refuse)
+        self._towards_backends[name] = None
+        if any(backend.scheme == "https" for backend in pool.backends):
+            self._towards(name)
+        for backend in pool.backends:
+            self.equip(name, backend)
+        return pool
 
-    def _pool_tls(self, name: str, pool: settings.Pool) -> BackendTls | None:
-        if not any(backend.scheme == "https" for backend in pool.backends):
-            return None
+    def equip(self, name: str, backend: Backend) -> None:
+        """Give `backend`, of the pool `name`, its lanes."""
+        options = self._config.pools[name]
+        tls = self._towards(name) if backend.scheme == "https" else None
+        lane_options = LaneOptions(options.connect_timeout, options.idle_lane_timeout, tls, self._room)
+        backend.lanes = Lanes(backend, self._poller, lane_options, self._lane_ends)
+
+    def _refuse(self, name: str, member: Member) -> str:
+        """Why `member` may not join the pool `name`: TLS towards it could not be used."""
+        if not member.url.startswith("https:"):
+            return ""
+        try:
+            self._towards(name)
+        except StartError as error:
+            return f"{member.name}: {error}"
+        return ""
+
+    def _towards(self, name: str) -> BackendTls:
+        """TLS towards the https backends of the pool `name`, made when the first one is there. Raises StartError."""
+        made = self._towards_backends.get(name)
+        if made is None:
+            made = self._towards_backends[name] = self._pool_tls(name, self._config.pools[name])
+        return made
+
+    def _pool_tls(self, name: str, pool: settings.Pool) -> BackendTls:
         tls = pool.tls
         own = None if tls.certificate is None or tls.key is None else (tls.certificate, tls.key)
         try:

@@ -18,9 +18,11 @@ from lbproxy.config import Config
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.record import Record
 from lbproxy.net.http.web import WebService, recheck
+from lbproxy.net.passthrough.connection import PassthroughConnection
 from lbproxy.net.transport.poller import Poller
 from lbproxy.reasons import Reason
 from lbproxy.runtime.build_data_path import Assembly
+from lbproxy.runtime.departures import Departures, Leaving
 from lbproxy.runtime.loop_lag import LoopLag
 
 TICK = 0.1
@@ -58,6 +60,8 @@ class DataPath(Observer):
         self.lane_ends: dict[str, int] = {}
         self.lag = LoopLag()
         assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret)
+        self._assembly = assembly
+        self._departures = Departures(config.drain_timeout)
         self.pools = assembly.pools
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
         self.mints = assembly.mints
@@ -113,7 +117,7 @@ class DataPath(Observer):
         """End everything that is still open, now."""
         for listener in self.listeners.values():
             listener.stop(reasons.SHUTDOWN)
-        for backend in self.backends():
+        for backend in (*self.backends(), *self._departures.backends):
             backend.lanes.close_idle(reasons.LANE_DRAINED)
         if self._timer is not None:
             self._timer.cancel()
@@ -143,14 +147,36 @@ class DataPath(Observer):
             if isinstance(listener.service, WebService):
                 recheck(listener.connections)
         for backend in self.backends():
-            if backend.draining:
+            if not backend.takes_work:
                 backend.lanes.close_idle(reasons.LANE_DRAINED)
-                for client in self._web_clients():
-                    client.draining(backend)
+                self._leave(backend)
+        if self._departures:
+            for backend in self._departures.backends:
+                self._leave(backend)
+            self._departures.tick(self.poller.now, self._clients())
+
+    def _leave(self, backend: Backend) -> None:
+        """It gets no new work: clients whose requests follow it go elsewhere as soon as they can."""
+        for client in self._web_clients():
+            client.draining(backend)
+
+    def _clients(self) -> list[Leaving]:
+        kinds = (ClientConnection, PassthroughConnection)
+        connections = (client for listener in self.listeners.values() for client in listener.connections)
+        return [client for client in connections if isinstance(client, kinds)]
 
     def _web_clients(self) -> list[ClientConnection]:
         connections = (client for listener in self.listeners.values() for client in listener.connections)
         return [client for client in connections if isinstance(client, ClientConnection)]
+
+    def joined(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self._assembly.equip(pool.name, backend)
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self._departures.add(backend, self.poller.now)
+        self._loop.call_soon(self._leave, backend)  # later, as below
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
         """See `Observer`."""

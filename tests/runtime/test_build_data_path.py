@@ -74,7 +74,7 @@ async def test_a_listener_that_passes_tls_through(assembly: Assembly) -> None:
         assert service.options.send_proxy == {assembly.pools["web"]: "v2", raw: "v1"}
         found = [service.routes.find(name) for name in ("login.test", "a.other.test", "other.test", "b.a.other.test")]
         assert found == [raw, raw, None, None]
-        assert service.routes.never(raw) == raw.backends[1:]
+        assert raw.that_only_pass(False) == raw.backends[1:]
         assert [backend.lanes.options.tls is None for backend in raw.backends] == [True, False]
 
     listening(assembly, "raw", look)

@@ -12,10 +12,12 @@ import pytest
 import trustme
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.member import Member
 from lbproxy.config import load
 from lbproxy.errors import StartError
 from lbproxy.net.http.record import Record
 from lbproxy.runtime.data_path import TICK, DataPath
+from tests.net.peers import until
 from tests.process.places import listen_all
 
 CONFIG = """
@@ -64,9 +66,9 @@ async def backend() -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def bench(tmp_path: Path, url: str, listener: str = "", pool: str = "") -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, url: str, listener: str = "", pool: str = "", top: str = "") -> AsyncIterator[Bench]:
     path = tmp_path / "lb.toml"
-    path.write_text(CONFIG.format(url=url, listener=listener, pool=pool))
+    path.write_text(top + CONFIG.format(url=url, listener=listener, pool=pool))
     config = load(path)
     sockets = listen_all(config)
     records: list[Record] = []
@@ -150,6 +152,92 @@ async def test_an_ejected_backend_keeps_no_idle_lane(tmp_path: Path, backend: st
         pool.probed(c1, False, "refused", 0)
         assert len(c1.lanes.idle) == 0
         assert one.worker.lane_ends == {"lane_ejected": 1}
+
+
+def arrives(one: Bench, url: str) -> Backend:
+    """Another member joins, and a probe of it was good."""
+    [pool] = one.worker.pools.values()
+    pool.apply("dns", [Member("c9", url)])
+    backend = pool.by_name("c9")
+    assert backend is not None
+    backend.lanes.address = (2, (backend.host, backend.port))
+    pool.probed(backend, True, "200", 0)
+    return backend
+
+
+class Slow:
+    """A backend that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked.set()
+            await self.may_answer.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await reader.read()
+        writer.close()
+
+
+async def test_one_that_joins_serves(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, "http://127.0.0.1:1", pool='when_all_down = "refuse"') as one:
+        assert (await one.ask(ASK % b"login.test")).startswith(b"HTTP/1.1 503 ")
+        arrives(one, backend)
+        assert (await one.ask(ASK % b"login.test")).startswith(b"HTTP/1.1 200 ")
+        assert one.records[-1].backend == "c9"
+
+
+async def test_one_that_leaves_answers_what_it_has_and_gets_nothing_new(tmp_path: Path) -> None:
+    slow = Slow()
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    async with server, bench(tmp_path, "http://127.0.0.1:1", pool='when_all_down = "refuse"') as one:
+        left = arrives(one, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        asking = asyncio.ensure_future(one.ask(ASK % b"login.test"))
+        await slow.asked.wait()
+        [pool] = one.worker.pools.values()
+        pool.apply("dns", [])
+        assert (await one.ask(ASK % b"login.test")).startswith(b"HTTP/1.1 503 ")
+        slow.may_answer.set()
+        assert (await asking).startswith(b"HTTP/1.1 200 ")
+        await until(lambda: repr(one.worker._departures) == "<departures none>")
+        assert (left.active, len(left.lanes.idle), left.lanes.private) == (0, 0, 0)
+
+
+async def test_what_is_left_on_one_that_left_is_cut_after_drain_timeout(tmp_path: Path) -> None:
+    slow = Slow()
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    async with server, bench(tmp_path, "http://127.0.0.1:1", top='drain_timeout = "100ms"') as one:
+        arrives(one, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(ASK % b"login.test")
+        await slow.asked.wait()
+        [pool] = one.worker.pools.values()
+        pool.apply("dns", [])
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        slow.may_answer.set()
+        await until(lambda: one.records)
+    assert [(record.backend, record.reason) for record in one.records] == [("c9", "backend_left")]
+
+
+async def test_idle_lanes_of_one_that_leaves_close_at_once(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, "http://127.0.0.1:1") as one:
+        c9 = arrives(one, backend)
+        await one.ask(ASK % b"login.test")
+        assert len(c9.lanes.idle) == 1
+        one.worker.pools["connectors"].apply("dns", [])
+        assert (len(c9.lanes.idle), one.worker.lane_ends) == (0, {"lane_backend_left": 1})
+
+
+async def test_an_https_member_whose_tls_cannot_be_used_is_left_out(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend, pool='tls = { ca = "none.pem" }') as one:
+        [problem] = one.worker.pools["connectors"].apply("dns", [Member("c9", "https://127.0.0.1:1")])
+        assert problem.startswith("c9: pool.connectors.tls: ")
+        assert (await one.ask(ASK % b"login.test")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_lanes_to_https_backends_are_verified(tmp_path: Path) -> None:

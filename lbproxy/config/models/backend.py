@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt
 
 from lbproxy.config import addresses
 from lbproxy.config.models.table import Table
@@ -20,11 +20,16 @@ def _backend_url(value: object) -> str:
 
 
 class Backend(Table):
-    """One connector instance: `url` is scheme://host[:port] as written; `check_url` overrides the pool's check.url."""
+    """One connector instance: `url` is scheme://host[:port] as written; `check_url` overrides the pool's check.url.
+
+    `weight`: its part of the turns; 0 is no turn. `standby`: it gets work while fewer than `standby_below` others can.
+    """
 
     name: Name
     url: Annotated[str, BeforeValidator(_backend_url)]
     check_url: PageUrl | None = None
+    weight: Annotated[StrictInt, Field(ge=0, le=100)] = 1
+    standby: StrictBool = False
 
     @property
     def scheme(self) -> str:

@@ -46,6 +46,8 @@ class Pool(Table):
     idle_lane_timeout: PositiveDuration = 4.0
     consecutive_errors: Count = 3
     slow_start: Duration = 0.0
+    standby_below: Count = 1
+    max_backends: Annotated[StrictInt, Field(ge=1, le=100_000)] = 10_000
     readmit_backoff: Duration = 60.0
     when_all_down: Literal["try", "refuse"] = "try"
     ready_when_all_down: StrictBool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 
 from aiohappyeyeballs import AddrInfoType
@@ -27,7 +27,7 @@ _Place = tuple[socket.AddressFamily, tuple[object, ...]]
 
 
 class Resolver:
-    """Resolves each target (backend's name -> host and port) and calls `found` with its address when that changes.
+    """Resolves each target (its name -> host and port) and calls `found` with its address when that changes.
 
     Literal addresses are looked up once, names every `interval` seconds. A name that cannot be resolved keeps the
     address that it had, and is logged once until it can be resolved again. Of several addresses it is the one that
@@ -41,7 +41,7 @@ class Resolver:
         self._known: dict[str, tuple[object, ...]] = {}
         self._failing: set[str] = set()
         self._undecided: set[str] = set()  # have several addresses, and nobody accepts
-        self._task: asyncio.Task[None] | None = None
+        self._looking: set[asyncio.Task[None]] = set()  # the background, and first look-ups of targets that came later
 
     def __repr__(self) -> str:
         return f"<Resolver of {len(self._targets)}, {len(self._failing)} failing>"
@@ -49,25 +49,44 @@ class Resolver:
     async def start(self) -> None:
         """Resolve everything once; names go on being resolved in the background."""
         await self._resolve(self._targets)
-        names = {name: target for name, target in self._targets.items() if not _is_literal(target[0])}
-        if names:
-            self._task = tasks.start(self._keep_resolving(names), name="resolver")
+        self._begin(self._keep_resolving())
 
     async def stop(self) -> None:
         """End the background look-ups."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._looking:
+            task.cancel()
+        await asyncio.gather(*self._looking, return_exceptions=True)
 
-    async def _keep_resolving(self, names: Mapping[str, tuple[str, int]]) -> None:
+    def add(self, name: str, host: str, port: int) -> None:
+        """One more target, which is looked up at once."""
+        self._targets[name] = (host, port)
+        self._begin(self._look_up(name, host, port))
+
+    def remove(self, name: str) -> None:
+        """Nothing is found any more for a target."""
+        del self._targets[name]
+        self._known.pop(name, None)
+        self._failing.discard(name)
+        self._undecided.discard(name)
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = tasks.start(work, name="resolver")
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    @property
+    def _names(self) -> dict[str, tuple[str, int]]:
+        return {name: target for name, target in self._targets.items() if not _is_literal(target[0])}
+
+    async def _keep_resolving(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             until = clock() + self._interval
-            while self._undecided and clock() + SOON < until:
+            while clock() + SOON < until:
                 await asyncio.sleep(SOON)
-                await self._resolve({name: names[name] for name in self._undecided})
+                await self._resolve({name: self._targets[name] for name in self._undecided})
             await asyncio.sleep(until - clock())
-            await self._resolve(names)
+            await self._resolve(self._names)
 
     async def _resolve(self, targets: Mapping[str, tuple[str, int]]) -> None:
         await asyncio.gather(*(self._look_up(name, host, port) for name, (host, port) in targets.items()))
@@ -77,15 +96,21 @@ class Resolver:
         try:
             addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            if name not in self._failing:
+            if self._is_asked_for(name, host, port) and name not in self._failing:
                 self._failing.add(name)
                 event(log, logging.ERROR, "backend_unresolved", backend=name, host=host, error=error.strerror)
             return
         self._failing.discard(name)
+        if not self._is_asked_for(name, host, port):
+            return
         family, address = await self._choose(name, addresses)
-        if self._known.get(name) != address:
+        if self._is_asked_for(name, host, port) and self._known.get(name) != address:
             self._known[name] = address
             self._found(name, family, address)
+
+    def _is_asked_for(self, name: str, host: str, port: int) -> bool:
+        """Whether it still is a target, after something was waited for."""
+        return self._targets.get(name) == (host, port)
 
     async def _choose(self, name: str, addresses: Sequence[AddrInfoType]) -> _Place:
         """Of several, the one that accepts; while none does, the one that `name` had, or the first."""

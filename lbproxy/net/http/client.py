@@ -76,7 +76,7 @@ class ClientConnection(ClientMemory):
         self._credential = _NONE
         self._route = _SHARED
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
-        self.exchange.asks_nobody = not self._owns_all and not service.never
+        self.exchange.asks_nobody = not self._owns_all
 
     def __repr__(self) -> str:
         return f"<client {self.peer.name} on {self.listener.name}>"
@@ -353,7 +353,7 @@ class ClientConnection(ClientMemory):
 
     def _is_left(self, backend: Backend) -> bool:
         """Whether a client that leans on a lane to it should start anew: it drains, or is out while others are not."""
-        return backend.draining or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
+        return not backend.takes_work or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
 
     def draining(self, backend: Backend) -> None:
         """A backend drains: the lane to it closes. Where requests follow it, a client that is idle leaves with it."""
@@ -361,6 +361,15 @@ class ClientConnection(ClientMemory):
             return
         if self._private.let_go(backend, self.exchange.lane) and self.exchange.idle_for >= PARTING:
             self.exchange.drain()
+
+    def cut(self, backend: Backend, reason: Reason) -> None:
+        """The time of a backend that left is over: what is still on it ends now."""
+        lane = self.exchange.lane
+        if lane is not None and lane.backend is backend:
+            self.stop(reason)
+        elif self._private is not None and (idle := self._private.get(backend)) is not None:
+            with contained(self):
+                self._end_idle(idle, reasons.LANE_BACKEND_LEFT)
 
     # --- endings
 

@@ -61,8 +61,7 @@ class WebOptions:
 class WebService:
     """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record.
 
-    `handshakes` with clients succeeded, whole ones and `resumed` ones. `never` are the backends of the pool that
-    connections are passed through to: no request can be sent there.
+    `handshakes` with clients succeeded, whole ones and `resumed` ones.
     """
 
     def __init__(
@@ -79,18 +78,23 @@ class WebService:
         self.poller = poller
         self.site = site
         self.pool = pool
-        self.never = tuple(backend for backend in pool.backends if backend.scheme == "tcp")
         self.tls = tls
         self.log = log
         self.handshakes = 0
         self.resumed = 0
         self.needs_destination = options.send_proxy != "none"
-        self._origins = {origin for backend in pool.backends for origin in _origins(backend)}
+        self._origins: set[bytes] = set()
+        self._origins_of = -1  # the pool's version that they are of
         self._public = options.server_url.encode()
         self._next_hint = 0.0
 
     def __repr__(self) -> str:
         return f"<web service {self.options.server_url} for {self.pool.name}>"
+
+    @property
+    def never(self) -> tuple[Backend, ...]:
+        """The backends of the pool that connections are passed through to: no request can be sent there."""
+        return self.pool.that_only_pass(True)
 
     @property
     def requests(self) -> int:
@@ -194,6 +198,9 @@ class WebService:
 
     def public_location(self, value: bytes) -> bytes:
         """`value` with SERVER_URL in place of a backend's own scheme and authority."""
+        if self._origins_of != self.pool.version:
+            self._origins = {origin for backend in self.pool.backends for origin in _origins(backend)}
+            self._origins_of = self.pool.version
         scheme, separator, rest = value.partition(b"://")
         end = min((at for at in map(rest.find, (b"/", b"?", b"#")) if at >= 0), default=len(rest))
         origin = scheme + separator + rest[:end]

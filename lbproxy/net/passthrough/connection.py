@@ -31,7 +31,6 @@ class Routes:
         """pool: for mode tcp. by_name: for mode sni; "*.example.com" stands for one label more."""
         self.pool = pool
         self._by_name = dict(by_name or {})
-        self._never = {each: _speaking_http(each) for each in (pool, *self._by_name.values()) if each is not None}
 
     def __repr__(self) -> str:
         return f"<routes {self.pool or self._by_name}>"
@@ -40,14 +39,6 @@ class Routes:
         """The pool for a name in lower case."""
         found = self._by_name.get(server_name)
         return self._by_name.get(f"*.{server_name.partition('.')[2]}") if found is None else found
-
-    def never(self, pool: Pool) -> tuple[Backend, ...]:
-        """The backends of one of its pools that no connection is passed through to: they are there for requests."""
-        return self._never[pool]
-
-
-def _speaking_http(pool: Pool) -> tuple[Backend, ...]:
-    return tuple(backend for backend in pool.backends if backend.scheme != "tcp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +179,7 @@ class PassthroughConnection(Handler):
 
     def _enter(self, pool: Pool) -> None:
         self._pool = pool
-        self._tried = self.service.routes.never(pool)
+        self._tried = pool.that_only_pass(False)  # they are there for requests
         self._next()
 
     def _next(self) -> None:
@@ -258,6 +249,11 @@ class PassthroughConnection(Handler):
 
     def drain(self) -> None:
         """It goes on until one of its ends has had enough."""
+
+    def cut(self, backend: Backend, reason: Reason) -> None:
+        """End it now, if it is on a lane to `backend`."""
+        if self._lane is not None and self._lane.backend is backend:
+            self.stop(reason)
 
     def stop(self, reason: Reason) -> None:
         """End it now."""

@@ -32,7 +32,7 @@ cdef LaneCore take_turn(RoundRobin turns):
     cdef BackendCore backend
     cdef LaneCore lane
     cdef list idle
-    if turns is None or turns.weighted or (backend := turns.head()) is None:
+    if turns is None or turns.weighted or (backend := turns.head()) is None or backend.only_passes:
         return None
     idle = (<LanesCore?>backend.lanes).idle
     if not idle:

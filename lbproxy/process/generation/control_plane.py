@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.backend import State
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
@@ -17,13 +17,17 @@ from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
+<<<<<<< HEAD
 from lbproxy.control.discovery.resolver import Resolver
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
+=======
+>>>>>>> c8ad16a (Members join and leave under load: lanes, departures, workers and addresses follow the feed; weight, standby, max_backends in the file)
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.workers.supervisor import WorkerSupervisor
+from lbproxy.runtime.addresses import Addresses
 from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
@@ -119,9 +123,9 @@ class ControlPlane:
             stack.push_async_callback(control.stop)
         self._remind_probes()
         self._remind_guards()
-        resolver = self._resolver()
-        stack.push_async_callback(resolver.stop)
-        await resolver.start()
+        addresses = Addresses(data_path.pools.values(), None if self.supervisor is None else self.supervisor.resolved)
+        stack.push_async_callback(addresses.stop)
+        await addresses.start()
         judging = tasks.start(keep_judging(config, _tell(self.pool_controls.values())), name="extended protection")
         stack.callback(judging.cancel)
 
@@ -172,21 +176,6 @@ class ControlPlane:
         """Whoever asks from now on is answered by another process, or by nobody."""
         for server in self._servers:
             await server.stop()
-
-    def _resolver(self) -> Resolver:
-        """Tells each backend's lanes where it is. Backends of two pools may share a name, so places count here."""
-        backends: dict[str, Backend] = {
-            f"{pool.name}/{backend.name}": backend
-            for pool in self.data_path.pools.values()
-            for backend in pool.backends
-        }
-
-        def found(name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
-            backends[name].lanes.address = (family, address)
-            if self.supervisor is not None:
-                self.supervisor.resolved(name, family, address)
-
-        return Resolver({name: (backend.host, backend.port) for name, backend in backends.items()}, found)
 
     def reopen_log(self) -> None:
         """Open the access log again."""

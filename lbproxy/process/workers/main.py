@@ -16,6 +16,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
+from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.control import log as operational_log
@@ -89,11 +90,12 @@ class WorkerProcess(Observer):
     def _told(self, received: Received) -> None:
         message = received.message
         match message["type"]:
-            case "conditions":
-                self._adopt(message["backends"])
+            case "members":
+                self._follow(message)
             case "address":
                 _, backend = self._find(message["backend"])
-                backend.lanes.address = (socket.AddressFamily(message["family"]), tuple(message["address"]))
+                if backend is not None and backend.url == message["url"]:
+                    backend.lanes.address = (socket.AddressFamily(message["family"]), tuple(message["address"]))
             case "minted":
                 for minted_record in message["minted_records"]:
                     self._data_path.mints[message["listener"]].remember(minted_record)
@@ -110,20 +112,30 @@ class WorkerProcess(Observer):
             case "drain":
                 self._leave(self._tell_when(self._data_path.drain))
 
-    def _adopt(self, backends: Mapping[str, list[Any]]) -> None:
+    def _follow(self, message: Mapping[str, Any]) -> None:
+        """Who left, who joined, and how members are; `whole`: there are no other members than those."""
         self._adopting = True
-        for name, condition in backends.items():
+        told = {name: Member(*member) for name, member in message["joined"].items()}
+        gone = message["left"]
+        if message["whole"]:
+            gone = [f"{pool.name}/{one.name}" for pool in self._data_path.pools.values() for one in pool.backends]
+        for name in gone:
             pool, backend = self._find(name)
-            pool.adopt(backend, Condition(*condition), monotonic())
+            if backend is not None and (name not in told or told[name].url != backend.url):
+                pool.leave(backend.name)
+        for name, member in told.items():
+            self._find(name)[0].join(member)
+        for name, condition in message["conditions"].items():
+            pool, backend = self._find(name)
+            if backend is not None:
+                pool.adopt(backend, Condition(*condition), monotonic())
         self._adopting = False
 
-    def _find(self, name: str) -> tuple[Pool, Backend]:
-        """By POOL/BACKEND."""
+    def _find(self, name: str) -> tuple[Pool, Backend | None]:
+        """By POOL/BACKEND; without a backend if it has left."""
         pool_name, _, short = name.partition("/")
         pool = self._data_path.pools[pool_name]
-        backend = pool.by_name(short)
-        assert backend is not None
-        return pool, backend
+        return pool, pool.by_name(short)
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
         """See `Observer`."""
@@ -131,7 +143,12 @@ class WorkerProcess(Observer):
             return
         ejected = change is Change.EJECT
         self._channel.tell(
-            "met", backend=f"{pool.name}/{backend.name}", ejected=ejected, reason=reason.label, detail=detail
+            "met",
+            backend=f"{pool.name}/{backend.name}",
+            url=backend.url,
+            ejected=ejected,
+            reason=reason.label,
+            detail=detail,
         )
 
     def _minted(self, listener: str, minted_record: MintedRecord) -> None:

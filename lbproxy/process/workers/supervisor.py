@@ -26,6 +26,7 @@ from lbproxy.errors import StartError
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Message, Received
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
+from lbproxy.process.workers.news import News, everything, key
 from lbproxy.reasons import TABLE, Reason
 from lbproxy.status import counters
 from lbproxy.status.counters import Counters
@@ -84,7 +85,7 @@ class WorkerSupervisor(Observer):
         self._workers: dict[int, _WorkerHandle] = {}  # by their index
         self._ended: Counters = {}  # what those had counted that have died
         self._addresses: dict[str, Message] = {}  # by POOL/BACKEND
-        self._changed: dict[str, tuple[Pool, Backend]] = {}  # whose condition is still to be told
+        self._news = News()
         self._restart_backoff = [RestartBackoff() for _ in range(size)]
         self._accepts = self._ending = False
         self._hopeless = False  # a worker ends as soon as it begins
@@ -150,17 +151,20 @@ class WorkerSupervisor(Observer):
         if self._hopeless:
             raise StartError("workers end as soon as they are started: their log lines say why")
 
-    def resolved(self, name: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
-        """The backend POOL/NAME has this address."""
-        self._addresses[name] = {"type": "address", "backend": name, "family": family, "address": address}
-        self._send_all(self._addresses[name])
+    def resolved(self, pool: Pool, backend: Backend, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        """`backend` has this address."""
+        name = key(pool, backend)
+        message = {"type": "address", "backend": name, "url": backend.url, "family": family, "address": address}
+        self._addresses[name] = message
+        self._tell_news()  # workers have to know it before
+        self._send_all(message)
 
     def _is_complete(self) -> bool:
         return len(self._workers) == self._size and all(worker.up for worker in self._workers.values())
 
     async def count(self) -> None:
         """Have every worker tell what it has counted, after it heard what was decided until now."""
-        self._tell_changes()
+        self._tell_news()
         asked = list(self._workers.values())
         for worker in asked:
             worker.asked = True
@@ -188,8 +192,7 @@ class WorkerSupervisor(Observer):
 
     def _bring_up_to_date(self, line: AsyncChannel) -> None:
         """Tell a new worker what the others know."""
-        backends = [(pool, backend) for pool in self._pools.values() for backend in pool.backends]
-        line.tell("conditions", backends={_key(*one): one[0].condition(one[1]) for one in backends})
+        line.send(everything(self._pools.values()))
         for address in self._addresses.values():
             line.send(address)
         for listener, mint in self._mints.items():
@@ -224,7 +227,8 @@ class WorkerSupervisor(Observer):
         pool_name, _, name = message["backend"].partition("/")
         pool = self._pools[pool_name]
         backend = pool.by_name(name)
-        assert backend is not None
+        if backend is None or backend.url != message["url"]:
+            return  # it has left meanwhile
         pool.reported(backend, message["ejected"], TABLE[message["reason"]], time.monotonic(), message["detail"])
         self._note(pool, backend)
 
@@ -259,24 +263,36 @@ class WorkerSupervisor(Observer):
                 event(log, logging.CRITICAL, "worker_stuck", worker=index, pid=worker.pid)
                 _kill(worker)
 
-    # --- conditions
+    # --- what happens to the pools
+
+    def joined(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self._tell_soon()
+        self._news.joined(pool, backend)
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self._tell_soon()
+        self._addresses.pop(key(pool, backend), None)
+        self._news.left(pool, backend)
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
         """See `Observer`."""
         self._note(pool, backend)
 
     def _note(self, pool: Pool, backend: Backend) -> None:
-        """What is known of `backend` may have changed: tell it as soon as all that follows from it is known."""
-        if not self._changed:
-            self._loop.call_soon(self._tell_changes)
-        self._changed[_key(pool, backend)] = (pool, backend)
+        """What is known of `backend` may have changed."""
+        self._tell_soon()
+        self._news.changed(pool, backend)
 
-    def _tell_changes(self) -> None:
-        changed, self._changed = self._changed, {}
-        if not changed:
-            return
-        backends = {key: pool.condition(backend) for key, (pool, backend) in changed.items()}
-        self._send_all({"type": "conditions", "backends": backends})
+    def _tell_soon(self) -> None:
+        """As soon as all that follows from it is known."""
+        if not self._news:
+            self._loop.call_soon(self._tell_news)
+
+    def _tell_news(self) -> None:
+        if self._news:
+            self._send_all(self._news.message())
 
     # --- all of them
 
@@ -308,7 +324,3 @@ class WorkerSupervisor(Observer):
 def _kill(worker: _WorkerHandle) -> None:
     with suppress(ProcessLookupError):
         os.kill(worker.pid, signal.SIGKILL)
-
-
-def _key(pool: Pool, backend: Backend) -> str:
-    return f"{pool.name}/{backend.name}"

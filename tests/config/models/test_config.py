@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from lbproxy.config import (
     AccessLog,
@@ -62,6 +64,12 @@ def keys(model: type[Table]) -> set[str]:
     return {field.alias or name for name, field in own.items()}
 
 
+def _default(model: type[BaseModel], key: str) -> str:
+    """Of an optional key, as TOML writes it."""
+    value = model.model_fields[key].default
+    return "none" if value is None else json.dumps(value)
+
+
 def reference_options() -> dict[str, dict[str, str]]:
     """section -> key -> "required", "none" or the commented-out default, as config/lbproxy.toml has it."""
     section = ""
@@ -75,7 +83,8 @@ def reference_options() -> dict[str, dict[str, str]]:
             options[FACTS] |= dict.fromkeys(re.findall(r"(\w+) = ", line.partition("{")[2]), "none")
         elif entry := re.search(r"\{ (name = .*) \}", line):
             for key in re.findall(r"(\w+) = ", entry[1]):
-                options["backends"].setdefault(key, "none" if line.startswith("#") else "required")
+                if key not in options["backends"]:
+                    options["backends"][key] = _default(Backend, key) if line.startswith("#") else "required"
         elif option := re.fullmatch(r"(#: #|#: |#|)(\w+) = (.*)", line):
             mark, key, value = option.groups()
             options[section].setdefault(key, {"": "required", "#: ": example}.get(mark, value))
@@ -137,7 +146,9 @@ def test_the_examples_of_the_reference_file_are_sound(tmp_path: Path) -> None:
         "http://10.0.0.11:8080/healthz",
         "http://10.0.0.12:8080/healthz",
         "https://10.0.0.13:8080/healthz",
+        "http://10.0.0.14:8080/healthz",
     ]
+    assert [(backend.weight, backend.standby) for backend in pool.backends[-2:]] == [(1, False), (2, True)]
     assert pool.tls.ca == tmp_path / "certs" / "connectors-ca.pem"
     assert pool.check.kerberos is not None
     assert pool.check.kerberos.keytab == tmp_path / "probe.keytab"

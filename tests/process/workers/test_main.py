@@ -40,12 +40,20 @@ class Scene:
         ours, theirs = Channel.pair()
         self.far = Far(theirs)
         self.task = asyncio.create_task(WorkerProcess(config, self.sockets, b"").serve(ours))
-        self.far.say("address", backend="connectors/c1", family=socket.AF_INET, address=["127.0.0.1", port])
+        self.far.say(
+            "address", backend="connectors/c1", url="http://c1.test", family=socket.AF_INET, address=["127.0.0.1", port]
+        )
         self.knows(up())
         self.far.say("accept")
 
+    def is_at(self, *address: object, family: int = socket.AF_INET) -> None:
+        self.far.say("address", backend="connectors/c1", url="http://c1.test", family=family, address=address)
+
     def knows(self, condition: Condition) -> None:
-        self.far.say("conditions", backends={"connectors/c1": condition})
+        self.members(conditions={"connectors/c1": condition})
+
+    def members(self, *left: str, whole: bool = False, **more: object) -> None:
+        self.far.say("members", **({"whole": whole, "left": left, "joined": {}, "conditions": {}} | more))
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(*self.address)
@@ -128,7 +136,7 @@ async def test_it_knows_what_it_is_told(scene: Scene) -> None:
 async def test_it_tells_what_its_users_met(scene: Scene) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = free.getsockname()
-    scene.far.say("address", backend="connectors/c1", family=socket.AF_INET, address=address)
+    scene.is_at(*address)
     reader, writer = await scene.connect()
     assert b"503" in await answer(reader, writer)
     met = await scene.far.hears("met")

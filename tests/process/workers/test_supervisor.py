@@ -19,6 +19,7 @@ from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.channel import Channel, Message
@@ -30,6 +31,7 @@ from tests.pki import Authority
 from tests.process.far import Far
 
 CA = Authority.root("mint", path_length=0)
+C1 = {"backend": "connectors/c1", "url": "http://c1.test"}
 
 
 class Scene:
@@ -88,15 +90,15 @@ async def scene() -> AsyncIterator[Scene]:
 
 
 def conditions(message: Message) -> dict[str, Condition]:
-    return {name: Condition(*told) for name, told in message["backends"].items()}
+    return {name: Condition(*told) for name, told in message["conditions"].items()}
 
 
 async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
     scene.pool.drain(scene.backends[1])
-    scene.supervisor.resolved("connectors/c1", socket.AF_INET, ("127.0.0.1", 80))
+    scene.supervisor.resolved(scene.pool, scene.backends[0], socket.AF_INET, ("127.0.0.1", 80))
     scene.supervisor.start()
     worker = await scene.born(0)
-    told = conditions(await worker.hears("conditions"))
+    told = conditions(await worker.hears("members"))
     assert told["connectors/c1"].state == "up"
     assert told["connectors/c2"].draining
     assert (await worker.hears("address"))["address"] == ["127.0.0.1", 80]
@@ -104,15 +106,46 @@ async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
     assert repr(scene.supervisor) == "<supervisor of 1>"
 
 
+async def test_who_joins_and_who_leaves_is_told_in_one_message(scene: Scene) -> None:
+    [worker, _] = await scene.complete()
+    await worker.hears("members")
+    scene.pool.apply("dns", [Member("c3", "http://c3.test", weight=2), Member("c4", "http://c4.test")])
+    scene.pool.apply("dns", [Member("c3", "http://c3.test", weight=2)])
+    scene.pool.leave("c1")
+    told = await worker.hears("members")
+    assert (told["whole"], told["left"], told["joined"]) == (
+        False,
+        ["connectors/c1"],
+        {"connectors/c3": ["c3", "http://c3.test", 2, False]},
+    )
+    assert conditions(told)["connectors/c3"].state == "new"
+
+
+async def test_what_is_heard_of_one_that_has_left_counts_for_nobody(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.pool.leave("c1")
+    late = {"backend": "connectors/c1", "ejected": True, "reason": "connect_refused", "detail": ""}
+    workers[0].say("met", url="http://c1.test", **late)
+    scene.pool.join(Member("c1", "http://c1.test:81"))
+    workers[0].say("met", url="http://c1.test", **late)
+    workers[0].say("met", url="http://c2.test", **(late | {"backend": "connectors/c2"}))
+    await until(lambda: scene.backends[1].state is State.DOWN)
+    joined = scene.pool.by_name("c1")
+    assert joined is not None
+    assert joined.state is State.NEW
+
+
 async def test_what_one_worker_met_all_hear(scene: Scene) -> None:
     workers = await scene.complete()
     told: list[tuple[Backend, Change]] = []
     scene.pool.observers.append(Verdicts(lambda backend, change, *_: told.append((backend, change))))
     for worker in workers:
-        await worker.hears("conditions")
-    workers[0].say("met", backend="connectors/c1", ejected=True, reason="connect_refused", detail="refused")
+        await worker.hears("members")
+    workers[0].say(
+        "met", backend="connectors/c1", url="http://c1.test", ejected=True, reason="connect_refused", detail="refused"
+    )
     for worker in workers:
-        condition = conditions(await worker.hears("conditions"))["connectors/c1"]
+        condition = conditions(await worker.hears("members"))["connectors/c1"]
         assert (condition.state, condition.reason, condition.detail) == ("down", "connect_refused", "refused")
     assert told == [(scene.backends[0], Change.EJECT)]
     assert scene.backends[0].state is State.DOWN
@@ -122,22 +155,24 @@ async def test_a_suspicion_is_told_to_the_prober_only(scene: Scene) -> None:
     workers = await scene.complete()
     told: asyncio.Queue[object] = asyncio.Queue()
     scene.pool.observers.append(Verdicts(lambda *change: told.put_nowait(change)))
-    workers[0].say("met", backend="connectors/c1", ejected=False, reason="response_timeout", detail="")
+    workers[0].say(
+        "met", backend="connectors/c1", url="http://c1.test", ejected=False, reason="response_timeout", detail=""
+    )
     assert await told.get() == (scene.backends[0], Change.SUSPECT, reasons.RESPONSE_TIMEOUT, "")
     assert scene.backends[0].state is State.UP
 
 
 async def test_probes_drains_and_inconsistencies_are_told(scene: Scene) -> None:
     workers = await scene.complete()
-    await workers[0].hears("conditions")
+    await workers[0].hears("members")
     one, two = scene.backends
     scene.pool.drain(one)
-    assert conditions(await workers[0].hears("conditions"))["connectors/c1"].draining
+    assert conditions(await workers[0].hears("members"))["connectors/c1"].draining
     scene.pool.ready(one)
-    assert not conditions(await workers[0].hears("conditions"))["connectors/c1"].draining
+    assert not conditions(await workers[0].hears("members"))["connectors/c1"].draining
     for _ in range(scene.pool.rules.fall):
         scene.pool.probed(two, False, "refused", 2.0)
-    assert conditions(await workers[0].hears("conditions"))["connectors/c2"].state == "down"
+    assert conditions(await workers[0].hears("members"))["connectors/c2"].state == "down"
 
 
 async def test_what_one_worker_minted_all_use(scene: Scene) -> None:

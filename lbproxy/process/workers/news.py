@@ -1,0 +1,70 @@
+"""What workers are still to be told of the pools: who left, who joined, and how members are, as one message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
+
+Members = dict[str, tuple[Pool, Backend]]
+"""By POOL/NAME."""
+
+
+class News:
+    """Collects what happens until it is told (`message`); of each backend only what it comes to."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, None] = {}
+        self._joined: Members = {}
+        self._changed: Members = {}
+
+    def __repr__(self) -> str:
+        return f"<news of {len(self._left)} left, {len(self._joined)} joined, {len(self._changed)} changed>"
+
+    def __bool__(self) -> bool:
+        return bool(self._left or self._joined or self._changed)
+
+    def joined(self, pool: Pool, backend: Backend) -> None:
+        """It has joined, after one of its name may have left."""
+        self._joined[key(pool, backend)] = (pool, backend)
+        self.changed(pool, backend)
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """It has left; of one whose joining was not told yet, there is nothing to tell."""
+        name = key(pool, backend)
+        self._changed.pop(name, None)
+        if self._joined.pop(name, None) is None:
+            self._left[name] = None
+
+    def changed(self, pool: Pool, backend: Backend) -> None:
+        """How it is may have changed."""
+        self._changed[key(pool, backend)] = (pool, backend)
+
+    def message(self) -> dict[str, Any]:
+        """Everything since the last call."""
+        made = _message(self._left, self._joined, self._changed, whole=False)
+        self._left, self._joined, self._changed = {}, {}, {}
+        return made
+
+
+def everything(pools: Iterable[Pool]) -> dict[str, Any]:
+    """The message for one that knows nothing."""
+    members = {key(pool, backend): (pool, backend) for pool in pools for backend in pool.backends}
+    return _message((), members, members, whole=True)
+
+
+def key(pool: Pool, backend: Backend) -> str:
+    """POOL/NAME."""
+    return f"{pool.name}/{backend.name}"
+
+
+def _message(left: Iterable[str], joined: Members, changed: Members, whole: bool) -> dict[str, Any]:
+    return {
+        "type": "members",
+        "whole": whole,
+        "left": list(left),
+        "joined": {name: (one.name, one.url, one.weight, one.standby) for name, (_, one) in joined.items()},
+        "conditions": {name: pool.condition(one) for name, (pool, one) in changed.items()},
+    }
