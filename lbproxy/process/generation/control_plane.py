@@ -17,11 +17,7 @@ from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
-<<<<<<< HEAD
-from lbproxy.control.discovery.resolver import Resolver
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
-=======
->>>>>>> c8ad16a (Members join and leave under load: lanes, departures, workers and addresses follow the feed; weight, standby, max_backends in the file)
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
