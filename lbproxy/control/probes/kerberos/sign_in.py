@@ -13,6 +13,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbproxy import files
 from lbproxy.control.probes.kerberos import gss, libkrb5
 from lbproxy.control.probes.kerberos.backoff import LONGEST, LONGEST_SILENCE, RETRY, Backoff
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
@@ -63,8 +64,11 @@ def new_cache() -> str:
 def check_keytab(keytab: Path, principal: str) -> None:
     """Raises KerberosFailure unless `keytab` can be read and has a key of `principal`; the KDC is not asked."""
     try:
+        files.check(keytab)  # GSS-API would wait for ever at a FIFO
         name = gssapi.Name(principal, gss.PRINCIPAL)
         gssapi.Credentials(name=name, usage="accept", mechs=[gss.KRB5], store={"keytab": f"FILE:{keytab}"})
+    except OSError as error:
+        raise KerberosFailure(Failure.KEYTAB_UNUSABLE, f"{keytab}: {error.strerror}") from None
     except GSSError as error:
         raise KerberosFailure(Failure.KEYTAB_UNUSABLE, f"{keytab}: {gss.text(error)}") from None
 
