@@ -113,12 +113,23 @@ class Towards:
 
     def __init__(self, pool: str, options: settings.Pool, needed: Set[bool], identity: Identity | None) -> None:
         """Raises StartError."""
-        self.elsewhere = contexts(pool, options.tls, needed)
-        self.itself = self.elsewhere if identity is None else contexts(pool, options.tls, needed, identity)
+        self._pool = pool
+        self._tls = options.tls
+        self._identity = identity
+        self.elsewhere: dict[bool, ssl.SSLContext] = {}
+        self.itself = self.elsewhere if identity is None else {}
         self.question = question(options.tls, identity)
+        self.also(needed)
 
     def __repr__(self) -> str:
         return f"<TLS contexts, {len(self.itself)} towards backends>"
+
+    def also(self, needed: Set[bool]) -> None:
+        """Have those too. Raises StartError."""
+        missing = needed - self.elsewhere.keys()
+        self.elsewhere |= contexts(self._pool, self._tls, missing)
+        if self._identity is not None:
+            self.itself |= contexts(self._pool, self._tls, needed - self.itself.keys(), self._identity)
 
     def at(self, backend: Backend, url: str) -> Mapping[bool, ssl.SSLContext]:
         """Those for the page `url` of a backend."""

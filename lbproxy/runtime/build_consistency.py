@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,9 +20,10 @@ from lbproxy.control.consistency.reading import Unreadable, shortened
 from lbproxy.control.consistency.sources import CertificateSource, KeySource, PageSource, Source
 from lbproxy.control.probes.kerberos.failures import KerberosFailure
 from lbproxy.control.probes.kerberos.tickets import Tickets
+from lbproxy.errors import StartError
 from lbproxy.runtime import backend_tls
 from lbproxy.runtime.backend_tls import Towards
-from lbproxy.runtime.build_probes import PoolProbes
+from lbproxy.runtime.build_probes import PoolProbes, entry_of
 from lbproxy.runtime.probe_certificate import Identity
 
 
@@ -42,16 +44,15 @@ def make_guard(
     consistency = options.consistency
     if consistency.policy == "off" or not consistency.facts:
         return None
-    tls = Towards(pool.name, options, _verifying(options), identity)
+    tls = Towards(pool.name, options, set(), identity)
+    for backend in pool.backends:
+        tls.also(_needed(options, backend))
     maker = _Maker(options, server_url, probes, tls)
-    sources = {}
-    for entry in options.backends:
-        backend = pool.by_name(entry.name)
-        assert backend is not None
-        sources[entry.name] = [*maker.pages(backend, entry), *maker.others(backend)]
     expected = {name: _expected(fact, server_url) for name, fact in consistency.facts.items()}
     known = {name: value for name, value in expected.items() if value is not None}
-    return Guard(pool, sources, Rules(tuple(expected), known, consistency.policy, consistency.interval), first_round)
+    return Guard(
+        pool, maker.sources, Rules(tuple(expected), known, consistency.policy, consistency.interval), first_round
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ class _Maker:
     server_url: str
     probes: PoolProbes
     tls: Towards
+
+    def sources(self, backend: Backend) -> list[Source]:
+        """Where the facts of a backend are read."""
+        with suppress(StartError):  # of one that has just joined: it cannot be read then, which its readings say
+            self.tls.also(_needed(self.options, backend))
+        return [*self.pages(backend, entry_of(self.options, backend)), *self.others(backend)]
 
     def pages(self, backend: Backend, entry: settings.Backend) -> Iterator[Source]:
         """Each page that has a fact, with all its facts."""
@@ -141,9 +148,9 @@ def _expected(fact: settings.Fact, server_url: str) -> str | None:
     return None if expected is None else shortened(expected)
 
 
-def _verifying(options: settings.Pool) -> set[bool]:
+def _needed(options: settings.Pool, backend: Backend) -> set[bool]:
     """The kinds of TLS that are needed: pages are verified as `tls.verify` says, certificates are only looked at."""
     facts = options.consistency.facts.values()
-    pages = (fact.page(entry) for fact in facts for entry in options.backends)
+    pages = (fact.page(entry_of(options, backend)) for fact in facts)
     needed = {options.tls.verify for url in pages if url is not None and url.startswith("https:")}
     return needed | {False for fact in facts if fact.certificate}

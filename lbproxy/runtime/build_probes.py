@@ -43,23 +43,49 @@ class OnlyWhileDown:
         return ProbeResult(True, "not probed", 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+class Unprobeable:
+    """The probe of a backend for which none can be made: why, as the result of each."""
+
+    def __init__(self, problem: str) -> None:
+        self._problem = problem
+
+    async def run(self) -> ProbeResult:
+        """See `Probe`."""
+        return ProbeResult(False, self._problem, 0.0)
+
+
 class PoolProbes:
     """The probes of a pool by the backend's name, and what they share."""
 
-    by_name: Mapping[str, Probe]
-    sockets: Sockets
-    sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
-    tickets: Tickets | None  # of kerberos ones
+    def __init__(self, maker: _Maker) -> None:
+        self._maker = maker
+        self.by_name: dict[str, Probe] = {}
+        self.sessions = maker.sessions
+        self.sockets = maker.sockets
+        self.tickets = maker.tickets  # of kerberos ones
+
+    def __repr__(self) -> str:
+        return f"<{len(self.by_name)} probes>"
+
+    def join(self, backend: Backend) -> Probe:
+        """The probe of one more backend. Raises StartError when a file of pool.tls cannot be used."""
+        probe = self.by_name[backend.name] = self._maker.make(backend, entry_of(self._maker.options, backend))
+        return probe
+
+    def leave(self, name: str) -> None:
+        """A backend is gone, and its probe has ended."""
+        self.by_name.pop(name, None)
+        if self.tickets is not None:
+            self.tickets.votes.leave(name)
 
     def binds(self, name: str) -> bool | None:
         """Whether the backend `name` keeps the user on the connection, if that is known."""
-        probe = self.by_name[name]
+        probe = self.by_name.get(name)
         return probe.binds if isinstance(probe, KerberosProbe) else None
 
     def kvno(self, name: str) -> int | None:
         """The version of the service's key that the backend `name` has, if that is known."""
-        probe = self.by_name[name]
+        probe = self.by_name.get(name)
         return probe.kvno if isinstance(probe, KerberosProbe) else None
 
     def memory(self) -> PoolMemory | None:
@@ -105,18 +131,20 @@ def make_probes(
     Raises MissingExtraError when a kerberos probe lacks gssapi, StartError when a file of pool.tls cannot be used.
     """
     tickets = _tickets(pool.name, options.check, sign_ins or SignIns())
-    needed = {verifies for entry in options.backends if (verifies := _verifies(options, entry)) is not None}
-    tls = Towards(pool.name, options, needed, identity)
+    tls = Towards(pool.name, options, set(), identity)
+    for backend in pool.backends:
+        tls.also(_needed(options, entry_of(options, backend)))  # before there is anything to close
     sessions = {greeting: open_session(greeting) for greeting in {b"", backend_tls.greeting(options)}}
-    sockets = Sockets()
-    maker = _Maker(options, host, tls, tickets, sockets, sessions)
+    probes = PoolProbes(_Maker(options, host, tls, tickets, Sockets(), sessions))
+    for backend in pool.backends:
+        probes.join(backend)
+    return probes
 
-    def make(entry: settings.Backend) -> Probe:
-        backend = pool.by_name(entry.name)
-        assert backend is not None
-        return maker.make(backend, entry)
 
-    return PoolProbes({entry.name: make(entry) for entry in options.backends}, sockets, sessions, tickets)
+def entry_of(options: settings.Pool, backend: Backend) -> settings.Backend:
+    """What the configuration says of `backend`; of one that another source has, its name and URL."""
+    written = (one for one in options.backends if (one.name, one.url) == (backend.name, backend.url))
+    return next(written, None) or settings.Backend.model_construct(name=backend.name, url=backend.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +159,7 @@ class _Maker:
     sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
 
     def make(self, backend: Backend, entry: settings.Backend) -> Probe:
+        self.tls.also(_needed(self.options, entry))
         match self.options.probe_kind(entry):
             case "none":
                 return OnlyWhileDown(backend, self._tcp(backend))
@@ -191,6 +220,12 @@ class _Maker:
         """For the page of a backend."""
         verifies = _verifies(self.options, entry)
         return None if verifies is None else self.tls.at(backend, self.options.probe_url(entry))[verifies]
+
+
+def _needed(options: settings.Pool, entry: settings.Backend) -> set[bool]:
+    """The contexts that the probe of a backend needs."""
+    verifies = _verifies(options, entry)
+    return set() if verifies is None else {verifies}
 
 
 def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:

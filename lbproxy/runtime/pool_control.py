@@ -15,12 +15,13 @@ from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
-from lbproxy.control.probes import ProbeResult
+from lbproxy.control.probes import Probe, ProbeResult
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.probes.schedule import Prober
+from lbproxy.errors import StartError
 from lbproxy.reasons import Reason
 from lbproxy.runtime.build_consistency import make_guard
-from lbproxy.runtime.build_probes import make_probes
+from lbproxy.runtime.build_probes import Unprobeable, make_probes
 from lbproxy.runtime.channel_binding_check import Finding, Key
 from lbproxy.runtime.probe_certificate import Identity
 
@@ -73,6 +74,26 @@ class PoolControl(Observer):
         await self.prober.stop()
         await self.probes.close()
 
+    def joined(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`. It is probed at once: it gets work when that is good."""
+        self.prober.join(backend.name, self._probe(backend))
+        event(log, logging.INFO, "backend_joined", pool=pool.name, backend=backend.name, url=backend.url,
+              source=backend.source)  # fmt: skip
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        self.prober.leave(backend.name)
+        self.probes.leave(backend.name)
+        self._suspected.discard(backend.name)
+        event(log, logging.INFO, "backend_left", pool=pool.name, backend=backend.name, url=backend.url,
+              source=backend.source, active=backend.active)  # fmt: skip
+
+    def _probe(self, backend: Backend) -> Probe:
+        try:
+            return self.probes.join(backend)
+        except StartError as error:
+            return Unprobeable(str(error))
+
     def drain(self, backend: Backend) -> None:
         """Give `backend` no new work."""
         self.pool.drain(backend)
@@ -94,7 +115,7 @@ class PoolControl(Observer):
 
     def _probed(self, name: str, result: ProbeResult) -> None:
         backend = self.pool.by_name(name)
-        assert backend is not None
+        assert backend is not None, f"{name} has left, and so has its probe"
         self._suspected.discard(name)
         self.pool.probed(backend, result.ok, result.detail, time.monotonic())
         if backend.draining:

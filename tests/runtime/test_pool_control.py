@@ -12,6 +12,7 @@ import pytest
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Change, Rules
+from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.config import load
 from lbproxy.runtime.pool_control import PoolControl
@@ -26,6 +27,7 @@ bind = "127.0.0.1:0"
 pool = "connectors"
 [pool.connectors]
 backends = [{ name = "c1", url = "http://127.0.0.1:%d" }]
+%s
 [pool.connectors.check]
 kind = "%s"
 interval = "1h"
@@ -42,10 +44,10 @@ facts.version = { path = "/", header = "X-Version" }
 
 @asynccontextmanager
 async def linked(
-    directory: Path, port: int, kind: str = "tcp", within: str = "10s", guard: str = ""
+    directory: Path, port: int, kind: str = "tcp", within: str = "10s", guard: str = "", tls: str = ""
 ) -> AsyncIterator[PoolControl]:
     """A pool of one backend on `port`, probed once and then every hour."""
-    (directory / "lbproxy.toml").write_text(FILE % (port, kind, within, guard))
+    (directory / "lbproxy.toml").write_text(FILE % (port, tls, kind, within, guard))
     options = load(directory / "lbproxy.toml", {}).pools["connectors"]
     backend = Backend("c1", options.backends[0].url)
     pool_control = PoolControl(Pool("connectors", [backend], Rules()), options, "https://login.corp.example")
@@ -198,3 +200,29 @@ async def test_without_a_guard_a_drain_is_a_drain(tmp_path: Path) -> None:
         assert backend.draining
         pool_control.ready(backend)
         assert not backend.draining
+
+
+async def test_one_that_joins_is_probed_and_one_that_leaves_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, linked(tmp_path, port) as pool_control:
+        await pool_control.prober.first_round.wait()
+        pool_control.pool.apply("dns", [Member("c9", f"http://127.0.0.1:{port}")])
+        assert (await changed(pool_control))[:2] == (pool_control.pool.by_name("c9"), Change.READMIT)
+        assert pool_control.probes.binds("c9") is None
+        pool_control.pool.apply("dns", [])
+        assert pool_control.prober.last("c9") is None
+    told = [(name, fields["backend"]) for _, name, fields in logged(caplog) if fields.get("source") == "dns"]
+    assert told == [("backend_joined", "c9"), ("backend_left", "c9")]
+
+
+async def test_one_whose_probe_cannot_be_made_is_down_and_says_why(tmp_path: Path) -> None:
+    async with linked(tmp_path, 1, "tls", tls='tls = { ca = "none.pem" }') as pool_control:
+        pool_control.pool.apply("dns", [Member("c9", "https://127.0.0.1:1")])
+        await until(lambda: pool_control.prober.last("c9"))
+        last = pool_control.prober.last("c9")
+        assert last is not None
+        assert (last.ok, "pool.connectors.tls: its files cannot be used" in last.detail) == (False, True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -50,22 +50,23 @@ class Memory(TypedDict):
 
 
 class Guard(Observer):
-    """Reads the `sources` of each backend, by its name, every interval and after every readmission, until `stop`.
+    """Reads what `sources` says of each member, every interval and after every readmission, until `stop`.
 
     `verdict` is the latest. While `updating`, nobody is ejected who was not before: a drain is an operator at work, and
     the first of many that were updated is unlike the others, but no fault. It lasts until all are alike again.
     """
 
     def __init__(
-        self, pool: Pool, sources: Mapping[str, Sequence[Source]], rules: Rules, first_round: asyncio.Event
+        self, pool: Pool, sources: Callable[[Backend], Sequence[Source]], rules: Rules, first_round: asyncio.Event
     ) -> None:
         """first_round: set when every backend was probed; nothing is read before. Call it on the running loop."""
         self.verdict = Verdict()
         self.updating = False
         self._pool = pool
-        self._sources = sources
+        self._make_sources = sources
+        self._sources = {backend.name: sources(backend) for backend in pool.backends}
         self._rules = rules
-        self._readings: dict[str, Mapping[str, Reading]] = {name: {} for name in sources}
+        self._readings: dict[str, Mapping[str, Reading]] = {name: {} for name in self._sources}
         self._due: set[str] = set()  # to be read before the next verdict
         self._wake = asyncio.Event()
         self._kept_out: Mapping[str, str] = {}
@@ -100,12 +101,12 @@ class Guard(Observer):
 
     def facts(self, name: str) -> dict[str, str | None]:
         """What was read of the backend `name` last, for the snapshot; None is not known."""
-        read = self._readings[name]
+        read = self._readings.get(name, {})
         return {fact: read[fact].value if fact in read else None for fact in self._rules.facts}
 
     def troubles(self, name: str) -> dict[str, str]:
         """Why those facts of it that could not be read could not."""
-        return {fact: reading.trouble for fact, reading in self._readings[name].items() if reading.trouble}
+        return {fact: reading.trouble for fact, reading in self._readings.get(name, {}).items() if reading.trouble}
 
     def view(self) -> ConsistencyView:
         """For the snapshot."""
@@ -127,6 +128,16 @@ class Guard(Observer):
         """Nothing is read or judged after this returns."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+    def joined(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`. It is read when a probe of it was good."""
+        self._sources[backend.name] = self._make_sources(backend)
+        self._readings[backend.name] = {}
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`. It has no say any more."""
+        del self._sources[backend.name], self._readings[backend.name]
+        self._wake.set()
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
         """See `Observer`."""
@@ -162,8 +173,7 @@ class Guard(Observer):
 
     async def _read(self, name: str) -> None:
         backend = self._pool.by_name(name)
-        assert backend is not None
-        if backend.state is not State.UP:
+        if backend is None or backend.state is not State.UP:
             return
         try:
             async with self._slots:
@@ -172,7 +182,7 @@ class Guard(Observer):
             # A fault of ours says nothing about the backend, and must not end the guard.
             log.exception("consistency_failed", extra={"fields": {"pool": self._pool.name, "backend": name}})
             return
-        if backend.state is State.UP:  # still; or it is no wonder that it did not answer
+        if backend.state is State.UP and self._pool.by_name(name) is backend:  # still; or no wonder that it is silent
             self._note(backend, {fact: reading for read in found for fact, reading in read.items()})
 
     def _note(self, backend: Backend, read: dict[str, Reading]) -> None:

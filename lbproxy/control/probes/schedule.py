@@ -48,9 +48,9 @@ class _Watch:
 class Prober:
     """Probes backends, by name, from now until `stop`: each one at once and then every `interval` seconds.
 
-    Each probe is a task, so a slow one delays no other, and there are never two of one backend at a time. `report` is
-    called on the event loop with each result. `first_round` is set when every backend has had its first one, but for
-    those that are `known` already.
+    Backends come and go by `join` and `leave`. Each probe is a task, so a slow one delays no other, and there are never
+    two of one backend at a time. `report` is called on the event loop with each result. `first_round` is set when every
+    backend has had its first one, but for those that are `known` already.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Prober:
             name: _Watch(name, probe, begin + index // FIRST_BATCH * FIRST_STEP)
             for index, (name, probe) in enumerate(probes.items())
         }
+        self._leaving: set[asyncio.Task[None]] = set()  # probes of those that have left, which are being ended
         # A heap of who is due when. An entry that is not its watch's `due` any more means nothing.
         self._queue = sorted((watch.due, name) for name, watch in self._watches.items())
         self._wakes = begin
@@ -83,26 +84,45 @@ class Prober:
     def __repr__(self) -> str:
         return f"<Prober of {len(self._watches)} every {self._interval} s, {len(self._awaited)} not yet probed>"
 
+    def join(self, name: str, probe: Probe) -> None:
+        """Probe one more backend, from now on. One that comes before the first round is over belongs to it."""
+        watch = self._watches[name] = _Watch(name, probe, self._loop.time())
+        if not self.first_round.is_set():
+            self._awaited.add(name)
+        self._plan(watch, watch.due, self._together)
+
+    def leave(self, name: str) -> None:
+        """End the probes of a backend; none of it is reported any more."""
+        watch = self._watches.pop(name)
+        if watch.task is not None:
+            watch.task.cancel()
+            self._leaving.add(watch.task)
+            watch.task.add_done_callback(self._leaving.discard)
+        self._arrived(name)
+
     def probe_now(self, name: str) -> None:
         """Probe `name` as soon as may be, instead of at the end of its interval.
 
         While a probe is under way one more follows it, because the reason to ask may be newer; further calls add
         nothing.
         """
-        watch = self._watches[name]
+        watch = self._watches.get(name)
+        if watch is None:
+            return  # it has left
         if watch.task is not None:
             watch.wanted = True
         elif (due := watch.started + self._minimum_gap) < watch.due:
             self._plan(watch, due, patience=0.0)
 
     def last(self, name: str) -> ProbeResult | None:
-        """What the last finished probe of `name` said."""
-        return self._watches[name].last
+        """What the last finished probe of `name` said; None if there is none."""
+        watch = self._watches.get(name)
+        return None if watch is None else watch.last
 
     def view(self, name: str) -> ProbeView | None:
         """The same for the snapshot, with its age."""
-        watch = self._watches[name]
-        if watch.last is None:
+        watch = self._watches.get(name)
+        if watch is None or watch.last is None:
             return None
         return {
             "ok": watch.last.ok,
@@ -116,7 +136,7 @@ class Prober:
         """End every probe; none is reported after this returns."""
         self._timer.cancel()
         self._wakes = -math.inf  # no timer is set any more, whoever still asks for a probe
-        under_way = [watch.task for watch in self._watches.values() if watch.task is not None]
+        under_way = [*self._leaving, *(watch.task for watch in self._watches.values() if watch.task is not None)]
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -126,8 +146,8 @@ class Prober:
         now = max(self._loop.time(), self._wakes)  # a timer may come early: loops count in milliseconds
         while self._queue and self._queue[0][0] <= now:
             due, name = heappop(self._queue)
-            watch = self._watches[name]
-            if due == watch.due:
+            watch = self._watches.get(name)
+            if watch is not None and due == watch.due and watch.task is None:
                 watch.started = now
                 watch.task = tasks.start(self._probe(watch), name=f"probe {name}")
         self._wakes = math.inf
@@ -143,8 +163,13 @@ class Prober:
             # A fault of ours says nothing about the backend, and must not end its probes.
             log.exception("probe_failed", extra={"fields": {"backend": watch.name}})
         watch.task = None
-        self._plan_next(watch)
-        self._awaited.discard(watch.name)
+        if self._watches.get(watch.name) is watch:  # or its report made it leave
+            self._plan_next(watch)
+            self._arrived(watch.name)
+
+    def _arrived(self, name: str) -> None:
+        """It has been probed, or need not be."""
+        self._awaited.discard(name)
         if not self._awaited:
             self.first_round.set()
 

@@ -11,6 +11,7 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.consistency import Policy
 from lbproxy.balance.health import Rules as HealthRules
+from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.control.consistency.guard import Guard, Rules
 from lbproxy.control.consistency.reading import Reading
@@ -46,9 +47,7 @@ class ListenerFixture:
         self.sources = {name: Told(version=version) for name, version in zip(names, versions, strict=True)}
         self.first_round = asyncio.Event()
         rules = Rules(["version"], expected, policy, interval)
-        self.guard = Guard(
-            self.pool, {name: [source] for name, source in self.sources.items()}, rules, self.first_round
-        )
+        self.guard = Guard(self.pool, lambda backend: [self.sources[backend.name]], rules, self.first_round)
         self.bring_up(*names)
 
     def backend(self, name: str) -> Backend:
@@ -350,3 +349,32 @@ async def test_what_one_guard_knew_the_next_one_knows(house: Make) -> None:
     assert new.guard.facts("c2") == {"version": "2"}
     assert new.guard.facts("c3") == {"version": "1"}
     assert new.guard.facts("c1") == {"version": None}
+
+
+# --- backends come and go
+
+
+async def test_one_that_joins_is_judged_when_it_is_up_and_one_that_left_has_no_say(house: Make) -> None:
+    three = house("221")
+    await three.settled()
+    three.sources["c4"] = Told(version="1")
+    three.pool.apply("dns", [Member("c4", "http://c4:80")])
+    three.bring_up("c4")
+    await three.settled()
+    assert (three.serving, three.guard.facts("c4")) == ("c1 c2 c3 c4", {"version": "1"}), "a tie"
+    three.pool.apply("file", [Member(f"c{number}", f"http://c{number}:80") for number in (1, 3)])
+    await three.settled()
+    assert three.backend("c1").inconsistent == "version is 2, most have 1"
+    assert three.guard.facts("c2") == {}
+    assert three.guard.troubles("c2") == {}
+
+
+async def test_one_that_leaves_while_it_is_read_leaves_nothing(house: Make) -> None:
+    two = house("22", start=False)
+    two.sources["c2"].answers.clear()
+    two.first_round.set()
+    await until(lambda: two.sources["c2"].asked)
+    two.pool.leave("c2")
+    two.sources["c2"].answers.set()
+    await two.settled()
+    assert two.guard.memory()["readings"].keys() == {"c1"}

@@ -270,3 +270,53 @@ async def test_first_probes_come_in_small_batches() -> None:
         await prober.first_round.wait()
     for number, when in enumerate(begun):
         assert when >= number // FIRST_BATCH * FIRST_STEP - CLOCK_STEP
+
+
+# --- backends come and go
+
+
+async def test_one_that_joins_is_probed_at_once_and_goes_on() -> None:
+    reports, probe = Reports(), Answers()
+    prober = Prober({}, NEVER, reports)
+    assert prober.first_round.is_set()
+    prober.join("c9", probe)
+    assert await reports.next() == ("c9", GOOD)
+    assert prober.last("c9") is GOOD
+    await prober.stop()
+
+
+async def test_one_that_joins_before_the_first_round_is_over_belongs_to_it() -> None:
+    waits = Waits()
+    prober = Prober({"c1": waits}, NEVER, Reports())
+    prober.join("c2", late := Waits())
+    waits.results.put_nowait(GOOD)
+    await late.begun.get()
+    assert not prober.first_round.is_set()
+    late.results.put_nowait(BAD)
+    await prober.first_round.wait()
+    await prober.stop()
+
+
+async def test_one_that_leaves_is_reported_no_more_and_holds_up_nobody() -> None:
+    reports, waits = Reports(), Waits()
+    prober = Prober({"c1": waits}, NEVER, reports)
+    await waits.begun.get()
+    prober.leave("c1")
+    await prober.first_round.wait()
+    waits.results.put_nowait(GOOD)
+    prober.probe_now("c1")
+    assert (prober.last("c1"), prober.view("c1")) == (None, None)
+    await prober.stop()
+    assert (waits.under_way, reports.queue.qsize()) == (0, 0)
+
+
+async def test_the_same_name_again_is_another_backend() -> None:
+    reports, old, new = Reports(), Waits(), Answers(BAD)
+    prober = Prober({"c1": old}, NEVER, reports)
+    await old.begun.get()
+    prober.leave("c1")
+    prober.join("c1", new)
+    old.results.put_nowait(GOOD)
+    assert await reports.next() == ("c1", BAD)
+    await prober.stop()
+    assert (new.runs, reports.queue.qsize()) == (1, 0)

@@ -62,6 +62,12 @@ class KeyVotes:
         """There is a connector of this name."""
         self._votes[name] = _NOT_ASKED
 
+    def leave(self, name: str) -> None:
+        """It is gone: nobody waits for what it would say."""
+        self._votes.pop(name, None)
+        self._open.pop(name, None)
+        self._settle()
+
     def took(self, name: str, key: TicketKey, fetched: float) -> None:
         """It took a ticket."""
         self._votes[name] = _Vote(True, fetched)
