@@ -151,7 +151,7 @@ cdef class Poller:
         self._streams.discard(stream)
 
     cdef char *out(self, size_t size) except NULL:
-        """DescriptorBudget for `size` bytes to be written at once; good until the next call."""
+        """Room for `size` bytes to be written at once; good until the next call."""
         cdef char *grown
         if size > self._out_room:
             grown = <char *>realloc(self._out, size)

@@ -25,7 +25,7 @@ from lbproxy.runtime.data_path import PATIENCE
 log = logging.getLogger(__name__)
 
 REPORT_EVERY = 1.0
-"""Seconds between two tallies, and status_lines, of a generation that drains."""
+"""Seconds between two reports of its counters, and of its status line, by a generation that drains."""
 
 
 REPLACE_EVERY = 5.0

@@ -260,7 +260,7 @@ class Master:
     # --- generations go
 
     def _reap(self) -> None:
-        """Take leave of every handle that ended; as process 1, also of those that others left behind."""
+        """Reap every child process that ended; as process 1, also of those that others left behind."""
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
