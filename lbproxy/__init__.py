@@ -23,7 +23,7 @@ The primitives, and the file that each lives in:
 The packages, and which may import which (tests/test_tree.py holds it):
 
     cli ─▶ process ─▶ status    ┐             ┌─▶ control ┐
-                  └─▶ preflight ┴─▶ runtime ──┴─▶ net     ┴─▶ balance, auth, wire ─▶ errors, reasons
+                  └─▶ preflight ┴─▶ runtime ──┴─▶ net     ┴─▶ balance, auth, wire ─▶ record, reasons, errors
 
     cli                     the commands, each thin
     process                 the processes: which of them starts, replaces and ends which

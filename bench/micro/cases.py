@@ -21,7 +21,7 @@ from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
 from lbproxy.wire.request_heads import Forwarding, RequestHead
 from lbproxy.wire.response_heads import ResponseHead
-from tests.control.sample import Made
+from tests.control.sample import made
 
 _FORWARDING = Forwarding(b"https", b"443", heads.HOST.encode())
 _ANSWER = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Mon, 06 Jan 2025 10:00:00 GMT\r\nContent-Type: text/html\r\n"
@@ -91,6 +91,6 @@ def _pick(count: int) -> Case:
 
 
 def _line() -> Case:
-    record = Made(user_agent=heads.BROWSER["User-Agent"])
+    record = made(user_agent=heads.BROWSER["User-Agent"])
     assert '"reason":"done"' in line(record)
     return Case(partial(line, record))

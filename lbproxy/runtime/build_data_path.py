@@ -19,7 +19,6 @@ from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import Config
 from lbproxy.errors import StartError
-from lbproxy.net.http.record import Record
 from lbproxy.net.http.site import Site
 from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions, Service
@@ -28,6 +27,7 @@ from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
+from lbproxy.record import Record
 from lbproxy.runtime.build_pools import build_pool
 from lbproxy.runtime.probe_certificate import make_mint
 from lbproxy.wire.fields import Limits
@@ -183,7 +183,9 @@ def _discard(_: Record) -> None:
     """Where records go that nobody wants."""
 
 
-def _site(config: Config, listener: settings.Listener, pool: settings.Pool, turns: RoundRobin, logs: bool) -> Site:
+def _site(
+    config: Config, listener: settings.Listener, pool: settings.Pool, round_robin: RoundRobin, logs: bool
+) -> Site:
     limits = Limits(listener.max_header_size, listener.max_target_size, listener.max_header_lines)
     denied = tuple(normalised(path.encode()) for path in listener.deny_paths)
     return Site(
@@ -192,7 +194,7 @@ def _site(config: Config, listener: settings.Listener, pool: settings.Pool, turn
         request_trailers(listener.strip_headers),
         RESPONSE_TRAILERS,
         _forwarding(config.server_url, listener.tls is not None),
-        turns,
+        round_robin,
         host_served=partial(_serves, frozenset(listener.hosts)),
         denied_paths=denied,
         path_denied=partial(is_denied, denied=denied),
@@ -200,7 +202,7 @@ def _site(config: Config, listener: settings.Listener, pool: settings.Pool, turn
         idle_timeout=listener.idle_timeout,
         response_timeout=pool.response_timeout,
         logs=logs,
-        suspicion=pool.check.timeout,
+        slow_after=pool.check.timeout,
         retry_statuses=frozenset(pool.retry_statuses),
     )
 

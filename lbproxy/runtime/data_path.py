@@ -16,11 +16,11 @@ from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.net.http.client import ClientConnection
-from lbproxy.net.http.record import Record
 from lbproxy.net.http.web import WebService, recheck
 from lbproxy.net.passthrough.connection import PassthroughConnection
 from lbproxy.net.transport.poller import Poller
 from lbproxy.reasons import Reason
+from lbproxy.record import Record
 from lbproxy.runtime.build_data_path import Assembly
 from lbproxy.runtime.departures import Departures, Leaving
 from lbproxy.runtime.loop_lag import LoopLag

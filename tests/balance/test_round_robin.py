@@ -16,29 +16,29 @@ MEMBERS = [Backend(name, f"http://{name}:80") for name in "abcd"]
 
 @given(st.lists(st.tuples(st.sampled_from(["take", "join or leave"]), st.sampled_from(MEMBERS))))
 def test_it_is_a_queue_whose_head_goes_to_the_tail(steps: list[tuple[str, Backend]]) -> None:
-    turns, model = RoundRobin(), deque[Backend]()
+    round_robin, model = RoundRobin(), deque[Backend]()
     for what, backend in steps:
         if what == "take":
             if model:
-                assert turns.take_turn() is model[0]
+                assert round_robin.take_turn() is model[0]
                 model.rotate(-1)
         elif backend in model:
-            turns.remove(backend)
+            round_robin.remove(backend)
             model.remove(backend)
         else:
-            turns.append(backend)
+            round_robin.append(backend)
             model.append(backend)
-        assert turns.members == tuple(model)
-        assert len(turns) == len(model)
-        assert [each in turns for each in MEMBERS] == [each in model for each in MEMBERS]
+        assert round_robin.members == tuple(model)
+        assert len(round_robin) == len(model)
+        assert [each in round_robin for each in MEMBERS] == [each in model for each in MEMBERS]
 
 
 def test_who_is_no_member_cannot_leave() -> None:
-    turns = RoundRobin()
-    turns.append(MEMBERS[0])
+    round_robin = RoundRobin()
+    round_robin.append(MEMBERS[0])
     with pytest.raises(ValueError, match="not in list"):
-        turns.remove(MEMBERS[1])
-    assert turns.members == (MEMBERS[0],)
+        round_robin.remove(MEMBERS[1])
+    assert round_robin.members == (MEMBERS[0],)
 
 
 def test_responses_are_counted_by_their_first_digit() -> None:

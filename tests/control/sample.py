@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 from lbproxy.control.snapshot import BackendView, ExpiryView, PoolView, Snapshot, TicketView
+from lbproxy.record import Record
 
 
 def backend(name: str) -> BackendView:
@@ -177,26 +178,30 @@ def snapshot() -> Snapshot:
     }
 
 
-class Made(NamedTuple):
-    """A record as the data path makes it."""
+RECORD = Record(
+    time=1795246800.123,
+    listener="login",
+    client="10.1.2.3:51234",
+    method="GET",
+    target="/wsfed?wa=wsignin1.0",
+    host="login.corp.example",
+    protocol="HTTP/1.1",
+    status=200,
+    bytes_in=912,
+    bytes_out=4096,
+    user_agent="Mozilla/5.0 (X11)",
+    user="alice",
+    backend="c1",
+    lane="private",
+    reused=True,
+    tries=2,
+    connect_ms=-1.0,
+    first_byte_ms=2.1344,
+    total_ms=2.5,
+    reason="done",
+)
 
-    time: float = 1795246800.123
-    listener: str = "login"
-    client: str = "10.1.2.3:51234"
-    method: str = "GET"
-    target: str = "/wsfed?wa=wsignin1.0"
-    host: str = "login.corp.example"
-    protocol: str = "HTTP/1.1"
-    status: int = 200
-    bytes_in: int = 912
-    bytes_out: int = 4096
-    user_agent: str = "Mozilla/5.0 (X11)"
-    user: str = "alice"
-    backend: str = "c1"
-    lane: str = "private"
-    reused: bool = True
-    tries: int = 2
-    connect_ms: float = -1.0
-    first_byte_ms: float = 2.1344
-    total_ms: float = 2.5
-    reason: str = "done"
+
+def made(**changed: Any) -> Record:
+    """RECORD, with what has `changed`."""
+    return RECORD._replace(**changed)

@@ -31,7 +31,7 @@ OWN = {"none": (), "rfc9440": ("client-cert", "client-cert-chain"), "xfcc": ("x-
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def house() -> AsyncIterator[dict[str, Gate]]:
+async def gates_by_name() -> AsyncIterator[dict[str, Gate]]:
     """A gate for each kind, where a certificate is optional."""
     with tempfile.TemporaryDirectory(prefix="lbp-") as name:
         async with AsyncExitStack() as stack:
@@ -50,12 +50,12 @@ async def house() -> AsyncIterator[dict[str, Gate]]:
 
 
 @pytest.fixture
-def gates(house: dict[str, Gate]) -> dict[str, Gate]:
+def gates(gates_by_name: dict[str, Gate]) -> dict[str, Gate]:
     """Nothing of earlier tests is in their records."""
-    for gate in house.values():
+    for gate in gates_by_name.values():
         gate.balancer.forget()
         gate.backend.forget()
-    return house
+    return gates_by_name
 
 
 def expected(kind: str, holder: Holder) -> list[tuple[bytes, bytes]]:

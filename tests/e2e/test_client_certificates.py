@@ -83,7 +83,7 @@ REFUSED = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def house() -> AsyncIterator[tuple[Gate, Cast]]:
+async def shared_gate() -> AsyncIterator[tuple[Gate, Cast]]:
     """One balancer for all who come to the door."""
     with tempfile.TemporaryDirectory(prefix="lbp-") as name:
         users = Users(Path(name))
@@ -99,8 +99,8 @@ async def house() -> AsyncIterator[tuple[Gate, Cast]]:
 
 
 @pytest.fixture
-def door(house: tuple[Gate, Cast]) -> tuple[Gate, Cast]:
-    gate, cast = house
+def door(shared_gate: tuple[Gate, Cast]) -> tuple[Gate, Cast]:
+    gate, cast = shared_gate
     gate.balancer.forget()
     gate.backend.forget()
     return gate, cast

@@ -54,16 +54,16 @@ class Site:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def house() -> AsyncIterator[Site]:
+async def shared_site() -> AsyncIterator[Site]:
     with tempfile.TemporaryDirectory(prefix="lbp-") as name:
         async with _built(Path(name)) as site:
             yield site
 
 
 @pytest.fixture
-def site(house: Site) -> Site:
-    house.balancer.forget()
-    return house
+def site(shared_site: Site) -> Site:
+    shared_site.balancer.forget()
+    return shared_site
 
 
 @asynccontextmanager

@@ -63,9 +63,9 @@ def make_site(
     max_head: int = MAX_HEAD,
     host_served: Callable[[bytes], bool] = lambda host: host.endswith(b".test"),
     path_denied: Callable[[bytes], bool] = lambda target: False,
-    suspicion: float = 0.0,
+    slow_after: float = 0.0,
     retry_statuses: Iterable[int] = (),
-    turns: RoundRobin | None = None,
+    round_robin: RoundRobin | None = None,
     bare_lf: bool = False,
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
@@ -75,7 +75,7 @@ def make_site(
         request_trailers(),
         RESPONSE_TRAILERS,
         Forwarding(b"http", b"80", b"a.test"),
-        turns,
+        round_robin,
         host_served=host_served,
         denied_paths=(b"/denied",),
         path_denied=path_denied,
@@ -83,7 +83,7 @@ def make_site(
         idle_timeout=IDLE_TIMEOUT,
         response_timeout=RESPONSE_TIMEOUT,
         logs=logs,
-        suspicion=suspicion,
+        slow_after=slow_after,
         retry_statuses=frozenset(retry_statuses),
     )
 

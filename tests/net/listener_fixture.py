@@ -13,13 +13,13 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.net.http.record import Record
 from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions
 from lbproxy.net.tls import ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
+from lbproxy.record import Record
 from tests.net.dialogue import HEADER_TIMEOUT, answer, make_site, request
 from tests.net.peers import PATIENCE, Peer, until
 
@@ -85,8 +85,8 @@ class ListenerFixture:
             self.pool.probed(backend, True, "", poller.now)
         self.records: list[Record] = []
         self.emptied = 0
-        here = {key: options.pop(key) for key in set(options) & {"suspicion", "retry_statuses"}}
-        self.site = make_site(max_head=65536, turns=self.pool.rotation, **here)
+        here = {key: options.pop(key) for key in set(options) & {"slow_after", "retry_statuses"}}
+        self.site = make_site(max_head=65536, round_robin=self.pool.rotation, **here)
         ours = {key: options.pop(key) for key in set(options) & set(WebOptions.__slots__)}
         web_options = WebOptions(**{"server_url": "https://a.test", "retry_after": 2, **ours})
         self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append)

@@ -15,7 +15,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.member import Member
 from lbproxy.config import load
 from lbproxy.errors import StartError
-from lbproxy.net.http.record import Record
+from lbproxy.record import Record
 from lbproxy.runtime.data_path import TICK, DataPath
 from tests.net.peers import until
 from tests.process.places import listen_all

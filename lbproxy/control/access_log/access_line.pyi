@@ -1,4 +1,4 @@
-from lbproxy.control.access_log import Record
+from lbproxy.record import Record
 
 MAX_TARGET: int
 MAX_USER_AGENT: int

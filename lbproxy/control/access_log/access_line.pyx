@@ -65,7 +65,7 @@ _set_tables()
 
 
 def line(record not None):
-    """A record (see `access_log.Record`) as one JSON object, its keys in the order of its fields, with the line's end."""
+    """A record (see `lbproxy.record.Record`) as one JSON object, its keys in the order of its fields, with the line's end."""
     global _second, _date
     cdef int64_t milliseconds
     cdef char *out

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Protocol
 
 from lbproxy.control.access_log.access_line import line
 from lbproxy.control.log import event
 from lbproxy.control.log.line_writer import LIMIT, LineWriter
 from lbproxy.errors import StartError
+from lbproxy.record import Record
 
 log = logging.getLogger(__name__)
 
@@ -23,57 +23,6 @@ BATCH = 64  # lines that do not wait; more of them would push the data path out 
 REPORT_EVERY = 60.0  # seconds between two reports of lost lines
 
 _STANDARD_OUTPUT = 1
-
-
-class Record(Protocol):
-    """What the data path tells about one request when it has ended: a named tuple of these fields, in this order.
-
-    Strings are decoded as latin-1.
-    `time` is when it ended, in seconds since the epoch. The milliseconds count from when the head was complete and are
-    negative for what was not reached. `bytes_in` and `bytes_out` are counted on the client's side. `backend` and
-    `lane` are empty when no backend was asked. `reason` is a label of `lbproxy.reasons.TABLE`.
-    """
-
-    @property
-    def time(self) -> float: ...
-    @property
-    def listener(self) -> str: ...
-    @property
-    def client(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def protocol(self) -> str: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def bytes_in(self) -> int: ...
-    @property
-    def bytes_out(self) -> int: ...
-    @property
-    def user_agent(self) -> str: ...
-    @property
-    def user(self) -> str: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def lane(self) -> str: ...
-    @property
-    def reused(self) -> bool: ...
-    @property
-    def tries(self) -> int: ...
-    @property
-    def connect_ms(self) -> float: ...
-    @property
-    def first_byte_ms(self) -> float: ...
-    @property
-    def total_ms(self) -> float: ...
-    @property
-    def reason(self) -> str: ...
 
 
 class AccessLog:

@@ -9,6 +9,6 @@ site         what a listener serves: hosts, paths, limits of time, and a histogr
 attempts     the backends that one request was tried on
 memory       what a client connection keeps between requests
 account      what is counted when a request ends
-record       what the access log is given
+record       the access log's record of a request
 error_pages  the answers that lbproxy gives itself
 """

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
-from lbproxy.net.http.exchange import Exchange
 from lbproxy.reasons import Reason
-
-if TYPE_CHECKING:
-    from lbproxy.net.http.client import ClientConnection
 
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
 _HEAD_REFUSED = frozenset({400, 431})
@@ -18,21 +12,22 @@ LARGE_HEAD = 8192
 """Bytes of a request head beyond which many servers refuse it by default; a ticket with many groups is larger."""
 
 
-def settle(client: ClientConnection, backend: Backend, exchange: Exchange, reason: Reason) -> None:
-    """The request that `exchange` has for `client` ended with `reason` on `backend`."""
+def settle(backend: Backend, status: int, reason: Reason) -> tuple[Reason, str] | None:
+    """A request ended with `reason` on `backend`: count it. `status` is that of its answer.
+
+    Returns what this is evidence of, with a detail; None: an answer that is no evidence against the backend.
+    """
     backend.active -= 1
     backend.requests += 1
     if reason is not reasons.DONE and reason is not reasons.TUNNEL_DONE:
-        client.evidence(backend, reason)
-        return
-    status = exchange.status
+        return reason, ""
     backend.count_response(status)
-    if status < 400:
-        backend.errors_in_row = 0
-        return
     if status in _GATEWAY_ERRORS:
-        client.evidence(backend, reasons.BACKEND_ERROR, str(status))
-        return
+        return reasons.BACKEND_ERROR, str(status)
     backend.errors_in_row = 0
-    if status in _HEAD_REFUSED and exchange.head_size > LARGE_HEAD:
-        client.service.head_refused(client.listener, backend, status, exchange.head_size)
+    return None
+
+
+def refuses_large_head(status: int, head_size: int) -> bool:
+    """Whether an answer with `status` to a head of `head_size` bytes looks like a header limit of the backend."""
+    return status in _HEAD_REFUSED and head_size > LARGE_HEAD

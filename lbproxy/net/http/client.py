@@ -11,7 +11,7 @@ from lbproxy.auth.certificate import ClientCertificate
 from lbproxy.auth.mint import MintError
 from lbproxy.auth.spnego import Credential, challenge, classify
 from lbproxy.balance.backend import Backend
-from lbproxy.net.http.account import settle
+from lbproxy.net.http.account import refuses_large_head, settle
 from lbproxy.net.http.attempts import Attempts
 from lbproxy.net.http.error_pages import answer
 from lbproxy.net.http.exchange import Exchange
@@ -40,9 +40,10 @@ _NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 class ClientConnection(ClientMemory):
     """The policy of one `Exchange`, for as long as the client stays.
 
-    A request's lane is one that anybody may use, or one that this client owns (`net.private`): because of what it or a
-    backend said (the binding knows), or because all lanes of this client are its own from their beginning. What it
-    owns closes with this connection. A client that never authenticates on its connection needs no binding.
+    A request's lane is either shared, or one that this client owns (`net.upstream.private`). The client owns it because
+    of what the client or a backend said (the binding decides), or because it owns all its lanes from their beginning.
+    The lanes that it owns close with this connection. A client that never authenticates on its connection has no
+    binding.
     """
 
     __slots__ = (
@@ -76,7 +77,7 @@ class ClientConnection(ClientMemory):
         self._credential = _NONE
         self._route = _SHARED
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
-        self.exchange.asks_nobody = not self._owns_all
+        self.exchange.fast_path = not self._owns_all
 
     def __repr__(self) -> str:
         return f"<client {self.peer.name} on {self.listener.name}>"
@@ -184,7 +185,7 @@ class ClientConnection(ClientMemory):
         lane.served += 1
         exchange.run(lane.stream, lane.served == 1)
 
-    # --- what lanes tell (`net.lane.Waiter`)
+    # --- what lanes tell (`net.upstream.lane.Waiter`)
 
     def lane_ready(self, lane: Lane) -> None:
         self._run(lane)
@@ -262,7 +263,11 @@ class ClientConnection(ClientMemory):
         if self._pending and self._lost():
             exchange.closes = True
         if lane is not None:
-            settle(self, lane.backend, exchange, reason)
+            met = settle(lane.backend, exchange.status, reason)
+            if met is not None:
+                self.evidence(lane.backend, *met)
+            elif refuses_large_head(exchange.status, exchange.head_size):
+                self.service.head_refused(self.listener, lane.backend, exchange.status, exchange.head_size)
             if reusable and (lane.backend.in_rotation if lane.owner is None else self._may_rest(lane)):
                 lane.rest()
             else:
@@ -276,7 +281,8 @@ class ClientConnection(ClientMemory):
 
     def log(self, exchange: Exchange, reason: Reason) -> None:
         """A request has ended, for the access log."""
-        self.service.log(record(exchange, self, reason))
+        user = "" if self.certificate is None else self.certificate.name
+        self.service.log(record(exchange, self.listener.name, self.peer.name, user, reason))
 
     def _part(self, lane: Lane, reason: Reason) -> None:
         """The lane of the request that ended with `reason` closes."""

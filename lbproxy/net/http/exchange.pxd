@@ -18,7 +18,7 @@ cdef class Exchange(Relay):
         bytes _directed             # the Host that was looked at last, and found good
         bint _trusted
         int _minor                  # of the client's HTTP/1.minor
-        public bint asks_nobody     # nothing is to be decided for requests without credentials: the next backend, shared
+        public bint fast_path       # nothing is to be decided for requests without credentials: the next backend, shared
         public int tries            # backends that were asked, or could not be
         readonly bytes method
         readonly bytes target
@@ -34,10 +34,10 @@ cdef class Exchange(Relay):
         int _begin(self, const char *data, size_t size, bint kept) except -1
         int _reset(self) except -1
         bint _is_directed(self)
-        bint _is_plain(self)
-        bint _take_turn(self) except -1
+        bint _fits_fast_path(self)
+        bint _take_fast_path(self) except -1
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1
         const char *_connection_line(self) noexcept
         str _protocol(self)
-        int _end_plain(self) except -1
+        int _end_fast_path(self) except -1
         int _over(self, Stream link, bint reusable, object reason) except -1

@@ -21,7 +21,7 @@ class Policy(Protocol):
     def log(self, exchange: Exchange, reason: Reason) -> None: ...
 
 class Exchange(Relay):
-    asks_nobody: bool
+    fast_path: bool
     tries: int
     method: bytes
     target: bytes

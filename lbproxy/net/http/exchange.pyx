@@ -3,11 +3,11 @@
 
 Heads are read and written here; what happens to a request on its lane is the relay's (`net.http.relay`). What is
 decided is asked of the policy, a plain-Python object (`net.http.client.ClientConnection`), and a standing decision is
-kept without asking: while `asks_nobody` is set, a request without credentials, which is never sent again with its body,
+kept without asking: while `fast_path` is set, a request without credentials, which is never sent again with its body,
 goes to the next backend in rotation on a shared lane that is idle (`net.upstream.shared`), and when it ends well, that
 lane rests again. Whatever else comes, before such a request is sent or until it has ended, is the policy's:
 
-    slow(exchange)                          a request waits for its answer for `suspicion` seconds; told once
+    slow(exchange)                          a request waits for its answer for `slow_after` seconds; told once
     asks_again(exchange, status)            a response of `retry_statuses`: True if another backend is asked instead
     route(exchange)                         a request is complete enough to be sent: call run() now or later, or refuse()
     answering(exchange, head)               a response head that has a challenge, or any when `watch` is set
@@ -34,7 +34,7 @@ from lbproxy.net.http.relay cimport Relay
 from lbproxy.net.http.site cimport Site
 from lbproxy.net.transport.poller cimport monotonic
 from lbproxy.net.transport.stream cimport RECEIVED_NOTHING, SENT_ALL, SENT_LOST, Sent, Stream, queued
-from lbproxy.net.upstream.shared cimport LaneCore, take_turn
+from lbproxy.net.upstream.shared cimport LaneCore, next_idle_lane
 from lbproxy.wire.heads cimport Framing, head_end, reason_of
 from lbproxy.wire.request_heads cimport RequestHead
 from lbproxy.wire.response_heads cimport ResponseHead
@@ -227,7 +227,7 @@ cdef class Exchange(Relay):
         self._sent_body = None
         self.started = monotonic()
         self.closes = True
-        self._plain = False
+        self._on_fast_path = False
         return 0
 
     cdef bint _is_directed(self):
@@ -280,26 +280,26 @@ cdef class Exchange(Relay):
             self.turn_down(refused)
             return 0
         self.enter(WAITING)
-        if not self._is_plain() or not self._take_turn():
+        if not self._fits_fast_path() or not self._take_fast_path():
             self.policy.route(self)
         return 0
 
-    cdef bint _is_plain(self):
+    cdef bint _fits_fast_path(self):
         """Whether nothing is to be decided: no identity, and no body that has to be kept in case it is sent again."""
-        if not self.asks_nobody or self.authorization is not None:
+        if not self.fast_path or self.authorization is not None:
             return False
         return not self.has_body or (not self.idempotent and self.method == b"POST")
 
-    cdef bint _take_turn(self) except -1:
+    cdef bint _take_fast_path(self) except -1:
         """Send a request of which nothing is to be decided; False: the policy has to say where."""
-        cdef LaneCore lane = take_turn(self.site.turns)
+        cdef LaneCore lane = next_idle_lane(self.site.round_robin)
         if lane is None:
             return False
         lane.backend.active += 1
         lane.served += 1
         self.lane = self.served_by = lane
         self.tries = 1
-        self._plain = True
+        self._on_fast_path = True
         self.run_on(lane.stream, lane.served == 1)
         return True
 
@@ -389,15 +389,15 @@ cdef class Exchange(Relay):
         if self.status == 0:
             self.status = reason.status      # for the log: the client got none
         self.site.observe(self.ended - self.started)
-        if self._plain and reusable and reason is _DONE and self.status < 400 and self.lane.backend.placed:
-            self._end_plain()
+        if self._on_fast_path and reusable and reason is _DONE and self.status < 400 and self.lane.backend.placed:
+            self._end_fast_path()
         else:
             self.policy.finished(self, link, reusable, reason)
         self.served_by = None
         self.tries = 0                       # the next request may be refused at once
         return 0
 
-    cdef int _end_plain(self) except -1:
+    cdef int _end_fast_path(self) except -1:
         """A request was sent without asking the policy, and ended well: nor has that to hear of it."""
         cdef LaneCore lane = self.lane
         cdef BackendCore backend = lane.backend
@@ -406,7 +406,7 @@ cdef class Exchange(Relay):
         backend.requests += 1
         backend.errors_in_row = 0
         backend.count_response(self.status)
-        self.site.plain += 1
+        self.site.on_fast_path += 1
         lane.rest()
         if self.site.logs:
             self.policy.log(self, _DONE)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ClientMemory:
     """Its binding, its private lanes, and the attempts of its current request; each is made when it is needed first.
 
-    As long as there is no binding, requests without identity need no decision (`Exchange.asks_nobody`).
+    As long as there is no binding, requests without identity need no decision (`Exchange.fast_path`).
     """
 
     __slots__ = ("_binding", "_forgets", "_pending", "_private", "_tried", "exchange", "service")
@@ -35,7 +35,7 @@ class ClientMemory:
     def _bound(self) -> Binding:
         if self._binding is None:
             self._binding = Binding()
-            self.exchange.asks_nobody = False
+            self.exchange.fast_path = False
         return self._binding
 
     @property

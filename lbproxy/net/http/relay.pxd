@@ -32,8 +32,8 @@ cdef class Relay(Handler):
         bint _takes_chunks          # else the client gets the data of chunks, and a close
         bint _fresh
         bint _reusable
-        bint _suspected
-        bint _plain                 # the request was sent without asking the policy, and nothing has happened since
+        bint _told_slow
+        bint _on_fast_path          # the request was sent without asking the policy, and nothing has happened since
         public LaneCore lane        # that the current request has, or waits for
         public LaneCore served_by   # the last one that it was sent on
         public bint watch           # tell the policy of each response head, not only of challenges

@@ -94,9 +94,9 @@ cdef class Relay(Handler):
 
     cdef int await_answer(self) except -1:
         """The backend's turn, from now on; when it takes long, that is told before it is too long."""
-        cdef double suspicion = 0 if self._suspected else self.site.suspicion
+        cdef double slow_after = 0 if self._told_slow else self.site.slow_after
         self.await_client(0)
-        self.link.deadline = self.poller.now + (suspicion if suspicion else self.site.response_timeout)
+        self.link.deadline = self.poller.now + (slow_after if slow_after else self.site.response_timeout)
         return 0
 
     cdef int await_body(self) except -1:
@@ -137,7 +137,7 @@ cdef class Relay(Handler):
         self.link = link
         link.handler = self
         link.patience = 0
-        self._suspected = False
+        self._told_slow = False
         self._informational = 0
         self._fresh = fresh
         self._scanned = 0
@@ -342,7 +342,7 @@ cdef class Relay(Handler):
         self._reusable = response.keeps_alive() and (
             self.watch or self._informational > 0 or not (self._expects and self.has_body))
         if self.watch or response.asks_connection_auth:
-            self._plain = False
+            self._on_fast_path = False
             self.policy.answering(self, response)
         body.start(response.framing, response.length, decode, self.site.response_trailers, response.bare_lf)
         if response.framing == Framing.UNTIL_CLOSE or decode or not (self._reusable or self.request_body.done):
@@ -423,9 +423,9 @@ cdef class Relay(Handler):
 
     cdef int lane_expired(self) except -1:
         """The lane's deadline passed: of its answer, or of the rest of a request that has one."""
-        if self.phase == SENT and not self._suspected and self.site.suspicion:
-            self._suspected = True
-            self.link.deadline = self.poller.now + self.site.response_timeout - self.site.suspicion
+        if self.phase == SENT and not self._told_slow and self.site.slow_after:
+            self._told_slow = True
+            self.link.deadline = self.poller.now + self.site.response_timeout - self.site.slow_after
             self.policy.slow(self)
         elif self.phase == SENT:
             self._lane_failed(reasons.RESPONSE_TIMEOUT)
@@ -452,7 +452,7 @@ cdef class Relay(Handler):
     cdef int _lane_failed(self, object reason) except -1:
         cdef Stream link = self.link
         self.link = None
-        self._plain = False
+        self._on_fast_path = False
         self.enter(WAITING)
         self.policy.lane_failed(self, link, reason)
         return 0

@@ -12,7 +12,7 @@ class Site:
     logs: bool
     draining: bool
     requests: int
-    plain: int
+    on_fast_path: int
     seconds: float
     def __init__(
         self,
@@ -21,7 +21,7 @@ class Site:
         request_trailers: FieldTable,
         response_trailers: FieldTable,
         forwarding: Forwarding,
-        turns: RoundRobin | None = ...,
+        round_robin: RoundRobin | None = ...,
         *,
         host_served: Callable[[bytes], bool],
         denied_paths: tuple[bytes, ...],
@@ -30,7 +30,7 @@ class Site:
         idle_timeout: float,
         response_timeout: float,
         logs: bool,
-        suspicion: float = ...,
+        slow_after: float = ...,
         retry_statuses: frozenset[int] = ...,
     ) -> None: ...
     def histogram(self) -> list[tuple[float, int]]: ...

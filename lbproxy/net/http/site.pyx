@@ -27,7 +27,7 @@ cdef class Site:
         FieldTable request_trailers not None,
         FieldTable response_trailers not None,
         Forwarding forwarding not None,
-        RoundRobin turns=None,
+        RoundRobin round_robin=None,
         *,
         host_served,
         tuple denied_paths not None,
@@ -36,10 +36,10 @@ cdef class Site:
         double idle_timeout,
         double response_timeout,
         bint logs,
-        double suspicion=0.0,
+        double slow_after=0.0,
         frozenset retry_statuses not None=frozenset(),
     ):
-        """turns: of the backends in rotation, where a request may go without asking; None: nowhere.
+        """round_robin: of the backends in rotation, where a request may go without asking; None: nowhere.
 
         host_served(bytes) and path_denied(bytes) decide rare spellings; common ones are decided here.
 
@@ -50,7 +50,7 @@ cdef class Site:
         self.request_trailers = request_trailers
         self.response_trailers = response_trailers
         self.forwarding = forwarding
-        self.turns = turns
+        self.round_robin = round_robin
         self._hosts = set()
         self._host_served = host_served
         self._denied_paths = denied_paths
@@ -58,7 +58,7 @@ cdef class Site:
         self.header_timeout = header_timeout
         self.idle_timeout = idle_timeout
         self.response_timeout = response_timeout
-        self.suspicion = suspicion if suspicion < response_timeout else 0.0
+        self.slow_after = slow_after if slow_after < response_timeout else 0.0
         self.logs = logs
         self.retry_statuses = retry_statuses
         self.retries = bool(retry_statuses)

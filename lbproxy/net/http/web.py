@@ -14,7 +14,6 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.error_pages import answer
-from lbproxy.net.http.record import Record
 from lbproxy.net.http.site import Site
 from lbproxy.net.listener.handshake import Handshake
 from lbproxy.net.listener.listener import Listener
@@ -25,6 +24,7 @@ from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.lane import Personal, ProxyVersion
 from lbproxy.reasons import Reason
+from lbproxy.record import Record
 from lbproxy.wire.clienthello import INTERNAL_ERROR, alert
 from lbproxy.wire.proxyproto import encode
 
@@ -102,9 +102,9 @@ class WebService:
         return self.site.requests
 
     @property
-    def plain(self) -> int:
+    def on_fast_path(self) -> int:
         """See `listener.Service`."""
-        return self.site.plain
+        return self.site.on_fast_path
 
     def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """See `listener.Service`."""

@@ -54,7 +54,7 @@ class Connection(Protocol):
 
 
 class Service(Protocol):
-    """What a listener does with the connections that it lets in: `net.web` or `net.passage`."""
+    """What a listener does with the connections that it lets in: `net.http.web` or `net.passthrough`."""
 
     @property
     def needs_destination(self) -> bool:
@@ -65,7 +65,7 @@ class Service(Protocol):
         """How many were begun."""
 
     @property
-    def plain(self) -> int:
+    def on_fast_path(self) -> int:
         """How many have ended well of which the listener was not told."""
 
     def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
@@ -194,14 +194,14 @@ class Listener:
         if len(self.connections) >= options.max_connections:
             self._turn_away(sock, reasons.TOO_MANY_CONNECTIONS)
         elif options.proxy_from and peer.within(options.proxy_from):
-            preface = ProxyHeaderReader(sock, peer, self.poller, options.header_timeout, self._introduced, self.forget)
-            self.connections.add(preface)
+            reader = ProxyHeaderReader(sock, peer, self.poller, options.header_timeout, self._introduced, self.forget)
+            self.connections.add(reader)
         else:
             self._admit(sock, peer)
 
-    def _introduced(self, preface: ProxyHeaderReader, sock: Socket, peer: Peer) -> None:
+    def _introduced(self, reader: ProxyHeaderReader, sock: Socket, peer: Peer) -> None:
         """A PROXY header has said who it is."""
-        self.connections.discard(preface)
+        self.connections.discard(reader)
         self._admit(sock, peer)
 
     def _admit(self, sock: Socket, peer: Peer) -> None:
@@ -259,8 +259,8 @@ class Listener:
     def ends(self) -> dict[str, int]:
         """How requests and connections ended, by the reason's label."""
         ends = dict(self._ends)
-        if self.service.plain:
-            ends[reasons.DONE.label] = ends.get(reasons.DONE.label, 0) + self.service.plain
+        if self.service.on_fast_path:
+            ends[reasons.DONE.label] = ends.get(reasons.DONE.label, 0) + self.service.on_fast_path
         return ends
 
     # --- stopping

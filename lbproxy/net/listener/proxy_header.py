@@ -41,7 +41,7 @@ class ProxyHeaderReader(Handler):
         self._stream.start()
 
     def __repr__(self) -> str:
-        return f"<preface of {self.peer.name}>"
+        return f"<PROXY header reader of {self.peer.name}>"
 
     def readable(self, stream: Stream) -> None:
         try:

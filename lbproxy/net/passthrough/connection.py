@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
-from lbproxy.net.http.record import Record, passthrough_record
 from lbproxy.net.listener.listener import Listener
+from lbproxy.net.passthrough.record import record
 from lbproxy.net.transport.accept import Socket
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
@@ -19,6 +19,7 @@ from lbproxy.net.transport.stream import Stream
 from lbproxy.net.transport.tunnel import Tunnel
 from lbproxy.net.upstream.lane import Lane, Personal, ProxyVersion
 from lbproxy.reasons import Fault, Reason
+from lbproxy.record import Record
 from lbproxy.wire import clienthello
 from lbproxy.wire.clienthello import INTERNAL_ERROR, MISSING_EXTENSION, UNRECOGNIZED_NAME, alert
 from lbproxy.wire.proxyproto import encode
@@ -60,7 +61,7 @@ class PassService:
         self.routes = routes
         self.log = log
         self.requests = 0
-        self.plain = 0
+        self.on_fast_path = 0
         self.needs_destination = bool(options.send_proxy)
 
     def __repr__(self) -> str:
@@ -126,7 +127,7 @@ class PassthroughConnection(Handler):
         stream.handler = self
 
     def __repr__(self) -> str:
-        return f"<passage of {self.peer.name} on {self.listener.name}>"
+        return f"<passthrough connection of {self.peer.name} on {self.listener.name}>"
 
     def begin(self) -> None:
         """Find out where to go, and go there."""
@@ -304,5 +305,7 @@ class PassthroughConnection(Handler):
         if not self.stream.closed:
             self.stream.abort()
         if self.service.options.logs:
-            self.service.log(passthrough_record(self, lane, self._tries, reason))
+            names = self.listener.name, self.peer.name, self.server_name
+            times = self.started, self.connected_at
+            self.service.log(record(self.stream, *names, lane, self._tries, times, reason))
         self.listener.forget(self, reason)

@@ -28,7 +28,7 @@ class DescriptorBudget:
         self._listeners: list[Sized] = []
 
     def __repr__(self) -> str:
-        return f"<room for {self.streams} streams, {self._poller.streams} open>"
+        return f"<budget for {self.streams} streams, {self._poller.streams} open>"
 
     def share(self, connections: Collection[object]) -> None:
         """These are client connections too, from now on."""

@@ -27,4 +27,4 @@ cdef class LaneCore(Handler):
     cpdef rest(self)
 
 
-cdef LaneCore take_turn(RoundRobin turns)
+cdef LaneCore next_idle_lane(RoundRobin round_robin)

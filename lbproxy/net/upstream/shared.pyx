@@ -24,7 +24,7 @@ cdef class LaneCore(Handler):
             self.stream.watch(self, INFINITY)
 
 
-cdef LaneCore take_turn(RoundRobin turns):
+cdef LaneCore next_idle_lane(RoundRobin round_robin):
     """The lane that the next backend served on last, and its turn with it.
 
     None, and nothing is changed, when the policy has to say who is next, or whether to open a lane or to drop one.
@@ -32,7 +32,7 @@ cdef LaneCore take_turn(RoundRobin turns):
     cdef BackendCore backend
     cdef LaneCore lane
     cdef list idle
-    if turns is None or turns.weighted or (backend := turns.head()) is None or backend.only_passes:
+    if round_robin is None or round_robin.weighted or (backend := round_robin.head()) is None or backend.only_passes:
         return None
     idle = (<LanesCore?>backend.lanes).idle
     if not idle:
@@ -41,5 +41,5 @@ cdef LaneCore take_turn(RoundRobin turns):
     if lane.closed or not lane.stream.is_quiet():    # one more look: it has not ended, and holds nothing nobody asked for
         return None
     idle.pop()
-    turns.take_turn()
+    round_robin.take_turn()
     return lane

@@ -10,7 +10,7 @@ import pytest
 
 from lbproxy.control.access_log import BATCH, AccessLog
 from lbproxy.errors import StartError
-from tests.control.sample import Made
+from tests.control.sample import made
 
 
 def targets(path: Path) -> list[str]:
@@ -32,7 +32,7 @@ async def test_writes_a_line_a_request_in_order(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path))
     for number in range(3 * BATCH + 1):
-        log.write(Made(target=f"/{number}"))
+        log.write(made(target=f"/{number}"))
     log.close()
     assert targets(path) == [f"/{number}" for number in range(3 * BATCH + 1)]
     assert (log.enabled, log.written, log.dropped) == (True, 3 * BATCH + 1, 0)
@@ -40,7 +40,7 @@ async def test_writes_a_line_a_request_in_order(tmp_path: Path) -> None:
 
 async def test_a_single_line_does_not_wait_for_the_next_one(fifo: tuple[Path, int]) -> None:
     log = AccessLog(str(fifo[0]))
-    log.write(Made(target="/alone"))
+    log.write(made(target="/alone"))
     text = await asyncio.to_thread(os.read, fifo[1], 4096)
     assert json.loads(text)["target"] == "/alone"
     log.close()
@@ -49,7 +49,7 @@ async def test_a_single_line_does_not_wait_for_the_next_one(fifo: tuple[Path, in
 def test_off_writes_nothing_and_needs_no_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     log = AccessLog("")
-    log.write(Made())
+    log.write(made())
     log.reopen()
     log.close()
     assert (log.enabled, log.written, log.dropped, list(tmp_path.iterdir())) == (False, 0, 0, [])
@@ -57,7 +57,7 @@ def test_off_writes_nothing_and_needs_no_loop(tmp_path: Path, monkeypatch: pytes
 
 async def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     log = AccessLog("-")
-    log.write(Made(target="/to-stdout"))
+    log.write(made(target="/to-stdout"))
     log.close()
     assert json.loads(capfd.readouterr().out)["target"] == "/to-stdout"
 
@@ -70,10 +70,10 @@ async def test_a_file_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> N
 async def test_reopen_continues_in_a_new_file(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path))
-    log.write(Made(target="/old"))
+    log.write(made(target="/old"))
     path.rename(tmp_path / "access.log.1")
     log.reopen()
-    log.write(Made(target="/new"))
+    log.write(made(target="/new"))
     log.close()
     assert targets(tmp_path / "access.log.1") == ["/old"]
     assert targets(path) == ["/new"]
@@ -81,8 +81,8 @@ async def test_reopen_continues_in_a_new_file(tmp_path: Path) -> None:
 
 async def test_a_full_disk_is_counted_and_reported(caplog: pytest.LogCaptureFixture) -> None:
     log = AccessLog("/dev/full")
-    log.write(Made())
-    log.write(Made())
+    log.write(made())
+    log.write(made())
     log.close()
     assert (log.written, log.dropped) == (0, 2)
     [record] = caplog.records
@@ -96,7 +96,7 @@ async def test_a_reader_that_stands_still_costs_lines_but_no_time(
     """Two megabytes against a pipe of 64 KiB that nobody reads and a queue of 256: reported once, not once a batch."""
     log = AccessLog(str(fifo[0]), limit=256 * 1024)
     for _ in range(80 * BATCH):
-        log.write(Made())
+        log.write(made())
     assert log.dropped >= 40 * BATCH
     assert [record.message for record in caplog.records] == ["access_log_lost_lines"]
     dropped = log.dropped

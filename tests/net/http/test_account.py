@@ -6,13 +6,43 @@ import logging
 
 import pytest
 
-from lbproxy.net.http.account import LARGE_HEAD
+from lbproxy import reasons
+from lbproxy.balance.backend import Backend
+from lbproxy.net.http.account import LARGE_HEAD, refuses_large_head, settle
+from lbproxy.reasons import Reason
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, request
 from tests.net.http.client.visits import ask, first
 from tests.net.peers import until
 
 UNAVAILABLE = answer(b"", status=b"503 Service Unavailable")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "met", "in_row"),
+    [
+        (200, reasons.DONE, None, 0),
+        (404, reasons.DONE, None, 0),
+        (500, reasons.DONE, None, 0),
+        (503, reasons.DONE, (reasons.BACKEND_ERROR, "503"), 2),
+        (101, reasons.TUNNEL_DONE, None, 0),
+        (0, reasons.RESPONSE_TIMEOUT, (reasons.RESPONSE_TIMEOUT, ""), 2),
+    ],
+)
+def test_what_an_end_is_evidence_of(status: int, reason: Reason, met: tuple[Reason, str] | None, in_row: int) -> None:
+    backend = Backend("c1", "http://c1.test:4000")
+    backend.active, backend.errors_in_row = 1, 2
+    assert settle(backend, status, reason) == met
+    assert (backend.active, backend.requests, backend.errors_in_row) == (0, 1, in_row)
+    assert sum(backend.responses) == (reason is not reasons.RESPONSE_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("status", "size", "expected"),
+    [(431, LARGE_HEAD + 1, True), (400, LARGE_HEAD + 1, True), (400, LARGE_HEAD, False), (401, LARGE_HEAD + 1, False)],
+)
+def test_what_looks_like_a_header_limit(status: int, size: int, expected: bool) -> None:
+    assert refuses_large_head(status, size) is expected
 
 
 async def test_answers_are_counted_by_class(front: Build) -> None:

@@ -21,7 +21,7 @@ async def test_of_most_clients_nothing_is(front: Build) -> None:
     await ask(client, lane, BEARER)
     [connection] = await connections(home)
     assert remembered(connection) == []
-    assert connection.exchange.asks_nobody is True
+    assert connection.exchange.fast_path is True
 
 
 async def test_of_one_that_authenticates_it_is_until_it_goes(front: Build) -> None:
@@ -30,7 +30,7 @@ async def test_of_one_that_authenticates_it_is_until_it_goes(front: Build) -> No
     await authenticated(home, client)
     [connection] = await connections(home)
     assert remembered(connection) == ["_binding", "_private"]
-    assert connection.exchange.asks_nobody is False
+    assert connection.exchange.fast_path is False
 
 
 async def test_an_offer_is_enough(front: Build) -> None:
@@ -39,4 +39,4 @@ async def test_an_offer_is_enough(front: Build) -> None:
     await first(home, client, 0, reply=head(OFFER, b"Content-Length: 0", status=b"401 No"))
     [connection] = await connections(home)
     assert remembered(connection) == ["_binding", "_private"]
-    assert connection.exchange.asks_nobody is False
+    assert connection.exchange.fast_path is False

@@ -60,7 +60,7 @@ async def test_not_all_spellings_of_a_host_are_remembered(converse: Converse) ->
 
 def test_nothing_is_counted_at_first() -> None:
     site = make_site()
-    assert (site.requests, site.observed, site.seconds, site.plain) == (0, 0, 0, 0)
+    assert (site.requests, site.observed, site.seconds, site.on_fast_path) == (0, 0, 0, 0)
     assert {count for _, count in site.histogram()} == {0}
 
 

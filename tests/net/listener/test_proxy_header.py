@@ -115,9 +115,9 @@ async def test_it_has_header_timeout(front: Build, poller: Poller) -> None:
     client = await home.connect()
     await client.send(V1[:10])
     await until(lambda: home.listener.connections)
-    [preface] = home.listener.connections
-    assert isinstance(preface, ProxyHeaderReader)
-    let_expire(poller, preface._stream)
+    [reader] = home.listener.connections
+    assert isinstance(reader, ProxyHeaderReader)
+    let_expire(poller, reader._stream)
     await until(lambda: not home.listener.connections)
     assert home.listener.ends == {"proxy_header_timeout": 1}
 

@@ -16,10 +16,10 @@ from lbproxy import reasons
 from lbproxy.balance.backend import State
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.net.http.record import Record
 from lbproxy.net.listener.listener import Listener, ListenerOptions
 from lbproxy.net.passthrough.connection import PassOptions, PassService, PassthroughConnection, Routes
 from lbproxy.net.transport.poller import Poller
+from lbproxy.record import Record
 from lbproxy.wire.clienthello import DECODE_ERROR, INTERNAL_ERROR, MISSING_EXTENSION, UNRECOGNIZED_NAME, alert
 from lbproxy.wire.proxyproto import encode
 from tests.balance.heard import Verdicts

@@ -23,10 +23,10 @@ def test_probes_and_files_keep_some(limit: int, expected: int, monkeypatch: pyte
 
 async def test_there_is_a_lane_for_every_client() -> None:
     poller = Poller(asyncio.get_running_loop())
-    room = DescriptorBudget(poller, 6)
+    budget = DescriptorBudget(poller, 6)
     one, two = set[object](), set[object]()
-    room.share(one)
-    room.share(two)
+    budget.share(one)
+    budget.share(two)
     streams = []
 
     def open_one() -> Stream:
@@ -37,16 +37,16 @@ async def test_there_is_a_lane_for_every_client() -> None:
         return streams[-1]
 
     one |= {open_one(), open_one()}
-    assert room.for_client()
+    assert budget.for_client()
     two.add(open_one())
-    assert not room.for_client(), "half of the room is for clients, on whatever listener"
+    assert not budget.for_client(), "half of the room is for clients, on whatever listener"
     two.clear()
-    while room.for_lane():
-        assert room.for_client() is (len(streams) < 5), "private lanes may take more than half"
+    while budget.for_lane():
+        assert budget.for_client() is (len(streams) < 5), "private lanes may take more than half"
         open_one()
     assert len(streams) == 6
-    assert not room.for_client()
-    assert repr(room) == "<room for 6 streams, 6 open>"
+    assert not budget.for_client()
+    assert repr(budget) == "<budget for 6 streams, 6 open>"
     for stream in streams:
         stream.close()
     poller.close()

@@ -55,7 +55,7 @@ async def test_the_policy_is_not_asked(front: Build, asked: Asked) -> None:
         await ask(client, lane)
     backend = home.backends[0]
     assert asked.times == 0
-    assert home.site.plain == 3
+    assert home.site.on_fast_path == 3
     assert (backend.requests, backend.active, backend.responses, backend.lanes_opened) == (4, 0, [0, 0, 4, 0, 0, 0], 1)
     assert home.listener.ends == {"done": 4}
     [connection] = await connections(home)
@@ -74,12 +74,12 @@ async def test_a_post_is_plain_for_it_is_never_sent_again(front: Build, asked: A
     assert await lanes[0].exactly(2) == b"cd"
     await lanes[0].send(answer(b"ok"))
     await client.sees(answer(b"ok"))
-    assert (asked.times, home.site.plain) == (0, 1)
+    assert (asked.times, home.site.on_fast_path) == (0, 1)
     await client.send(request(b"POST /x", b"Content-Length: 2") + b"ab")
     await lanes[1].head()
     lanes[1].reset()
     assert b" 502 " in await client.head()
-    assert (asked.times, home.site.plain, home.ends[-1]) == (0, 1, "lane_stale")
+    assert (asked.times, home.site.on_fast_path, home.ends[-1]) == (0, 1, "lane_stale")
     assert [backend.active for backend in home.backends] == [0, 0]
 
 
@@ -143,7 +143,7 @@ async def test_the_policy_is_asked(
     assert (await lane.head()).startswith(line)
     await lane.send(answer(b"ok"))
     await client.sees(answer(b"ok"))
-    assert (asked.times, home.site.plain) == (1, 0)
+    assert (asked.times, home.site.on_fast_path) == (1, 0)
 
 
 @pytest.mark.parametrize("end", ["closed", "junk"])
@@ -160,7 +160,7 @@ async def test_a_lane_that_is_not_quiet_is_the_policys(front: Build, asked: Aske
     await lane.head()
     await lane.send(answer(b"ok"))
     await client.sees(answer(b"ok"))
-    assert home.site.plain == 0
+    assert home.site.on_fast_path == 0
     assert home.ends == ["done", "done"]
 
 
@@ -185,7 +185,7 @@ async def test_a_client_whose_lanes_are_its_own_asks_for_each_request(front: Bui
     await lane.send(answer(b"ok"))
     await client.sees(answer(b"ok"))
     await ask(client, lane)
-    assert (asked.times, home.site.plain) == (2, 0)
+    assert (asked.times, home.site.on_fast_path) == (2, 0)
 
 
 async def test_an_offer_makes_the_lane_private(front: Build, asked: Asked) -> None:
@@ -193,7 +193,7 @@ async def test_an_offer_makes_the_lane_private(front: Build, asked: Asked) -> No
     client, lane = await warm(home, asked)
     offer = head(OFFER, b"Content-Length: 0", status=UNAUTHORIZED)
     await ask(client, lane, reply=offer)
-    assert (asked.times, home.site.plain, home.backends[0].lanes.private) == (0, 0, 1)
+    assert (asked.times, home.site.on_fast_path, home.backends[0].lanes.private) == (0, 0, 1)
     await ask(client, lane, ntlm(1))
     assert asked.times == 1
 
@@ -204,11 +204,11 @@ async def test_an_error_is_told(front: Build, asked: Asked, status: bytes) -> No
     client, lane = await warm(home, asked)
     await ask(client, lane, reply=head(b"Content-Length: 0", status=status))
     backend = home.backends[0]
-    assert (asked.times, home.site.plain) == (0, 0)
+    assert (asked.times, home.site.on_fast_path) == (0, 0)
     assert backend.responses[int(status[:1])] == 1
     assert backend.errors_in_row == (1 if status.startswith(b"503") else 0)
     await ask(client, lane)
-    assert (backend.errors_in_row, home.site.plain) == (0, 1)
+    assert (backend.errors_in_row, home.site.on_fast_path) == (0, 1)
 
 
 async def test_who_fails_is_left_for_another(front: Build, asked: Asked) -> None:
@@ -223,7 +223,7 @@ async def test_who_fails_is_left_for_another(front: Build, asked: Asked) -> None
     await new.head()
     await new.send(answer(b"ok"))
     await client.sees(answer(b"ok"))
-    assert (asked.times, home.site.plain) == (0, 0)
+    assert (asked.times, home.site.on_fast_path) == (0, 0)
     assert [home.records[-1].backend, home.records[-1].tries, home.records[-1].reason] == ["c2", 2, "done"]
     assert [backend.active for backend in home.backends] == [0, 0]
 
@@ -238,7 +238,7 @@ async def test_the_lane_closes_when_its_backend_has_left_meanwhile(front: Build,
     await lane.send(answer(b"ok"))
     await client.sees(answer(b"ok"))
     assert await lane.rest() == b""
-    assert (asked.times, home.site.plain, home.backends[0].lanes.idle) == (0, 0, [])
+    assert (asked.times, home.site.on_fast_path, home.backends[0].lanes.idle) == (0, 0, [])
 
 
 async def test_the_policy_is_asked_while_shares_differ(front: Build, asked: Asked) -> None:
@@ -283,7 +283,7 @@ async def test_a_client_that_goes_takes_the_lane_with_it(front: Build, asked: As
     client.close()
     assert await lane.rest() == b""
     await until(lambda: len(home.records) == 2)
-    assert (home.ends[-1], home.backends[0].active, home.site.plain) == ("client_gone", 0, 0)
+    assert (home.ends[-1], home.backends[0].active, home.site.on_fast_path) == ("client_gone", 0, 0)
 
 
 @pytest.mark.parametrize("lines", [(), (BEARER,)], ids=["plain", "asked"])

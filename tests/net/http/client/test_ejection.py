@@ -242,7 +242,7 @@ async def test_unless_there_is_nobody_else(front: Build) -> None:
 
 
 async def test_a_slow_answer_is_told_as_a_suspicion(front: Build, poller: Poller) -> None:
-    home = front(suspicion=1.0)
+    home = front(slow_after=1.0)
     told: list[Reason | None] = []
     home.pool.observers.append(Verdicts(lambda backend, change, reason, detail: told.append(reason)))
     client = await home.connect()
