@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -40,14 +41,31 @@ class Finding:
     text: str
 
 
-async def judge(config: Config) -> dict[Key, Finding]:
-    """A finding for each https backend of a pool behind a listener with TLS; others have no two certificates."""
+class Asked(Protocol):
+    """A backend: of the configuration, or a member of a pool."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+
+
+Members = Callable[[str], Iterable[Asked]]
+"""The backends of the pool of that name."""
+
+
+async def judge(config: Config, members: Members | None = None) -> dict[Key, Finding]:
+    """A finding for each https backend of a pool behind a listener with TLS; others have no two certificates.
+
+    members: those that there are now; without it, those of the configuration.
+    """
+    members = members or (lambda name: config.pools[name].backends)
     seen = await asyncio.to_thread(_users_see, config)
     asked = [
         (pool_name, backend)
         for pool_name in seen
-        for backend in config.pools[pool_name].backends
-        if backend.scheme == "https"
+        for backend in members(pool_name)
+        if urlsplit(backend.url).scheme == "https"
     ]
     shown = await asyncio.to_thread(_shown, config, {name for name, _ in asked})
     judging = (_judge(config.pools[name], backend, seen[name], shown[name]) for name, backend in asked)
@@ -84,7 +102,7 @@ def _shown(config: Config, pools: Iterable[str]) -> dict[str, Minted | None]:
     return found
 
 
-async def _judge(pool: settings.Pool, backend: settings.Backend, users_see: bytes, minted: Minted | None) -> Finding:
+async def _judge(pool: settings.Pool, backend: Asked, users_see: bytes, minted: Minted | None) -> Finding:
     parts = urlsplit(backend.url)
     host = parts.hostname or ""
     name = pool.tls.server_name or host
@@ -100,8 +118,10 @@ async def _judge(pool: settings.Pool, backend: settings.Backend, users_see: byte
     return Finding(verdict.label, verdict.text)
 
 
-async def keep_judging(config: Config, found: Callable[[Mapping[Key, Finding]], None]) -> None:
-    """Call `found` with the findings now and every `AGAIN` seconds."""
+async def keep_judging(
+    config: Config, found: Callable[[Mapping[Key, Finding]], None], members: Members | None = None
+) -> None:
+    """Call `found` with the findings now and every `AGAIN` seconds, of those that are `members` then."""
     while True:
-        found(await judge(config))
+        found(await judge(config, members))
         await asyncio.sleep(AGAIN)

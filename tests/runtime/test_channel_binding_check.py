@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from lbproxy.balance.member import Member
 from lbproxy.config import Config, load
 from lbproxy.runtime.channel_binding_check import Finding, judge, keep_judging
 from tests.control.probes.backends import behind_proxy_protocol, hanging, listening
@@ -57,6 +58,13 @@ async def found(tmp_path: Path, certificate: trustme.LeafCert, tls: str = "") ->
     async with presenting(certificate) as port:
         findings = await judge(configuration(tmp_path, port, tls=tls))
     return findings["connectors", "c1"]
+
+
+async def test_members_that_joined_are_asked_too(tmp_path: Path) -> None:
+    config = configuration(tmp_path, 9)
+    [pool] = config.pools
+    findings = await judge(config, lambda name: [Member("late", "https://127.0.0.1:9"), Member("plain", "http://a:1")])
+    assert list(findings) == [(pool, "late")]
 
 
 async def test_the_same_certificate_on_both_hops_works(tmp_path: Path) -> None:

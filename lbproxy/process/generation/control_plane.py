@@ -122,7 +122,10 @@ class ControlPlane:
         addresses = Addresses(data_path.pools.values(), None if self.supervisor is None else self.supervisor.resolved)
         stack.push_async_callback(addresses.stop)
         await addresses.start()
-        judging = tasks.start(keep_judging(config, _tell(self.pool_controls.values())), name="extended protection")
+        judge = keep_judging(
+            config, _tell(self.pool_controls.values()), lambda name: self.pool_controls[name].pool.backends
+        )
+        judging = tasks.start(judge, name="extended protection")
         stack.callback(judging.cancel)
 
     def _remind_probes(self) -> None:
