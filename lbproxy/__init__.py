@@ -35,9 +35,11 @@ The packages, and which may import which (tests/test_tree.py holds it):
     balance, auth, wire     decisions: no I/O and no clock; bytes, limits and the time arrive as arguments
     config                  the configuration file as frozen, validated models. control, net and below do not know it
     files                   how a file that an administrator names is read: balance, auth and wire read none
+    record                  one request as the access log writes it: net makes it, control formats it
     demo                    sample connectors, a throwaway realm and CA; it shares no code with the balancer
 
-Nothing on a request's way waits for a task, a lock or a log. docs/life-of-a-request.md walks it step by step.
+Nothing on a request's way waits for a task, a lock or a log. docs/architecture.md says where to look for what;
+docs/life-of-a-request.md walks through a request step by step.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The error tree of lbproxy.
+"""The exceptions of lbproxy, as a tree.
 
     LbproxyError
     ├── ConfigError         the administrator's: the configuration cannot be used; carries every problem at once

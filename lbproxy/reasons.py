@@ -1,8 +1,8 @@
-"""ONE table: why a request, a client connection or a lane ended.
+"""The reasons: one table of why a request, a client connection or a lane ended.
 
 Each row feeds the metric label, the log text, the HTTP status that lbproxy answers with, whether the end counts
 against the backend, and whether the request may be tried on another one. Nothing ends without a row.
-The habit is Varnish's `include/tbl/sess_close.h`; the columns are design.md's table of failure semantics.
+The habit is Varnish's `include/tbl/sess_close.h`.
 
 `TABLE` maps every label to its row, in the order of this file; docs/ and metrics are generated from it.
 """

@@ -8,12 +8,19 @@ from __future__ import annotations
 import ast
 import re
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tools.architecture import (
+    ROOT,
+    cython_imports,
+    imports,
+    package_of,
+    packages_imported,
+    python_imports,
+    sources,
+)
 
 GROUND = {"errors", "reasons", "record"}
 LOGIC = {"balance", "auth", "wire"}
@@ -55,7 +62,7 @@ NO_MIRROR = {
 TESTS_OF_WHOLES = {
     "tests/bench": "the harness in bench/",
     "tests/deployment": "the units and manifests in config/",
-    "tests/docs": "the configurations in README.md, docs/ and config/examples",
+    "tests/docs": "the configurations in README.md, docs/ and config/examples, and docs/architecture.md",
     "tests/e2e": "whole processes, over the network",
     "tests/test_tree.py": "this file",
 }
@@ -64,10 +71,6 @@ TESTS_OF_WHOLES = {
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 MAX_MEDIAN_FUNCTION_LINES = 6
-
-CYTHON_IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(?:\(([^)]*)\)|([^#\n]*))|c?import[ \t]+([\w.]+))", re.MULTILINE
-)
 
 MAX_COMPILED_LINES = 500
 
@@ -89,31 +92,6 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 """The target of a link of Markdown that is a file of the repository."""
 
 
-def sources(folder: str, *suffixes: str) -> list[Path]:
-    """The files under `folder` that are written by hand, relative to the root."""
-    return sorted(path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.suffix in suffixes)
-
-
-def python_imports(text: str, package: str) -> Iterator[str]:
-    """Every module or name, dotted and absolute, that a Python file in `package` imports anywhere."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: 1 - node.level or None] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def cython_imports(text: str) -> Iterator[str]:
-    """The same of a .pyx or .pxd file, which may also `cimport`; the data path has no relative imports."""
-    for module, within, bare, plain in CYTHON_IMPORT.findall(text):
-        if plain:
-            yield plain
-        else:
-            yield from (f"{module}.{name.split()[0]}" for name in (within or bare).split(",") if name.strip())
-
-
 def with_python(text: str) -> set[str]:
     """The typed functions of a .pyx file that loop and may use Python's objects in it, by name."""
     found = set()
@@ -125,26 +103,8 @@ def with_python(text: str) -> set[str]:
     return found
 
 
-def imports(path: Path) -> set[str]:
-    text = (ROOT / path).read_text()
-    package = ".".join(path.parent.parts)
-    return set(cython_imports(text) if path.suffix in {".pyx", ".pxd"} else python_imports(text, package))
-
-
-def package_of(path: Path) -> str:
-    """lbproxy/net/http/client.py -> net; lbproxy/errors.py -> errors."""
-    return Path(path.parts[1]).stem
-
-
-def packages_imported(path: Path) -> set[str]:
-    """The packages that a file imports from: lbproxy.net.upstream.lane.Lane -> net."""
-    dotted = (name.split(".") for name in imports(path))
-    found = {parts[1] for parts in dotted if parts[0] == "lbproxy" and len(parts) > 1}
-    return found - {package_of(path), "__version__"}
-
-
 LBPROXY = sources("lbproxy", ".py", ".pyi", ".pyx", ".pxd")
-PYTHON = [path for path in LBPROXY if path.suffix == ".py"] + sources("bench", ".py")
+PYTHON = [path for path in LBPROXY if path.suffix == ".py"] + sources("bench", ".py") + sources("tools", ".py")
 
 
 OVER_BYTES = [*sources("lbproxy/wire", ".pyx"), Path("lbproxy/control/access_log/access_line.pyx")]
