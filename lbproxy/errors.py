@@ -4,6 +4,7 @@
     ├── ConfigError         the administrator's: the configuration cannot be used; carries every problem at once
     ├── StartError          the administrator's or the machine's: a valid configuration cannot be put to work
     ├── MissingExtraError   the installation's: an optional dependency is needed; names the extra to install
+    ├── MessageError        lbproxy's own: a process got a message that it cannot read, from one of another version
     ├── AdminError          the operator's: a command that the running balancer refused, or could not receive
     └── RolloutError        the operator's: a rolling update that must not begin, or that stopped
 
@@ -48,6 +49,10 @@ class ConfigError(LbproxyError):
 
 class StartError(LbproxyError):
     """A valid configuration could not be put to work (an address in use, a key that does not fit)."""
+
+
+class MessageError(LbproxyError):
+    """A message between two processes that cannot be read: the text names the message and the field."""
 
 
 class MissingExtraError(LbproxyError):

@@ -3,7 +3,7 @@
 master FILE                  `lbproxy run` becomes it
 resume DESCRIPTOR            the same after USR2
 generation CHANNEL N FILE    started by the master, with a channel to it
-rehearse                     nothing, if all of it can be imported
+rehearse [DESCRIPTOR]        nothing, if it can be imported, and understands what a master would leave to it
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ def main(role: str, *arguments: str) -> int:
             from lbproxy.process.generation import main as generation
 
             return generation.main(int(channel), int(number), Path(path))
-        case "rehearse", []:
-            from lbproxy.process.generation import main as generation
-            from lbproxy.process.master import main as master
+        case "rehearse", [*descriptors]:
+            from lbproxy.errors import LbproxyError
+            from lbproxy.process.rehearsal import rehearse
 
+            try:
+                rehearse(*map(int, descriptors))
+            except LbproxyError as error:
+                raise SystemExit(str(error)) from None
             return 0
     raise SystemExit(f"unknown role {role}")
 

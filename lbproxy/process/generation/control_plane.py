@@ -22,6 +22,7 @@ from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.process.workers.supervisor import WorkerSupervisor
 from lbproxy.runtime.addresses import Addresses
 from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
@@ -93,7 +94,7 @@ class ControlPlane:
             handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
             handover.remember_minted(state["minted"], self.data_path.mints)
 
-    def _supervisor(self, forker: Channel, lost: Callable[[], None]) -> WorkerSupervisor:
+    def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.data_path.pools, self.data_path.mints, lost)
 
     def __repr__(self) -> str:

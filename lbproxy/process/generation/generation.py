@@ -19,7 +19,27 @@ from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs
 from lbproxy.process.generation.master_channel import MasterChannel
 from lbproxy.process.generation.status_line import StatusLine, in_rotation
-from lbproxy.process.ipc.channel import Message
+from lbproxy.process.ipc.master_messages import (
+    BETWEEN_GENERATIONS,
+    Alive,
+    Drain,
+    End,
+    Export,
+    Failed,
+    Gone,
+    Order,
+    Ping,
+    Ready,
+    Relayed,
+    ReloadFailed,
+    Reopen,
+    Retire,
+    Signal,
+    State,
+    Status,
+    Tally,
+    ToGeneration,
+)
 from lbproxy.runtime.data_path import PATIENCE
 
 log = logging.getLogger(__name__)
@@ -56,21 +76,11 @@ class Generation:
         """Start, serve, drain. Returns when everything is closed."""
         self._watch_signals()
         inherited = self._inherited
-        orders = {
-            "export": self._export,
-            "ping": lambda _: self._master.tell("alive"),
-            "retire": lambda _: self._retired(),
-            "drain": lambda _: self._drain_now(),
-            "end": lambda _: self._interrupted(),
-            "reopen": lambda _: self._control_plane.reopen_log(),
-            "relayed": self._relayed,
-            "reload_failed": self._reload_failed,
-        }
         self._control_plane = ControlPlane(self._config, inherited, self._barren)
-        self._master = MasterChannel(inherited.channel, orders, self._alone)
+        self._master = MasterChannel(inherited.channel, self._told, self._alone)
         self._status_line = StatusLine(
             self._control_plane.data_path.pools.values(),
-            lambda text: self._master.tell("status", text=text),
+            lambda text: self._master.send(Status(text)),
             self._control_plane.served.remark,
         )
         try:
@@ -81,7 +91,7 @@ class Generation:
                 await self._drain()
             self._tell_counters()
         except StartError as error:
-            self._master.tell("failed", problems=str(error).splitlines())
+            self._master.send(Failed(str(error).splitlines()))
             raise
         finally:
             self._master.close()
@@ -104,7 +114,7 @@ class Generation:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
-        self._master.tell("ready")
+        self._master.send(Ready())
         if first and self._number == 1:
             inside = in_rotation(control_plane.data_path.pools.values())
             print(f"ready: {self._config.server_url} ({inside})", file=sys.stderr, flush=True)
@@ -147,30 +157,44 @@ class Generation:
 
     # --- what the master, and other generations, tell
 
-    def _export(self, _: Message) -> None:
+    def _told(self, message: ToGeneration) -> None:
+        match message:
+            case Export():
+                self._export()
+            case Ping():
+                self._master.send(Alive())
+            case Retire():
+                self._retired()
+            case Drain():
+                self._drain_now()
+            case End():
+                self._interrupted()
+            case Reopen():
+                self._control_plane.reopen_log()
+            case Relayed():
+                self._relayed(message)
+            case ReloadFailed():  # this generation goes on serving
+                self._control_plane.served.reloaded(message.problems, message.ended)
+                self._status_line.update()
+
+    def _export(self) -> None:
         """The next generation is about to start."""
         self._handed_over = True
-        self._master.tell("state", state=self._control_plane.export())
+        self._master.send(State(dict(self._control_plane.export())))
 
-    def _relayed(self, message: Message) -> None:
-        told = message["message"]
-        match told["type"]:
-            case "tally":
-                self._control_plane.counter_history.told(message["generation"], told["tally"])
-            case "gone":
-                self._control_plane.counter_history.gone(message["generation"])
-            case "order":
-                self._control_plane.obey(told["pool"], told["backend"], told["draining"])
-
-    def _reload_failed(self, message: Message) -> None:
-        """This generation goes on serving."""
-        self._control_plane.served.reloaded(message["problems"], message["ended"])
-        self._status_line.update()
+    def _relayed(self, message: Relayed) -> None:
+        match BETWEEN_GENERATIONS.from_fields(message.message):
+            case Tally(tally):
+                self._control_plane.counter_history.told(message.generation, tally)
+            case Gone():
+                self._control_plane.counter_history.gone(message.generation)
+            case Order(pool, backend, draining):
+                self._control_plane.obey(pool, backend, draining)
 
     def _drained(self, pool: str, backend: str, draining: bool) -> None:
         """An operator gave an order: a generation that has what this one knew has to hear of it too."""
         if self._handed_over:
-            self._master.relay("order", pool=pool, backend=backend, draining=draining)
+            self._master.relay(Order(pool, backend, draining))
 
     async def _keep_telling(self) -> None:
         while True:
@@ -179,7 +203,7 @@ class Generation:
             await asyncio.sleep(REPORT_EVERY)
 
     def _tell_counters(self) -> None:
-        self._master.relay("tally", tally=self._control_plane.counter_history.own())
+        self._master.relay(Tally(self._control_plane.counter_history.own()))
 
     # --- the end
 
@@ -193,7 +217,7 @@ class Generation:
             loop.add_signal_handler(number, self._told_to_end, number)
 
     def _pass_on(self, number: signal.Signals) -> None:
-        self._master.tell("signal", number=number)
+        self._master.send(Signal(number))
 
     def _pass_on_end(self, number: signal.Signals) -> None:
         """Who ends the generation that serves wants no other one in its place. One beside it may end alone."""

@@ -12,6 +12,8 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.pool import Pool
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import FromGeneration, ToGeneration
+from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.status.served import Origin
 
 if TYPE_CHECKING:  # what workers have no use for, they do not load
@@ -69,12 +71,12 @@ class StartInputs(NamedTuple):
 
     number: int
     origin: Origin
-    channel: Channel
+    channel: Channel[FromGeneration, ToGeneration]
     sockets: Mapping[str, socket.socket]
     admin: socket.socket
     secret: Secret
     state: HandoverState | None = None
-    forker: Channel | None = None  # None: one worker only, in this process
+    forker: Channel[ToForker, FromForker] | None = None  # None: one worker only, in this process
     health: socket.socket | None = None  # None: asked for over `admin` only
 
 

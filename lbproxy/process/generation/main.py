@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -24,6 +25,18 @@ from lbproxy.process.generation.handover import HandoverState, StartInputs, secr
 from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
+from lbproxy.process.ipc.master_messages import (
+    WITH_MASTER,
+    Drain,
+    End,
+    Failed,
+    FromGeneration,
+    Needs,
+    Start,
+    ToGeneration,
+)
+from lbproxy.process.ipc.messages import PROTOCOL
+from lbproxy.process.ipc.worker_messages import FromWorker, ToWorker
 from lbproxy.process.workers.forker import start
 from lbproxy.process.workers.main import work
 from lbproxy.status.served import Origin
@@ -37,7 +50,7 @@ def main(descriptor: int, number: int, path: Path) -> int:
         signal.signal(theirs, signal.SIG_IGN)  # until then, and in workers
     unraisable.install()
     os.set_inheritable(descriptor, False)
-    channel = Channel(socket.socket(fileno=descriptor))
+    channel = Channel(socket.socket(fileno=descriptor), WITH_MASTER)
     try:
         loaded = time.time()
         config, report = prepare(path)
@@ -46,7 +59,7 @@ def main(descriptor: int, number: int, path: Path) -> int:
             return 0
         _serve(config, report, inherited)
     except LbproxyError as error:
-        channel.send({"type": "failed", "problems": str(error).splitlines()})
+        channel.send(Failed(str(error).splitlines()))
         return 1
     finally:
         channel.close()
@@ -65,26 +78,31 @@ def prepare(path: Path) -> tuple[Config, Report]:
     return config, report
 
 
-def ask(channel: Channel, number: int, config: Config, origin: Origin) -> StartInputs | None:
-    """Ask the master for the sockets; None if it would rather have this process end. Raises StartError.
+def ask(
+    channel: Channel[FromGeneration, ToGeneration], number: int, config: Config, origin: Origin
+) -> StartInputs | None:
+    """Ask the master for the sockets; None if it would rather have this process end.
+
+    Raises StartError, and MessageError when the master's answer cannot be read.
 
     origin: but for `replaces`, which the master's answer tells.
     """
     places = wanted(config)
     if len(places) > MAX_DESCRIPTORS:
         raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
-    channel.send({"type": "needs", "places": places, "owner": owner(config)})
+    channel.send(Needs(places, owner(config), PROTOCOL))
     try:
-        while (received := channel.wait()).message["type"] not in ("start", "drain", "end"):
+        while not isinstance((received := channel.wait()).message, Start | Drain | End):
             pass  # what others have told, or the access log, is not known here yet
     except EOFError:
         return None
     message, descriptors = received
-    if message["type"] != "start":
+    if not isinstance(message, Start):
         return None
+    channel.protocol = message.protocol
     sockets = {one.key: socket.socket(fileno=fd) for one, fd in zip(places, descriptors, strict=True)}
     by_listener = {name: sockets[listener_key(name)] for name in config.listeners}
-    state: HandoverState | None = message["state"]
+    state = cast("HandoverState | None", message.state)
     kept = secret(state, time.monotonic())
     origin = origin._replace(replaces=state is not None)
     return StartInputs(number, origin, channel, by_listener, sockets[ADMIN], kept, state, health=sockets.get(HEALTH))
@@ -114,7 +132,7 @@ def _with_forker(config: Config, inherited: StartInputs) -> StartInputs:
     """Before there is a loop, or a thread."""
     value = bytes.fromhex(inherited.secret["value"])
 
-    def become_worker(_: int, channel: Channel) -> int:
+    def become_worker(_: int, channel: Channel[FromWorker, ToWorker]) -> int:
         return work(config, inherited.sockets, value, channel)
 
     mine = [one for one in (inherited.channel, inherited.admin, inherited.health) if one is not None]

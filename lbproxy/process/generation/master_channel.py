@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
 
 from lbproxy.process.ipc.async_channel import AsyncChannel
-from lbproxy.process.ipc.channel import Channel, Message, Received
-
-Orders = Mapping[str, Callable[[Message], None]]
-"""What is done on a message, by its type."""
+from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.master_messages import (
+    BetweenGenerations,
+    FromGeneration,
+    Relay,
+    Reload,
+    Reloaded,
+    ToGeneration,
+)
+from lbproxy.process.ipc.messages import to_fields
 
 
 class MasterChannel:
-    """Carries out the master's `orders`; `lost` is called when there is no master any more."""
+    """Calls `told` with the master's messages, and `lost` when there is no master any more."""
 
-    def __init__(self, channel: Channel, orders: Orders, lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel[FromGeneration, ToGeneration],
+        told: Callable[[ToGeneration], None],
+        lost: Callable[[], None],
+    ) -> None:
         """Call it on the running loop."""
-        self._orders = {**orders, "reloaded": self._reloaded}
+        self._told = told
         self._line = AsyncChannel(channel, self._received, lost)
         self._numbers = count(1)
         self._asked: dict[int, asyncio.Future[Sequence[str]]] = {}
@@ -27,29 +37,32 @@ class MasterChannel:
     def __repr__(self) -> str:
         return f"<upstream {self._line!r}>"
 
-    def tell(self, kind: str, **fields: Any) -> None:
+    def send(self, message: FromGeneration) -> None:
         """Send the master a message."""
-        self._line.tell(kind, **fields)
+        self._line.send(message)
 
-    def relay(self, kind: str, **fields: Any) -> None:
+    def relay(self, message: BetweenGenerations) -> None:
         """Send a message to the generation that serves, or if that is this one, to the next."""
-        self._line.tell("relay", message={"type": kind, **fields})
+        self._line.send(Relay(to_fields(message)))
 
     async def reload(self) -> Sequence[str]:
         """Ask for a reload; what went wrong, nothing if it went well."""
         number = next(self._numbers)
         self._asked[number] = asyncio.get_running_loop().create_future()
-        self._line.tell("reload", ticket=number)
+        self._line.send(Reload(number))
         return await self._asked[number]
 
     def close(self) -> None:
         """Hear no more."""
         self._line.close()
 
-    def _received(self, received: Received) -> None:
-        self._orders[received.message["type"]](received.message)
+    def _received(self, received: Received[ToGeneration]) -> None:
+        if isinstance(received.message, Reloaded):
+            self._reloaded(received.message)
+        else:
+            self._told(received.message)
 
-    def _reloaded(self, message: Message) -> None:
-        future = self._asked.pop(message["ticket"])
+    def _reloaded(self, message: Reloaded) -> None:
+        future = self._asked.pop(message.ticket)
         if not future.done():  # whoever asked may have gone
-            future.set_result(message["problems"])
+            future.set_result(message.problems)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Generic
 
-from lbproxy.process.ipc.channel import Channel, Message, Received
+from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.messages import Hears, Says
 
 
-class AsyncChannel:
+class AsyncChannel(Generic[Says, Hears]):
     """Calls `received` with each message and `ended` once, when the peer has gone. Belongs to the running loop."""
 
-    def __init__(self, channel: Channel, received: Callable[[Received], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: Channel[Says, Hears], received: Callable[[Received[Hears]], None], ended: Callable[[], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._received = received
@@ -24,12 +27,8 @@ class AsyncChannel:
     def __repr__(self) -> str:
         return f"<line over {self._channel!r}>"
 
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Send a message of `kind`; nothing, if the peer has gone."""
-        self.send({"type": kind, **fields})
-
-    def send(self, message: Message) -> None:
-        """The same, of a message that is there."""
+    def send(self, message: Says) -> None:
+        """Send a message; nothing, if the peer has gone."""
         if self._open:
             self._channel.send(message)
             if self._channel.has_queue:

@@ -1,23 +1,28 @@
-"""Messages between two processes of lbproxy, over a Unix stream socket: JSON objects, and open sockets beside them.
+"""Messages between two processes of lbproxy, over a Unix stream socket, and open sockets beside them.
 
-A message is its length (4 bytes, big endian), the number of its descriptors (2 bytes), and that many bytes of JSON.
-The descriptors (SCM_RIGHTS, unix(7)) travel with the first byte of the message that they belong to. Nothing here waits:
-what the kernel does not take is kept, and whoever owns the channel calls `flush` when the socket is writable again.
+A message is its length (4 bytes, big endian), the number of its descriptors (2 bytes), and that many bytes, which
+`messages` encodes. The descriptors (SCM_RIGHTS, unix(7)) travel with the first byte of the message that they belong
+to. Nothing here waits: what the kernel does not take is kept, and whoever owns the channel calls `flush` when the
+socket is writable again.
 The master imports this, so it imports little.
 """
 
 from __future__ import annotations
 
-import json
+import logging
+import os
 import socket
 import struct
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple
 
-Message = dict[str, Any]
-"""What a message says: `type`, and what that needs."""
+from lbproxy.control.log import event
+from lbproxy.errors import MessageError
+from lbproxy.process.ipc.messages import PROTOCOL, Conversation, Hears, Says, encode
+
+log = logging.getLogger(__name__)
 
 LIMIT = 64 * 1024 * 1024
 """Bytes of one message: the state of some 100,000 backends. More is a fault, not a message."""
@@ -30,30 +35,35 @@ _AT_ONCE = 65536
 _ANCILLARY = socket.CMSG_SPACE(MAX_DESCRIPTORS * array("i").itemsize)
 
 
-class Received(NamedTuple):
+class Received(NamedTuple, Generic[Hears]):
     """A message, and the descriptors that came with it, which belong to who received it."""
 
-    message: Message
+    message: Hears
     descriptors: list[int]
 
 
-class Channel:
-    """One end of a socket pair. Lost peers raise nothing on `send`: the end is told by `receive`."""
+class Channel(Generic[Says, Hears]):
+    """One end of a socket pair. Lost peers raise nothing on `send`: the end is told by `receive`.
 
-    def __init__(self, sock: socket.socket, rest: bytes = b"") -> None:
+    `protocol` is what the peer has greeted with: a message that is newer is not sent to it.
+    """
+
+    def __init__(self, sock: socket.socket, conversation: Conversation[Says, Hears], rest: bytes = b"") -> None:
         """sock: a connected Unix stream socket; it belongs to the channel from now on. rest: see `rest`."""
         sock.setblocking(False)
         self.socket = sock
+        self.protocol = PROTOCOL
+        self._conversation = conversation
         self._incoming = bytearray(rest)
         self._descriptors: list[int] = []
         self._outgoing: deque[tuple[memoryview, Sequence[int]]] = deque()
         self._gone = False
 
     @classmethod
-    def pair(cls) -> tuple[Channel, Channel]:
-        """Two that speak to each other."""
+    def pair(cls, conversation: Conversation[Says, Hears]) -> tuple[Channel[Says, Hears], Channel[Hears, Says]]:
+        """Two that speak to each other; the first one's end is that of `conversation`."""
         one, other = socket.socketpair()
-        return cls(one), cls(other)
+        return Channel(one, conversation), Channel(other, conversation.reverse())
 
     def __repr__(self) -> str:
         return f"<channel {self.socket.fileno()}{', gone' if self._gone else ''}>"
@@ -69,10 +79,15 @@ class Channel:
 
     # --- sending
 
-    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send `message`, now or by `flush`. The descriptors stay the caller's, and open until they are sent."""
+    def send(self, message: Says, descriptors: Sequence[int] = ()) -> None:
+        """Send `message`, now or by `flush`, unless the peer's version does not know it.
+
+        The descriptors stay the caller's, and open until they are sent.
+        """
         assert len(descriptors) <= MAX_DESCRIPTORS
-        data = json.dumps(message, separators=(",", ":")).encode()
+        if message.since > self.protocol:
+            return
+        data = encode(message)
         self._outgoing.append((memoryview(_HEAD.pack(len(data), len(descriptors)) + data), tuple(descriptors)))
         self.flush()
 
@@ -97,28 +112,42 @@ class Channel:
 
     # --- receiving
 
-    def receive(self) -> list[Received]:
-        """Every whole message that is there. Raises EOFError when the peer is gone and all was received."""
+    def receive(self) -> list[Received[Hears]]:
+        """Every whole message that is there. Raises EOFError when the peer is gone and all was received.
+
+        A message that cannot be read is logged and left out.
+        """
         ended = self._gather()
         found = []
-        while (one := self._next()) is not None:
-            found.append(one)
+        while (raw := self._next()) is not None:
+            try:
+                one = self._decode(*raw)
+            except MessageError as error:
+                event(log, logging.ERROR, "message_unreadable", problem=error)
+                continue
+            if one is not None:
+                found.append(one)
         if ended and not found:
             raise EOFError
         return found
 
-    def wait(self) -> Received:
-        """The next message, however long it takes. For processes without a loop; EOFError as in `receive`."""
+    def wait(self) -> Received[Hears]:
+        """The next message, however long it takes. For processes without a loop; EOFError as in `receive`.
+
+        Raises MessageError for one that cannot be read.
+        """
         self.socket.setblocking(True)
         try:
-            while (one := self._next()) is None:
-                if not self._take_in():
-                    raise EOFError
+            while True:
+                while (raw := self._next()) is None:
+                    if not self._take_in():
+                        raise EOFError
+                if (one := self._decode(*raw)) is not None:
+                    return one
         except ConnectionError:
             raise EOFError from None
         finally:
             self.socket.setblocking(False)
-        return one
 
     def rest(self) -> bytes:
         """The beginning of a message whose end has not come yet: for a channel made of the same socket."""
@@ -148,7 +177,7 @@ class Channel:
             self._descriptors += array("i", packed)
         return bool(data)
 
-    def _next(self) -> Received | None:
+    def _next(self) -> tuple[bytes, list[int]] | None:
         if len(self._incoming) < _HEAD.size:
             return None
         size, count = _HEAD.unpack_from(self._incoming)
@@ -156,7 +185,18 @@ class Channel:
         end = _HEAD.size + size
         if len(self._incoming) < end:
             return None
-        message: Message = json.loads(self._incoming[_HEAD.size : end])
+        data = bytes(self._incoming[_HEAD.size : end])
         del self._incoming[:end]
         descriptors, self._descriptors = self._descriptors[:count], self._descriptors[count:]
-        return Received(message, descriptors)
+        return data, descriptors
+
+    def _decode(self, data: bytes, descriptors: list[int]) -> Received[Hears] | None:
+        """None, if its kind is unknown; then its descriptors are closed, and so they are when it raises."""
+        message = None
+        try:
+            message = self._conversation.decode(data)
+        finally:
+            if message is None:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        return None if message is None else Received(message, descriptors)

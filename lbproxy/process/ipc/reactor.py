@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.messages import Hears, Says
 
 
 class Reactor:
@@ -22,7 +24,7 @@ class Reactor:
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()  # timers of one moment go off in the order in which they were set
-        self._channels: set[Channel] = set()
+        self._channels: set[Channel[Any, Any]] = set()
         self._running = False
         self._signals: tuple[socket.socket, ...] = ()
         self._numbers: Collection[signal.Signals] = ()
@@ -59,7 +61,9 @@ class Reactor:
         """Tell of signals again."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
 
-    def watch(self, channel: Channel, received: Callable[[Received], None], ended: Callable[[], None]) -> None:
+    def watch(
+        self, channel: Channel[Says, Hears], received: Callable[[Received[Hears]], None], ended: Callable[[], None]
+    ) -> None:
         """Call `received` with each message, and `ended` once, when the peer has gone; the channel stays open."""
         self._channels.add(channel)
 
@@ -76,7 +80,7 @@ class Reactor:
 
         self._selector.register(channel, selectors.EVENT_READ, ready)
 
-    def unwatch(self, channel: Channel) -> None:
+    def unwatch(self, channel: Channel[Any, Any]) -> None:
         """Call back for this channel no more, and close it."""
         if channel in self._channels:
             self._channels.discard(channel)

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import WITH_GENERATION, FromGeneration, ToGeneration
 from lbproxy.process.master.listening_sockets import Wanted
 
 _FIXED = {signal.SIGKILL, signal.SIGSTOP}
@@ -29,9 +30,19 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "lbproxy.process", *arguments]  # -P: never import what lies around
 
 
-def spawn(arguments: list[str]) -> int:
-    """Start a process; its id. Its signals are as they are by default. Raises OSError."""
-    return os.posix_spawn(arguments[0], arguments, os.environ, setsigmask=(), setsigdef=signal.valid_signals() - _FIXED)
+def spawn(arguments: list[str], errors: int = 2) -> int:
+    """Start a process; its id. Its signals are as they are by default. Raises OSError.
+
+    errors: the descriptor that becomes its standard error.
+    """
+    return os.posix_spawn(
+        arguments[0],
+        arguments,
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, errors, 2)],
+        setsigmask=(),
+        setsigdef=signal.valid_signals() - _FIXED,
+    )
 
 
 class GenerationHandle:
@@ -41,7 +52,16 @@ class GenerationHandle:
     `status_line` is what it says of itself.
     """
 
-    def __init__(self, pid: int, number: int, channel: Channel, stage: Stage = Stage.STARTING) -> None:
+    def __init__(
+        self,
+        pid: int,
+        number: int,
+        channel: Channel[ToGeneration, FromGeneration],
+        stage: Stage = Stage.STARTING,
+        protocol: int = 1,
+    ) -> None:
+        """protocol: what the generation has greeted with; 1 until it greets."""
+        channel.protocol = protocol
         self.pid = pid
         self.number = number
         self.channel = channel
@@ -55,7 +75,7 @@ class GenerationHandle:
     @classmethod
     def start(cls, number: int, path: Path) -> GenerationHandle:
         """A generation for what the file at `path` says now. Raises OSError."""
-        ours, theirs = Channel.pair()
+        ours, theirs = Channel.pair(WITH_GENERATION)
         try:
             theirs.socket.set_inheritable(True)
             pid = spawn(command("generation", str(theirs.fileno()), str(number), str(path)))
@@ -69,9 +89,9 @@ class GenerationHandle:
     def __repr__(self) -> str:
         return f"<generation {self.number} pid={self.pid} {self.stage.value}>"
 
-    def tell(self, kind: str, descriptors: Sequence[int] = (), **fields: object) -> None:
-        """Send a message."""
-        self.channel.send({"type": kind, **fields}, descriptors)
+    def send(self, message: ToGeneration, descriptors: Sequence[int] = ()) -> None:
+        """Send a message, unless the generation's version does not know it."""
+        self.channel.send(message, descriptors)
 
     def kill(self) -> None:
         """End it without asking."""

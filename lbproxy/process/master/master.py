@@ -24,27 +24,50 @@ from pathlib import Path
 
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
-from lbproxy.process.ipc.channel import Message, Received
+from lbproxy.process.ipc.channel import Received
+from lbproxy.process.ipc.master_messages import (
+    Alive,
+    Drain,
+    End,
+    Export,
+    Failed,
+    FromGeneration,
+    Gone,
+    Needs,
+    Ping,
+    Ready,
+    Relay,
+    Relayed,
+    Reload,
+    Reloaded,
+    ReloadFailed,
+    Reopen,
+    Retire,
+    Signal,
+    Start,
+    State,
+    Status,
+    ToGeneration,
+)
+from lbproxy.process.ipc.messages import PROTOCOL, Fields, to_fields
 from lbproxy.process.ipc.reactor import Reactor
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
-from lbproxy.process.master.generation_handle import GenerationHandle, Stage, command, spawn
+from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.held_sockets import HeldSockets
-from lbproxy.process.master.listening_sockets import MAKER, Owner, Place, Wanted
-from lbproxy.process.master.reexec import ReexecState, become_next
+from lbproxy.process.master.listening_sockets import MAKER
+from lbproxy.process.master.reexec import ReexecState
 from lbproxy.process.master.sd_notify import Notifier
+from lbproxy.process.master.upgrade import Upgrade
 
 log = logging.getLogger(__name__)
 
 START_WITHIN = 120.0
 """Seconds that a generation has to get ready, first probes and all."""
 
-REHEARSE_WITHIN = 30.0
-"""Seconds that a program has to show that it can be run, before it counts as one that cannot."""
-
 END_WITHIN = 5.0
 """Seconds that a generation has to end once it was told to end at once, before it is killed."""
 
-GONE = {"type": "gone"}
+GONE = to_fields(Gone())
 """What the others are told in the name of a generation that has ended."""
 
 SIGNALS = (
@@ -73,7 +96,7 @@ class Master:
         self._held_sockets = held_sockets
         self._notifier = notifier
         self._restart_backoff = RestartBackoff()
-        self._rehearsal = 0  # the process id of the next program's, while it is under way
+        self._upgrade = Upgrade(reactor, self._reexec_state, self._can_exec)
         self._again = False  # somebody wants another reload than the one under way
         self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
         self._stopping = self._terminated = False
@@ -89,9 +112,9 @@ class Master:
             case signal.SIGHUP:
                 self.reload()
             case signal.SIGUSR1:
-                self._tell_all("reopen")
+                self._send_all(Reopen())
             case signal.SIGUSR2:
-                self._rehearse()
+                self._upgrade.begin()
             case signal.SIGTERM:
                 self.stop(at_once=self._terminated)
                 self._terminated = True
@@ -152,7 +175,7 @@ class Master:
         self._stopping = True
         if self.current is not None:
             self._answer(self.current, ["lbproxy is stopping"])
-        self._tell_all("end" if at_once else "drain")
+        self._send_all(End() if at_once else Drain())
         self._held_sockets.close()
         if at_once:
             self._reactor.later(END_WITHIN, self._kill_all)
@@ -169,62 +192,61 @@ class Master:
         if self.current is None:
             self._notifier.alive()
         else:
-            self.current.tell("ping")
+            self.current.send(Ping())
         self._reactor.later(patience / 2, self.keep_alive)
 
     # --- what generations tell
 
-    def _told(self, handle: GenerationHandle, received: Received) -> None:
-        message = received.message
-        match message["type"]:
-            case "needs":
-                self._needed(handle, message)
-            case "state":
-                self._provide(message["state"])
-            case "failed":
-                handle.problems = message["problems"]
-            case "ready":
+    def _told(self, handle: GenerationHandle, received: Received[FromGeneration]) -> None:
+        match received.message:
+            case Needs() as needs:
+                self._needed(handle, needs)
+            case State(state):
+                self._provide(state)
+            case Failed(problems):
+                handle.problems = problems
+            case Ready():
                 self._serves(handle)
-            case "reload":
-                self._asked_to_reload(handle, message["ticket"])
-            case "relay":
-                self._relay(handle, message["message"])
-            case "signal":
-                self._passed_on(message["number"])
-            case "alive" if handle is self.current:
+            case Reload(ticket):
+                self._asked_to_reload(handle, ticket)
+            case Relay(message):
+                self._relay(handle, message)
+            case Signal(number):
+                self._passed_on(number)
+            case Alive() if handle is self.current:
                 self._notifier.alive()
-            case "status":
-                handle.status_line = message["text"]
+            case Status(text):
+                handle.status_line = text
                 if handle is self.current:
                     self._notifier.status(handle.status_line)
 
-    def _needed(self, handle: GenerationHandle, message: Message) -> None:
+    def _needed(self, handle: GenerationHandle, needs: Needs) -> None:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""
         if handle.wanted or self._stopping:
             return  # asked before it has met a client, and never again: this process may have root's rights
-        wanted = [Wanted(key, Place(*place), admin) for key, place, admin in message["places"]]
+        handle.channel.protocol = needs.protocol
         try:
-            self._held_sockets.provide(wanted, Owner(*message["owner"]))
+            self._held_sockets.provide(needs.places, needs.owner)
         except StartError as error:
             handle.problems = [str(error)]
-            handle.tell("end")
+            handle.send(End())
             return
-        handle.wanted = wanted
+        handle.wanted = needs.places
         if self.current is None:
             self._provide(None)
         else:
-            self.current.tell("export")
+            self.current.send(Export())
 
-    def _provide(self, state: object) -> None:
+    def _provide(self, state: Fields | None) -> None:
         """Let the coming one begin, if that is what it waits for: `state` may be an answer to one before it."""
         handle = self.coming
         if handle is None or not handle.wanted or handle.provided or self._stopping:
             return
         handle.provided = True
         sockets = self._held_sockets.provide(handle.wanted, MAKER)
-        handle.tell("start", [sock.fileno() for sock in sockets], state=state)
+        handle.send(Start(state, PROTOCOL), [sock.fileno() for sock in sockets])
         for number in self._gone:  # who was asked for `state` may have heard of it later
-            handle.tell("relayed", generation=number, message=GONE)
+            handle.send(Relayed(number, GONE))
 
     def _serves(self, handle: GenerationHandle) -> None:
         """A generation accepts: the one before it need not any more."""
@@ -236,26 +258,26 @@ class Master:
         if previous is not None:
             self._answer(previous, [])
             previous.stage = Stage.DRAINING
-            previous.tell("retire")
+            previous.send(Retire())
         self._settled()
 
     def _asked_to_reload(self, handle: GenerationHandle, ticket: int) -> None:
         if self.coming is not None or handle is not self.current or self._stopping:
-            handle.tell("reloaded", ticket=ticket, problems=["lbproxy is starting, reloading or stopping already"])
+            handle.send(Reloaded(ticket, ["lbproxy is starting, reloading or stopping already"]))
             return
         handle.ticket = ticket
         self.reload()
 
     def _answer(self, handle: GenerationHandle, problems: list[str]) -> None:
         if handle.ticket is not None:
-            handle.tell("reloaded", ticket=handle.ticket, problems=problems)
+            handle.send(Reloaded(handle.ticket, problems))
             handle.ticket = None
 
-    def _relay(self, handle: GenerationHandle, message: Message) -> None:
+    def _relay(self, handle: GenerationHandle, message: Fields) -> None:
         """From an old generation to the one that serves, and from all to the next, which goes on where they were."""
         for other in (self.current, self.coming):
             if other is not None and other is not handle:
-                other.tell("relayed", generation=handle.number, message=message)
+                other.send(Relayed(handle.number, message))
 
     # --- generations go
 
@@ -264,8 +286,8 @@ class Master:
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
-                if pid == self._rehearsal:
-                    self._rehearsed(status)
+                if pid == self._upgrade.rehearsal:
+                    self._upgrade.rehearsed(status)
                 elif pid in self.handles:
                     self._ended(self.handles.pop(pid), status)
 
@@ -303,7 +325,7 @@ class Master:
                 event(log, logging.ERROR, "reload_failed", generation=self.number, problem=problem)
             self._held_sockets.keep(self.current.wanted)
             self._answer(self.current, problems)
-            self.current.tell("reload_failed", problems=problems, ended=time.time())
+            self.current.send(ReloadFailed(problems, time.time()))
             self._notifier.ready(self.current.status_line)
             self._settled()
         elif self.number == 1:
@@ -339,9 +361,9 @@ class Master:
             self._again = False
             self.reload()
 
-    def _tell_all(self, kind: str) -> None:
+    def _send_all(self, message: ToGeneration) -> None:
         for handle in self.handles.values():
-            handle.tell(kind)
+            handle.send(message)
 
     def _kill_all(self) -> None:
         for handle in self.handles.values():
@@ -354,41 +376,11 @@ class Master:
 
     # --- the next program
 
-    def _rehearse(self) -> None:
-        """See whether what is installed now can be run at all, before it is the only thing that could."""
-        if self._rehearsal or self._stopping:
-            return
-        try:
-            self._rehearsal = rehearsal = spawn(command("rehearse"))
-        except OSError as error:
-            event(log, logging.ERROR, "upgrade_refused", problem=error)
-            return
-
-        def give_up() -> None:
-            if self._rehearsal == rehearsal:
-                os.kill(rehearsal, signal.SIGKILL)  # it was not reaped, so this is still the one
-
-        self._reactor.later(REHEARSE_WITHIN, give_up)
-
-    def _rehearsed(self, status: int) -> None:
-        self._rehearsal = 0
-        if status:
-            event(log, logging.ERROR, "upgrade_refused", status=status, problem="the program installed now cannot run")
-        else:
-            self._reactor.later(0, self._upgrade)  # once all is dealt with that was told together with this
-
-    def _upgrade(self) -> None:
+    def _can_exec(self) -> bool | None:
+        """Whether this process can be replaced now; None: never any more."""
         if self._stopping:
-            return
-        if self.coming is not None or any(handle.channel.has_queue for handle in self.handles.values()):
-            self._reactor.later(0.1, self._upgrade)
-            return
-        event(log, logging.INFO, "upgrading", program=sys.executable)
-        for handler in logging.getLogger().handlers:
-            handler.flush()  # its thread ends with this program
-        self._reactor.hold_signals()
-        try:
-            become_next(ReexecState(self.path, self.number, list(self.handles.values()), self._held_sockets))
-        except OSError as error:
-            self._reactor.release_signals()
-            event(log, logging.ERROR, "upgrade_refused", problem=error)
+            return None
+        return self.coming is None and not any(handle.channel.has_queue for handle in self.handles.values())
+
+    def _reexec_state(self) -> ReexecState:
+        return ReexecState(self.path, self.number, list(self.handles.values()), self._held_sockets)

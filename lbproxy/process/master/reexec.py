@@ -1,6 +1,8 @@
 """The master becomes the program that is installed now (USR2): execve(2) with everything that it holds kept open.
 
-What the new image must know is in an anonymous file (memfd_create(2)), whose descriptor it is started with.
+What the new image must know is in an anonymous file (memfd_create(2)), whose descriptor it is started with. It is a
+`ReexecRecord`, encoded as messages are: what holds for those of two versions holds for it too. `upgrade` lets the next
+program read it before the exec.
 """
 
 from __future__ import annotations
@@ -9,10 +11,14 @@ import json
 import os
 import socket
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lbproxy.errors import MessageError
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import WITH_GENERATION
+from lbproxy.process.ipc.messages import Message, build, encode
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage, command
 from lbproxy.process.master.held_sockets import HeldSockets
 from lbproxy.process.master.listening_sockets import Place, Wanted
@@ -27,13 +33,58 @@ class ReexecState(NamedTuple):
     held_sockets: HeldSockets
 
 
+@dataclass(frozen=True, slots=True)
+class GenerationRecord(Message):
+    """A `GenerationHandle`: `channel` is its descriptor, `rest` what the channel has taken in, in hexadecimal."""
+
+    kind = "generation"
+    pid: int
+    number: int
+    channel: int
+    stage: Stage
+    wanted: list[Wanted]
+    rest: str
+    headline: str
+    protocol: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRecord(Message):
+    """One of `HeldSockets.sockets`; `given` is its name in `from_manager`."""
+
+    kind = "socket"
+    place: Place
+    descriptor: int
+    given: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpareRecord(Message):
+    """One of `HeldSockets.spare`."""
+
+    kind = "spare"
+    name: str
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReexecRecord(Message):
+    """A `ReexecState` in numbers and text."""
+
+    kind = "reexec"
+    path: str
+    number: int
+    children: list[GenerationRecord]
+    sockets: list[SocketRecord]
+    spare: list[SpareRecord]
+
+
 def become_next(reexec_state: ReexecState) -> None:
     """Replace this process's program. Signals that are blocked wait for the next one.
 
     Returns only by raising OSError; then everything is as before.
     """
-    descriptor = os.memfd_create("lbproxy-master")
-    os.write(descriptor, json.dumps(_freeze(reexec_state)).encode())
+    descriptor = write(reexec_state)
     kept = [descriptor, *_descriptors(reexec_state)]
     arguments = command("resume", str(descriptor))
     try:
@@ -44,59 +95,73 @@ def become_next(reexec_state: ReexecState) -> None:
         os.close(descriptor)
 
 
-def inherit(descriptor: int) -> ReexecState:
-    """The same on the other side."""
+def write(reexec_state: ReexecState) -> int:
+    """The descriptor of a new file with the state in it. Raises OSError."""
+    descriptor = os.memfd_create("lbproxy-master")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(encode(_freeze(reexec_state)))
+    return descriptor
+
+
+def read(descriptor: int) -> ReexecRecord:
+    """What is in that file; no other descriptor is touched. Raises MessageError."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     with open(descriptor, "rb") as file:
-        frozen = json.load(file)
-    reexec_state = _thaw(frozen)
+        try:
+            frozen = json.load(file)
+        except ValueError as error:
+            raise MessageError(f"the master's state is no JSON: {error}") from None
+    return build(ReexecRecord, frozen)
+
+
+def inherit(descriptor: int) -> ReexecState:
+    """What the image before this one has left. Raises MessageError."""
+    reexec_state = _thaw(read(descriptor))
     _set_inheritable(_descriptors(reexec_state), False)
     return reexec_state
 
 
-def _freeze(reexec_state: ReexecState) -> dict[str, Any]:
+def _freeze(reexec_state: ReexecState) -> ReexecRecord:
     held_sockets = reexec_state.held_sockets
-    return {
-        "path": str(reexec_state.path),
-        "number": reexec_state.number,
-        "children": [
-            {
-                "pid": handle.pid,
-                "number": handle.number,
-                "channel": handle.channel.fileno(),
-                "stage": handle.stage.value,
-                "wanted": handle.wanted,
-                "rest": handle.channel.rest().hex(),
-                "headline": handle.status_line,
-            }
+    return ReexecRecord(
+        str(reexec_state.path),
+        reexec_state.number,
+        [
+            GenerationRecord(
+                handle.pid,
+                handle.number,
+                handle.channel.fileno(),
+                handle.stage,
+                handle.wanted,
+                handle.channel.rest().hex(),
+                handle.status_line,
+                handle.channel.protocol,
+            )
             for handle in reexec_state.handles
         ],
-        "sockets": [
-            {"place": place, "descriptor": sock.fileno(), "given": held_sockets.from_manager.get(place)}
+        [
+            SocketRecord(place, sock.fileno(), held_sockets.from_manager.get(place))
             for place, sock in held_sockets.sockets.items()
         ],
-        "spare": [{"name": name, "descriptor": sock.fileno()} for name, sock in held_sockets.spare],
-    }
-
-
-def _thaw(frozen: dict[str, Any]) -> ReexecState:
-    held_sockets = HeldSockets()
-    for one in frozen["sockets"]:
-        place = Place(*one["place"])
-        held_sockets.sockets[place] = socket.socket(fileno=one["descriptor"])
-        if one["given"] is not None:
-            held_sockets.from_manager[place] = one["given"]
-    held_sockets.spare = [(one["name"], socket.socket(fileno=one["descriptor"])) for one in frozen["spare"]]
-    return ReexecState(
-        Path(frozen["path"]), frozen["number"], [_handle(one) for one in frozen["children"]], held_sockets
+        [SpareRecord(name, sock.fileno()) for name, sock in held_sockets.spare],
     )
 
 
-def _handle(frozen: dict[str, Any]) -> GenerationHandle:
-    channel = Channel(socket.socket(fileno=frozen["channel"]), bytes.fromhex(frozen["rest"]))
-    handle = GenerationHandle(frozen["pid"], frozen["number"], channel, Stage(frozen["stage"]))
-    handle.status_line = frozen["headline"]
-    handle.wanted = [Wanted(key, Place(*place), admin) for key, place, admin in frozen["wanted"]]
+def _thaw(record: ReexecRecord) -> ReexecState:
+    held_sockets = HeldSockets()
+    for one in record.sockets:
+        held_sockets.sockets[one.place] = socket.socket(fileno=one.descriptor)
+        if one.given is not None:
+            held_sockets.from_manager[one.place] = one.given
+    held_sockets.spare = [(one.name, socket.socket(fileno=one.descriptor)) for one in record.spare]
+    return ReexecState(Path(record.path), record.number, [_handle(one) for one in record.children], held_sockets)
+
+
+def _handle(record: GenerationRecord) -> GenerationHandle:
+    channel = Channel(socket.socket(fileno=record.channel), WITH_GENERATION, bytes.fromhex(record.rest))
+    handle = GenerationHandle(record.pid, record.number, channel, record.stage, record.protocol)
+    handle.status_line = record.headline
+    handle.wanted = record.wanted
     return handle
 
 

@@ -12,25 +12,40 @@ import signal
 import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.master_messages import Retire
 from lbproxy.process.ipc.reactor import Reactor
+from lbproxy.process.ipc.worker_messages import (
+    WITH_FORKER,
+    WITH_WORKER,
+    Born,
+    Died,
+    Fork,
+    FromForker,
+    FromWorker,
+    ToForker,
+    ToWorker,
+)
 
-Work = Callable[[int, Channel], int]
+WorkerEnd = Channel[FromWorker, ToWorker]
+"""A worker's end of the channel to its generation."""
+
+Work = Callable[[int, WorkerEnd], int]
 """What a worker does: given its index and its end of the channel to the generation; returns its exit status."""
 
 
 def start(
-    work: Work, sockets: Collection[socket.socket], foreign: Collection[socket.socket | Channel] = ()
-) -> tuple[int, Channel]:
+    work: Work, sockets: Collection[socket.socket], foreign: Collection[socket.socket | Channel[Any, Any]] = ()
+) -> tuple[int, Channel[ToForker, FromForker]]:
     """Fork a forker whose workers do `work`: its process id, and the generation's end of the channel to it.
 
-    `fork` (index) is answered with `born` (index, pid, and the worker's channel as a descriptor), and the worker's end
-    with `died` (index, pid, status). After `retire` nobody is forked any more, and `sockets` are closed: a socket
-    listens for as long as anybody has it open. `foreign` are what only the generation is to have open.
+    `Fork` is answered with `Born`, and the worker's end with `Died`. After `Retire` nobody is forked any more, and
+    `sockets` are closed: a socket listens for as long as anybody has it open. `foreign` are what only the generation is
+    to have open.
     """
-    ours, theirs = Channel.pair()
+    ours, theirs = Channel.pair(WITH_FORKER)
     pid = os.fork()
     if pid == 0:
         for one in (ours, *foreign):
@@ -53,7 +68,9 @@ def _live(forker: Forker) -> NoReturn:
 class Forker:
     """`channel`: to the generation; the forker ends when that is closed and its workers are gone."""
 
-    def __init__(self, channel: Channel, work: Work, sockets: Collection[socket.socket] = ()) -> None:
+    def __init__(
+        self, channel: Channel[FromForker, ToForker], work: Work, sockets: Collection[socket.socket] = ()
+    ) -> None:
         self._sockets = sockets
         self._channel = channel
         self._work = work
@@ -72,11 +89,12 @@ class Forker:
         self._reactor.watch(self._channel, self._told, self._desert)
         self._reactor.run()
 
-    def _told(self, received: Received) -> None:
-        if received.message["type"] == "retire":
-            self._retire()
-        elif not self._retired:
-            self._fork(received.message["index"])
+    def _told(self, received: Received[ToForker]) -> None:
+        match received.message:
+            case Retire():
+                self._retire()
+            case Fork(index) if not self._retired:
+                self._fork(index)
 
     def _retire(self) -> None:
         self._retired = True
@@ -88,13 +106,13 @@ class Forker:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._become_worker(index, Channel(theirs))
+            self._become_worker(index, Channel(theirs, WITH_WORKER.reverse()))
         theirs.close()
         self._workers[pid] = index
-        self._channel.send({"type": "born", "index": index, "pid": pid}, [ours.fileno()])
+        self._channel.send(Born(index, pid), [ours.fileno()])
         ours.close()
 
-    def _become_worker(self, index: int, channel: Channel) -> NoReturn:
+    def _become_worker(self, index: int, channel: WorkerEnd) -> NoReturn:
         status = 1
         try:
             self._reactor.close()
@@ -108,7 +126,7 @@ class Forker:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended[0], os.waitstatus_to_exitcode(ended[1])
                 index = self._workers.pop(pid)
-                self._channel.send({"type": "died", "index": index, "pid": pid, "status": status})
+                self._channel.send(Died(index, pid, status))
         self._end_if_alone()
 
     def _desert(self) -> None:

@@ -7,16 +7,13 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
 
 import uvloop
 
 from lbproxy.auth.mint import MintedRecord
 from lbproxy.balance.backend import Backend
-from lbproxy.balance.condition import Condition
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
-from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.control import log as operational_log
@@ -27,6 +24,20 @@ from lbproxy.errors import StartError
 from lbproxy.net.transport.poller import monotonic
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.worker_messages import (
+    Accept,
+    Address,
+    Count,
+    Counted,
+    Empty,
+    FromWorker,
+    Members,
+    Met,
+    Minted,
+    ToWorker,
+    Up,
+)
 from lbproxy.reasons import Reason
 from lbproxy.runtime.data_path import PATIENCE, DataPath
 from lbproxy.status import counters
@@ -37,7 +48,9 @@ REPORT_EVERY = 1.0
 """Seconds between two tallies that nobody asked for."""
 
 
-def work(config: Config, sockets: Mapping[str, socket.socket], secret: bytes, channel: Channel) -> int:
+def work(
+    config: Config, sockets: Mapping[str, socket.socket], secret: bytes, channel: Channel[FromWorker, ToWorker]
+) -> int:
     """Serve until the generation says otherwise; the exit status. `secret`: see `ServerTls`."""
     handler = operational_log.setup()
     try:
@@ -62,12 +75,12 @@ class WorkerProcess(Observer):
         self._emptying: asyncio.Task[None] | None = None
         self._access_log: AccessLog
         self._data_path: DataPath
-        self._channel: AsyncChannel
+        self._channel: AsyncChannel[FromWorker, ToWorker]
 
     def __repr__(self) -> str:
         return f"<worker {self._data_path!r}>"
 
-    async def serve(self, channel: Channel) -> None:
+    async def serve(self, channel: Channel[FromWorker, ToWorker]) -> None:
         """Returns when everything is closed. Raises StartError."""
         self._access_log = AccessLog(str(self._config.access_log.path))
         log, logs = self._access_log.write, self._access_log.enabled
@@ -77,7 +90,7 @@ class WorkerProcess(Observer):
         for name, mint in data_path.mints.items():
             mint.on_minted.append(partial(self._minted, name))
         self._channel = AsyncChannel(channel, self._told, self._deserted)
-        self._channel.tell("up")
+        self._channel.send(Up())
         data_path.keep_time()
         telling = asyncio.ensure_future(self._keep_telling())
         await self._end.wait()
@@ -87,37 +100,35 @@ class WorkerProcess(Observer):
         self._tell_counters()
         self._channel.close()
 
-    def _told(self, received: Received) -> None:
-        message = received.message
-        match message["type"]:
-            case "members":
-                self._follow(message)
-            case "address":
-                _, backend = self._find(message["backend"])
-                if backend is not None and backend.url == message["url"]:
-                    backend.lanes.address = (socket.AddressFamily(message["family"]), tuple(message["address"]))
-            case "minted":
-                for minted_record in message["minted_records"]:
-                    self._data_path.mints[message["listener"]].remember(minted_record)
-            case "accept":
+    def _told(self, received: Received[ToWorker]) -> None:
+        match received.message:
+            case Members() as members:
+                self._follow(members)
+            case Address(name, url, family, address):
+                _, backend = self._find(name)
+                if backend is not None and backend.url == url:
+                    backend.lanes.address = (family, address)
+            case Minted(listener, minted_records):
+                for minted_record in minted_records:
+                    self._data_path.mints[listener].remember(minted_record)
+            case Accept():
                 self._data_path.start()
-            case "count":
+            case Count():
                 self._tell_counters()
-            case "reopen":
+            case Reopen():
                 self._access_log.reopen()
-            case "end":
+            case End():
                 self._end.set()
-            case "retire":
+            case Retire():
                 self._leave(self._tell_when(self._data_path.emptied))
-            case "drain":
+            case Drain():
                 self._leave(self._tell_when(self._data_path.drain))
 
-    def _follow(self, message: Mapping[str, Any]) -> None:
-        """Who left, who joined, and how members are; `whole`: there are no other members than those."""
+    def _follow(self, members: Members) -> None:
+        """Who left, who joined, and how members are."""
         self._adopting = True
-        told = {name: Member(*member) for name, member in message["joined"].items()}
-        gone = message["left"]
-        if message["whole"]:
+        told, gone = members.joined, members.left
+        if members.whole:
             gone = [f"{pool.name}/{one.name}" for pool in self._data_path.pools.values() for one in pool.backends]
         for name in gone:
             pool, backend = self._find(name)
@@ -125,10 +136,10 @@ class WorkerProcess(Observer):
                 pool.leave(backend.name)
         for name, member in told.items():
             self._find(name)[0].join(member)
-        for name, condition in message["conditions"].items():
+        for name, condition in members.conditions.items():
             pool, backend = self._find(name)
             if backend is not None:
-                pool.adopt(backend, Condition(*condition), monotonic())
+                pool.adopt(backend, condition, monotonic())
         self._adopting = False
 
     def _find(self, name: str) -> tuple[Pool, Backend | None]:
@@ -141,18 +152,11 @@ class WorkerProcess(Observer):
         """See `Observer`."""
         if self._adopting or reason is None:
             return
-        ejected = change is Change.EJECT
-        self._channel.tell(
-            "met",
-            backend=f"{pool.name}/{backend.name}",
-            url=backend.url,
-            ejected=ejected,
-            reason=reason.label,
-            detail=detail,
-        )
+        name, ejected = f"{pool.name}/{backend.name}", change is Change.EJECT
+        self._channel.send(Met(name, backend.url, ejected, reason.label, detail))
 
     def _minted(self, listener: str, minted_record: MintedRecord) -> None:
-        self._channel.tell("minted", listener=listener, minted_records=[minted_record])
+        self._channel.send(Minted(listener, [minted_record]))
 
     def _leave(self, emptying: Coroutine[object, object, None]) -> None:
         """Accept what waits and then no more; `emptying` goes on until nobody is connected."""
@@ -165,7 +169,7 @@ class WorkerProcess(Observer):
 
     async def _tell_when(self, emptied: Callable[[], Awaitable[bool]]) -> None:
         await emptied()
-        self._channel.tell("empty")
+        self._channel.send(Empty())
 
     def _deserted(self) -> None:
         """The generation is gone, and another one will accept: let everybody finish, and end."""
@@ -186,4 +190,4 @@ class WorkerProcess(Observer):
         counted = counters.take(self._data_path, self._access_log)
         for backend in counted["backends"].values():
             backend["ejections"] = 0  # the generation counts them, wherever they were decided
-        self._channel.tell("tally", tally=counted)
+        self._channel.send(Counted(counted))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
+from lbproxy.process.ipc.worker_messages import Members
 
-Members = dict[str, tuple[Pool, Backend]]
+_Named = dict[str, tuple[Pool, Backend]]
 """By POOL/NAME."""
 
 
@@ -17,8 +18,8 @@ class News:
 
     def __init__(self) -> None:
         self._left: dict[str, None] = {}
-        self._joined: Members = {}
-        self._changed: Members = {}
+        self._joined: _Named = {}
+        self._changed: _Named = {}
 
     def __repr__(self) -> str:
         return f"<news of {len(self._left)} left, {len(self._joined)} joined, {len(self._changed)} changed>"
@@ -42,14 +43,14 @@ class News:
         """How it is may have changed."""
         self._changed[key(pool, backend)] = (pool, backend)
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> Members:
         """Everything since the last call."""
         made = _message(self._left, self._joined, self._changed, whole=False)
         self._left, self._joined, self._changed = {}, {}, {}
         return made
 
 
-def everything(pools: Iterable[Pool]) -> dict[str, Any]:
+def everything(pools: Iterable[Pool]) -> Members:
     """The message for one that knows nothing."""
     members = {key(pool, backend): (pool, backend) for pool in pools for backend in pool.backends}
     return _message((), members, members, whole=True)
@@ -60,11 +61,10 @@ def key(pool: Pool, backend: Backend) -> str:
     return f"{pool.name}/{backend.name}"
 
 
-def _message(left: Iterable[str], joined: Members, changed: Members, whole: bool) -> dict[str, Any]:
-    return {
-        "type": "members",
-        "whole": whole,
-        "left": list(left),
-        "joined": {name: (one.name, one.url, one.weight, one.standby) for name, (_, one) in joined.items()},
-        "conditions": {name: pool.condition(one) for name, (pool, one) in changed.items()},
-    }
+def _message(left: Iterable[str], joined: _Named, changed: _Named, whole: bool) -> Members:
+    return Members(
+        whole,
+        list(left),
+        {name: Member(one.name, one.url, one.weight, one.standby) for name, (_, one) in joined.items()},
+        {name: pool.condition(one) for name, (pool, one) in changed.items()},
+    )

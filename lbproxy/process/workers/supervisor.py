@@ -24,8 +24,27 @@ from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.async_channel import AsyncChannel
-from lbproxy.process.ipc.channel import Channel, Message, Received
+from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
+from lbproxy.process.ipc.worker_messages import (
+    WITH_WORKER,
+    Accept,
+    Address,
+    Born,
+    Count,
+    Counted,
+    Died,
+    Empty,
+    Fork,
+    FromForker,
+    FromWorker,
+    Met,
+    Minted,
+    ToForker,
+    ToWorker,
+    Up,
+)
 from lbproxy.process.workers.news import News, everything, key
 from lbproxy.reasons import TABLE, Reason
 from lbproxy.status import counters
@@ -54,7 +73,7 @@ class _WorkerHandle:
     this process whatever workers have said meanwhile is still to be heard.
     """
 
-    def __init__(self, pid: int, line: AsyncChannel) -> None:
+    def __init__(self, pid: int, line: AsyncChannel[ToWorker, FromWorker]) -> None:
         self.pid = pid
         self.line = line
         self.counted: Counters = {}
@@ -68,7 +87,7 @@ class WorkerSupervisor(Observer):
     def __init__(
         self,
         size: int,
-        forker: Channel,
+        forker: Channel[ToForker, FromForker],
         pools: Mapping[str, Pool],
         mints: Mapping[str, Mint],
         lost: Callable[[], None],
@@ -84,7 +103,7 @@ class WorkerSupervisor(Observer):
         self._forker = AsyncChannel(forker, self._from_forker, lost)
         self._workers: dict[int, _WorkerHandle] = {}  # by their index
         self._ended: Counters = {}  # what those had counted that have died
-        self._addresses: dict[str, Message] = {}  # by POOL/BACKEND
+        self._addresses: dict[str, Address] = {}  # by POOL/BACKEND
         self._news = News()
         self._restart_backoff = [RestartBackoff() for _ in range(size)]
         self._accepts = self._ending = False
@@ -93,7 +112,7 @@ class WorkerSupervisor(Observer):
         for pool in pools.values():
             pool.observers.append(self)
         for index in range(size):
-            self._forker.tell("fork", index=index)
+            self._forker.send(Fork(index))
         self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
 
     def __repr__(self) -> str:
@@ -110,17 +129,17 @@ class WorkerSupervisor(Observer):
     def start(self) -> None:
         """Accept from now on."""
         self._accepts = True
-        self._tell_all("accept")
+        self._send_all(Accept())
 
     def retire(self) -> None:
         """Accept no more. Who is connected gets one more answer."""
         self._leave_sockets()
-        self._tell_all("retire")
+        self._send_all(Retire())
 
     async def drain(self, within: float | None = None) -> bool:
         """Let requests finish, and end idle connections, at most `within` seconds; False when some were cut."""
         self._leave_sockets()
-        self._tell_all("drain")
+        self._send_all(Drain())
         return await self.emptied(within)
 
     async def emptied(self, within: float | None = None) -> bool:
@@ -130,7 +149,7 @@ class WorkerSupervisor(Observer):
     async def stop(self) -> None:
         """End everything that is still open, now, and wait for the workers' last words."""
         self._leave_sockets()
-        self._tell_all("end")
+        self._send_all(End())
         await self._until(lambda: all(worker.gone for worker in self._workers.values()), END_WITHIN)
         self._look_again.cancel()
         for worker in self._workers.values():
@@ -141,7 +160,7 @@ class WorkerSupervisor(Observer):
 
     def reopen(self) -> None:
         """Open the access log again."""
-        self._tell_all("reopen")
+        self._send_all(Reopen())
 
     # --- what the control plane tells and asks
 
@@ -154,7 +173,7 @@ class WorkerSupervisor(Observer):
     def resolved(self, pool: Pool, backend: Backend, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
         """`backend` has this address."""
         name = key(pool, backend)
-        message = {"type": "address", "backend": name, "url": backend.url, "family": family, "address": address}
+        message = Address(name, backend.url, family, address)
         self._addresses[name] = message
         self._tell_news()  # workers have to know it before
         self._send_all(message)
@@ -168,7 +187,7 @@ class WorkerSupervisor(Observer):
         asked = list(self._workers.values())
         for worker in asked:
             worker.asked = True
-        self._tell_all("count")
+        self._send_all(Count())
         await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
 
     def counters(self) -> Counters:
@@ -177,44 +196,43 @@ class WorkerSupervisor(Observer):
 
     # --- what workers tell
 
-    def _from_forker(self, received: Received) -> None:
-        message = received.message
-        index = message["index"]
-        if message["type"] == "born":
-            [descriptor] = received.descriptors
-            channel = Channel(socket.socket(fileno=descriptor))
-            line = AsyncChannel(channel, partial(self._told, index), partial(self._gone, index))
-            self._workers[index] = _WorkerHandle(message["pid"], line)
-            self._bring_up_to_date(line)
-        else:
-            self._died(index, message)
+    def _from_forker(self, received: Received[FromForker]) -> None:
+        match received.message:
+            case Born(index, pid):
+                [descriptor] = received.descriptors
+                channel = Channel(socket.socket(fileno=descriptor), WITH_WORKER)
+                line = AsyncChannel(channel, partial(self._told, index), partial(self._gone, index))
+                self._workers[index] = _WorkerHandle(pid, line)
+                self._bring_up_to_date(line)
+            case Died(index, _, status):
+                self._died(index, status)
         self._happened()
 
-    def _bring_up_to_date(self, line: AsyncChannel) -> None:
+    def _bring_up_to_date(self, line: AsyncChannel[ToWorker, FromWorker]) -> None:
         """Tell a new worker what the others know."""
         line.send(everything(self._pools.values()))
         for address in self._addresses.values():
             line.send(address)
         for listener, mint in self._mints.items():
-            line.tell("minted", listener=listener, minted_records=mint.minted_records())
+            line.send(Minted(listener, mint.minted_records()))
         if self._ending:
-            line.tell("end")
+            line.send(End())
         elif self._accepts:
-            line.tell("accept")
+            line.send(Accept())
 
-    def _told(self, index: int, received: Received) -> None:
-        message, worker = received.message, self._workers[index]
+    def _told(self, index: int, received: Received[FromWorker]) -> None:
+        worker = self._workers[index]
         worker.silent = 0
-        match message["type"]:
-            case "up":
+        match received.message:
+            case Up():
                 worker.up = True
-            case "met":
-                self._met(message)
-            case "minted":
-                self._minted(worker, message)
-            case "tally":
-                worker.counted, worker.asked = message["tally"], False
-            case "empty":
+            case Met() as met:
+                self._met(met)
+            case Minted() as minted:
+                self._minted(worker, minted)
+            case Counted(tally):
+                worker.counted, worker.asked = tally, False
+            case Empty():
                 worker.empty = True
         self._happened()
 
@@ -222,25 +240,25 @@ class WorkerSupervisor(Observer):
         self._workers[index].gone = True
         self._happened()
 
-    def _met(self, message: Message) -> None:
+    def _met(self, met: Met) -> None:
         """A worker met something on a backend. It is told what became of it, in case that it thinks otherwise."""
-        pool_name, _, name = message["backend"].partition("/")
+        pool_name, _, name = met.backend.partition("/")
         pool = self._pools[pool_name]
         backend = pool.by_name(name)
-        if backend is None or backend.url != message["url"]:
+        if backend is None or backend.url != met.url:
             return  # it has left meanwhile
-        pool.reported(backend, message["ejected"], TABLE[message["reason"]], time.monotonic(), message["detail"])
+        pool.reported(backend, met.ejected, TABLE[met.reason], time.monotonic(), met.detail)
         self._note(pool, backend)
 
-    def _minted(self, maker: _WorkerHandle, message: Message) -> None:
+    def _minted(self, maker: _WorkerHandle, minted: Minted) -> None:
         """A worker has made certificates: no other one need make them."""
-        for minted_record in message["minted_records"]:
-            self._mints[message["listener"]].remember(minted_record)
+        for minted_record in minted.minted_records:
+            self._mints[minted.listener].remember(minted_record)
         for worker in self._workers.values():
             if worker is not maker:
-                worker.line.send(message)
+                worker.line.send(minted)
 
-    def _died(self, index: int, message: Message) -> None:
+    def _died(self, index: int, status: int) -> None:
         self._workers[index].line.finish()
         worker = self._workers.pop(index)
         worker.asked = False
@@ -248,11 +266,11 @@ class WorkerSupervisor(Observer):
         if self._ending:
             return
         count, delay = self._restart_backoff[index].happened(time.monotonic())
-        event(log, logging.ERROR, "worker_died", worker=index, pid=worker.pid, status=message["status"], again_in=delay)
+        event(log, logging.ERROR, "worker_died", worker=index, pid=worker.pid, status=status, again_in=delay)
         if count >= LOUD:
             event(log, logging.CRITICAL, "workers_keep_dying", worker=index, deaths=count, within=WINDOW)
             self._hopeless = not worker.up
-        self._loop.call_later(delay, partial(self._forker.tell, "fork", index=index))
+        self._loop.call_later(delay, partial(self._forker.send, Fork(index)))
 
     def _look(self) -> None:
         """A worker whose loop stands still is killed: what follows is what follows a death."""
@@ -300,12 +318,9 @@ class WorkerSupervisor(Observer):
         """No worker follows those that are there."""
         if not self._ending:
             self._ending = True
-            self._forker.tell("retire")
+            self._forker.send(Retire())
 
-    def _tell_all(self, kind: str) -> None:
-        self._send_all({"type": kind})
-
-    def _send_all(self, message: Message) -> None:
+    def _send_all(self, message: ToWorker) -> None:
         for worker in self._workers.values():
             worker.line.send(message)
 

@@ -1,0 +1,143 @@
+"""The conversations of a generation with its forker and with its workers, which are of the same version always.
+
+A worker is a fork of the forker, and that is one of the generation, so nothing is said of versions here.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from lbproxy.auth.mint import MintedRecord
+from lbproxy.balance.condition import Condition
+from lbproxy.balance.member import Member
+from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.messages import Conversation, Message
+
+# --- generation and forker
+
+
+@dataclass(frozen=True, slots=True)
+class Fork(Message):
+    """Fork a worker with that index: `Born` answers."""
+
+    kind = "fork"
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Born(Message):
+    """A worker was forked: the descriptor beside it is the channel to it."""
+
+    kind = "born"
+    index: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Died(Message):
+    """A worker has ended. `status`: its exit status, or the number of the signal that ended it, below zero."""
+
+    kind = "died"
+    index: int
+    pid: int
+    status: int
+
+
+# --- from the generation to a worker; some are those of the master to a generation. `Retire` goes to the forker too:
+# it forks no more
+
+
+@dataclass(frozen=True, slots=True)
+class Members(Message):
+    """Which backends left and joined, and how they are now, by POOL/NAME.
+
+    whole: there are no other members than those that joined.
+    """
+
+    kind = "members"
+    whole: bool
+    left: list[str]
+    joined: dict[str, Member]
+    conditions: dict[str, Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Address(Message):
+    """The backend POOL/NAME with that URL has this address, as sockets take it."""
+
+    kind = "address"
+    backend: str
+    url: str
+    family: socket.AddressFamily
+    address: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Minted(Message):
+    """Certificates were made for a listener's users. To the generation too."""
+
+    kind = "minted"
+    listener: str
+    minted_records: list[MintedRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Accept(Message):
+    """Let clients in from now on."""
+
+    kind = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Message):
+    """`Counted` answers."""
+
+    kind = "count"
+
+
+# --- from a worker to the generation
+
+
+@dataclass(frozen=True, slots=True)
+class Up(Message):
+    """It could accept."""
+
+    kind = "up"
+
+
+@dataclass(frozen=True, slots=True)
+class Met(Message):
+    """A request of a user failed at the backend POOL/NAME with that URL. `reason` is a label of `reasons`."""
+
+    kind = "met"
+    backend: str
+    url: str
+    ejected: bool
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Message):
+    """What it has counted until now (`status.counters`)."""
+
+    kind = "tally"
+    tally: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Empty(Message):
+    """No client is connected any more."""
+
+    kind = "empty"
+
+
+ToForker = Fork | Retire
+FromForker = Born | Died
+ToWorker = Members | Address | Minted | Accept | Count | Reopen | Retire | Drain | End
+FromWorker = Up | Met | Minted | Counted | Empty
+
+WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)
+WITH_WORKER: Conversation[ToWorker, FromWorker] = Conversation(ToWorker, FromWorker)
