@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import pytest
 
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.messages import Conversation, Hears, Says
 
-Pair = Callable[[], tuple[Channel, Channel]]
+
+class Pair(Protocol):
+    """Makes channels that speak to each other; the first one has the end of that conversation."""
+
+    def __call__(
+        self, conversation: Conversation[Says, Hears]
+    ) -> tuple[Channel[Says, Hears], Channel[Hears, Says]]: ...
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    """Makes channels that speak to each other, and closes them in the end."""
-    made: list[Channel] = []
+    """Closes them in the end."""
+    made: list[Channel[Any, Any]] = []
 
-    def make() -> tuple[Channel, Channel]:
-        one, other = Channel.pair()
+    def make(conversation: Conversation[Says, Hears]) -> tuple[Channel[Says, Hears], Channel[Hears, Says]]:
+        one, other = Channel.pair(conversation)
         made.extend((one, other))
         return one, other
 

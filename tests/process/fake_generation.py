@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.master_messages import WITH_GENERATION, Export, Needs, Ready, ToGeneration
+from lbproxy.process.ipc.messages import PROTOCOL
 from lbproxy.process.ipc.reactor import Reactor
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.held_sockets import HeldSockets
+from lbproxy.process.master.listening_sockets import MAKER, Place, Wanted
 from lbproxy.process.master.master import Master
 from lbproxy.process.master.sd_notify import Notifier
 
-PLACE = ["127.0.0.1", 0, "", "listener.a.bind"]
-NEEDS = {"type": "needs", "places": [["listener.a.bind", PLACE, False]], "owner": [-1, -1]}
+PLACE = Place("127.0.0.1", 0, "", "listener.a.bind")
+NEEDS = Needs([Wanted("listener.a.bind", PLACE)], MAKER, PROTOCOL)
 
 
 class Actor:
@@ -26,7 +29,7 @@ class Actor:
 
     def __init__(self, number: int, stage: Stage) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        ours, theirs = Channel.pair()
+        ours, theirs = Channel.pair(WITH_GENERATION)
         self.channel = theirs
         self.handle = GenerationHandle(self.process.pid, number, ours, stage)
 
@@ -37,14 +40,15 @@ class Actor:
             self.process.stdin.close()
         self.channel.close()
 
-    def heard(self) -> str:
-        return self.take().message["type"]  # type: ignore[no-any-return]
+    def heard(self) -> ToGeneration:
+        """The next message."""
+        return self.take().message
 
-    def heard_all(self) -> list[str]:
-        """The types of all messages that are there."""
-        return [received.message["type"] for received in self.channel.receive()]
+    def heard_all(self) -> list[ToGeneration]:
+        """All messages that are there."""
+        return [received.message for received in self.channel.receive()]
 
-    def take(self) -> Received:
+    def take(self) -> Received[ToGeneration]:
         return self.channel.wait()
 
 
@@ -69,7 +73,7 @@ class FakeMaster:
         actor = self.actor()
         actor.channel.send(NEEDS)
         self.until(lambda: self.held_sockets.sockets)
-        actor.channel.send({"type": "ready"})
+        actor.channel.send(Ready())
         self.until(lambda: self.master.current is actor.handle)
         actor.heard_all()
         return actor
@@ -79,7 +83,7 @@ class FakeMaster:
         old, new = self.serving(), self.actor()
         new.channel.send(NEEDS)
         self.until(lambda: new.handle.wanted)
-        assert old.heard() == "export"
+        assert old.heard() == Export()
         return old, new
 
     def until(self, condition: Callable[[], Any]) -> None:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Generic, TypeVar
 
-from lbproxy.process.ipc.channel import Channel, Message
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.messages import Hears, Message, Says
 from tests.net.peers import until
 
+Wanted = TypeVar("Wanted", bound=Message)
 
-class Far:
+
+class Far(Generic[Says, Hears]):
     """The other end of a line: `heard` has what was told."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel[Says, Hears]) -> None:
         self.channel = channel
-        self.heard: list[Message] = []
+        self.heard: list[Hears] = []
         self.closed = False
 
-    def say(self, kind: str, **fields: Any) -> None:
-        self.channel.send({"type": kind, **fields})
+    def say(self, message: Says) -> None:
+        self.channel.send(message)
 
-    async def hears(self, kind: str) -> Message:
+    async def hears(self, wanted: type[Wanted]) -> Wanted:
         """The next message of that type; those before it are forgotten."""
-        await until(lambda: self._look(kind))
-        while (message := self.heard.pop(0))["type"] != kind:
+        await until(lambda: self._look(wanted))
+        while not isinstance(message := self.heard.pop(0), wanted):
             pass
         return message
 
-    def _look(self, kind: str) -> bool:
+    def _look(self, wanted: type[Message]) -> bool:
         self.heard += [received.message for received in self.channel.receive()]
-        return any(message["type"] == kind for message in self.heard)
+        return any(isinstance(message, wanted) for message in self.heard)
 
     def close(self) -> None:
         self.closed = True

@@ -124,7 +124,7 @@ class Conversation(Generic[Says, Hears]):
 def build(known: type[Hears], found: Mapping[str, Any]) -> Hears:
     """A message of the type `known` from an object of JSON. Raises MessageError, which names the field."""
     values: dict[str, Any] = {}
-    for name, convert, required in _decoders(known):
+    for name, convert, required in _decoders(known):  # type: ignore[arg-type]  # a class is hashable
         if name in found:
             try:
                 values[name] = convert(found[name])

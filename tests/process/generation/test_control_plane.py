@@ -12,6 +12,7 @@ from lbproxy.control.admin.client import drain, fetch_status, make_ready
 from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs, secret
 from lbproxy.process.generation.listen_addresses import ADMIN, wanted
+from lbproxy.process.ipc.master_messages import WITH_MASTER
 from lbproxy.process.master.listening_sockets import listen
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
@@ -31,7 +32,7 @@ async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None
         config = load(path)
         sockets = listen_all(config)
         [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
-        ours, _ = pair()
+        ours, _ = pair(WITH_MASTER)
         control_plane = ControlPlane(config, StartInputs(1, ORIGIN, ours, sockets, admin, secret(None, 0.0)))
         async with AsyncExitStack() as stack:
             await control_plane.start(stack)

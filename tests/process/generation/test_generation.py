@@ -10,7 +10,9 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
 
@@ -20,7 +22,26 @@ from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation.generation import Generation
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
 from lbproxy.process.generation.listen_addresses import ADMIN, wanted
-from lbproxy.process.ipc.channel import Channel, Message
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import (
+    WITH_MASTER,
+    Drain,
+    End,
+    Export,
+    FromGeneration,
+    Gone,
+    Order,
+    Ready,
+    Relay,
+    Relayed,
+    ReloadFailed,
+    Retire,
+    Signal,
+    State,
+    Status,
+    ToGeneration,
+)
+from lbproxy.process.ipc.messages import to_fields
 from lbproxy.process.master.listening_sockets import listen
 from tests.process.places import listen_all
 from tests.status.test_served import ORIGIN
@@ -55,24 +76,27 @@ def configuration(folder: Path, port: int = 9, kind: str = "none") -> Config:
     return load(path)
 
 
+Heard = TypeVar("Heard", bound=FromGeneration)
+
+
 class Run:
     """A generation that runs, and the master's end of its channel."""
 
     def __init__(self, config: Config, state: HandoverState | None = None, replaces: bool = False) -> None:
-        ours, self.master = Channel.pair()
+        ours, self.master = Channel.pair(WITH_MASTER)
         [admin] = [listen(one) for one in wanted(config) if one.key == ADMIN]
         number = 1 if state is None else 2
         origin = ORIGIN._replace(replaces=replaces or state is not None)
         self.sockets = listen_all(config)
         inherited = StartInputs(number, origin, ours, self.sockets, admin, secret(state, time.monotonic()), state)
-        self._received: deque[Message] = deque()
+        self._received: deque[FromGeneration] = deque()
         self.task = asyncio.create_task(Generation(config, inherited).serve())
 
-    async def heard(self, kind: str) -> Message:
+    async def heard(self, wanted: type[Heard]) -> Heard:
         """The next message of that type; what went wrong, if the generation ends instead."""
         while True:
             while self._received:
-                if (message := self._received.popleft())["type"] == kind:
+                if isinstance(message := self._received.popleft(), wanted):
                     return message
             if self.task.done():
                 self.task.result()
@@ -81,12 +105,11 @@ class Run:
 
     async def exported(self) -> HandoverState:
         """What it leaves to the next one."""
-        self.master.send({"type": "export"})
-        state: HandoverState = (await self.heard("state"))["state"]
-        return state
+        self.master.send(Export())
+        return cast(HandoverState, (await self.heard(State)).state)
 
     async def end(self) -> None:
-        self.master.send({"type": "drain"})
+        self.master.send(Drain())
         await self.task
 
 
@@ -97,7 +120,7 @@ async def running(config: Config, state: HandoverState | None = None, replaces: 
         yield run
     finally:
         if not run.task.done():
-            run.master.send({"type": "end"})
+            run.master.send(End())
         await run.task
         run.master.close()
 
@@ -115,7 +138,7 @@ async def status(config: Config) -> str:
 async def test_it_serves_until_told(folder: Path, capfd: pytest.CaptureFixture[str], number: signal.Signals) -> None:
     config = configuration(folder)
     async with running(config) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         assert "ready: http://login.test (1 of 1 backends in rotation)\n" in capfd.readouterr().err
         assert await status(config) == "serving"
         os.kill(os.getpid(), number)
@@ -127,23 +150,23 @@ async def test_it_serves_until_told(folder: Path, capfd: pytest.CaptureFixture[s
 )
 async def test_signals_are_passed_on_to_the_master(folder: Path, number: signal.Signals) -> None:
     async with running(configuration(folder)) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         os.kill(os.getpid(), number)
-        assert (await run.heard("signal"))["number"] == number
+        assert (await run.heard(Signal)).number == number
 
 
 async def test_one_that_was_replaced_ends_alone(folder: Path) -> None:
     """Its users keep it for as long as drain_timeout. To end it is not to end the one that serves."""
     async with running(configuration(folder)) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         reader, writer = await asyncio.open_connection(*run.sockets["login"].getsockname())
-        run.master.send({"type": "retire"})
-        await run.heard("relay")  # it drains
+        run.master.send(Retire())
+        await run.heard(Relay)  # it drains
         assert not run.task.done()
         os.kill(os.getpid(), signal.SIGTERM)
         assert await reader.read() == b""
         await run.task
-        assert "signal" not in [received.message["type"] for received in run.master.receive()]
+        assert Signal not in [type(received.message) for received in run.master.receive()]
         writer.close()
 
 
@@ -161,20 +184,20 @@ async def test_one_that_starts_beside_another_ends_alone(folder: Path) -> None:
         await probed.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         await run.task
-        assert {received.message["type"] for received in run.master.receive()} == {"relay", "status"}
+        assert {type(received.message) for received in run.master.receive()} == {Relay, Status}
 
 
 async def test_it_shows_how_the_last_reload_went(folder: Path) -> None:
     config = configuration(folder)
     async with running(config, replaces=True) as run:
-        text = (await run.heard("status"))["text"]
+        text = (await run.heard(Status)).text
         assert text.startswith("serving, 1 of 1 backends in rotation; reloaded at ")
-        await run.heard("ready")
+        await run.heard(Ready)
         reload = (await view(config))["configuration"]["last_reload"]
         assert reload is not None
         assert (reload["ok"], reload["problems"]) == (True, [])
-        run.master.send({"type": "reload_failed", "problems": ["x: missing"], "ended": 1795246810.25})
-        assert (await run.heard("status"))["text"].endswith("failed: x: missing")
+        run.master.send(ReloadFailed(["x: missing"], 1795246810.25))
+        assert (await run.heard(Status)).text.endswith("failed: x: missing")
         failed = {"ended": 1795246810.25, "ok": False, "problems": ["x: missing"]}
         assert (await view(config))["configuration"]["last_reload"] == failed
 
@@ -182,25 +205,25 @@ async def test_it_shows_how_the_last_reload_went(folder: Path) -> None:
 async def test_one_that_replaces_nobody_has_no_reload_to_show(folder: Path) -> None:
     config = configuration(folder)
     async with running(config) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         seen = await view(config)
     assert seen["configuration"]["last_reload"] is None
     assert (seen["pid"], seen["generation"]) == (ORIGIN.master, {"number": 1, "pid": os.getpid()})
 
 
-@pytest.mark.parametrize("order", ["retire", "drain", "end"])
-async def test_it_ends_when_the_master_says_so(folder: Path, order: str) -> None:
+@pytest.mark.parametrize("order", [Retire(), Drain(), End()])
+async def test_it_ends_when_the_master_says_so(folder: Path, order: ToGeneration) -> None:
     async with running(configuration(folder)) as run:
-        await run.heard("ready")
-        run.master.send({"type": order})
+        await run.heard(Ready)
+        run.master.send(order)
         await run.task
         # What it has counted until its end goes to the one that follows.
-        assert (await run.heard("relay"))["message"]["type"] == "tally"
+        assert (await run.heard(Relay)).message["type"] == "tally"
 
 
 async def test_it_ends_when_the_master_is_gone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = Run(configuration(folder))
-    await run.heard("ready")
+    await run.heard(Ready)
     run.master.close()
     await run.task
     assert "master_lost" in caplog.text
@@ -222,7 +245,7 @@ async def test_ready_waits_for_the_first_probe(folder: Path, capfd: pytest.Captu
         assert await status(config) == "starting"
         assert "ready: " not in capfd.readouterr().err
         answer.set()
-        await run.heard("ready")
+        await run.heard(Ready)
 
 
 async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
@@ -245,29 +268,28 @@ async def test_a_stop_does_not_wait_for_the_first_probe(folder: Path) -> None:
 async def test_the_next_one_goes_on_where_this_one_was(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     config = configuration(folder)
     async with running(config) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         state = await run.exported()
     capfd.readouterr()
     assert state["backends"]["connectors/c1"]["condition"][0] == "up"
     async with running(config, state) as following:
-        await following.heard("ready")
+        await following.heard(Ready)
         assert "ready: " not in capfd.readouterr().err
         again = await following.exported()
         assert again["started"] == state["started"]
         assert list(again["accounts"]["draining"]) == ["1", "2"]
-        told = {"type": "gone"}
-        following.master.send({"type": "relayed", "generation": 1, "message": told})
+        following.master.send(Relayed(1, to_fields(Gone())))
         assert list((await following.exported())["accounts"]["draining"]) == ["2"]
 
 
 async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
     config = configuration(folder)
     async with running(config) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         state = await run.exported()
-        order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
-        run.master.send({"type": "relayed", "generation": 1, "message": order})
-        run.master.send({"type": "relayed", "generation": 1, "message": {**order, "backend": "unknown"}})
+        order = Order("connectors", "c1", draining=True)
+        run.master.send(Relayed(1, to_fields(order)))
+        run.master.send(Relayed(1, to_fields(replace(order, backend="unknown"))))
         after = await run.exported()
         draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
         assert draining == [False, True]
@@ -276,10 +298,10 @@ async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
 async def test_an_order_that_comes_while_it_starts_is_not_lost(folder: Path) -> None:
     config = configuration(folder)
     async with running(config) as run:
-        await run.heard("ready")
+        await run.heard(Ready)
         state = await run.exported()
     async with running(config, state) as run:
-        order = {"type": "order", "pool": "connectors", "backend": "c1", "draining": True}
-        run.master.send({"type": "relayed", "generation": 1, "message": order})
-        await run.heard("ready")
+        order = Order("connectors", "c1", draining=True)
+        run.master.send(Relayed(1, to_fields(order)))
+        await run.heard(Ready)
         assert (await run.exported())["backends"]["connectors/c1"]["condition"][2]

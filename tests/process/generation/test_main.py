@@ -15,7 +15,8 @@ import pytest
 
 from lbproxy.errors import ConfigError, StartError
 from lbproxy.process.generation.main import ask, main, prepare
-from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Message
+from lbproxy.process.ipc.channel import MAX_DESCRIPTORS
+from lbproxy.process.ipc.master_messages import WITH_MASTER, End, Failed, Needs, Ready, Reopen, Start
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
 from tests.status.test_served import ORIGIN
@@ -45,16 +46,16 @@ def signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("signals")
 def test_problems_are_told_to_the_master(tmp_path: Path, pair: Pair) -> None:
-    ours, master = pair()
+    ours, master = pair(WITH_MASTER)
     assert main(ours.socket.detach(), 1, write(tmp_path, "workerz = 1")) == 1
     told = master.wait().message
-    assert told["type"] == "failed"
-    assert any("workerz" in problem for problem in told["problems"])
+    assert isinstance(told, Failed)
+    assert any("workerz" in problem for problem in told.problems)
 
 
-@pytest.mark.parametrize("answer", [{"type": "end"}, None])
-def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: Message | None) -> None:
-    ours, master = pair()
+@pytest.mark.parametrize("answer", [End(), None])
+def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: End | None) -> None:
+    ours, master = pair(WITH_MASTER)
     config, _ = prepare(write(tmp_path, CONFIG.format(port=9, kind="none")))
     if answer is None:
         master.close()
@@ -65,25 +66,26 @@ def test_without_sockets_it_ends(tmp_path: Path, pair: Pair, answer: Message | N
 
 def test_more_places_than_a_message_carries_are_an_error(tmp_path: Path, pair: Pair) -> None:
     """And not one that the master meets first."""
-    ours, master = pair()
+    ours, master = pair(WITH_MASTER)
     text = CONFIG.format(port=9, kind="none")
     more = [f'[listener.l{number}]\nbind = "127.0.0.1:0"\npool = "connectors"\n' for number in range(MAX_DESCRIPTORS)]
     config, _ = prepare(write(tmp_path, text + "".join(more)))
-    master.send({"type": "end"})
+    master.send(End())
     with pytest.raises(StartError, match="250"):
         ask(ours, 1, config, ORIGIN)
 
 
 def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pair) -> None:
-    ours, master = pair()
+    ours, master = pair(WITH_MASTER)
     config, _ = prepare(write(tmp_path, CONFIG.format(port=9, kind="none")))
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as admin:
 
         def answer() -> None:
             needs = master.wait().message
-            assert [key for key, *_ in needs["places"]] == ["listener.login.bind", "admin.bind"]
-            master.send({"type": "reopen"})  # what all are told is not for who has nothing yet
-            master.send({"type": "start", "state": None}, [listener.fileno(), admin.fileno()])
+            assert isinstance(needs, Needs)
+            assert [key for key, *_ in needs.places] == ["listener.login.bind", "admin.bind"]
+            master.send(Reopen())  # what all are told is not for who has nothing yet
+            master.send(Start(None), [listener.fileno(), admin.fileno()])
 
         thread = threading.Thread(target=answer)
         thread.start()
@@ -106,7 +108,7 @@ def test_workers_do_not_load_a_control_plane() -> None:
 
 def test_what_another_version_left_is_not_misread(tmp_path: Path, pair: Pair) -> None:
     """The session keys are the same in all of them."""
-    theirs, master = pair()
+    theirs, master = pair(WITH_MASTER)
     path = write(tmp_path, CONFIG.format(port=9, kind="none"))
     left = {"format": 0, "backends": "in another form", "secret": {"value": "00" * 32, "made": time.monotonic()}}
     number = theirs.fileno()
@@ -118,11 +120,11 @@ def test_what_another_version_left_is_not_misread(tmp_path: Path, pair: Pair) ->
     ):
         theirs.close()
         try:
-            assert master.wait().message["type"] == "needs"
-            master.send({"type": "start", "state": left}, [listener.fileno(), admin.fileno()])
-            while master.wait().message["type"] != "ready":
+            assert isinstance(master.wait().message, Needs)
+            master.send(Start(left), [listener.fileno(), admin.fileno()])
+            while not isinstance(master.wait().message, Ready):
                 pass
-            master.send({"type": "end"})
+            master.send(End())
             _, said = child.communicate(timeout=20)
         finally:
             child.kill()

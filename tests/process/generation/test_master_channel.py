@@ -5,36 +5,46 @@ from __future__ import annotations
 import asyncio
 
 from lbproxy.process.generation.master_channel import MasterChannel
-from lbproxy.process.ipc.channel import Message
+from lbproxy.process.ipc.master_messages import (
+    WITH_MASTER,
+    Drain,
+    Ready,
+    Relay,
+    Reload,
+    Reloaded,
+    Tally,
+    ToGeneration,
+)
 from tests.net.peers import until
 from tests.process.conftest import Pair
 
 
 async def test_orders_are_carried_out_and_messages_sent(pair: Pair) -> None:
-    ours, master = pair()
-    heard: list[Message] = []
+    ours, master = pair(WITH_MASTER)
+    heard: list[ToGeneration] = []
     lost = asyncio.Event()
-    master_channel = MasterChannel(ours, {"drain": heard.append}, lost.set)
-    master.send({"type": "drain"})
-    await until(lambda: heard)
-    master_channel.tell("ready")
-    master_channel.relay("tally", tally={})
-    assert master.wait().message == {"type": "ready"}
-    assert master.wait().message == {"type": "relay", "message": {"type": "tally", "tally": {}}}
+    master_channel = MasterChannel(ours, heard.append, lost.set)
+    master.send(Drain())
+    await until(lambda: heard == [Drain()])
+    master_channel.send(Ready())
+    master_channel.relay(Tally({}))
+    assert master.wait().message == Ready()
+    assert master.wait().message == Relay({"type": "tally", "tally": {}})
     master.close()
     await lost.wait()
     master_channel.close()
 
 
 async def test_a_reload_is_answered_to_who_asked(pair: Pair) -> None:
-    ours, master = pair()
-    master_channel = MasterChannel(ours, {}, lambda: None)
+    ours, master = pair(WITH_MASTER)
+    master_channel = MasterChannel(ours, lambda _: None, lambda: None)
     good, bad, gone = (asyncio.ensure_future(master_channel.reload()) for _ in range(3))
     await asyncio.sleep(0)
     gone.cancel()
-    tickets = [master.wait().message["ticket"] for _ in range(3)]
-    for ticket, problems in zip(tickets, ([], ["a fault"], []), strict=True):
-        master.send({"type": "reloaded", "ticket": ticket, "problems": problems})
+    asked = [master.wait().message for _ in range(3)]
+    for reload, problems in zip(asked, ([], ["a fault"], []), strict=True):
+        assert isinstance(reload, Reload)
+        master.send(Reloaded(reload.ticket, problems))
     assert await good == []
     assert await bad == ["a fault"]
     master_channel.close()

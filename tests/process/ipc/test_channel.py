@@ -7,87 +7,88 @@ import threading
 
 import pytest
 
-from lbproxy.process.ipc.channel import Channel, Message
+from lbproxy.process.ipc.channel import Channel
 from tests.process.conftest import Pair
+from tests.process.words import WORDS, Word
 
 
-def messages(channel: Channel) -> list[Message]:
+def messages(channel: Channel[Word, Word]) -> list[Word]:
     return [received.message for received in channel.receive()]
 
 
 def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
-    one, other = pair()
+    one, other = pair(WORDS)
     for number in range(3):
-        one.send({"type": "n", "number": number})
-    assert messages(other) == [{"type": "n", "number": number} for number in range(3)]
+        one.send(Word(f"{number}"))
+    assert messages(other) == [Word(f"{number}") for number in range(3)]
     assert messages(other) == []
-    other.send({"type": "answer"})
-    assert messages(one) == [{"type": "answer"}]
+    other.send(Word("answer"))
+    assert messages(one) == [Word("answer")]
 
 
 def test_a_message_in_pieces_is_kept_until_it_is_whole(pair: Pair) -> None:
-    one, other = pair()
-    one.send({"type": "pieces"})
+    one, other = pair(WORDS)
+    one.send(Word("pieces"))
     raw = other.socket.recv(100)
     for at in range(len(raw)):
         one.socket.send(raw[:at])
         assert other.receive() == []
         # What came belongs to the next channel on the same socket, as after an upgrade.
-        follower = Channel(other.socket, other.rest())
+        follower = Channel(other.socket, WORDS, other.rest())
         one.socket.send(raw[at:])
-        assert messages(follower) == [{"type": "pieces"}]
-        other = Channel(other.socket)
+        assert messages(follower) == [Word("pieces")]
+        other = Channel(other.socket, WORDS)
 
 
 def test_descriptors_come_with_their_message(pair: Pair) -> None:
-    one, other = pair()
+    one, other = pair(WORDS)
     ends = [os.pipe() for _ in range(2)]
-    one.send({"type": "plain"})
-    one.send({"type": "first"}, [ends[0][1]])
-    one.send({"type": "second"}, [ends[1][1]])
+    one.send(Word("plain"))
+    one.send(Word("first"), [ends[0][1]])
+    one.send(Word("second"), [ends[1][1]])
     plain, first, second = (received for _ in range(3) for received in other.receive())
     assert plain.descriptors == []
     for received, (reader, writer) in zip((first, second), ends, strict=True):
         os.close(writer)
         [ours] = received.descriptors
         assert not os.get_inheritable(ours)
-        os.write(ours, received.message["type"].encode())
+        os.write(ours, received.message.text.encode())
         os.close(ours)
-        assert os.read(reader, 100).decode() == received.message["type"]
+        assert os.read(reader, 100).decode() == received.message.text
         os.close(reader)
 
 
 def test_what_the_kernel_does_not_take_waits(pair: Pair) -> None:
-    one, other = pair()
-    large = {"type": "large", "text": "x" * 1_000_000}
+    one, other = pair(WORDS)
+    large = Word("x" * 1_000_000)
     one.send(large)
-    one.send({"type": "after"})
+    one.send(Word("after"))
     assert one.has_queue
-    found: list[Message] = []
+    found: list[Word] = []
     while len(found) < 2:
         one.flush()
         found += messages(other)
-    assert found == [large, {"type": "after"}]
+    assert found == [large, Word("after")]
     assert not one.has_queue
 
 
 def test_wait_blocks_until_there_is_one(pair: Pair) -> None:
-    one, other = pair()
-    thread = threading.Timer(0.01, lambda: one.send({"type": "late"}))
+    one, other = pair(WORDS)
+    thread = threading.Timer(0.01, lambda: one.send(Word("late")))
     thread.start()
-    assert other.wait().message == {"type": "late"}
+    assert other.wait().message == Word("late")
     thread.join()
 
 
 def test_the_end_comes_after_the_last_message(pair: Pair) -> None:
-    one, other = pair()
-    one.send({"type": "last"})
+    one, other = pair(WORDS)
+    one.send(Word("last"))
     one.close()
-    assert messages(other) == [{"type": "last"}]
+    assert messages(other) == [Word("last")]
     with pytest.raises(EOFError):
         other.receive()
     with pytest.raises(EOFError):
         other.wait()
-    other.send({"type": "into the void"})
+    other.send(Word("into the void"))
     assert not other.has_queue
     assert "gone" in repr(other)

@@ -12,6 +12,7 @@ import pytest
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.reactor import Reactor
 from tests.process.conftest import Pair
+from tests.process.words import WORDS, Word
 
 
 @pytest.fixture
@@ -68,16 +69,16 @@ def test_a_signal_that_came_and_was_not_told_is_held_too(reactor: Reactor) -> No
 
 
 def test_channels_are_read_to_their_end(reactor: Reactor, pair: Pair) -> None:
-    ours, theirs = pair()
+    ours, theirs = pair(WORDS)
     seen: list[object] = []
 
     def ended() -> None:
         seen.append("end")
         reactor.stop()
 
-    reactor.watch(ours, lambda received: seen.append(received.message["type"]), ended)
-    theirs.send({"type": "one"})
-    theirs.send({"type": "two"})
+    reactor.watch(ours, lambda received: seen.append(received.message.text), ended)
+    theirs.send(Word("one"))
+    theirs.send(Word("two"))
     theirs.close()
     reactor.run()
     assert seen == ["one", "two", "end"]
@@ -87,8 +88,8 @@ def test_channels_are_read_to_their_end(reactor: Reactor, pair: Pair) -> None:
 
 
 def test_a_queue_is_sent_when_there_is_room(reactor: Reactor, pair: Pair) -> None:
-    ours, theirs = pair()
-    ours.send({"type": "large", "text": "x" * 1_000_000})
+    ours, theirs = pair(WORDS)
+    ours.send(Word("x" * 1_000_000))
     seen: list[int] = []
 
     def received(message: object) -> None:
@@ -104,7 +105,7 @@ def test_a_queue_is_sent_when_there_is_room(reactor: Reactor, pair: Pair) -> Non
 
 
 def test_nothing_is_told_of_a_channel_that_was_given_up_meanwhile(reactor: Reactor, pair: Pair) -> None:
-    pairs = [pair() for _ in range(2)]
+    pairs = [pair(WORDS) for _ in range(2)]
     seen: list[object] = []
 
     def received(_: object) -> None:
@@ -115,17 +116,17 @@ def test_nothing_is_told_of_a_channel_that_was_given_up_meanwhile(reactor: React
 
     for ours, theirs in pairs:
         reactor.watch(ours, received, lambda: None)
-        theirs.send({"type": "x"})
+        theirs.send(Word("x"))
     reactor.run()
     assert len(seen) == 1
 
 
 def test_a_fork_that_closes_it_leaves_it_to_its_parent(reactor: Reactor, pair: Pair) -> None:
-    ours, theirs = pair()
+    ours, theirs = pair(WORDS)
     seen: list[object] = []
 
-    def received(received: Received) -> None:
-        seen.append(received.message["type"])
+    def received(received: Received[Word]) -> None:
+        seen.append(received.message.text)
         reactor.stop()
 
     reactor.watch(ours, received, lambda: None)
@@ -133,7 +134,7 @@ def test_a_fork_that_closes_it_leaves_it_to_its_parent(reactor: Reactor, pair: P
         reactor.close()
         os._exit(0)
     os.waitpid(pid, 0)
-    theirs.send({"type": "after"})
+    theirs.send(Word("after"))
     reactor.later(10, reactor.stop)
     reactor.run()
     assert seen == ["after"]

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import WITH_GENERATION, Drain, ReloadFailed
 from lbproxy.process.master.generation_handle import GenerationHandle, command, spawn
 from tests.process.conftest import Pair
 
@@ -31,14 +32,24 @@ def test_a_child_starts_with_signals_as_usual() -> None:
 
 
 def test_a_child_that_is_gone_can_be_killed_and_told(pair: Pair) -> None:
-    ours, theirs = pair()
+    ours, theirs = pair(WITH_GENERATION)
     pid = spawn(["/bin/true"])
     os.waitpid(pid, 0)
     handle = GenerationHandle(pid, 7, ours)
     handle.kill()
-    handle.tell("drain", gently=True)
-    assert theirs.wait().message == {"type": "drain", "gently": True}
+    handle.send(Drain())
+    assert theirs.wait().message == Drain()
     theirs.close()
-    handle.tell("drain")
+    handle.send(Drain())
     assert "generation 7" in repr(handle)
     assert isinstance(handle.channel, Channel)
+
+
+def test_a_generation_is_told_nothing_that_its_version_does_not_know(pair: Pair) -> None:
+    """One that has not greeted may be of the first version."""
+    ours, theirs = pair(WITH_GENERATION)
+    handle = GenerationHandle(0, 7, ours)
+    handle.send(ReloadFailed(["x: missing"], 1.0))
+    handle.channel.protocol = 2
+    handle.send(ReloadFailed(["y: missing"], 2.0))
+    assert theirs.wait().message == ReloadFailed(["y: missing"], 2.0)

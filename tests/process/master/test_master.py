@@ -15,16 +15,43 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from lbproxy.process.ipc.channel import Received
+from lbproxy.process.ipc.master_messages import (
+    Alive,
+    Drain,
+    End,
+    Failed,
+    Needs,
+    Order,
+    Ping,
+    Ready,
+    Relay,
+    Relayed,
+    Reload,
+    Reloaded,
+    ReloadFailed,
+    Reopen,
+    Retire,
+    Signal,
+    Start,
+    State,
+    Status,
+    Tally,
+    ToGeneration,
+)
+from lbproxy.process.ipc.messages import PROTOCOL, to_fields
 from lbproxy.process.ipc.restart_backoff import RestartBackoff
-from lbproxy.process.master import master
+from lbproxy.process.master import master, upgrade
 from lbproxy.process.master.generation_handle import GenerationHandle
-from lbproxy.process.master.master import SIGNALS
+from lbproxy.process.master.listening_sockets import Owner, Place, Wanted
+from lbproxy.process.master.master import GONE, SIGNALS
 from lbproxy.process.master.reexec import ReexecState
 from tests.process.fake_generation import NEEDS, FakeMaster
+
+TALLY = to_fields(Tally({}))
 
 
 @pytest.fixture
@@ -39,7 +66,7 @@ def test_a_generation_gets_its_sockets(play: FakeMaster) -> None:
     actor.channel.send(NEEDS)
     play.until(lambda: play.held_sockets.sockets)
     received = actor.take()
-    assert received.message == {"type": "start", "state": None}
+    assert received.message == Start(None, PROTOCOL)
     [descriptor] = received.descriptors
     with socket.socket(fileno=descriptor) as sock, socket.create_connection(sock.getsockname()):
         sock.accept()[0].close()
@@ -48,25 +75,25 @@ def test_a_generation_gets_its_sockets(play: FakeMaster) -> None:
 def test_a_generation_asks_for_sockets_once(play: FakeMaster) -> None:
     """The master may be root: nobody who has met a client has it bind, or give away, anything."""
     actor = play.serving()
-    elsewhere = ["127.0.0.1", 0, "", "listener.b.bind"]
-    actor.channel.send({"type": "needs", "places": [["listener.b.bind", elsewhere, False]], "owner": [1, 1]})
-    actor.channel.send({"type": "status", "text": "heard"})
+    elsewhere = Place("127.0.0.1", 0, "", "listener.b.bind")
+    actor.channel.send(Needs([Wanted("listener.b.bind", elsewhere)], Owner(1, 1)))
+    actor.channel.send(Status("heard"))
     play.until(lambda: actor.handle.status_line == "heard")
     assert len(play.held_sockets.sockets) == 1
 
 
 def test_the_next_one_gets_what_the_old_one_knew_and_then_the_old_one_retires(play: FakeMaster) -> None:
     old, new = play.asked()
-    old.channel.send({"type": "state", "state": {"a": 1}})
-    new.channel.send({"type": "ready"})
+    old.channel.send(State({"a": 1}))
+    new.channel.send(Ready())
     play.until(lambda: play.master.current is new.handle)
-    assert new.take().message["state"] == {"a": 1}
-    assert old.heard() == "retire"
-    old.channel.send({"type": "relay", "message": {"type": "tally"}})
+    assert new.heard() == Start({"a": 1}, PROTOCOL)
+    assert old.heard() == Retire()
+    old.channel.send(Relay(TALLY))
     play.until(lambda: True)
-    assert new.take().message["message"] == {"type": "tally"}
+    assert new.heard() == Relayed(old.handle.number, TALLY)
     play.ends(old)
-    assert new.take().message == {"type": "relayed", "generation": old.handle.number, "message": {"type": "gone"}}
+    assert new.heard() == Relayed(old.handle.number, GONE)
 
 
 def test_a_generation_that_is_about_to_end_is_handed_on_like_any_other(
@@ -77,7 +104,7 @@ def test_a_generation_that_is_about_to_end_is_handed_on_like_any_other(
     old.channel.close()
     play.until(lambda: True)
     reexec_states: list[ReexecState] = []
-    monkeypatch.setattr(master, "become_next", reexec_states.append)
+    monkeypatch.setattr(upgrade, "become_next", reexec_states.append)
     play.master.caught(signal.SIGUSR2)
 
     def rehearsed() -> bool:
@@ -92,15 +119,15 @@ def test_a_generation_that_is_about_to_end_is_handed_on_like_any_other(
 def test_a_failed_start_leaves_the_old_one_and_is_reported(play: FakeMaster, caplog: pytest.LogCaptureFixture) -> None:
     old = play.serving()
     play.master.launch = lambda: None  # type: ignore[method-assign]  # no real generation
-    old.channel.send({"type": "reload", "ticket": 5})
+    old.channel.send(Reload(5))
     play.until(lambda: old.handle.ticket)
     new = play.actor()
-    new.channel.send({"type": "failed", "problems": ["lb.toml: x: missing"]})
+    new.channel.send(Failed(["lb.toml: x: missing"]))
     play.until(lambda: new.handle.problems)
     play.ends(new)
     assert play.master.current is old.handle
-    assert old.take().message == {"type": "reloaded", "ticket": 5, "problems": ["lb.toml: x: missing"]}
-    assert old.heard() == "reload_failed"
+    assert old.heard() == Reloaded(5, ["lb.toml: x: missing"])
+    assert isinstance(old.heard(), ReloadFailed)
     assert "reload_failed" in caplog.text
 
 
@@ -130,16 +157,16 @@ def test_the_watchdog_hears_of_a_generation_that_answers_only(managed: tuple[Fak
     assert notified(manager) == ["WATCHDOG=1\n"], "there is no generation yet"
     actor = play.serving()
     notified(manager)
-    heard: list[Received] = []
+    heard: list[ToGeneration] = []
 
     def hears_three() -> bool:
-        heard.extend(actor.channel.receive())
+        heard.extend(actor.heard_all())
         return len(heard) > 2
 
     play.until(hears_three)
-    assert {received.message["type"] for received in heard} == {"ping"}
+    assert all(message == Ping() for message in heard)
     assert notified(manager) == []
-    actor.channel.send({"type": "alive"})
+    actor.channel.send(Alive())
     play.until(lambda: True)
     assert notified(manager) == ["WATCHDOG=1\n"]
 
@@ -149,17 +176,17 @@ def test_the_manager_hears_how_the_one_that_serves_is(managed: tuple[FakeMaster,
     old = play.serving()
     new = play.actor()
     notified(manager)
-    new.channel.send({"type": "status", "text": "serving, 1 of 1"})
-    old.channel.send({"type": "status", "text": "serving, 2 of 2"})
+    new.channel.send(Status("serving, 1 of 1"))
+    old.channel.send(Status("serving, 2 of 2"))
     play.until(lambda: old.handle.status_line == "serving, 2 of 2")
     assert notified(manager) == ["STATUS=serving, 2 of 2\n"]
-    new.channel.send({"type": "failed", "problems": ["lb.toml: x: missing"]})
+    new.channel.send(Failed(["lb.toml: x: missing"]))
     play.until(lambda: new.handle.problems)
     play.ends(new)
     assert notified(manager) == ["READY=1\nSTATUS=serving, 2 of 2\n"]
     new = play.actor()
-    new.channel.send({"type": "status", "text": "serving, 1 of 1"})
-    new.channel.send({"type": "ready"})
+    new.channel.send(Status("serving, 1 of 1"))
+    new.channel.send(Ready())
     play.until(lambda: play.master.current is new.handle)
     assert notified(manager) == ["READY=1\nSTATUS=serving, 1 of 1\n"]
 
@@ -167,13 +194,14 @@ def test_the_manager_hears_how_the_one_that_serves_is(managed: tuple[FakeMaster,
 def test_the_one_that_goes_on_serving_hears_why(play: FakeMaster) -> None:
     """It is the one that shows it."""
     old, new = play.serving(), play.actor()
-    new.channel.send({"type": "failed", "problems": ["lb.toml: x: missing", "lb.toml: y: missing"]})
+    new.channel.send(Failed(["lb.toml: x: missing", "lb.toml: y: missing"]))
     play.until(lambda: new.handle.problems)
     before = time.time()
     play.ends(new)
-    told = old.take().message
-    assert before <= told.pop("ended") <= time.time()
-    assert told == {"type": "reload_failed", "problems": ["lb.toml: x: missing", "lb.toml: y: missing"]}
+    told = old.heard()
+    assert isinstance(told, ReloadFailed)
+    assert before <= told.ended <= time.time()
+    assert told.problems == ["lb.toml: x: missing", "lb.toml: y: missing"]
 
 
 # --- signals that a generation got
@@ -183,7 +211,7 @@ def test_the_one_that_goes_on_serving_hears_why(play: FakeMaster) -> None:
 def test_who_ends_a_generation_ends_it_all(play: FakeMaster, number: signal.Signals) -> None:
     """And none is launched in its place, though it may have ended by then."""
     actor = play.serving()
-    actor.channel.send({"type": "signal", "number": number})
+    actor.channel.send(Signal(number))
     play.ends(actor)
     assert (play.master.handles, play.master.status) == ({}, 0)
     play.reactor.run()  # it was told to stop
@@ -192,42 +220,44 @@ def test_who_ends_a_generation_ends_it_all(play: FakeMaster, number: signal.Sign
 def test_term_for_the_whole_group_is_one_term(play: FakeMaster) -> None:
     """It drains, in whatever order it comes; a second one to the master ends at once."""
     actor = play.serving()
-    actor.channel.send({"type": "signal", "number": signal.SIGTERM})
-    play.until(lambda: actor.heard_all() == ["drain"])
+    actor.channel.send(Signal(signal.SIGTERM))
+    play.until(lambda: actor.heard_all() == [Drain()])
     play.master.caught(signal.SIGTERM)
-    actor.channel.send({"type": "signal", "number": signal.SIGTERM})
+    actor.channel.send(Signal(signal.SIGTERM))
     play.until(lambda: True)
-    assert set(actor.heard_all()) == {"drain"}
+    assert set(actor.heard_all()) == {Drain()}
     play.master.caught(signal.SIGTERM)
-    assert actor.heard_all() == ["end"]
+    assert actor.heard_all() == [End()]
 
 
 def test_other_signals_do_what_they_do_to_the_master(play: FakeMaster, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     monkeypatch.setattr(play.master, "reload", lambda: done.append("reload"))
-    monkeypatch.setattr(play.master, "_rehearse", lambda: done.append("upgrade"))
+    monkeypatch.setattr(play.master._upgrade, "begin", lambda: done.append("upgrade"))
     actor = play.serving()
     for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGUSR1, signal.SIGKILL, signal.SIGCHLD, 0, 999):
-        actor.channel.send({"type": "signal", "number": number})
-    play.until(lambda: actor.heard_all() == ["reopen"])
+        actor.channel.send(Signal(number))
+    play.until(lambda: actor.heard_all() == [Reopen()])
     assert done == ["reload", "upgrade"]
 
 
 def test_a_second_request_to_reload_is_refused_while_one_is_under_way(play: FakeMaster) -> None:
     old = play.serving()
     play.actor()
-    old.channel.send({"type": "reload", "ticket": 1})
+    old.channel.send(Reload(1))
     play.until(lambda: True)
-    message = old.take().message
-    assert message["ticket"] == 1
-    assert message["problems"]
+    message = old.heard()
+    assert isinstance(message, Reloaded)
+    assert message.ticket == 1
+    assert message.problems
 
 
 def test_orders_go_from_the_one_that_serves_to_the_next(play: FakeMaster) -> None:
     old, new = play.serving(), play.actor()
-    old.channel.send({"type": "relay", "message": {"type": "order"}})
+    order = to_fields(Order("p", "c1", draining=True))
+    old.channel.send(Relay(order))
     play.until(lambda: True)
-    assert new.take().message == {"type": "relayed", "generation": 1, "message": {"type": "order"}}
+    assert new.heard() == Relayed(1, order)
 
 
 def test_a_death_is_followed_by_a_launch(play: FakeMaster, caplog: pytest.LogCaptureFixture) -> None:
@@ -241,7 +271,7 @@ def test_a_death_is_followed_by_a_launch(play: FakeMaster, caplog: pytest.LogCap
 
 def test_the_first_one_that_cannot_start_ends_the_master(play: FakeMaster, capsys: pytest.CaptureFixture[str]) -> None:
     actor = play.actor()
-    actor.channel.send({"type": "failed", "problems": ["lb.toml: x: missing"]})
+    actor.channel.send(Failed(["lb.toml: x: missing"]))
     play.until(lambda: actor.handle.problems)
     play.ends(actor)
     assert play.master.status == 1
@@ -252,7 +282,7 @@ def test_stopping_drains_everybody_and_then_ends_them(play: FakeMaster) -> None:
     old, new = play.serving(), play.actor()
     play.master.stop(at_once=False)
     play.master.stop(at_once=True)
-    assert [actor.heard() for actor in (old, new, old, new)] == ["drain", "drain", "end", "end"]
+    assert [actor.heard() for actor in (old, new, old, new)] == [Drain(), Drain(), End(), End()]
     play.ends(old)
     play.ends(new)
     assert not play.master.handles
@@ -267,9 +297,9 @@ def test_who_waits_for_what_a_dead_one_knew_begins_without(play: FakeMaster) -> 
     old, new = play.asked()
     play.ends(old)
     play.until(lambda: new.handle.provided)
-    while (received := new.take()).message["type"] != "start":
+    while not isinstance((received := new.take()).message, Start):
         pass
-    assert received.message["state"] is None
+    assert received.message.state is None
     for descriptor in received.descriptors:
         os.close(descriptor)
 
@@ -278,11 +308,11 @@ def test_who_was_told_to_end_begins_nothing(play: FakeMaster) -> None:
     """An address was taken; and then the one that serves dies."""
     old, new = play.serving(), play.actor()
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        place = ["127.0.0.1", taken.getsockname()[1], "", ""]
-        new.channel.send({**NEEDS, "places": [["listener.b.bind", place, False]]})
+        place = Place("127.0.0.1", taken.getsockname()[1])
+        new.channel.send(replace(NEEDS, places=[Wanted("listener.b.bind", place)]))
         play.until(lambda: new.handle.problems)
         play.ends(old)
-    assert new.heard_all()[0] == "end"
+    assert new.heard_all()[0] == End()
     assert not new.handle.provided
 
 
@@ -290,8 +320,8 @@ def test_an_answer_that_comes_too_late_starts_nobody_else(play: FakeMaster) -> N
     old, new = play.asked()
     play.ends(new)
     following = play.actor()
-    old.channel.send({"type": "state", "state": {}})
-    old.channel.send({"type": "status", "text": "heard"})
+    old.channel.send(State({}))
+    old.channel.send(Status("heard"))
     play.until(lambda: old.handle.status_line == "heard")
     assert following.heard_all() == []
 
@@ -301,31 +331,30 @@ def test_the_next_one_hears_who_ended_while_it_started(play: FakeMaster) -> None
     oldest, older = play.serving(), play.serving()
     old, new = play.asked()
     play.ends(oldest)
-    old.channel.send({"type": "state", "state": {}})
+    old.channel.send(State({}))
     play.until(lambda: new.handle.provided)
-    while new.take().message["type"] != "start":
+    while not isinstance(new.heard(), Start):
         pass
-    told = {"type": "relayed", "generation": oldest.handle.number, "message": {"type": "gone"}}
-    assert new.take().message == told
-    older.channel.send({"type": "relay", "message": {"type": "tally"}})
+    assert new.heard() == Relayed(oldest.handle.number, GONE)
+    older.channel.send(Relay(TALLY))
     play.until(lambda: True)
     play.ends(older)
     play.ends(old)
-    assert [(one["generation"], one["message"]["type"]) for one in (new.take().message for _ in range(3))] == [
-        (older.handle.number, "tally"),
-        (older.handle.number, "gone"),
-        (old.handle.number, "gone"),
+    assert [new.heard() for _ in range(3)] == [
+        Relayed(older.handle.number, TALLY),
+        Relayed(older.handle.number, GONE),
+        Relayed(old.handle.number, GONE),
     ]
 
 
 def test_who_ended_before_it_served_is_counted_no_more(play: FakeMaster) -> None:
     """It was told to end, and so told what it had counted."""
     old, new = play.asked()
-    new.channel.send({"type": "relay", "message": {"type": "tally"}})
+    new.channel.send(Relay(TALLY))
     play.until(lambda: True)
     play.ends(new)
-    relayed = [received.message["message"] for received in old.channel.receive() if "message" in received.message]
-    assert [message["type"] for message in relayed] == ["tally", "gone"]
+    relayed = [message for message in old.heard_all() if isinstance(message, Relayed)]
+    assert [message.message for message in relayed] == [TALLY, GONE]
 
 
 def test_nobody_is_launched_for_one_that_was_replaced_meanwhile(
@@ -375,14 +404,14 @@ def test_where_not_even_the_first_can_be_run_the_master_ends(
 def test_a_stop_is_not_lost_in_an_upgrade(play: FakeMaster, monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes together with the end of the rehearsal."""
     upgrades: list[ReexecState] = []
-    monkeypatch.setattr(master, "become_next", upgrades.append)
+    monkeypatch.setattr(upgrade, "become_next", upgrades.append)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     play.serving()
     play.reactor.signals(SIGNALS, play.master.caught)
     play.master.caught(signal.SIGUSR2)
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-    play.until(lambda: play.actors[0].heard_all() == ["drain"])
+    play.until(lambda: play.actors[0].heard_all() == [Drain()])
     play.until(lambda: True)
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -392,8 +421,8 @@ def test_a_stop_is_not_lost_in_an_upgrade(play: FakeMaster, monkeypatch: pytest.
 def test_a_program_that_hangs_is_no_program_to_become(
     play: FakeMaster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(master, "command", lambda _: [sys.executable, "-c", "import signal; signal.pause()"])
-    monkeypatch.setattr(master, "REHEARSE_WITHIN", 0.0)
+    monkeypatch.setattr(upgrade, "command", lambda *_: [sys.executable, "-c", "import signal; signal.pause()"])
+    monkeypatch.setattr(upgrade, "REHEARSE_WITHIN", 0.0)
     play.serving()
     play.master.caught(signal.SIGUSR2)
 
@@ -407,14 +436,14 @@ def test_a_program_that_hangs_is_no_program_to_become(
 def test_who_asked_for_a_reload_hears_that_lbproxy_stops(play: FakeMaster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(play.master, "launch", lambda: None)
     old = play.serving()
-    old.channel.send({"type": "reload", "ticket": 5})
+    old.channel.send(Reload(5))
     play.until(lambda: old.handle.ticket)
     new = play.actor()
     play.master.stop(at_once=False)
     new.channel.send(NEEDS)
     play.ends(new)
-    assert old.take().message == {"type": "reloaded", "ticket": 5, "problems": ["lbproxy is stopping"]}
-    assert old.heard_all()[0] == "drain"
+    assert old.heard() == Reloaded(5, ["lbproxy is stopping"])
+    assert old.heard_all()[0] == Drain()
 
 
 def test_who_is_late_is_not_taken_for_another_with_its_process_id(

@@ -13,6 +13,7 @@ import os, signal, socket, sys, threading
 from pathlib import Path
 from lbproxy.process.master import reexec
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import WITH_GENERATION, Alive
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.held_sockets import HeldSockets
 from lbproxy.process.master.listening_sockets import MAKER, Place, Wanted
@@ -23,11 +24,11 @@ held_sockets = HeldSockets()
 [sock] = held_sockets.provide([wanted], MAKER)
 held_sockets.from_manager[wanted.place] = "a"
 held_sockets.spare.append(("b", socket.create_server(("127.0.0.1", 0))))
-ours, theirs = Channel.pair()
-theirs.send({"type": "sent before"})
+ours, theirs = Channel.pair(WITH_GENERATION)
+theirs.send(Alive())
 theirs.socket.send(b"\\0\\0")  # the beginning of a message
-assert ours.receive()[0].message == {"type": "sent before"}
-handle = GenerationHandle(4711, 3, ours, Stage.SERVING)
+assert ours.receive()[0].message == Alive()
+handle = GenerationHandle(4711, 3, ours, Stage.SERVING, protocol=2)
 handle.wanted = [wanted]
 handle.status_line = "serving well"
 os.set_inheritable(theirs.fileno(), True)
@@ -46,17 +47,18 @@ reexec.become_next(ReexecState(Path("lb.toml"), 3, [handle], held_sockets))
 
 SECOND = """
 import json, os, signal, socket, sys
+from lbproxy.process.ipc.messages import to_fields
 from lbproxy.process.master.reexec import inherit
 reexec_state = inherit(int(sys.argv[2]))
 theirs = socket.socket(fileno=int(sys.argv[3]))
-theirs.send(b"\\0\\2\\0\\0{}")
+theirs.send(b'\\0\\x10\\0\\0{"type":"alive"}')
 [handle] = reexec_state.handles
 [(place, sock)] = reexec_state.held_sockets.sockets.items()
 print(json.dumps({
     "path": str(reexec_state.path), "number": reexec_state.number, "pid": os.getpid(), "place": place,
     "port": sock.getsockname()[1],
     "child": [handle.pid, handle.number, handle.stage.value, handle.wanted, handle.status_line],
-    "heard": handle.channel.receive()[0].message,
+    "heard": to_fields(handle.channel.receive()[0].message), "protocol": handle.channel.protocol,
     "given": reexec_state.held_sockets.from_manager[place],
     "spare": [name for name, sock in reexec_state.held_sockets.spare],
     "inheritable": os.get_inheritable(sock.fileno()),
@@ -78,7 +80,8 @@ def test_everything_is_there_again() -> None:
         "place": place,
         "port": int(port),
         "child": [4711, 3, "serving", [["listener.a.bind", place, False]], "serving well"],
-        "heard": {},
+        "heard": {"type": "alive"},
+        "protocol": 2,
         "given": "a",
         "spare": ["b"],
         "inheritable": False,

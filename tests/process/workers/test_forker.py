@@ -9,8 +9,21 @@ from collections.abc import Collection, Iterator
 
 import pytest
 
-from lbproxy.process.ipc.channel import Channel, Received
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import End, Retire
+from lbproxy.process.ipc.worker_messages import (
+    WITH_WORKER,
+    Born,
+    Count,
+    Counted,
+    Died,
+    Fork,
+    FromWorker,
+    ToWorker,
+)
 from lbproxy.process.workers.forker import start
+
+GenerationEnd = Channel[ToWorker, FromWorker]
 
 
 class Family:
@@ -18,7 +31,7 @@ class Family:
 
     def __init__(self, *sockets: socket.socket, foreign: Collection[socket.socket] = ()) -> None:
         self.pid, self.channel = start(_answer, sockets, foreign)
-        self._workers: list[Channel] = []
+        self._workers: list[GenerationEnd] = []
 
     def __enter__(self) -> Family:
         return self
@@ -30,38 +43,42 @@ class Family:
             worker.close()
         assert os.waitpid(self.pid, 0)[1] == 0
 
-    def fork(self, index: int) -> tuple[int, Channel]:
+    def fork(self, index: int) -> tuple[int, GenerationEnd]:
         """A new worker's process id, and the channel to it."""
-        self.channel.send({"type": "fork", "index": index})
-        born = self.channel.wait()
-        assert (born.message["type"], born.message["index"]) == ("born", index)
-        [descriptor] = born.descriptors
-        self._workers.append(Channel(socket.socket(fileno=descriptor)))
-        return born.message["pid"], self._workers[-1]
+        self.channel.send(Fork(index))
+        born, [descriptor] = self.channel.wait()
+        assert isinstance(born, Born)
+        assert born.index == index
+        self._workers.append(Channel(socket.socket(fileno=descriptor), WITH_WORKER))
+        return born.pid, self._workers[-1]
 
-    def hears_of(self, pid: int) -> dict[str, object]:
+    def hears_of(self, pid: int) -> Died:
         """The next message, which is that `pid` has ended."""
         message = self.channel.wait().message
-        assert (message["type"], message["pid"]) == ("died", pid)
+        assert isinstance(message, Died)
+        assert message.pid == pid
         return message
 
 
-def _answer(index: int, channel: Channel) -> int:
-    """A worker: answers with its index, and ends with the status that it is told, or when nobody is there."""
+def _answer(index: int, channel: Channel[FromWorker, ToWorker]) -> int:
+    """A worker: answers with its index, and ends with status 3 when it is told to, or when nobody is there."""
     try:
         while True:
             message = channel.wait().message
-            if message["type"] == "end":
-                return int(message["status"])
-            channel.send({"type": "index", "index": index})
+            if isinstance(message, End):
+                return 3
+            channel.send(Counted({"index": index}))
             channel.flush()
     except EOFError:
         return 0
 
 
-def ask(channel: Channel) -> Received:
-    channel.send({"type": "who"})
-    return channel.wait()
+def ask(channel: GenerationEnd) -> int:
+    """The index of the worker at the other end."""
+    channel.send(Count())
+    counted = channel.wait().message
+    assert isinstance(counted, Counted)
+    return int(counted.tally["index"])
 
 
 def connect_for_long(address: tuple[str, int]) -> None:
@@ -78,31 +95,31 @@ def listening() -> Iterator[socket.socket]:
 def test_workers_are_forked_one_after_the_other() -> None:
     with Family() as family:
         workers = [family.fork(index) for index in range(3)]
-        assert [ask(channel).message["index"] for _, channel in workers] == [0, 1, 2]
+        assert [ask(channel) for _, channel in workers] == [0, 1, 2]
         assert len({pid for pid, _ in workers} | {family.pid, os.getpid()}) == 5
         for pid, channel in workers:
             channel.close()
-            assert family.hears_of(pid)["status"] == 0
+            assert family.hears_of(pid).status == 0
 
 
 def test_the_end_of_a_worker_is_told_and_another_one_comes() -> None:
     with Family() as family:
         (killed, first), (ended, second) = family.fork(0), family.fork(1)
         os.kill(killed, signal.SIGKILL)
-        assert family.hears_of(killed) == {"type": "died", "index": 0, "pid": killed, "status": -signal.SIGKILL}
+        assert family.hears_of(killed) == Died(0, killed, -signal.SIGKILL)
         with pytest.raises(EOFError):
             first.wait()
-        second.send({"type": "end", "status": 3})
-        assert family.hears_of(ended)["status"] == 3
+        second.send(End())
+        assert family.hears_of(ended).status == 3
         _, third = family.fork(0)
-        assert ask(third).message["index"] == 0
+        assert ask(third) == 0
 
 
 def test_it_ends_with_the_generation_once_its_workers_have() -> None:
     with Family() as family:
         pid, worker = family.fork(0)
         family.channel.close()
-        assert ask(worker).message["index"] == 0  # it finishes what it does
+        assert ask(worker) == 0  # it finishes what it does
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -118,9 +135,9 @@ def test_signals_to_the_whole_group_do_not_end_it() -> None:
 def test_who_has_retired_holds_no_socket_and_forks_nobody(listening: socket.socket) -> None:
     with Family(listening) as family:
         pid, worker = family.fork(0)
-        family.channel.send({"type": "retire"})
-        family.channel.send({"type": "fork", "index": 1})
-        worker.send({"type": "end", "status": 0})
+        family.channel.send(Retire())
+        family.channel.send(Fork(1))
+        worker.send(End())
         family.hears_of(pid)  # and of no birth before
         address = listening.getsockname()
         listening.close()

@@ -15,6 +15,18 @@ from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.condition import Condition, read
 from lbproxy.config import Config, load
 from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import Drain, End, Retire
+from lbproxy.process.ipc.worker_messages import (
+    WITH_WORKER,
+    Accept,
+    Address,
+    Count,
+    Counted,
+    Empty,
+    Members,
+    Met,
+    Up,
+)
 from lbproxy.process.workers.main import WorkerProcess, work
 from tests.process.far import Far
 from tests.process.places import listen_all
@@ -37,23 +49,18 @@ class Scene:
         self.config = config
         self.sockets = listen_all(config)
         self.address = self.sockets["login"].getsockname()
-        ours, theirs = Channel.pair()
+        theirs, ours = Channel.pair(WITH_WORKER)
         self.far = Far(theirs)
         self.task = asyncio.create_task(WorkerProcess(config, self.sockets, b"").serve(ours))
-        self.far.say(
-            "address", backend="connectors/c1", url="http://c1.test", family=socket.AF_INET, address=["127.0.0.1", port]
-        )
+        self.is_at("127.0.0.1", port)
         self.knows(up())
-        self.far.say("accept")
+        self.far.say(Accept())
 
-    def is_at(self, *address: object, family: int = socket.AF_INET) -> None:
-        self.far.say("address", backend="connectors/c1", url="http://c1.test", family=family, address=address)
+    def is_at(self, *address: object, family: socket.AddressFamily = socket.AF_INET) -> None:
+        self.far.say(Address("connectors/c1", "http://c1.test", family, address))
 
     def knows(self, condition: Condition) -> None:
-        self.members(conditions={"connectors/c1": condition})
-
-    def members(self, *left: str, whole: bool = False, **more: object) -> None:
-        self.far.say("members", **({"whole": whole, "left": left, "joined": {}, "conditions": {}} | more))
+        self.far.say(Members(False, [], {}, {"connectors/c1": condition}))
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(*self.address)
@@ -61,14 +68,14 @@ class Scene:
     async def counted(self) -> dict[str, int]:
         """The listener's numbers as they are once everything was heard that it was told."""
         self.far.heard.clear()
-        self.far.say("count")
-        counters = (await self.far.hears("tally"))["tally"]
+        self.far.say(Count())
+        counters = (await self.far.hears(Counted)).tally
         found: dict[str, int] = counters["listeners"]["login"]
         return found
 
     async def end(self) -> None:
         if not self.task.done():
-            self.far.say("end")
+            self.far.say(End())
         await self.task
 
 
@@ -89,7 +96,7 @@ def configuration(tmp_path: Path, listener: str = "") -> Config:
 @pytest.fixture
 async def scene(tmp_path: Path, port: int) -> AsyncIterator[Scene]:
     made = Scene(configuration(tmp_path), port)
-    await made.far.hears("up")
+    await made.far.hears(Up)
     yield made
     await made.end()
     made.far.close()
@@ -130,7 +137,7 @@ async def test_it_knows_what_it_is_told(scene: Scene) -> None:
     reader, writer = await scene.connect()
     assert b"200" in await answer(reader, writer)
     writer.close()
-    assert "met" not in {message["type"] for message in scene.far.heard}  # it is no news to the generation
+    assert Met not in {type(message) for message in scene.far.heard}  # it is no news to the generation
 
 
 async def test_it_tells_what_its_users_met(scene: Scene) -> None:
@@ -139,8 +146,8 @@ async def test_it_tells_what_its_users_met(scene: Scene) -> None:
     scene.is_at(*address)
     reader, writer = await scene.connect()
     assert b"503" in await answer(reader, writer)
-    met = await scene.far.hears("met")
-    assert (met["backend"], met["ejected"], met["reason"]) == ("connectors/c1", True, "connect_refused")
+    met = await scene.far.hears(Met)
+    assert (met.backend, met.ejected, met.reason) == ("connectors/c1", True, "connect_refused")
     writer.close()
 
 
@@ -148,8 +155,8 @@ async def test_ejections_are_counted_by_the_generation(scene: Scene) -> None:
     reader, writer = await scene.connect()
     await answer(reader, writer)
     scene.knows(up()._replace(state="down"))
-    scene.far.say("count")
-    counters = (await scene.far.hears("tally"))["tally"]
+    scene.far.say(Count())
+    counters = (await scene.far.hears(Counted)).tally
     assert counters["backends"]["connectors/c1"]["ejections"] == 0
     writer.close()
 
@@ -157,20 +164,20 @@ async def test_ejections_are_counted_by_the_generation(scene: Scene) -> None:
 async def test_one_that_is_retired_tells_when_it_is_empty(scene: Scene) -> None:
     reader, writer = await scene.connect()
     assert b"200" in await answer(reader, writer)
-    scene.far.say("retire")
+    scene.far.say(Retire())
     await refused(scene)
     writer.write(ASK)
     assert b"connection: close" in (await reader.readuntil(b"\r\n\r\n")).lower()
-    await scene.far.hears("empty")
+    await scene.far.hears(Empty)
     writer.close()
 
 
 async def test_one_that_drains_leaves_idle_clients(scene: Scene) -> None:
     reader, writer = await scene.connect()
     await scene.counted()
-    scene.far.say("drain")
+    scene.far.say(Drain())
     assert await reader.read() == b""
-    await scene.far.hears("empty")
+    await scene.far.hears(Empty)
     writer.close()
 
 
@@ -178,8 +185,8 @@ async def test_its_last_words_are_what_it_counted(scene: Scene) -> None:
     reader, writer = await scene.connect()
     await answer(reader, writer)
     await scene.counted()
-    scene.far.say("end")
-    assert (await scene.far.hears("tally"))["tally"]["listeners"]["login"]["requests"] == 1
+    scene.far.say(End())
+    assert (await scene.far.hears(Counted)).tally["listeners"]["login"]["requests"] == 1
     await scene.task
     assert await reader.read() == b""
     writer.close()
@@ -199,7 +206,7 @@ async def test_without_a_generation_it_finishes_and_ends(scene: Scene) -> None:
 def test_one_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     config = configuration(tmp_path)
     broken = config.model_copy(update={"access_log": config.access_log.model_copy(update={"path": tmp_path})})
-    ours, theirs = Channel.pair()
+    theirs, ours = Channel.pair(WITH_WORKER)
     sockets = listen_all(config)
     if (pid := os.fork()) == 0:
         os._exit(work(broken, sockets, b"", ours))

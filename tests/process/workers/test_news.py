@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import json
-
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
+from lbproxy.process.ipc.worker_messages import Members
 from lbproxy.process.workers.news import News, everything
 
 
@@ -29,9 +28,9 @@ def test_one_that_moves_leaves_and_joins() -> None:
     news.changed(pool, before)
     news.left(pool, before)
     news.joined(pool, pool.join(Member("a", "http://a:81", weight=3)))
-    told = json.loads(json.dumps(news.message()))
-    assert (told["left"], told["joined"]) == (["p/a"], {"p/a": ["a", "http://a:81", 3, False]})
-    assert told["conditions"].keys() == {"p/a"}
+    told = news.message()
+    assert (told.left, told.joined) == (["p/a"], {"p/a": Member("a", "http://a:81", 3, False)})
+    assert told.conditions.keys() == {"p/a"}
     assert not news
 
 
@@ -42,10 +41,10 @@ def test_one_that_left_and_came_back_unseen_is_told_anew() -> None:
     news.joined(pool, pool.join(Member("a", "http://a:80")))
     pool.leave("a")
     news.left(pool, Backend("a", "http://a:80"))
-    assert (news.message()["left"], news.message()["joined"]) == (["p/a"], {})
+    assert news.message() == Members(False, ["p/a"], {}, {})
 
 
 def test_everything_is_for_one_that_knows_nothing() -> None:
     told = everything([pool_of("a", "b")])
-    assert (told["whole"], told["left"], list(told["joined"])) == (True, [], ["p/a", "p/b"])
-    assert told["conditions"].keys() == {"p/a", "p/b"}
+    assert (told.whole, told.left, list(told.joined)) == (True, [], ["p/a", "p/b"])
+    assert told.conditions.keys() == {"p/a", "p/b"}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,26 @@ from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.errors import StartError
-from lbproxy.process.ipc.channel import Channel, Message
+from lbproxy.process.ipc.channel import Channel
+from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.worker_messages import (
+    WITH_FORKER,
+    WITH_WORKER,
+    Accept,
+    Address,
+    Born,
+    Count,
+    Counted,
+    Died,
+    Empty,
+    Fork,
+    FromWorker,
+    Members,
+    Met,
+    Minted,
+    ToWorker,
+    Up,
+)
 from lbproxy.process.workers import supervisor
 from lbproxy.process.workers.supervisor import WorkerSupervisor
 from tests.balance.heard import Verdicts
@@ -31,7 +51,7 @@ from tests.pki import Authority
 from tests.process.far import Far
 
 CA = Authority.root("mint", path_length=0)
-C1 = {"backend": "connectors/c1", "url": "http://c1.test"}
+WorkerEnd = Far[FromWorker, ToWorker]
 
 
 class Scene:
@@ -42,41 +62,40 @@ class Scene:
         self.pool = Pool("connectors", self.backends, Rules())
         for backend in self.backends:
             self.pool.probed(backend, True, "", 1.0)
-        ours, theirs = Channel.pair()
+        ours, theirs = Channel.pair(WITH_FORKER)
         self.forker = Far(theirs)
         self.lost = asyncio.Event()
         self.mints = {"login": Mint(CA.certificate, CA.key, 600.0)}
         self.supervisor = WorkerSupervisor(2, ours, {"connectors": self.pool}, self.mints, self.lost.set)
-        self.workers: list[Far] = []
+        self.workers: list[WorkerEnd] = []
 
-    async def born(self, index: int, pid: int = 0) -> Far:
+    async def born(self, index: int, pid: int = 0) -> WorkerEnd:
         """The fork that was asked for has happened."""
-        assert (await self.forker.hears("fork"))["index"] == index
-        ours, theirs = Channel.pair()
-        message = {"type": "born", "index": index, "pid": pid or 1000 + index}
-        self.forker.channel.send(message, [theirs.fileno()])
+        assert (await self.forker.hears(Fork)).index == index
+        theirs, ours = Channel.pair(WITH_WORKER)
+        self.forker.channel.send(Born(index, pid or 1000 + index), [theirs.fileno()])
         theirs.close()
         self.workers.append(Far(ours))
         return self.workers[-1]
 
-    async def complete(self) -> list[Far]:
+    async def complete(self) -> list[WorkerEnd]:
         """Both workers are up."""
         workers = [await self.born(index) for index in range(2)]
         for worker in workers:
-            worker.say("up")
+            worker.say(Up())
         await self.supervisor.ready()
         return workers
 
-    def dies(self, index: int, worker: Far, status: int = -9) -> None:
+    def dies(self, index: int, worker: WorkerEnd, status: int = -9) -> None:
         worker.close()
-        self.forker.say("died", index=index, pid=1000 + index, status=status)
+        self.forker.say(Died(index, 1000 + index, status))
 
     async def stop(self) -> None:
         """As a generation does, and its workers obey."""
         stopping = asyncio.ensure_future(self.supervisor.stop())
         for worker in self.workers:
             if not worker.closed:
-                await worker.hears("end")
+                await worker.hears(End)
                 worker.close()
         await stopping
 
@@ -89,8 +108,9 @@ async def scene() -> AsyncIterator[Scene]:
     made.forker.close()
 
 
-def conditions(message: Message) -> dict[str, Condition]:
-    return {name: Condition(*told) for name, told in message["conditions"].items()}
+async def conditions(worker: WorkerEnd) -> dict[str, Condition]:
+    """Those in the next message that has some."""
+    return (await worker.hears(Members)).conditions
 
 
 async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
@@ -98,37 +118,37 @@ async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
     scene.supervisor.resolved(scene.pool, scene.backends[0], socket.AF_INET, ("127.0.0.1", 80))
     scene.supervisor.start()
     worker = await scene.born(0)
-    told = conditions(await worker.hears("members"))
+    told = await conditions(worker)
     assert told["connectors/c1"].state == "up"
     assert told["connectors/c2"].draining
-    assert (await worker.hears("address"))["address"] == ["127.0.0.1", 80]
-    await worker.hears("accept")
+    assert (await worker.hears(Address)).address == ("127.0.0.1", 80)
+    await worker.hears(Accept)
     assert repr(scene.supervisor) == "<supervisor of 1>"
 
 
 async def test_who_joins_and_who_leaves_is_told_in_one_message(scene: Scene) -> None:
     [worker, _] = await scene.complete()
-    await worker.hears("members")
+    await worker.hears(Members)
     scene.pool.apply("dns", [Member("c3", "http://c3.test", weight=2), Member("c4", "http://c4.test")])
     scene.pool.apply("dns", [Member("c3", "http://c3.test", weight=2)])
     scene.pool.leave("c1")
-    told = await worker.hears("members")
-    assert (told["whole"], told["left"], told["joined"]) == (
+    told = await worker.hears(Members)
+    assert (told.whole, told.left, told.joined) == (
         False,
         ["connectors/c1"],
-        {"connectors/c3": ["c3", "http://c3.test", 2, False]},
+        {"connectors/c3": Member("c3", "http://c3.test", 2, False)},
     )
-    assert conditions(told)["connectors/c3"].state == "new"
+    assert told.conditions["connectors/c3"].state == "new"
 
 
 async def test_what_is_heard_of_one_that_has_left_counts_for_nobody(scene: Scene) -> None:
     workers = await scene.complete()
     scene.pool.leave("c1")
-    late = {"backend": "connectors/c1", "ejected": True, "reason": "connect_refused", "detail": ""}
-    workers[0].say("met", url="http://c1.test", **late)
+    late = Met("connectors/c1", "http://c1.test", True, "connect_refused", "")
+    workers[0].say(late)
     scene.pool.join(Member("c1", "http://c1.test:81"))
-    workers[0].say("met", url="http://c1.test", **late)
-    workers[0].say("met", url="http://c2.test", **(late | {"backend": "connectors/c2"}))
+    workers[0].say(late)
+    workers[0].say(replace(late, backend="connectors/c2", url="http://c2.test"))
     await until(lambda: scene.backends[1].state is State.DOWN)
     joined = scene.pool.by_name("c1")
     assert joined is not None
@@ -140,12 +160,10 @@ async def test_what_one_worker_met_all_hear(scene: Scene) -> None:
     told: list[tuple[Backend, Change]] = []
     scene.pool.observers.append(Verdicts(lambda backend, change, *_: told.append((backend, change))))
     for worker in workers:
-        await worker.hears("members")
-    workers[0].say(
-        "met", backend="connectors/c1", url="http://c1.test", ejected=True, reason="connect_refused", detail="refused"
-    )
+        await worker.hears(Members)
+    workers[0].say(Met("connectors/c1", "http://c1.test", True, "connect_refused", "refused"))
     for worker in workers:
-        condition = conditions(await worker.hears("members"))["connectors/c1"]
+        condition = (await conditions(worker))["connectors/c1"]
         assert (condition.state, condition.reason, condition.detail) == ("down", "connect_refused", "refused")
     assert told == [(scene.backends[0], Change.EJECT)]
     assert scene.backends[0].state is State.DOWN
@@ -155,48 +173,46 @@ async def test_a_suspicion_is_told_to_the_prober_only(scene: Scene) -> None:
     workers = await scene.complete()
     told: asyncio.Queue[object] = asyncio.Queue()
     scene.pool.observers.append(Verdicts(lambda *change: told.put_nowait(change)))
-    workers[0].say(
-        "met", backend="connectors/c1", url="http://c1.test", ejected=False, reason="response_timeout", detail=""
-    )
+    workers[0].say(Met("connectors/c1", "http://c1.test", False, "response_timeout", ""))
     assert await told.get() == (scene.backends[0], Change.SUSPECT, reasons.RESPONSE_TIMEOUT, "")
     assert scene.backends[0].state is State.UP
 
 
 async def test_probes_drains_and_inconsistencies_are_told(scene: Scene) -> None:
     workers = await scene.complete()
-    await workers[0].hears("members")
+    await workers[0].hears(Members)
     one, two = scene.backends
     scene.pool.drain(one)
-    assert conditions(await workers[0].hears("members"))["connectors/c1"].draining
+    assert (await conditions(workers[0]))["connectors/c1"].draining
     scene.pool.ready(one)
-    assert not conditions(await workers[0].hears("members"))["connectors/c1"].draining
+    assert not (await conditions(workers[0]))["connectors/c1"].draining
     for _ in range(scene.pool.rules.fall):
         scene.pool.probed(two, False, "refused", 2.0)
-    assert conditions(await workers[0].hears("members"))["connectors/c2"].state == "down"
+    assert (await conditions(workers[0]))["connectors/c2"].state == "down"
 
 
 async def test_what_one_worker_minted_all_use(scene: Scene) -> None:
     workers = await scene.complete()
     for worker in workers:
-        assert (await worker.hears("minted"))["minted_records"] == []
+        assert (await worker.hears(Minted)).minted_records == []
     elsewhere = Mint(CA.certificate, CA.key, 600.0)
     elsewhere.mint(ClientCertificate.from_chain(CA.issue("alice").chain), time.time())
-    workers[0].say("minted", listener="login", minted_records=elsewhere.minted_records())
-    assert (await workers[1].hears("minted"))["minted_records"] == elsewhere.minted_records()
+    workers[0].say(Minted("login", elsewhere.minted_records()))
+    assert (await workers[1].hears(Minted)).minted_records == elsewhere.minted_records()
     scene.dies(0, workers[0])
-    assert (await (await scene.born(0)).hears("minted"))["minted_records"] == elsewhere.minted_records()
+    assert (await (await scene.born(0)).hears(Minted)).minted_records == elsewhere.minted_records()
 
 
 async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:
     workers = await scene.complete()
     counting = asyncio.ensure_future(scene.supervisor.count())
     for worker, requests in zip(workers, (3, 4), strict=True):
-        await worker.hears("count")
-        worker.say("tally", tally={"listeners": {"login": {"requests": requests, "connections": 1}}})
+        await worker.hears(Count)
+        worker.say(Counted({"listeners": {"login": {"requests": requests, "connections": 1}}}))
     await counting
     assert scene.supervisor.counters()["listeners"]["login"] == {"requests": 7, "connections": 2}
     assert scene.supervisor.connections == 2
-    workers[0].say("tally", tally={"listeners": {"login": {"requests": 5, "connections": 1}}})  # its last words
+    workers[0].say(Counted({"listeners": {"login": {"requests": 5, "connections": 1}}}))  # its last words
     scene.dies(0, workers[0])
     await scene.born(0)
     assert scene.supervisor.counters()["listeners"]["login"] == {"requests": 9, "connections": 1}
@@ -213,7 +229,7 @@ async def test_a_worker_that_dies_is_replaced(scene: Scene, caplog: pytest.LogCa
     scene.supervisor.start()
     scene.dies(1, workers[1])
     successor = await scene.born(1)
-    await successor.hears("accept")
+    await successor.hears(Accept)
     [record] = [record for record in caplog.records if record.message == "worker_died"]
     assert record.levelno == logging.ERROR
     assert vars(record)["fields"] == {"worker": 1, "pid": 1001, "status": -9, "again_in": 0.0}
@@ -233,33 +249,33 @@ async def test_workers_that_cannot_start_are_the_end(scene: Scene, monkeypatch: 
 async def test_retiring_and_draining_wait_for_everybody(scene: Scene) -> None:
     workers = await scene.complete()
     scene.supervisor.retire()
-    await scene.forker.hears("retire")
+    await scene.forker.hears(Retire)
     emptied = asyncio.ensure_future(scene.supervisor.emptied())
     for worker in workers:
-        await worker.hears("retire")
+        await worker.hears(Retire)
         assert not emptied.done()
-        worker.say("tally", tally={"listeners": {"login": {"connections": 1}}})
-        worker.say("empty")
+        worker.say(Counted({"listeners": {"login": {"connections": 1}}}))
+        worker.say(Empty())
     assert await emptied
     assert scene.supervisor.connections == 0  # though they were counted a moment ago
     assert await scene.supervisor.drain(10.0)
-    await workers[0].hears("drain")
+    await workers[0].hears(Drain)
 
 
 async def test_who_is_not_empty_in_time_is_cut(scene: Scene) -> None:
     workers = await scene.complete()
     assert not await scene.supervisor.drain(0.01)
     scene.supervisor.reopen()
-    await workers[0].hears("reopen")
+    await workers[0].hears(Reopen)
 
 
 async def test_nobody_is_replaced_who_dies_in_the_end(scene: Scene) -> None:
     workers = await scene.complete()
     scene.supervisor.retire()
     scene.dies(0, workers[0], 0)
-    workers[1].say("empty")
+    workers[1].say(Empty())
     assert await scene.supervisor.emptied()
-    await scene.forker.hears("retire")
+    await scene.forker.hears(Retire)
     await scene.stop()
     with pytest.raises(EOFError):
         scene.forker.channel.receive()  # nothing but the end, and so no order to fork
@@ -288,7 +304,7 @@ async def test_a_worker_that_stands_still_is_killed(
     stuck, starting = await scene.born(0, one.pid), await scene.born(1, two.pid)
     await until(lambda: len(scene.supervisor._workers) == 2)
     worker = scene.supervisor._workers[0]
-    for word in ("up", "empty"):  # whatever it says is enough
+    for word in (Up(), Empty()):  # whatever it says is enough
         for _ in range(supervisor.STILL - 1):
             scene.supervisor._look()
         stuck.say(word)
@@ -302,5 +318,5 @@ async def test_a_worker_that_stands_still_is_killed(
     scene.dies(0, stuck)
     again = await scene.born(0)
     for far in (starting, again):
-        far.say("up")
+        far.say(Up())
     await scene.supervisor.ready()
