@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from lbproxy.balance.backend import parse_url
+from lbproxy.balance.orders import Stamp
 
 MAX_WEIGHT = 100
 NAME_LENGTH = 253
@@ -18,13 +20,20 @@ class Member(NamedTuple):
     """One backend as a source describes it.
 
     `weight`: its part of the turns, 0 to 100; 0 is no turn at all. `standby`: it gets work only while too few others
-    are in rotation.
+    are in rotation. `added`: who added it and when, if its source tells.
     """
 
     name: str
     url: str
     weight: int = 1
     standby: bool = False
+    added: Stamp | None = None
+
+    @classmethod
+    def decode(cls, told: Sequence[Any]) -> Member:
+        """One that has crossed a channel, as JSON's list."""
+        name, url, weight, standby, added = told
+        return cls(name, url, weight, standby, added and Stamp(*added))
 
     def problem(self) -> str:
         """Why no pool can have it, naming what is wrong; empty if a pool can."""

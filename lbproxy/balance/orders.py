@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+
+class Stamp(NamedTuple):
+    """Who said something, and when, in seconds since the epoch."""
+
+    by: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """One backend's orders; the default is none. `weight` and `standby` None: as the source of the backend says.
 
-    `by` is who gave the last order, `at` when, in seconds since the epoch (0: none was given).
+    `stamps` has who gave each of them and when, by the field's name.
     """
 
     drain: bool = False
     weight: int | None = None
     standby: bool | None = None
-    by: str = ""
-    at: float = 0.0
+    stamps: dict[str, Stamp] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether it orders anything."""
         return self.drain or self.weight is not None or self.standby is not None
+
+    def having(self, stamp: Stamp, **given: bool | int | None) -> Order:
+        """The same with the fields that are `given`, said by `stamp`; None, and False for drain, is no order."""
+        stamps = dict(self.stamps)
+        for name, value in given.items():
+            if value == getattr(self, name):
+                continue
+            stamps.pop(name, None)
+            if value is not None and not (name == "drain" and not value):
+                stamps[name] = stamp
+        return replace(self, stamps=stamps, **given)  # type: ignore[arg-type] # each field by its name
 
     def encode(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -30,7 +47,9 @@ class Order:
     @classmethod
     def decode(cls, told: dict[str, Any]) -> Order:
         """What `encode` gave; what another version added is left out."""
-        return cls(**{field.name: told[field.name] for field in fields(cls) if field.name in told})
+        known = {one.name: told[one.name] for one in fields(cls) if one.name in told}
+        known["stamps"] = {name: Stamp(*stamp) for name, stamp in known.get("stamps", {}).items()}
+        return cls(**known)
 
 
 NO_ORDER = Order()

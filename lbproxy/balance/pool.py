@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Literal
 
 from lbproxy.balance import condition, consistency, health
@@ -14,7 +13,7 @@ from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.membership import FILE, Membership, Refuse
-from lbproxy.balance.orders import NO_ORDER, Order
+from lbproxy.balance.orders import NO_ORDER, Order, Stamp
 from lbproxy.balance.placement import Placement
 from lbproxy.balance.retry import RetryBudget
 from lbproxy.balance.rotation import Rotation
@@ -110,7 +109,7 @@ class Pool:
 
         It gets work when a probe was good. `member` is sound, and of another URL than a member of its name.
         """
-        order = self.orders.get(member.name, NO_ORDER)
+        order = self.ordered(member.name)
         weight = member.weight if order.weight is None else order.weight
         standby = member.standby if order.standby is None else order.standby
         backend = self._by_name.get(member.name)
@@ -166,11 +165,19 @@ class Pool:
 
     def drain(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
         """No new work for `backend`; what it has may finish. Its health goes on being watched."""
-        self.order(backend.name, replace(self.orders.get(backend.name, NO_ORDER), drain=True, by=by, at=at))
+        self.order(backend.name, self.ordered(backend.name).having(Stamp(by, at), drain=True))
 
     def ready(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
         """End a drain: `backend` is in rotation again if it is up."""
-        self.order(backend.name, replace(self.orders.get(backend.name, NO_ORDER), drain=False, by=by, at=at))
+        self.order(backend.name, self.ordered(backend.name).having(Stamp(by, at), drain=False))
+
+    def ordered(self, name: str) -> Order:
+        """The orders for `name`."""
+        return self.orders.get(name, NO_ORDER)
+
+    def is_alone(self, backend: Backend) -> bool:
+        """Whether no other backend would be in rotation without `backend`, which is."""
+        return self._placement.is_alone(backend)
 
     # --- picking
 
@@ -208,7 +215,7 @@ class Pool:
         if backend.departed:
             return
         self._now = now
-        alone = self._placement.is_alone(backend)
+        alone = self.is_alone(backend)
         change = health.evidence(backend, self.rules, reason, now, alone, ambiguous)
         self._settle(backend, change, reason, detail)
 
@@ -217,7 +224,7 @@ class Pool:
         if backend.departed:
             return
         self._now = now
-        alone = self._placement.is_alone(backend)
+        alone = self.is_alone(backend)
         change = health.convict(backend, self.rules, reason, now, alone) if ejected else Change.SUSPECT
         self._settle(backend, change, reason, detail)
 

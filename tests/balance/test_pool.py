@@ -7,7 +7,7 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.member import Member
-from lbproxy.balance.orders import Order
+from lbproxy.balance.orders import Order, Stamp
 from lbproxy.balance.pool import Pool
 from lbproxy.reasons import Reason
 from tests.balance.heard import Feed, Verdicts
@@ -395,7 +395,7 @@ def test_an_order_belongs_to_the_name_and_outlives_the_member() -> None:
     pool.apply("dns", [member("c", port=81)])
     up(pool, "c")
     assert (named(pool, "c").draining, picks(pool, 2)) == (True, "ab")
-    assert pool.orders["c"] == Order(drain=True, by="root", at=5.0)
+    assert pool.orders["c"] == Order(drain=True, stamps={"drain": Stamp("root", 5.0)})
     pool.ready(named(pool, "c"))
     assert ("c" in picks(pool, 3), pool.orders) == (True, {})
 

@@ -1,0 +1,108 @@
+"""Backends that come, change and go over the admin interface.
+
+    PUT    /backends/POOL/NAME   add it: {"url": ..., "weight": 1, "standby": false}
+    PATCH  /backends/POOL/NAME   order its weight or standby; null is as its source says. ?force=true as below
+    DELETE /backends/POOL/NAME   take out what was added; ?force=true even if it is the last one in rotation
+
+Each is answered with an `InstanceView` as JSON: how it is then, or for DELETE how it was last. A body that is not as it
+has to be gets 400, and what the balancer refuses gets 409, each with a sentence. docs/openapi.yaml has all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lbproxy.control.admin.peer import peer
+from lbproxy.control.snapshot import InstanceView
+from lbproxy.errors import AdminError
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Added(_Body):
+    """What is put."""
+
+    url: str
+    weight: int = 1
+    standby: bool = False
+
+
+class Changed(_Body):
+    """What is patched; what is absent stays."""
+
+    weight: int | None = None
+    standby: bool | None = None
+
+
+class MemberOperations(Protocol):
+    """Whoever can do it. Each names the backend by pool and name, and says on whose behalf; AdminError says why not."""
+
+    def add(self, pool: str, name: str, url: str, weight: int, standby: bool, by: str) -> InstanceView:
+        """Make it a backend of the pool."""
+        ...
+
+    def change(
+        self, pool: str, name: str, given: Mapping[str, int | bool | None], force: bool, by: str
+    ) -> InstanceView:
+        """Order its `weight` or `standby`, whichever is given; None is as its source says.
+
+        Refused without `force` if it would get no more turns, and is the only one in rotation.
+        """
+        ...
+
+    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView:
+        """Take it out of the pool; what it has may finish. Refused without `force` if it is the only one in rotation.
+
+        Returns how it was last.
+        """
+        ...
+
+
+Body = TypeVar("Body", bound=_Body)
+
+
+def member_routes(operations: MemberOperations) -> list[web.RouteDef]:
+    """The routes above; `operations` is called on the event loop."""
+
+    async def put(request: web.Request) -> web.StreamResponse:
+        body = await _read(request, Added)
+        return _answer(
+            lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, peer(request)), request
+        )
+
+    async def patch(request: web.Request) -> web.StreamResponse:
+        given = (await _read(request, Changed)).model_dump(exclude_unset=True)
+        return _answer(
+            lambda pool, name: operations.change(pool, name, given, _forced(request), peer(request)), request
+        )
+
+    async def delete(request: web.Request) -> web.StreamResponse:
+        return _answer(lambda pool, name: operations.remove(pool, name, _forced(request), peer(request)), request)
+
+    path = "/backends/{pool}/{name}"
+    return [web.put(path, put), web.patch(path, patch), web.delete(path, delete)]
+
+
+def _forced(request: web.Request) -> bool:
+    return request.query.get("force") == "true"
+
+
+async def _read(request: web.Request, kind: type[Body]) -> Body:
+    """The body of a request. Raises HTTPBadRequest, with a line for each thing that is wrong with it."""
+    try:
+        return kind.model_validate_json(await request.read())
+    except ValidationError as error:
+        lines = (f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}\n" for one in error.errors())
+        raise web.HTTPBadRequest(text="".join(lines)) from None
+
+
+def _answer(order: Callable[[str, str], InstanceView], request: web.Request) -> web.Response:
+    try:
+        return web.json_response(order(request.match_info["pool"], request.match_info["name"]))
+    except AdminError as error:
+        return web.Response(status=409, text=f"{error}\n")

@@ -1,0 +1,26 @@
+"""Who asks over the admin interface: what is ordered is shown and logged with their name."""
+
+from __future__ import annotations
+
+import pwd
+import socket
+import struct
+
+from aiohttp import web
+
+BY_ADDRESS = "admin"
+"""Whoever reaches a loopback address: TCP does not tell whose process it is."""
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7): pid, uid, gid
+
+
+def peer(request: web.Request) -> str:
+    """The name of the user at the other end of the Unix socket (SO_PEERCRED, unix(7)), or its number if it has none."""
+    sock = None if request.transport is None else request.transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return BY_ADDRESS
+    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user of another container, perhaps
+        return str(uid)
