@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from lbproxy.balance.member import Member
+from lbproxy.balance.orders import Stamp
 
 FILE, OPERATOR = "file", "operator"
 
@@ -43,6 +44,11 @@ class Membership:
     def of(self, source: str) -> tuple[Member, ...]:
         """What `source` wants and may have."""
         return tuple(self._wanted.get(source, {}).values())
+
+    def added(self, source: str, name: str) -> Stamp | None:
+        """Who added `name` to what `source` wants, if the source tells."""
+        member = self._wanted.get(source, {}).get(name)
+        return None if member is None else member.added
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show what the running balancer sees.",
     "drain": "Take a backend out of rotation.",
     "ready": "Bring a drained backend back.",
+    "backend": "Add, change and remove backends while it runs.",
     "rollout": "Update a pool's backends one after the other.",
     "demo": "Try it all on this machine, with sample connectors.",
 }

@@ -18,7 +18,7 @@ from rich.console import Group
 from rich.text import Text
 
 from lbproxy.cli.console import plain
-from lbproxy.cli.wording import colour, duration, refusals, share, state, title
+from lbproxy.cli.wording import colour, duration, refusals, share, state, title, waits
 from lbproxy.control.log.timestamp import timestamp
 from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, Snapshot
 
@@ -106,17 +106,14 @@ def _pool(pool: PoolView, detail: Detail) -> Iterator[Text]:
 
 def _troubled(pool: PoolView) -> list[BackendView]:
     """The backends that do not get their whole share; a healthy standby has none to get."""
-    return [one for one in pool["backends"] if one["ramp"] < 1 or not (one["in_rotation"] or _waits(one))]
-
-
-def _waits(backend: BackendView) -> bool:
-    """Whether it is a standby that could serve."""
-    return backend["standby"] and backend["state"] == "up" and not backend["draining"] and not backend["inconsistent"]
+    return [one for one in pool["backends"] if one["ramp"] < 1 or not (one["in_rotation"] or waits(one))]
 
 
 def _heading(pool: PoolView) -> Text:
     inside = sum(one["in_rotation"] for one in pool["backends"])
-    heading = plain(f"pool {pool['name']}: {inside} of {len(pool['backends'])} in rotation")
+    waiting = sum(waits(one) for one in pool["backends"])
+    standbys = f", {waiting} standby" if waiting else ""
+    heading = plain(f"pool {pool['name']}: {inside} of {len(pool['backends'])} in rotation{standbys}")
     heading.stylize("bold" if inside else "bold red")
     tickets = pool["tickets"]
     if tickets is not None and tickets["reason_text"] is not None:

@@ -18,7 +18,7 @@ from lbproxy.cli import config_option
 from lbproxy.cli.compact import compact
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import duration, refusals, share, state, title
+from lbproxy.cli.wording import duration, refusals, said, share, state, title
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
@@ -179,7 +179,10 @@ def _backends(pool: PoolView) -> Table:
 
 
 def _complaints(pool: PoolView) -> Iterator[Text]:
-    """A line for what is wrong with the pool's tickets, and for each backend that is down, unlike the others or odd."""
+    """A line for what is wrong with the pool's tickets, what its sources may not have, and what is to say of a backend.
+
+    That is what operators said of it, why it is down, and how it is unlike the others.
+    """
     tickets = pool["tickets"]
     if tickets is not None and tickets["reason_text"] is not None:
         since = duration(tickets["since_seconds"])
@@ -188,7 +191,11 @@ def _complaints(pool: PoolView) -> Iterator[Text]:
         yield plain(
             "  an update is under way: until all are alike, nobody else is kept out for being unlike the others"
         )
+    for source, sentences in pool["refused"].items():
+        yield from (plain(f"  refused, from {source}: {sentence}") for sentence in sentences)
     for backend in pool["backends"]:
+        if told := said(backend, time.time()):
+            yield plain(f"  {backend['name']}: {told}")
         why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
         if why:
             yield plain(f"  {backend['name']}: {why}")

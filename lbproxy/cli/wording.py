@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.text import Text
 
-from lbproxy.control.snapshot import BackendView, Snapshot
+from lbproxy.control.snapshot import BackendView, Snapshot, StampView
 
 _COLOURS = {"up": "green", "down": "red", "new": "yellow"}
 
@@ -48,6 +50,8 @@ def state(backend: BackendView) -> Text:
     """The state of a backend, and what else keeps it from its share of the requests."""
     notes = [
         backend["state"],
+        ("standby, waits" if waits(backend) else "standby") if backend["standby"] else "",
+        f"weight {backend['weight']}" if backend["weight"] != 1 else "",
         "draining" if backend["draining"] else "",
         "inconsistent" if backend["inconsistent"] else "",
         f"held {duration(backend['held_seconds'])}" if backend["held_seconds"] else "",
@@ -56,7 +60,40 @@ def state(backend: BackendView) -> Text:
     return Text(", ".join(filter(None, notes)), style=colour(backend))
 
 
+def waits(backend: BackendView) -> bool:
+    """Whether it is a standby that could serve, and need not: that is no trouble."""
+    return (
+        backend["standby"]
+        and backend["state"] == "up"
+        and not (backend["in_rotation"] or backend["draining"] or backend["inconsistent"])
+        and backend["weight"] > 0
+    )
+
+
+def said(backend: BackendView, now: float) -> str:
+    """What operators said of it, and when: "added at 12:03 by root; weight 3 since 12:05 by olga"; else empty.
+
+    now: seconds since the epoch, as a time of another day has its date.
+    """
+    found = []
+    if backend["added"] is not None:
+        found.append(f"added at {_when(backend['added'], now)}")
+    texts = {
+        "weight": f"weight {backend['weight']}",
+        "standby": "standby" if backend["standby"] else "no standby",
+        "drain": "draining",
+    }
+    found += [f"{texts[what]} since {_when(stamp, now)}" for what, stamp in backend["ordered"].items()]
+    return "; ".join(found)
+
+
+def _when(stamp: StampView, now: float) -> str:
+    at = datetime.fromtimestamp(stamp["at"])
+    today = at.date() == datetime.fromtimestamp(now).date()
+    return f"{at:{'%H:%M' if today else '%Y-%m-%d %H:%M'}} by {stamp['by']}"
+
+
 def colour(backend: BackendView) -> str:
     """Red is down; yellow is kept out of rotation, or not known yet."""
-    kept_out = backend["draining"] or backend["inconsistent"]
+    kept_out = backend["draining"] or backend["inconsistent"] or not backend["weight"]
     return "yellow" if kept_out else _COLOURS[backend["state"]]

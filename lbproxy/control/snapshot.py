@@ -44,13 +44,22 @@ class HandshakesView(TypedDict):
     failed: int
 
 
+class StampView(TypedDict):
+    """Who said something, and when, in seconds since the epoch."""
+
+    by: str
+    at: float
+
+
 class BackendView(TypedDict):
     """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
 
     `active` are requests that are open, with `tunnels`: those of them whose bytes only pass (upgrades, tcp and sni).
 
     `weight` (0 to 100) is its part of the turns, of which it gets `ramp`: below 1 in its slow start. `source` is what
-    made it a member: file, operator, or a discovery. `held_seconds` is how long one that flaps may not come back yet.
+    made it a member: file, operator, or a discovery; `added` is who added it, None if its source does not tell.
+    `ordered` is what operators have ordered: drain, weight or standby. `held_seconds` is how long one that flaps may
+    not come back yet.
     `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
     `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
     `facts` are what the consistency guard read at it last, by the names that the configuration gives them.
@@ -65,6 +74,9 @@ class BackendView(TypedDict):
     ramp: float
     standby: bool
     source: str
+    check_url: str | None  # the file's, for this backend alone
+    added: StampView | None
+    ordered: dict[str, StampView]
     held_seconds: float
     inconsistent: str
     since_seconds: float
@@ -141,6 +153,7 @@ class PoolView(TypedDict):
     `ready_when_all_down` is whether lbproxy calls itself ready while every backend is out of rotation.
 
     `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
+    `refused` has the backends that a source wanted and could not have: by the source, a sentence each.
     """
 
     name: str
@@ -150,6 +163,7 @@ class PoolView(TypedDict):
     consistency: ConsistencyView | None
     when_all_down: str
     ready_when_all_down: bool
+    refused: dict[str, list[str]]
     backends: list[BackendView]
 
 

@@ -10,9 +10,11 @@ import time
 from collections.abc import Collection, Mapping
 
 from lbproxy import config as settings
+from lbproxy.balance import operators
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
+from lbproxy.balance.operators import Said
 from lbproxy.balance.pool import Pool
 from lbproxy.control.log import event
 from lbproxy.control.probes import Probe, ProbeResult
@@ -55,6 +57,7 @@ class PoolControl(Observer):
         """
         self.pool = pool
         self.check = options.check.kind
+        self.check_urls = {one.name: one.check_url for one in options.backends}
         pool.observers.append(self)
         self.probes = make_probes(pool, options, server_url.partition("://")[2], sign_ins, identity)
         self._suspected: set[str] = set()  # since their last probe
@@ -94,15 +97,22 @@ class PoolControl(Observer):
         except StartError as error:
             return Unprobeable(str(error))
 
-    def drain(self, backend: Backend) -> None:
-        """Give `backend` no new work."""
-        self.pool.drain(backend)
+    def drain(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
+        """Give `backend` no new work: who says so, and when, in seconds since the epoch."""
+        self.pool.drain(backend, by, at)
         self._look(backend)
 
-    def ready(self, backend: Backend) -> None:
+    def ready(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
         """End its drain."""
-        self.pool.ready(backend)
+        self.pool.ready(backend, by, at)
         self._look(backend)
+
+    def hear(self, name: str, told: Said) -> tuple[str, ...]:
+        """Operators have said that of `name` to another process. Returns why a backend is left out, if one is."""
+        left_out = operators.hear(self.pool, name, told)
+        if (backend := self.pool.by_name(name)) is not None:
+            self._look(backend)
+        return left_out
 
     def protected(self, findings: Mapping[Key, Finding]) -> None:
         """What was found out of extended protection, for all pools."""

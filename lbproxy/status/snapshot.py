@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from lbproxy import __version__
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.membership import FILE
+from lbproxy.balance.orders import Stamp
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import (
@@ -19,6 +21,7 @@ from lbproxy.control.snapshot import (
     ProtectionView,
     ShutOutView,
     Snapshot,
+    StampView,
 )
 from lbproxy.net.http.web import WebService
 from lbproxy.net.listener.listener import Listener
@@ -106,6 +109,7 @@ def _pool(config: Config, pool_control: PoolControl) -> PoolView:
         "retry_budget": {"used": budget.used, "limit": budget.limit if serves else 0},
         "when_all_down": pool_control.pool.when_all_down,
         "ready_when_all_down": config.pools[pool_control.pool.name].ready_when_all_down,
+        "refused": {source: list(why) for source, why in pool_control.pool.membership.refused.items()},
         "tickets": pool_control.probes.tickets_view(),
         "consistency": None if pool_control.guard is None else pool_control.guard.view(),
         "backends": [_backend(backend, pool_control, now) for backend in pool_control.pool.backends],
@@ -114,6 +118,7 @@ def _pool(config: Config, pool_control: PoolControl) -> PoolView:
 
 def _backend(backend: Backend, pool_control: PoolControl, now: float) -> BackendView:
     reason = backend.reason
+    added = pool_control.pool.membership.added(backend.source, backend.name)
     return {
         "name": backend.name,
         "url": backend.url,
@@ -124,6 +129,9 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float) -> Backend
         "ramp": backend.ramp,
         "standby": backend.standby,
         "source": backend.source,
+        "check_url": pool_control.check_urls.get(backend.name) if backend.source == FILE else None,
+        "added": None if added is None else _stamp(added),
+        "ordered": {what: _stamp(stamp) for what, stamp in pool_control.pool.ordered(backend.name).stamps.items()},
         "held_seconds": max(0.0, backend.held_until - now),
         "inconsistent": backend.inconsistent,
         "since_seconds": now - backend.since,
@@ -148,6 +156,10 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float) -> Backend
         "unknown_facts": {} if pool_control.guard is None else pool_control.guard.troubles(backend.name),
         "extended_protection": _protection(pool_control, backend),
     }
+
+
+def _stamp(stamp: Stamp) -> StampView:
+    return {"by": stamp.by, "at": stamp.at}
 
 
 def _protection(pool_control: PoolControl, backend: Backend) -> ProtectionView | None:

@@ -34,9 +34,9 @@ def pool() -> Pool:
     return pool
 
 
-def added(pool: Pool, name: str, **options: int) -> Backend:
+def added(pool: Pool, name: str, weight: int = 1, standby: bool = False) -> Backend:
     """One that an operator added, in rotation."""
-    backend = add(pool, member(name, **options))
+    backend = add(pool, member(name, 81, weight, standby))
     pool.probed(backend, True, "", 1.0)
     return backend
 

@@ -20,6 +20,9 @@ def backend(name: str) -> BackendView:
         "ramp": 1.0,
         "standby": False,
         "source": "file",
+        "check_url": None,
+        "added": None,
+        "ordered": {},
         "held_seconds": 0.0,
         "inconsistent": "",
         "since_seconds": 200.0,
@@ -92,6 +95,7 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "retry_budget": {"used": 2, "limit": 135},
         "when_all_down": "try",
         "ready_when_all_down": False,
+        "refused": {},
         "tickets": None,
         "consistency": None,
         "backends": list(backends),
@@ -125,7 +129,11 @@ def kerberos_pool(name: str) -> PoolView:
         "since_seconds": 63.0,
     }
     healthy = backend("k1") | {"binds": False}
-    return pool(name, healthy, refusing_backend("k2")) | {"check": "kerberos", "tickets": tickets}
+    return pool(name, healthy, refusing_backend("k2")) | {
+        "check": "kerberos",
+        "tickets": tickets,
+        "refused": {"dns": ["k9: weight is 101, it must be 0 to 100"]},
+    }
 
 
 def expiry(kind: Literal["certificate", "crl"], name: str, days: float) -> ExpiryView:

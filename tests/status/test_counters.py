@@ -84,7 +84,8 @@ async def test_every_number_of_the_snapshot_is_counted(tmp_path: Path) -> None:
     for sock in sockets.values():
         sock.close()
     whole = sample.snapshot()
-    told = {"weight", "ramp", "standby", "source", "held_seconds", "since_seconds", "facts", "unknown_facts", "probe"}
+    told = {"weight", "ramp", "standby", "source", "ordered", "held_seconds", "since_seconds", "facts"}
+    told |= {"unknown_facts", "probe"}
     assert _numbers(whole["listeners"][0]) <= counted["listeners"]["login"].keys()
     assert _numbers(whole["pools"][0]["backends"][0]) - told <= counted["backends"]["connectors/c1"].keys()
     assert {"ends", "request_seconds", "loop_lag", "access_log"} <= counted.keys()

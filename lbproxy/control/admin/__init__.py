@@ -4,6 +4,8 @@ sockets      the listening socket, and what to do about one that a dead process 
 server       the web server on that socket
 routes       what can be read: /status, /metrics, /healthz, /readyz
 orders       what can be done to a backend: drained, made ready again
+members      backends that come, change and go
+peer         who asks
 reload       POST /reload: the configuration is read again
 guard        who may not ask: web pages that make a browser do it
 client       the other end, for the commands; imports the standard library only

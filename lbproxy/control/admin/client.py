@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from lbproxy.control.snapshot import InstanceView, Snapshot
 from lbproxy.errors import AdminError
 
 _TIMEOUT = 5.0  # seconds without a byte
+_FORCE = "?force=true"
 _RELOAD_TIMEOUT = 150.0  # and for a reload, whose probes may all time out
 
 
@@ -32,12 +34,28 @@ def fetch_instance(bind: Bind, name: str) -> InstanceView:
 
 def drain(bind: Bind, name: str, force: bool = False) -> InstanceView:
     """No new work for the instance; `force`: even if a pool has no other one in rotation. Returns how it is then."""
-    return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/drain{'?force=true' if force else ''}"))
+    return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/drain{_FORCE if force else ''}"))
 
 
 def make_ready(bind: Bind, name: str) -> InstanceView:
     """End a drain. Returns how the instance is then."""
     return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/ready"))
+
+
+def add_backend(bind: Bind, name: str, url: str, weight: int, standby: bool) -> InstanceView:
+    """Make POOL/NAME a backend of the pool. Returns how it is then."""
+    body = {"url": url, "weight": weight, "standby": standby}
+    return cast(InstanceView, _ask(bind, "PUT", _path(name), body=body))
+
+
+def change_backend(bind: Bind, name: str, given: Mapping[str, int | bool | None], force: bool = False) -> InstanceView:
+    """Order the `weight` or `standby` of POOL/NAME; None is as its source says. Returns how it is then."""
+    return cast(InstanceView, _ask(bind, "PATCH", f"{_path(name)}{_FORCE if force else ''}", body=given))
+
+
+def remove_backend(bind: Bind, name: str, force: bool = False) -> InstanceView:
+    """Take out what was added. Returns how it was last."""
+    return cast(InstanceView, _ask(bind, "DELETE", f"{_path(name)}{_FORCE if force else ''}"))
 
 
 def reload(bind: Bind) -> None:
@@ -46,23 +64,24 @@ def reload(bind: Bind) -> None:
 
 
 def _path(name: str) -> str:
-    return f"/backends/{quote(name)}"
+    pool, slash, short = name.partition("/")
+    return f"/backends/{quote(pool)}{slash}{quote(short, safe='')}"
 
 
-def _ask(bind: Bind, method: str, path: str, timeout: float = _TIMEOUT) -> Any:
-    """The JSON of the answer."""
+def _ask(bind: Bind, method: str, path: str, timeout: float = _TIMEOUT, body: object = None) -> Any:
+    """The JSON of the answer. body: sent as JSON, if there is one."""
     try:
-        return json.loads(_exchange(bind, method, path, timeout))
+        return json.loads(_exchange(bind, method, path, timeout, None if body is None else json.dumps(body)))
     except ValueError:
         raise AdminError(f"what answers on {_text(bind)} is not lbproxy") from None
 
 
-def _exchange(bind: Bind, method: str, path: str, timeout: float) -> bytes:
+def _exchange(bind: Bind, method: str, path: str, timeout: float, sent: str | None) -> bytes:
     connection = (
         _UnixConnection(bind, timeout) if isinstance(bind, Path) else http.client.HTTPConnection(*bind, timeout=timeout)
     )
     try:
-        connection.request(method, path)
+        connection.request(method, path, sent, {} if sent is None else {"Content-Type": "application/json"})
         response = connection.getresponse()
         body = response.read()
     except (FileNotFoundError, ConnectionRefusedError):
@@ -73,7 +92,7 @@ def _exchange(bind: Bind, method: str, path: str, timeout: float) -> bytes:
         raise AdminError(f"lbproxy does not answer on {_text(bind)}: {error}") from error
     finally:
         connection.close()
-    if response.status == http.client.CONFLICT:
+    if response.status in (http.client.CONFLICT, http.client.BAD_REQUEST):
         raise AdminError(body.decode("utf-8", "replace").strip())
     if response.status != http.client.OK:
         raise AdminError(f"{_text(bind)} refused: {body.decode('utf-8', 'replace').strip()}")

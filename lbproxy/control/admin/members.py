@@ -20,6 +20,7 @@ from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
 
+
 class _Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -71,20 +72,19 @@ def member_routes(operations: MemberOperations) -> list[web.RouteDef]:
 
     async def put(request: web.Request) -> web.StreamResponse:
         body = await _read(request, Added)
-        return _answer(
-            lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, peer(request)), request
-        )
+        by = await peer(request)
+        return _answer(request, lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, by))
 
     async def patch(request: web.Request) -> web.StreamResponse:
         given = (await _read(request, Changed)).model_dump(exclude_unset=True)
-        return _answer(
-            lambda pool, name: operations.change(pool, name, given, _forced(request), peer(request)), request
-        )
+        by = await peer(request)
+        return _answer(request, lambda pool, name: operations.change(pool, name, given, _forced(request), by))
 
     async def delete(request: web.Request) -> web.StreamResponse:
-        return _answer(lambda pool, name: operations.remove(pool, name, _forced(request), peer(request)), request)
+        by = await peer(request)
+        return _answer(request, lambda pool, name: operations.remove(pool, name, _forced(request), by))
 
-    path = "/backends/{pool}/{name}"
+    path = "/backends/{pool:[^/]+}/{name:[^/]+}"
     return [web.put(path, put), web.patch(path, patch), web.delete(path, delete)]
 
 
@@ -101,7 +101,7 @@ async def _read(request: web.Request, kind: type[Body]) -> Body:
         raise web.HTTPBadRequest(text="".join(lines)) from None
 
 
-def _answer(order: Callable[[str, str], InstanceView], request: web.Request) -> web.Response:
+def _answer(request: web.Request, order: Callable[[str, str], InstanceView]) -> web.Response:
     try:
         return web.json_response(order(request.match_info["pool"], request.match_info["name"]))
     except AdminError as error:

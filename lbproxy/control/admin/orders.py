@@ -15,25 +15,29 @@ from typing import Protocol
 
 from aiohttp import web
 
+from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
 
 
 class Operations(Protocol):
-    """Whoever can do it. Each takes NAME or POOL/NAME, returns the instance as it is now, and raises AdminError."""
+    """Whoever can do it. Each takes NAME or POOL/NAME, returns the instance as it is now, and raises AdminError.
+
+    by: who orders it.
+    """
 
     def show(self, name: str) -> InstanceView:
         """Change nothing."""
         ...
 
-    def drain(self, name: str, force: bool) -> InstanceView:
+    def drain(self, name: str, force: bool, by: str) -> InstanceView:
         """Give it no new work; what it has may finish.
 
         Refused without `force` if it is the only one in rotation in one of its pools; then nothing is changed.
         """
         ...
 
-    def ready(self, name: str) -> InstanceView:
+    def ready(self, name: str, by: str) -> InstanceView:
         """End a drain."""
         ...
 
@@ -45,7 +49,7 @@ def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | 
     """
 
     async def answer(request: web.Request, order: Callable[[str], InstanceView]) -> web.Response:
-        name = request.match_info["name"]
+        name = "/".join(request.match_info[part] for part in ("pool", "name") if part in request.match_info)
         try:
             found = order(name)
             if count is not None:
@@ -59,15 +63,19 @@ def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | 
         return await answer(request, operations.show)
 
     async def drain(request: web.Request) -> web.Response:
-        force = request.query.get("force") == "true"
-        return await answer(request, lambda name: operations.drain(name, force))
+        force, by = request.query.get("force") == "true", await peer(request)
+        return await answer(request, lambda name: operations.drain(name, force, by))
 
     async def ready(request: web.Request) -> web.Response:
-        return await answer(request, operations.ready)
+        by = await peer(request)
+        return await answer(request, lambda name: operations.ready(name, by))
 
-    backend = "/backends/{name:[^/]+(/[^/]+)?}"
     return [
-        web.post(f"{backend}/drain", drain),
-        web.post(f"{backend}/ready", ready),
-        web.get(backend, show),
+        route
+        for backend in ("/backends/{name:[^/]+}", "/backends/{pool:[^/]+}/{name:[^/]+}")
+        for route in (
+            web.post(f"{backend}/drain", drain),
+            web.post(f"{backend}/ready", ready),
+            web.get(backend, show),
+        )
     ]

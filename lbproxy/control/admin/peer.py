@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pwd
 import socket
 import struct
@@ -14,13 +15,13 @@ BY_ADDRESS = "admin"
 _CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7): pid, uid, gid
 
 
-def peer(request: web.Request) -> str:
+async def peer(request: web.Request) -> str:
     """The name of the user at the other end of the Unix socket (SO_PEERCRED, unix(7)), or its number if it has none."""
     sock = None if request.transport is None else request.transport.get_extra_info("socket")
     if sock is None or sock.family != socket.AF_UNIX:
         return BY_ADDRESS
     _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     try:
-        return pwd.getpwuid(uid).pw_name
+        return (await asyncio.to_thread(pwd.getpwuid, uid)).pw_name  # which may have to ask a directory
     except KeyError:  # a user of another container, perhaps
         return str(uid)

@@ -81,6 +81,12 @@ def _inconsistencies(snapshot: Snapshot) -> Iterator[Sample]:
                     yield (pool["name"], backend["name"], fact), (backend["name"], fact) in differing
 
 
+def _refusals(snapshot: Snapshot) -> Iterator[Sample]:
+    for pool in snapshot["pools"]:
+        for source, sentences in pool["refused"].items():
+            yield (pool["name"], source), len(sentences)
+
+
 def _ticket_troubles(snapshot: Snapshot) -> Iterator[Sample]:
     for pool in snapshot["pools"]:
         if pool["tickets"] and pool["tickets"]["reason"]:
@@ -195,6 +201,18 @@ TABLE: tuple[Row, ...] = (
         _BACKEND,
         "Time that it may not come back yet, because it flaps",
         _each_backend(lambda b: b["held_seconds"]),
+    ),
+    Gauge(
+        "lbproxy_backend_standby",
+        _BACKEND,
+        "1 if it gets work only while too few others are in rotation",
+        _each_backend(lambda b: b["standby"]),
+    ),
+    Gauge(
+        "lbproxy_backends_refused",
+        ("pool", "source"),
+        "Backends that a source wanted and could not have",
+        _refusals,
     ),
     Gauge(
         "lbproxy_backend_weight",

@@ -1,11 +1,16 @@
-"""What an operator may have done to an instance of a running balancer."""
+"""What an operator may have done to a running balancer: to an instance, and to the backends of a pool."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 
+from lbproxy.balance import operators
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.member import Member
+from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Stamp
 from lbproxy.control.log import event
 from lbproxy.control.snapshot import BackendInPool, InstanceView
 from lbproxy.errors import AdminError
@@ -14,22 +19,22 @@ from lbproxy.status.snapshot import in_pool
 
 log = logging.getLogger(__name__)
 
-Member = tuple[PoolControl, Backend]
+Found = tuple[PoolControl, Backend]
 """A backend, and the control of its pool."""
 
 
 class Operations:
-    """`control.admin.orders.Operations` for the pools of `links`."""
+    """`Operations` of `control.admin.orders` and `MemberOperations` of `.members`, for the pools of `pool_controls`."""
 
     def __init__(
         self,
         pool_controls: Mapping[str, PoolControl],
         complete: Callable[[BackendInPool], BackendInPool] = lambda found: found,
-        told: Callable[[str, str, bool], None] = lambda *_: None,
+        told: Callable[[str, str, Said], None] = lambda *_: None,
     ) -> None:
-        """links: by the pool's name. complete: adds what other processes counted.
+        """pool_controls: by the pool's name. complete: adds what other processes counted.
 
-        told: called after an order with the pool, the backend and whether it drains.
+        told: called after an order with the pool, the backend's name, and what operators say of it now.
         """
         self._pool_controls = pool_controls
         self._complete = complete
@@ -38,16 +43,16 @@ class Operations:
     def __repr__(self) -> str:
         return f"<operations on {' '.join(self._pool_controls)}>"
 
+    # --- instances
+
     def show(self, name: str) -> InstanceView:
         """See `Operations` of the orders."""
         return self._view(self._find(name))
 
-    def drain(self, name: str, force: bool) -> InstanceView:
+    def drain(self, name: str, force: bool, by: str) -> InstanceView:
         """See `Operations` of the orders; to drain one that is drained already changes nothing."""
         found = self._find(name)
-        last = [
-            control.pool.name for control, backend in found if backend.in_rotation and len(control.pool.rotation) == 1
-        ]
+        last = [control.pool.name for control, backend in found if control.pool.is_alone(backend)]
         if last and not force:
             raise AdminError(
                 f"{found[0][1].name} is the only backend of pool {', '.join(last)} in rotation; to drain it all the"
@@ -55,27 +60,68 @@ class Operations:
             )
         for control, backend in found:
             if not backend.draining:
-                control.drain(backend)
+                control.drain(backend, by, time.time())
                 fields = {"pool": control.pool.name, "backend": backend.name, "active": backend.active}
-                event(log, logging.INFO, "backend_drained", **fields)
-                self._told(control.pool.name, backend.name, True)
+                event(log, logging.INFO, "backend_drained", **fields, by=by)
+                self._tell(control, backend.name)
         return self._view(found)
 
-    def ready(self, name: str) -> InstanceView:
+    def ready(self, name: str, by: str) -> InstanceView:
         """See `Operations` of the orders; to end a drain that never began changes nothing."""
         found = self._find(name)
         for control, backend in found:
             if backend.draining:
-                control.ready(backend)
-                event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=backend.name)
-                self._told(control.pool.name, backend.name, False)
+                control.ready(backend, by, time.time())
+                event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=backend.name, by=by)
+                self._tell(control, backend.name)
         return self._view(found)
 
-    def _view(self, found: list[Member]) -> InstanceView:
+    # --- members
+
+    def add(self, pool: str, name: str, url: str, weight: int, standby: bool, by: str) -> InstanceView:
+        """See `MemberOperations`."""
+        control = self._control(pool)
+        member = Member(name, url, weight, standby, Stamp(by, time.time()))
+        backend = operators.add(control.pool, member)
+        event(log, logging.INFO, "backend_added", pool=pool, backend=name, url=url, weight=weight, standby=standby,
+              by=by)  # fmt: skip
+        self._tell(control, name)
+        return self._view([(control, backend)])
+
+    def change(
+        self, pool: str, name: str, given: Mapping[str, int | bool | None], force: bool, by: str
+    ) -> InstanceView:
+        """See `MemberOperations`."""
+        control = self._control(pool)
+        backend = operators.change(control.pool, name, given, Stamp(by, time.time()), force)
+        event(log, logging.INFO, "backend_set", pool=pool, backend=name, weight=backend.weight,
+              standby=backend.standby, by=by)  # fmt: skip
+        self._tell(control, name)
+        return self._view([(control, backend)])
+
+    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView:
+        """See `MemberOperations`."""
+        control = self._control(pool)
+        last = self._view([(control, operators.find(control.pool, name))])
+        backend = operators.remove(control.pool, name, force)
+        event(log, logging.INFO, "backend_removed", pool=pool, backend=name, url=backend.url, active=backend.active,
+              by=by)  # fmt: skip
+        self._tell(control, name)
+        return last
+
+    def _tell(self, control: PoolControl, name: str) -> None:
+        self._told(control.pool.name, name, operators.said(control.pool, name))
+
+    def _view(self, found: list[Found]) -> InstanceView:
         first, *others = (self._complete(in_pool(*one)) for one in found)
         return {**first, "others": others}
 
-    def _find(self, name: str) -> list[Member]:
+    def _control(self, pool: str) -> PoolControl:
+        if pool not in self._pool_controls:
+            raise AdminError(f"there is no pool {pool}; there is {', '.join(self._pool_controls)}")
+        return self._pool_controls[pool]
+
+    def _find(self, name: str) -> list[Found]:
         """The backends that `name` stands for, in the order of their pools; one, if it is POOL/NAME."""
         pool, _, short = name.rpartition("/")
         pool_controls = [control for control in self._pool_controls.values() if pool in ("", control.pool.name)]

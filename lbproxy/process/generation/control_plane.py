@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -10,13 +11,16 @@ from contextlib import AsyncExitStack
 from typing import Protocol
 
 from lbproxy.balance.backend import State
+from lbproxy.balance.operators import Said
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
+from lbproxy.control.admin.members import member_routes
 from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
@@ -34,6 +38,8 @@ from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
 
+log = logging.getLogger(__name__)
+
 
 class ServesClients(Protocol):
     """What serves the clients: the worker in this process, or the supervisor of those in others."""
@@ -50,8 +56,8 @@ class ServesClients(Protocol):
     async def drain(self, within: float | None = None) -> bool: ...
 
 
-OnDrain = Callable[[str, str, bool], None]
-"""Called with a pool, a backend, and whether it drains now, when an operator said so."""
+OnOrder = Callable[[str, str, Said], None]
+"""Called with a pool, a name, and what operators say of it, when that has changed."""
 
 
 class ControlPlane:
@@ -91,6 +97,8 @@ class ControlPlane:
         self._probes = state["kerberos"]["pools"] if state else {}
         self._started = state["started"] if state else time.monotonic()
         if state:
+            for pool, left_out in handover.operate(state["operated"], self.data_path.pools).items():
+                _log_left_out(pool, left_out)
             handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
             handover.remember_minted(state["minted"], self.data_path.mints)
 
@@ -155,14 +163,14 @@ class ControlPlane:
         stack: AsyncExitStack,
         sock: socket.socket,
         reload: Callable[[], Awaitable[Sequence[str]]],
-        on_drain: OnDrain,
+        on_order: OnOrder,
     ) -> None:
         """Serve the admin interface on `sock`."""
-        operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_drain)
+        operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_order)
         count = None if self.supervisor is None else self.supervisor.count
-        routes = [*read_routes(self.view, count), *order_routes(operations, count), reload_route(reload)]
+        orders = [*order_routes(operations, count), *member_routes(operations), reload_route(reload)]
         stack.push_async_callback(self.close_admin)
-        await self._open(AdminServer(sock, routes))
+        await self._open(AdminServer(sock, [*read_routes(self.view, count), *orders]))
 
     async def open_health(self, sock: socket.socket) -> None:
         """Say on `sock`, to anybody, whether this process does its work; `close_admin` ends that too."""
@@ -195,6 +203,7 @@ class ControlPlane:
         return {
             "format": handover.FORMAT,
             "backends": handover.export(self.pool_controls),
+            "operated": handover.export_operated(self.data_path.pools),
             "guards": handover.export_guards(self.pool_controls),
             "kerberos": handover.export_kerberos(self.pool_controls, self.sign_ins),
             "minted": handover.export_minted(self.data_path.mints),
@@ -203,8 +212,16 @@ class ControlPlane:
             "started": self._started,
         }
 
+    def hear(self, pool: str, name: str, told: Said) -> None:
+        """What operators have said to the generation before this one, while this one started."""
+        pool_control = self.pool_controls.get(pool)
+        if pool_control is not None:
+            _log_left_out(pool, pool_control.hear(name, told))
+        elif told.member is not None:
+            _log_left_out(pool, [f"{name}: the configuration has no pool {pool}"])
+
     def obey(self, pool: str, name: str, draining: bool) -> None:
-        """An order that was given to the generation before this one, while this one started."""
+        """The same of a version that tells of drains only."""
         pool_control = self.pool_controls.get(pool)
         backend = pool_control.pool.by_name(name) if pool_control else None
         if pool_control is None or backend is None:
@@ -213,6 +230,11 @@ class ControlPlane:
             pool_control.drain(backend)
         else:
             pool_control.ready(backend)
+
+
+def _log_left_out(pool: str, sentences: Iterable[str]) -> None:
+    for why in sentences:
+        event(log, logging.WARNING, "backend_left_out", pool=pool, why=why)
 
 
 def _tell(pool_controls: Iterable[PoolControl]) -> Callable[[Mapping[Key, Finding]], None]:

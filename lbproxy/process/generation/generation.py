@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 
+from lbproxy.balance.operators import Said
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.log import event
@@ -27,6 +28,7 @@ from lbproxy.process.ipc.master_messages import (
     Export,
     Failed,
     Gone,
+    Operated,
     Order,
     Ping,
     Ready,
@@ -121,7 +123,7 @@ class Generation:
 
     async def _accept(self, stack: AsyncExitStack) -> None:
         self._control_plane.accept()
-        await self._control_plane.open_admin(stack, self._inherited.admin, self._master.reload, self._drained)
+        await self._control_plane.open_admin(stack, self._inherited.admin, self._master.reload, self._operated)
         if self._inherited.health is not None:
             await self._control_plane.open_health(self._inherited.health)
 
@@ -188,13 +190,15 @@ class Generation:
                 self._control_plane.counter_history.told(message.generation, tally)
             case Gone():
                 self._control_plane.counter_history.gone(message.generation)
+            case Operated(pool, name, said):
+                self._control_plane.hear(pool, name, Said.decode(said))
             case Order(pool, backend, draining):
                 self._control_plane.obey(pool, backend, draining)
 
-    def _drained(self, pool: str, backend: str, draining: bool) -> None:
-        """An operator gave an order: a generation that has what this one knew has to hear of it too."""
+    def _operated(self, pool: str, name: str, said: Said) -> None:
+        """An operator has said something: a generation that has what this one knew has to hear of it too."""
         if self._handed_over:
-            self._master.relay(Order(pool, backend, draining))
+            self._master.relay(Operated(pool, name, said.encode()))
 
     async def _keep_telling(self) -> None:
         while True:

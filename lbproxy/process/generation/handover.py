@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from lbproxy.auth.mint import Mint, MintedRecord
-from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
+from lbproxy.balance.member import Member
+from lbproxy.balance.membership import OPERATOR
+from lbproxy.balance.operators import hear_all
+from lbproxy.balance.orders import Order
 from lbproxy.balance.pool import Pool
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import FromGeneration, ToGeneration
@@ -27,7 +30,7 @@ SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
 
 
-FORMAT = 2
+FORMAT = 3
 """Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state.
 
 `secret` stays as it is in every format, or TLS sessions would end.
@@ -41,6 +44,13 @@ class Known(TypedDict):
     condition: list[Any]
 
 
+class Operated(TypedDict):
+    """What operators say of a pool: the members that they have added (`Member`), and their orders by name (`Order`)."""
+
+    members: list[list[Any]]
+    orders: dict[str, dict[str, Any]]
+
+
 class Secret(TypedDict):
     """What session tickets are sealed with, in hexadecimal, and the monotonic second at which it was made."""
 
@@ -49,7 +59,7 @@ class Secret(TypedDict):
 
 
 class HandoverState(TypedDict):
-    """`backends` are keyed POOL/NAME, `guards` by the pool, what is `minted` by the listener.
+    """`backends` are keyed POOL/NAME, `operated` and `guards` by the pool, what is `minted` by the listener.
 
     `kerberos` is what such checks know.
 
@@ -58,6 +68,7 @@ class HandoverState(TypedDict):
 
     format: int
     backends: dict[str, Known]
+    operated: dict[str, Operated]
     guards: dict[str, Memory]
     kerberos: KerberosMemory
     minted: dict[str, list[MintedRecord]]
@@ -104,6 +115,17 @@ def export(pool_controls: Mapping[str, PoolControl]) -> dict[str, Known]:
     }
 
 
+def export_operated(pools: Mapping[str, Pool]) -> dict[str, Operated]:
+    """What operators say of each pool."""
+    return {
+        name: {
+            "members": [list(member) for member in pool.membership.of(OPERATOR)],
+            "orders": {name: order.encode() for name, order in pool.orders.items()},
+        }
+        for name, pool in pools.items()
+    }
+
+
 def export_guards(pool_controls: Mapping[str, PoolControl]) -> dict[str, Memory]:
     """What each pool's consistency guard knows."""
     return {
@@ -132,18 +154,29 @@ def remember_minted(minted: Mapping[str, list[MintedRecord]], mints: Mapping[str
             mint.remember(minted_record)
 
 
+def operate(operated: Mapping[str, Operated], pools: Mapping[str, Pool]) -> dict[str, tuple[str, ...]]:
+    """Go on with what operators have said. Returns, by pool, why backends that they have added are left out.
+
+    What the file has wins, and so do its limits. A pool that the file has no more takes its orders with it.
+    """
+    left_out = {}
+    for name, told in operated.items():
+        members = [Member.decode(one) for one in told["members"]]
+        if name in pools:
+            orders = {one: Order.decode(order) for one, order in told["orders"].items()}
+            left_out[name] = hear_all(pools[name], members, orders)
+        else:
+            left_out[name] = tuple(f"{member.name}: the configuration has no pool {name}" for member in members)
+    return left_out
+
+
 def adopt(known: Mapping[str, Known], pools: Mapping[str, Pool], now: float) -> None:
-    """Go on from there. What was found out at one address is not true of another: there only a drain is kept."""
+    """Go on from there, after `operate`. What was found out at one address is not true of another."""
     for pool in pools.values():
         for backend in pool.backends:
             found = known.get(f"{pool.name}/{backend.name}")
-            if found is not None:
-                _adopt(pool, backend, found, now)
-
-
-def _adopt(pool: Pool, backend: Backend, found: Known, now: float) -> None:
-    condition = Condition(*found["condition"])
-    if found["url"] == backend.url:
-        pool.adopt(backend, condition, now)
-    elif condition.draining:
-        pool.drain(backend)
+            if found is not None and found["url"] == backend.url:
+                condition = Condition(*found["condition"])._replace(
+                    draining=backend.draining, weight=backend.weight, standby=backend.standby
+                )  # which the new file and the orders say
+                pool.adopt(backend, condition, now)

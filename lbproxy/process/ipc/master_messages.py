@@ -192,7 +192,7 @@ class Gone(Message):
 
 @dataclass(frozen=True, slots=True)
 class Order(Message):
-    """An operator gave an order that the next generation has to follow too."""
+    """An operator has drained a backend, or made it ready. Versions before protocol 3 send it instead of `Operated`."""
 
     kind = "order"
     pool: str
@@ -200,9 +200,20 @@ class Order(Message):
     draining: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Operated(Message):
+    """Operators have said something of a backend, which the next generation has to know too (`operators.Said`)."""
+
+    kind = "operated"
+    since = 3
+    pool: str
+    name: str
+    said: dict[str, Any]
+
+
 FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status
 ToGeneration = Start | Export | Ping | Retire | Drain | End | Reopen | Relayed | Reloaded | ReloadFailed
-BetweenGenerations = Tally | Gone | Order
+BetweenGenerations = Tally | Gone | Order | Operated
 
 WITH_GENERATION: Conversation[ToGeneration, FromGeneration] = Conversation(ToGeneration, FromGeneration)
 WITH_MASTER: Conversation[FromGeneration, ToGeneration] = WITH_GENERATION.reverse()

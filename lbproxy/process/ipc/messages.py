@@ -33,10 +33,10 @@ from lbproxy.errors import MessageError
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Of this version. It grows with each message that an older version does not know.
 
-1: the versions that do not greet. 2: the greeting, `signal` and `reload_failed`.
+1: the versions that do not greet. 2: the greeting, `signal` and `reload_failed`. 3: `operated`.
 """
 
 Fields = dict[str, Any]

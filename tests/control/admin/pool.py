@@ -35,10 +35,10 @@ class BareBackends:
         others: list[BackendInPool] = [{"pool": self._other, "backend": self.elsewhere[short]}] if both else []
         return {"pool": "connectors", "backend": self.views[short], "others": others}
 
-    def drain(self, name: str, force: bool) -> InstanceView:
+    def drain(self, name: str, force: bool, by: str = "") -> InstanceView:
         return self._ordered("force" if force else "drain", name, draining=True)
 
-    def ready(self, name: str) -> InstanceView:
+    def ready(self, name: str, by: str = "") -> InstanceView:
         return self._ordered("ready", name, draining=False)
 
     def _ordered(self, order: str, name: str, draining: bool) -> InstanceView:

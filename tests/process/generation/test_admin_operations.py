@@ -58,10 +58,10 @@ async def test_shows_a_backend_with_its_pool(pool_controls: dict[str, PoolContro
 
 async def test_a_drained_backend_is_out_of_rotation_until_it_is_ready(pool_controls: dict[str, PoolControl]) -> None:
     operations = Operations(pool_controls)
-    drained = operations.drain("c2", force=False)["backend"]
+    drained = operations.drain("c2", force=False, by="olga")["backend"]
     assert (drained["draining"], drained["in_rotation"], drained["state"]) == (True, False, "up")
     assert in_rotation(pool_controls, "linux") == {"c1"}
-    ready = operations.ready("c2")["backend"]
+    ready = operations.ready("c2", by="olga")["backend"]
     assert (ready["draining"], ready["in_rotation"]) == (False, True)
     assert in_rotation(pool_controls, "linux") == {"c1", "c2"}
 
@@ -71,28 +71,28 @@ async def test_orders_are_logged_once(pool_controls: dict[str, PoolControl], cap
     caplog.set_level(logging.INFO)
     operations = Operations(pool_controls)
     for _ in range(2):
-        operations.drain("c2", force=False)
+        operations.drain("c2", force=False, by="olga")
     for _ in range(2):
-        operations.ready("c2")
+        operations.ready("c2", by="olga")
     assert [record.message for record in caplog.records] == ["backend_drained", "backend_ready"]
-    assert vars(caplog.records[0])["fields"] == {"pool": "linux", "backend": "c2", "active": 0}
+    assert vars(caplog.records[0])["fields"] == {"pool": "linux", "backend": "c2", "active": 0, "by": "olga"}
 
 
 async def test_the_last_one_in_rotation_must_be_forced(pool_controls: dict[str, PoolControl]) -> None:
     operations = Operations(pool_controls)
-    operations.drain("c2", force=False)
+    operations.drain("c2", force=False, by="olga")
     with pytest.raises(AdminError, match="c1 is the only backend of pool linux in rotation"):
-        operations.drain("linux/c1", force=False)
+        operations.drain("linux/c1", force=False, by="olga")
     assert in_rotation(pool_controls, "linux") == {"c1"}
-    operations.drain("c2", force=False)  # it is out already: nothing is lost
-    operations.drain("linux/c1", force=True)
+    operations.drain("c2", force=False, by="olga")  # it is out already: nothing is lost
+    operations.drain("linux/c1", force=True, by="olga")
     assert in_rotation(pool_controls, "linux") == set()
 
 
 async def test_backends_of_one_name_are_one_instance(pool_controls: dict[str, PoolControl]) -> None:
     told: list[tuple[str, str, bool]] = []
-    operations = Operations(pool_controls, told=lambda *order: told.append(order))
-    drained = operations.drain("c1", force=False)
+    operations = Operations(pool_controls, told=lambda *one: told.append((*one[:2], one[2].order.drain)))
+    drained = operations.drain("c1", force=False, by="olga")
     [other] = drained["others"]
     assert (drained["pool"], drained["backend"]["draining"]) == ("linux", True)
     assert (other["pool"], other["backend"]["url"], other["backend"]["draining"]) == (
@@ -100,40 +100,40 @@ async def test_backends_of_one_name_are_one_instance(pool_controls: dict[str, Po
     )  # fmt: skip
     assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c2"}, {"w2"})
     assert [one["backend"]["draining"] for one in operations.show("c1")["others"]] == [True]
-    operations.ready("c1")
+    operations.ready("c1", by="olga")
     assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c1", "c2"}, {"c1", "w2"})
     assert told == [("linux", "c1", True), ("windows", "c1", True), ("linux", "c1", False), ("windows", "c1", False)]
 
 
 async def test_with_its_pool_a_name_is_one_backend(pool_controls: dict[str, PoolControl]) -> None:
     operations = Operations(pool_controls)
-    drained = operations.drain("windows/c1", force=False)
+    drained = operations.drain("windows/c1", force=False, by="olga")
     assert (drained["pool"], drained["others"]) == ("windows", [])
     assert in_rotation(pool_controls, "linux") == {"c1", "c2"}
     assert in_rotation(pool_controls, "windows") == {"w2"}
-    operations.drain("c1", force=False)  # what is not drained yet
+    operations.drain("c1", force=False, by="olga")  # what is not drained yet
     assert in_rotation(pool_controls, "linux") == {"c2"}
-    operations.ready("linux/c1")
+    operations.ready("linux/c1", by="olga")
     assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c1", "c2"}, {"w2"})
 
 
 async def test_an_instance_that_one_pool_cannot_spare_is_drained_in_none(pool_controls: dict[str, PoolControl]) -> None:
     operations = Operations(pool_controls)
-    operations.drain("w2", force=False)
+    operations.drain("w2", force=False, by="olga")
     with pytest.raises(AdminError, match="c1 is the only backend of pool windows in rotation"):
-        operations.drain("c1", force=False)
+        operations.drain("c1", force=False, by="olga")
     assert (in_rotation(pool_controls, "linux"), in_rotation(pool_controls, "windows")) == ({"c1", "c2"}, {"c1"})
-    operations.drain("c2", force=False)
+    operations.drain("c2", force=False, by="olga")
     with pytest.raises(AdminError, match="c1 is the only backend of pool linux, windows in rotation"):
-        operations.drain("c1", force=False)
-    operations.drain("c1", force=True)
+        operations.drain("c1", force=False, by="olga")
+    operations.drain("c1", force=True, by="olga")
     assert in_rotation(pool_controls, "linux") == in_rotation(pool_controls, "windows") == set()
 
 
 @pytest.mark.parametrize("name", ["c9", "linux/w2", "mac/c1", "/c2/x", ""])
 async def test_a_name_that_nobody_has(pool_controls: dict[str, PoolControl], name: str) -> None:
     with pytest.raises(AdminError, match=f"no backend is called {name}; lbproxy status shows"):
-        Operations(pool_controls).ready(name)
+        Operations(pool_controls).ready(name, by="olga")
 
 
 async def test_says_which_pools_it_is_for(pool_controls: dict[str, PoolControl]) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from lbproxy.balance.operators import Said
 from lbproxy.config import load
 from lbproxy.control.admin.client import drain, fetch_status, make_ready
 from lbproxy.process.generation.control_plane import ControlPlane
@@ -23,6 +24,9 @@ from tests.status.test_served import ORIGIN
 async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None:
     told: list[tuple[str, str, bool]] = []
 
+    def heard(pool: str, name: str, said: Said) -> None:
+        told.append((pool, name, said.order.drain))
+
     async def reload() -> list[str]:
         return []
 
@@ -38,7 +42,8 @@ async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None
             await control_plane.start(stack)
             await control_plane.first_round()
             control_plane.accept()
-            await control_plane.open_admin(stack, admin, reload, lambda *order: told.append(order))
+            await control_plane.open_admin(stack, admin, reload, heard)
+            )
             where = config.admin.bind.path
             assert where is not None
             await asyncio.to_thread(drain, where, "c1", True)

@@ -16,6 +16,10 @@ from typing import TypeVar, cast
 
 import pytest
 
+from lbproxy.balance.member import Member
+from lbproxy.balance.operators import Said
+from lbproxy.balance import orders
+from lbproxy.balance.orders import NO_ORDER, Stamp
 from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.snapshot import Snapshot
@@ -30,6 +34,7 @@ from lbproxy.process.ipc.master_messages import (
     Export,
     FromGeneration,
     Gone,
+    Operated,
     Order,
     Ready,
     Relay,
@@ -282,14 +287,21 @@ async def test_the_next_one_goes_on_where_this_one_was(folder: Path, capfd: pyte
         assert list((await following.exported())["accounts"]["draining"]) == ["2"]
 
 
+DRAINED = Operated("connectors", "c1", Said(None, orders.Order(drain=True)).encode())
+ADDED = Operated(
+    "connectors", "c9", Said(Member("c9", "http://127.0.0.1:9", 2, False, Stamp("olga", 5.0)), NO_ORDER).encode()
+)
+"""What operators have said to the generation before."""
+
+
 async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
     config = configuration(folder)
     async with running(config) as run:
         await run.heard(Ready)
         state = await run.exported()
-        order = Order("connectors", "c1", draining=True)
-        run.master.send(Relayed(1, to_fields(order)))
-        run.master.send(Relayed(1, to_fields(replace(order, backend="unknown"))))
+        run.master.send(Relayed(1, to_fields(DRAINED)))
+        run.master.send(Relayed(1, to_fields(replace(DRAINED, name="unknown"))))
+        run.master.send(Relayed(1, to_fields(replace(DRAINED, pool="unknown"))))
         after = await run.exported()
         draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
         assert draining == [False, True]
@@ -301,7 +313,21 @@ async def test_an_order_that_comes_while_it_starts_is_not_lost(folder: Path) -> 
         await run.heard(Ready)
         state = await run.exported()
     async with running(config, state) as run:
-        order = Order("connectors", "c1", draining=True)
-        run.master.send(Relayed(1, to_fields(order)))
+        run.master.send(Relayed(1, to_fields(DRAINED)))
+        run.master.send(Relayed(1, to_fields(ADDED)))
         await run.heard(Ready)
-        assert (await run.exported())["backends"]["connectors/c1"]["condition"][2]
+        left = await run.exported()
+    assert left["backends"]["connectors/c1"]["condition"][2]
+    assert left["operated"]["connectors"]["members"] == [["c9", "http://127.0.0.1:9", 2, False, ["olga", 5.0]]]
+    assert left["operated"]["connectors"]["orders"].keys() == {"c1"}
+
+
+async def test_an_older_version_tells_of_drains_only(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard(Ready)
+        for draining in (True, False):
+            order = Order("connectors", "c1", draining)
+            for one in (order, replace(order, backend="unknown"), replace(order, pool="unknown")):
+                run.master.send(Relayed(1, to_fields(one)))
+            assert (await run.exported())["backends"]["connectors/c1"]["condition"][2] is draining

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from lbproxy.auth.certificate import ClientCertificate
@@ -9,7 +10,7 @@ from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Rules
 from lbproxy.balance.pool import Pool
-from lbproxy.process.generation.handover import Known, adopt, export_minted, remember_minted
+from lbproxy.process.generation.handover import Known, adopt, export_minted, export_operated, operate, remember_minted
 from tests.pki import Authority
 
 CA = Authority.root("mint", path_length=0)
@@ -44,9 +45,11 @@ def test_a_backend_that_moved_is_new_but_stays_drained() -> None:
         old.probed(backend, True, "", 1.0)
         if backend.name == "drained":
             old.drain(backend)
+    operated = export_operated({"p": old})
     left = {f"p/{backend.name}": known(backend.url, old, backend.name) for backend in old.backends}
     new = pool("p", same="http://a.test", moved="http://x.test", drained="http://y.test", added="http://z.test")
     other = pool("q", same="http://a.test")
+    assert operate(json.loads(json.dumps(operated)), {"p": new, "q": other}) == {"p": ()}
     adopt(left, {"p": new, "q": other}, 2.0)
     assert {one.name: (one.state, one.draining) for one in new.backends} == {
         "same": (State.UP, False),
