@@ -11,6 +11,7 @@ from typing import Literal
 from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
+from lbproxy.control.admin.members import member_routes
 from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
@@ -62,7 +63,7 @@ class Busy(BareBackends):
 async def served(folder: Path, backends: Busy) -> AsyncIterator[Path]:
     """The admin interface of `backends`, and the path of a configuration that names it."""
     (folder / "lbproxy.toml").write_text(CONFIG)
-    routes = [*read_routes(backends.snapshot), *order_routes(backends)]
+    routes = [*read_routes(backends.snapshot), *order_routes(backends), *member_routes(backends)]
     server = AdminServer(listen(folder / "admin.sock"), routes)
     await server.start()
     try:

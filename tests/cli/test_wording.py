@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
-from lbproxy.cli.wording import colour, duration, refusals, share, state, title
+from lbproxy.cli.wording import colour, duration, refusals, said, share, state, title, waits
+from lbproxy.control.snapshot import BackendView
 from tests.control.sample import backend, dead_backend, new_backend, snapshot
 
 
@@ -45,3 +48,39 @@ def test_files_that_cannot_be_used_are_told_with_their_time() -> None:
     bad = snapshot() | {"tls_files": [{"where": "listener.login.tls", "refused": {"why": why, "since": 1000.0}}]}
     assert refusals(snapshot(), 1200.0) == []
     assert refusals(bad, 1200.0) == [f"listener.login.tls, for 3m 20s: {why}; what was read before is in use"]
+
+
+def test_a_standby_that_waits_is_no_trouble() -> None:
+    waiting = backend("c1") | {"standby": True, "in_rotation": False}
+    assert (state(waiting).plain, state(waiting).style, waits(waiting)) == ("up, standby, waits", "green", True)
+    trouble: list[BackendView] = [
+        waiting | {"in_rotation": True},
+        waiting | {"draining": True},
+        waiting | {"state": "down"},
+        waiting | {"weight": 0},
+        waiting | {"inconsistent": "version is 1.7.9"},
+    ]
+    assert not any(map(waits, trouble))
+    assert (state(backend("c1") | {"weight": 0}).plain, colour(backend("c1") | {"weight": 0})) == (
+        "up, weight 0", "yellow",
+    )  # fmt: skip
+
+
+def test_what_operators_said_has_who_and_when() -> None:
+    noon = datetime(2026, 11, 21, 12, 3).timestamp()
+    one = backend("c1") | {
+        "weight": 3,
+        "draining": True,
+        "added": {"by": "root", "at": noon},
+        "ordered": {
+            "weight": {"by": "olga", "at": noon + 120},
+            "standby": {"by": "olga", "at": noon + 180},
+            "drain": {"by": "admin", "at": noon + 240},
+        },
+    }
+    assert said(one, noon + 3600) == (
+        "added at 12:03 by root; weight 3 since 12:05 by olga; no standby since 12:06 by olga;"
+        " draining since 12:07 by admin"
+    )
+    assert said(one | {"ordered": {}}, noon + 86400) == "added at 2026-11-21 12:03 by root"
+    assert said(backend("c1"), noon) == ""

@@ -6,11 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from pydantic import ValidationError
+
+from lbproxy import config
 from lbproxy.balance import operators
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.member import Member
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Stamp
+from lbproxy.config.messages import problems
 from lbproxy.control.log import event
 from lbproxy.control.snapshot import BackendInPool, InstanceView
 from lbproxy.errors import AdminError
@@ -81,10 +85,9 @@ class Operations:
     def add(self, pool: str, name: str, url: str, weight: int, standby: bool, by: str) -> InstanceView:
         """See `MemberOperations`."""
         control = self._control(pool)
-        member = Member(name, url, weight, standby, Stamp(by, time.time()))
-        backend = operators.add(control.pool, member)
-        event(log, logging.INFO, "backend_added", pool=pool, backend=name, url=url, weight=weight, standby=standby,
-              by=by)  # fmt: skip
+        backend = operators.add(control.pool, _fit(Member(name, url, weight, standby, Stamp(by, time.time()))))
+        event(log, logging.INFO, "backend_added", pool=pool, backend=name, url=backend.url, weight=weight,
+              standby=standby, by=by)  # fmt: skip
         self._tell(control, name)
         return self._view([(control, backend)])
 
@@ -131,3 +134,14 @@ class Operations:
         if not found:
             raise AdminError(f"no backend is called {name}; lbproxy status shows those that there are")
         return found
+
+
+def _fit(member: Member) -> Member:
+    """The same, its URL as the file would have it. AdminError if the file could not: then it could never be kept."""
+    if problem := member.problem():
+        raise AdminError(problem)
+    try:
+        found = config.Backend(name=member.name, url=member.url, weight=member.weight, standby=member.standby)
+    except ValidationError as error:
+        raise AdminError("; ".join(str(problem) for problem in problems(error, config.Backend))) from None
+    return member._replace(url=found.url)

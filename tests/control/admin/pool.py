@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lbproxy.control.instance import members
 from lbproxy.control.snapshot import BackendInPool, BackendView, InstanceView
 from lbproxy.errors import AdminError
@@ -40,6 +42,29 @@ class BareBackends:
 
     def ready(self, name: str, by: str = "") -> InstanceView:
         return self._ordered("ready", name, draining=False)
+
+    def add(self, pool: str, name: str, url: str, weight: int, standby: bool, by: str) -> InstanceView:
+        if pool != "connectors":
+            raise AdminError(f"there is no pool {pool}")
+        self.views[name] = backend(name) | {"url": url, "source": "operator", "state": "new", "in_rotation": False}
+        self.views[name] |= {"active": 0, "private_lanes": 0}
+        return self.change(pool, name, {"weight": weight, "standby": standby}, False, by)
+
+    def change(
+        self, pool: str, name: str, given: Mapping[str, int | bool | None], force: bool, by: str
+    ) -> InstanceView:
+        self.orders.append(f"{'force' if force else 'set'} {name} {dict(given)}")
+        shown = self.show(f"{pool}/{name}")
+        weight = given.get("weight")
+        shown["backend"]["weight"] = 1 if weight is None else weight
+        shown["backend"]["standby"] = bool(given.get("standby"))
+        return shown
+
+    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView:
+        shown = self.show(f"{pool}/{name}")
+        self.orders.append(f"{'force' if force else 'remove'} {name}")
+        del self.views[name]
+        return shown
 
     def _ordered(self, order: str, name: str, draining: bool) -> InstanceView:
         shown = self.show(name)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from lbproxy.balance.operators import Said
 from lbproxy.config import load
 from lbproxy.errors import AdminError
 from lbproxy.process.generation.admin_operations import Operations
@@ -138,3 +140,54 @@ async def test_a_name_that_nobody_has(pool_controls: dict[str, PoolControl], nam
 
 async def test_says_which_pools_it_is_for(pool_controls: dict[str, PoolControl]) -> None:
     assert repr(Operations(pool_controls)) == "<operations on linux windows>"
+
+
+# --- members
+
+
+async def test_what_operators_do_to_the_backends_of_a_pool(
+    pool_controls: dict[str, PoolControl], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    told: list[tuple[str, str, Said]] = []
+    operations = Operations(pool_controls, told=lambda *one: told.append(one))
+    before = time.time()
+    added = operations.add("linux", "c3", "http://127.0.0.5:9/", 2, standby=False, by="olga")["backend"]
+    assert (added["url"], added["weight"], added["source"]) == ("http://127.0.0.5:9", 2, "operator")
+    assert added["added"] is not None
+    assert (added["added"]["by"], before <= added["added"]["at"] <= time.time()) == ("olga", True)
+    changed = operations.change("linux", "c3", {"weight": 5}, force=False, by="root")["backend"]
+    assert (changed["weight"], changed["ordered"]["weight"]["by"]) == (5, "root")
+    last = operations.remove("linux", "c3", force=False, by="root")
+    assert (last["pool"], last["backend"]["name"], last["backend"]["weight"]) == ("linux", "c3", 5)
+    assert pool_controls["linux"].pool.by_name("c3") is None
+    assert [(pool, name, said.member is not None, said.order.weight) for pool, name, said in told] == [
+        ("linux", "c3", True, None), ("linux", "c3", True, 5), ("linux", "c3", False, None),
+    ]  # fmt: skip
+    orders = [(one.message, vars(one)["fields"]["by"]) for one in caplog.records if "by" in vars(one)["fields"]]
+    assert orders == [("backend_added", "olga"), ("backend_set", "root"), ("backend_removed", "root")]
+
+
+@pytest.mark.parametrize(
+    ("pool", "name", "url", "weight", "why"),
+    [
+        ("mac", "c3", "http://127.0.0.5:9", 1, "there is no pool mac; there is linux, windows"),
+        ("linux", "c1", "http://127.0.0.5:9", 1, "c1 is a backend of pool linux in the configuration file"),
+        ("linux", "c/3", "http://127.0.0.5:9", 1, "it has a slash"),
+        ("linux", "c:3", "http://127.0.0.5:9", 1, "name: 'c:3' is not a name: a letter or digit, and up to 62 more"),
+        ("linux", "c3", "http://127.0.0.5:9", 101, "c3: weight is 101, it must be 0 to 100"),
+        ("linux", "c3", "http://127.0.0.5:9/login", 1, "only scheme, host and port may be given"),
+        ("linux", "c3", "http://a b:9", 1, "url: 'http://a b:9' is not a URL that begins with http://"),
+    ],
+)
+async def test_what_cannot_be_added(
+    pool_controls: dict[str, PoolControl], pool: str, name: str, url: str, weight: int, why: str
+) -> None:
+    told: list[object] = []
+    operations = Operations(pool_controls, told=lambda *one: told.append(one))
+    before = {name: [one.name for one in control.pool.backends] for name, control in pool_controls.items()}
+    with pytest.raises(AdminError, match=why):
+        operations.add(pool, name, url, weight, standby=False, by="olga")
+    assert before == {name: [one.name for one in control.pool.backends] for name, control in pool_controls.items()}
+    assert told == []

@@ -43,7 +43,6 @@ async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None
             await control_plane.first_round()
             control_plane.accept()
             await control_plane.open_admin(stack, admin, reload, heard)
-            )
             where = config.admin.bind.path
             assert where is not None
             await asyncio.to_thread(drain, where, "c1", True)
