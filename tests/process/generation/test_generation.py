@@ -16,9 +16,9 @@ from typing import TypeVar, cast
 
 import pytest
 
+from lbproxy.balance import orders
 from lbproxy.balance.member import Member
 from lbproxy.balance.operators import Said
-from lbproxy.balance import orders
 from lbproxy.balance.orders import NO_ORDER, Stamp
 from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
