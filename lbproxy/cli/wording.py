@@ -83,7 +83,7 @@ def said(backend: BackendView, now: float) -> str:
         "standby": "standby" if backend["standby"] else "no standby",
         "drain": "draining",
     }
-    found += [f"{texts[what]} since {_when(stamp, now)}" for what, stamp in backend["ordered"].items()]
+    found += [f"{texts[what]} since {_when(stamp, now)}" for what, stamp in backend["ordered"].items() if stamp["by"]]
     return "; ".join(found)
 
 
