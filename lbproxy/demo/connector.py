@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(serve(options))
     except (LbproxyError, OSError) as error:
-        print(f"connector {options.name}: {error}", file=sys.stderr)
+        sys.stderr.write(f"connector {options.name}: {error}\n")  # in one write: the others' lines come there too
         return 1
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -41,6 +42,33 @@ def test_a_clean_stop_is_status_0(tmp_path: Path) -> None:
                 process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     assert not (tmp_path / "admin.sock").exists()
+
+
+def writes(path: Path) -> list[str]:
+    """What each write(2) to standard error had, in a Python that buffers nothing: a message of the socket each."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+            process = subprocess.Popen([*RUN, path], stderr=theirs, env=environment)
+        seen = []
+        while message := ours.recv(1 << 16):
+            seen.append(message.decode())
+            if "ready: " in seen[-1]:
+                process.send_signal(signal.SIGTERM)
+        process.wait()
+    return seen
+
+
+def test_a_line_is_one_write_which_no_line_of_another_process_can_tear(tmp_path: Path) -> None:
+    served = writes(write(tmp_path, 0))
+    assert "ready: http://login.test (1 of 1 backends in rotation)\n" in served
+    assert all(text.endswith("\n") for text in served), served
+    path = tmp_path / "bad.toml"
+    path.write_text("workerz = 1\n")
+    refused = writes(path)
+    assert all(text.startswith("lbproxy: error: ") and text.endswith("\n") for text in refused), refused
+    assert any("workerz" in text for text in refused)
 
 
 def test_a_bad_file_is_status_1_with_every_problem(tmp_path: Path) -> None:

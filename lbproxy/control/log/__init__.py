@@ -6,6 +6,6 @@ timestamp    the time as the logs write it
 unraisable   what Python could raise nowhere, as an event
 """
 
-from lbproxy.control.log.log import LineFormatter, LineHandler, event, setup
+from lbproxy.control.log.log import LineFormatter, LineHandler, announce, event, setup
 
-__all__ = ["LineFormatter", "LineHandler", "event", "setup"]
+__all__ = ["LineFormatter", "LineHandler", "announce", "event", "setup"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Mapping
 
 from lbproxy.control.log.line_writer import LIMIT, LineWriter
@@ -24,6 +25,16 @@ _BARE = re.compile(r"[!#-<>-\[\]-~]+")  # visible ASCII but " = and backslash
 def event(logger: logging.Logger, level: int, name: str, /, **fields: object) -> None:
     """Log the event `name` (snake_case) with its fields."""
     logger.log(level, name, extra={"fields": fields})
+
+
+def announce(text: str) -> None:
+    """Write `text`, a line for a person or a script that waits for it, on standard error at once.
+
+    In one write: other processes write there too, and `print` makes two where Python is told not to buffer, between
+    which a line of theirs would come.
+    """
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def setup(descriptor: int = 2, level: int = logging.INFO) -> LineHandler:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -14,7 +13,7 @@ from contextlib import AsyncExitStack
 from lbproxy.balance.operators import Said
 from lbproxy.config import Config
 from lbproxy.control import tasks
-from lbproxy.control.log import event
+from lbproxy.control.log import announce, event
 from lbproxy.errors import StartError
 from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs
@@ -119,7 +118,7 @@ class Generation:
         self._master.send(Ready())
         if first and self._number == 1:
             inside = in_rotation(control_plane.data_path.pools.values())
-            print(f"ready: {self._config.server_url} ({inside})", file=sys.stderr, flush=True)
+            announce(f"ready: {self._config.server_url} ({inside})")
 
     async def _accept(self, stack: AsyncExitStack) -> None:
         self._control_plane.accept()

@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lbproxy.control.log import event
+from lbproxy.control.log import announce, event
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.master_messages import (
@@ -330,7 +330,7 @@ class Master:
             self._settled()
         elif self.number == 1:
             for problem in problems:
-                print(f"lbproxy: error: {problem}", file=sys.stderr, flush=True)
+                announce(f"lbproxy: error: {problem}")
             self.status = 1
             self.stop(at_once=True)
         else:
