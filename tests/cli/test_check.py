@@ -35,10 +35,10 @@ bind = "unix:admin.sock"
 def file(tmp_path: Path) -> Path:
     """config/lbproxy.toml with the certificate and key that it names, and a socket below the test's directory.
 
-    Everybody may read them; pytest's own directories are its user's.
+    Everybody may read them; pytest's own directories, and pytest-xdist's, are its user's.
     """
     for directory in (tmp_path, *tmp_path.parents):
-        if directory.name.startswith(("pytest-", "test_")):
+        if directory.name.startswith(("pytest-", "popen-", "test_")):
             directory.chmod(0o755)
     path = tmp_path / "lbproxy.toml"
     path.write_text(REFERENCE.read_text().replace('#bind = "unix:/run/lbproxy/', 'bind = "unix:'))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -150,12 +150,12 @@ async def test_lists_that_have_expired_let_nobody_in(backends: Backends, company
 
 
 async def test_lists_that_expire_end_what_they_allowed(backends: Backends, company: Company) -> None:
-    company.revokes(next_update=SOON)
     async with (
         Gate.open(company, *await backends(names_the_user), client_crl=[str(company.crl)]) as gate,
         await gate.connect(company.alice) as client,
     ):
         assert (await resume(gate, company.alice, "1.3")).alert is None
+        company.revokes(next_update=SOON)
         await ended(client)
         assert await count(gate, "crl_expired") == 1
         assert "HTTP/1.1" not in (await resume(gate, company.alice, "1.3")).text
@@ -178,16 +178,33 @@ async def test_a_list_that_cannot_be_read_leaves_the_old_one(backends: Backends,
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_certificate_that_expires(backends: Backends, company: Company, version: str) -> None:
     """OpenSSL would let a session be resumed all the same."""
-    short = company.staff.issue("short", ends=SOON)
-    async with (
-        Gate.open(company, *await backends(names_the_user), client_crl=[str(company.crl)]) as gate,
-        await gate.connect(short, VERSIONS[version]) as client,
-    ):
-        assert [(await resume(gate, short, version)).resumed for _ in range(2)] == [False, True]
-        await ended(client)
+    async with Gate.open(company, *await backends(names_the_user), client_crl=[str(company.crl)]) as gate:
+        short, client, before = await with_a_session(gate, version)
+        async with client:
+            await ended(client)
         refused = await resume(gate, short, version)
         assert (refused.resumed, "HTTP/1.1" in refused.text) == (True, False)
-        assert await count(gate, "client_cert_expired") == 2
+        await gate.balancer.until(lambda status: status["ends"].get("client_cert_expired", 0) >= before + 2)
+
+
+async def with_a_session(gate: Gate, version: str) -> tuple[Holder, Client, int]:
+    """Someone whose certificate expires soon, with a session and a connection from before, and how many had expired.
+
+    A busy machine may take longer than such a certificate lives: then the next one lives longer.
+    """
+    for factor in (1, 4, 16):
+        short = gate.users.staff.issue("short", ends=factor * SOON)
+        (gate.users.directory / f"{version}.session").unlink(missing_ok=True)
+        before = await count(gate, "client_cert_expired")
+        with contextlib.suppress(Cut, ConnectionError, ssl.SSLError):
+            client = await gate.connect(short, VERSIONS[version])
+            shown = [await resume(gate, short, version) for _ in range(2)]
+            if datetime.now(UTC) < short.certificate.not_valid_after_utc:
+                assert [each.resumed for each in shown] == [False, True]
+                return short, client, before
+            await ended(client)
+            await client.close()
+    raise AssertionError("this machine is too busy")
 
 
 async def test_an_authority_that_is_believed_no_more(backends: Backends, company: Company) -> None:

@@ -158,5 +158,5 @@ async def test_it_does_not_begin_with_too_few(backends: Backends, balance: Balan
     balancer = await balance(*await backends(Connector()))
     code, out, err = await roll_out(balancer, "true")
     assert (code, out) == (1, "")
-    assert "without c1, pool connectors has 0 in rotation (nobody); 1 must stay" in err
+    assert "without c1, pool connectors has 0 in rotation (none); 1 must stay" in err
     assert (await balancer.ask()).status == 200

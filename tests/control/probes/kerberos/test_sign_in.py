@@ -163,9 +163,11 @@ def test_a_principal_that_the_kdc_does_not_know(corp: Corp, tmp_path: Path) -> N
 def test_keytabs(corp: Corp, tmp_path: Path) -> None:
     junk = tmp_path / "junk"
     junk.write_text("junk")
+    os.mkfifo(tmp_path / "fifo")
     check_keytab(corp.probe_keytab, PRINCIPAL)
     for keytab, text in (
-        (tmp_path / "none", f"{tmp_path}/none: Key table file '{tmp_path}/none' not found"),
+        (tmp_path / "none", f"{tmp_path}/none: No such file or directory"),
+        (tmp_path / "fifo", f"{tmp_path}/fifo: not a regular file"),
         (junk, f"{junk}: Unsupported key table format version number"),
         (corp.keytab, f"{corp.keytab}: No key table entry found for {PRINCIPAL}"),
     ):
