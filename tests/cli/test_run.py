@@ -50,7 +50,7 @@ def writes(path: Path) -> list[str]:
     with ours:
         with theirs:
             environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-            process = subprocess.Popen([*RUN, path], stderr=theirs, env=environment)
+            process = subprocess.Popen([*RUN, path], stderr=theirs.fileno(), env=environment)
         seen = []
         while message := ours.recv(1 << 16):
             seen.append(message.decode())
