@@ -64,6 +64,7 @@ TESTS_OF_WHOLES = {
     "tests/deployment": "the units and manifests in config/",
     "tests/docs": "the configurations in README.md, docs/ and config/examples, and docs/architecture.md",
     "tests/e2e": "whole processes, over the network",
+    "tests/process/test_release_before.py": "messages of the release before, recorded",
     "tests/test_tree.py": "this file",
 }
 """Tests that mirror no single file, and why."""

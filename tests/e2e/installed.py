@@ -37,7 +37,7 @@ def release_before() -> Path:
     """The tree of BEFORE, compiled. It is made once, in build/, from the objects of Git; skips without them."""
     tree = ROOT / "build" / f"release-{BEFORE}"
     tree.parent.mkdir(exist_ok=True)
-    with open(tree.with_suffix(".lock"), "w") as lock:
+    with tree.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (tree / "compiled").exists():
             shutil.rmtree(tree, ignore_errors=True)

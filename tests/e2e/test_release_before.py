@@ -7,7 +7,6 @@ in tests/process/ipc/test_release_before.py: the messages that the release befor
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,7 +21,7 @@ from .configuration import configuration, toml
 from .conftest import Backends
 from .crowd import Crowd, serve_posts
 from .installed import Installation, release_before
-from .reloads import changed, comes_true, reload
+from .reloads import changed, reload
 from .surroundings import ROOT
 
 pytestmark = pytest.mark.skipif(not os.environ.get("LBPROXY_FULL"), reason="it compiles the release before")
@@ -59,24 +58,18 @@ async def upgrade(balancer: Balancer) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_an_upgrade_loses_nothing(
-    before: StartBefore, installation: Installation, backends: Backends, workers: int
-) -> None:
+async def test_an_upgrade_loses_nothing(before: StartBefore, installation: Installation, workers: int) -> None:
     balancer = await before(workers)
     async with Crowd(balancer.connect, 2, 2) as crowd:
-        await reload(balancer)  # what the generation before has counted is told to the next
-        await balancer.admin("/backends/c1/drain", "POST")
+        await reload(balancer)  # what the first generation has counted is known to the second
+        assert (await balancer.admin("/backends/c1/drain", "POST")).status == 200
         installation.install(ROOT)
-        await upgrade(balancer)
-        seen = await balancer.status()
-        await upgrade(balancer)  # now the master is of this version
-    assert "program" in str(await balancer.logged("upgrading", count=2))
-    assert seen["generation"]["number"] == 3
-    drained = (await balancer.backends())["c1"]
-    assert drained["draining"] or drained["state"] == "draining"
-    counted = (await balancer.status())["listeners"][0]
-    assert counted["requests"] == len(crowd.answered)
-    assert Counter(crowd.answered).most_common(1)[0][1] == 1
+        await upgrade(balancer)  # the master of the release before becomes one of this
+        assert (await balancer.backends())["c1"]["draining"]
+        await upgrade(balancer)  # and that one becomes itself
+    assert (await balancer.backends())["c1"]["draining"]
+    assert (await balancer.status())["listeners"][0]["requests"] == len(crowd.answered)
+    assert not [line for line in balancer.log if "state_forgotten" in line]
 
 
 async def test_a_reload_after_the_files_were_replaced_works(before: StartBefore, installation: Installation) -> None:
@@ -118,4 +111,3 @@ async def test_the_way_back_is_refused_with_the_reason(before: StartBefore, inst
     assert "unknown role rehearse" in await balancer.logged("upgrade_refused")
     installation.install(ROOT)
     await reload(balancer)
-    await comes_true(lambda: len(balancer.generations) == 1)

@@ -31,7 +31,8 @@ SECRET_LIFETIME = 86400.0
 
 
 FORMAT = 3
-"""Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state.
+"""Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state:
+`handover_formats` reads those of other versions.
 
 `secret` stays as it is in every format, or TLS sessions would end.
 """
@@ -89,11 +90,6 @@ class StartInputs(NamedTuple):
     state: HandoverState | None = None
     forker: Channel[ToForker, FromForker] | None = None  # None: one worker only, in this process
     health: socket.socket | None = None  # None: asked for over `admin` only
-
-
-def understood(state: HandoverState | None) -> HandoverState | None:
-    """`state`, unless another version of lbproxy has left it in another format."""
-    return state if state is None or state.get("format") == FORMAT else None
 
 
 def secret(state: HandoverState | None, now: float) -> Secret:

@@ -21,7 +21,8 @@ from lbproxy.control import log as operational_log
 from lbproxy.control.log import event, unraisable
 from lbproxy.errors import ConfigError, LbproxyError, StartError
 from lbproxy.preflight import Report, inspect
-from lbproxy.process.generation.handover import HandoverState, StartInputs, secret, understood
+from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
+from lbproxy.process.generation.handover_formats import understood
 from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
@@ -121,7 +122,7 @@ def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
         for warning in (*report.warnings, *report.tolerated):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
         state = understood(inherited.state)
-        if state is not inherited.state:
+        if state is None and inherited.state is not None:
             event(log, logging.WARNING, "state_forgotten", why="another version of lbproxy has left it")
         uvloop.run(Generation(config, inherited._replace(state=state)).serve())
     finally:
