@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.condition import Condition
-from lbproxy.process.generation.handover import FORMAT
+from lbproxy.balance.health import Rules
+from lbproxy.balance.pool import Pool
+from lbproxy.process.generation.handover import FORMAT, operate
 from lbproxy.process.generation.handover_formats import understood
 
 CONDITION = ["down", 7.5, False, "", "connect_refused", "refused", 9.5, 1.5, 2, 3, 8.5]
@@ -32,6 +35,16 @@ def test_a_backend_is_as_it_was() -> None:
         "down", 7.5, False, "", "connect_refused", "refused", 9.5, 1.5, 2, 3, weight=1, standby=False, slow_since=8.5
     )
     assert state["backends"]["p/a"]["url"] == "http://a"
+
+
+def test_a_drain_is_an_order_on_the_name() -> None:
+    """Also of a backend whose URL is another one now."""
+    drained = [*CONDITION[:2], True, *CONDITION[3:]]
+    state = understood(first(a=CONDITION, b=drained))
+    assert state is not None
+    pool = Pool("p", [Backend(name, f"http://{name}.moved") for name in "ab"], Rules())
+    assert operate(state["operated"], {"p": pool}) == {"p": ()}
+    assert [backend.draining for backend in pool.backends] == [False, True]
 
 
 def test_the_rest_is_as_it_was() -> None:
