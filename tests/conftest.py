@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,3 +26,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     part = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "usepdb"))
     return 0 if part or chosen else PER_CPU * len(os.sched_getaffinity(0))
+
+
+@pytest.fixture(scope="session")
+def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real etcd that the tests of a process share: each keeps to keys, or a fleet, of its own."""
+    from tests.etcd_server import node
+
+    with node(tmp_path_factory.mktemp("etcd")) as one:
+        yield one.url
