@@ -105,7 +105,7 @@ class Node:
         """End it in the middle of whatever it does."""
         self._end(signal.SIGKILL)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """STOP freezes it: it keeps its connections, and says nothing."""
         assert self._process is not None
         self._process.send_signal(number)

@@ -76,9 +76,9 @@ async def test_a_frozen_member_and_a_killed_leader(tmp_path: Path) -> None:
             assert found is not None
             assert found.value == b"2"
             leader.start()
-            nodes[0].signal(signal.SIGSTOP)
+            nodes[0].send(signal.SIGSTOP)
             await etcd.put("/a", b"3", repeatable=True, within=20)
-            nodes[0].signal(signal.SIGCONT)
+            nodes[0].send(signal.SIGCONT)
 
 
 async def test_without_a_majority_it_says_so_and_comes_back(tmp_path: Path) -> None:

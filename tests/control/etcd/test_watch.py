@@ -82,7 +82,7 @@ async def test_it_leaves_a_member_that_is_frozen(tmp_path: Path) -> None:
         gateway, etcd = Gateway(Access((follower.url, *others))), Etcd(Access(tuple(others)))
         async with Watch(gateway, "/a/", 2, failures.put_nowait, quiet=0.1) as watch:
             await watch.next()
-            follower.signal(signal.SIGSTOP)
+            follower.send(signal.SIGSTOP)
             await etcd.put("/a/1", b"", within=20)
             assert (await watch.next()).events == ()
             assert [event.key for event in (await watch.next()).events] == ["/a/1"]
