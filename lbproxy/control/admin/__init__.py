@@ -2,6 +2,7 @@
 
 sockets      the listening socket, and what to do about one that a dead process left
 server       the web server on that socket
+api          all of these routes:
 routes       what can be read: /status, /metrics, /healthz, /readyz
 orders       what can be done to a backend: drained, made ready again
 members      backends that come, change and go

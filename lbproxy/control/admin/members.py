@@ -11,14 +11,22 @@ has to be gets 400, and what the balancer refuses gets 409, each with a sentence
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
+
+
+def _whole(value: object) -> object:
+    """JSON has numbers only: 3.0 is the whole number 3 (JSON Schema 2020-12, section 4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class _Body(BaseModel):
@@ -29,14 +37,14 @@ class Added(_Body):
     """What is put."""
 
     url: str
-    weight: int = 1
+    weight: _Whole = 1
     standby: bool = False
 
 
 class Changed(_Body):
     """What is patched; what is absent stays."""
 
-    weight: int | None = None
+    weight: _Whole | None = None
     standby: bool | None = None
 
 

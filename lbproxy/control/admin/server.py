@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from lbproxy.control.admin.guard import guard
 from lbproxy.control.admin.sockets import remove_stale
 from lbproxy.errors import StartError
 
 _STOP_WITHIN = 1.0  # seconds for requests that are being answered
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a fault is this program's. A client that does not speak HTTP is told so with 400, and is none."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+_log = logging.getLogger("aiohttp.server.admin")
+_log.addFilter(_is_ours)
 
 
 class AdminServer:
@@ -26,7 +37,9 @@ class AdminServer:
         # File permissions guard a Unix socket, and no browser can be made to open one.
         app = web.Application(middlewares=[] if anybody or self._path else [guard(self._name[1])])
         app.add_routes(routes)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_STOP_WITHIN)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_log, handle_signals=False, shutdown_timeout=_STOP_WITHIN
+        )
 
     def __repr__(self) -> str:
         return f"<AdminServer {self._path or self._name}>"

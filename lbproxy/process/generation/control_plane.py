@@ -15,10 +15,8 @@ from lbproxy.balance.operators import Said
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.admin.members import member_routes
-from lbproxy.control.admin.orders import order_routes
-from lbproxy.control.admin.reload import reload_route
-from lbproxy.control.admin.routes import health_routes, read_routes
+from lbproxy.control.admin.api import api_routes
+from lbproxy.control.admin.routes import health_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
@@ -168,9 +166,9 @@ class ControlPlane:
         """Serve the admin interface on `sock`."""
         operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_order)
         count = None if self.supervisor is None else self.supervisor.count
-        orders = [*order_routes(operations, count), *member_routes(operations), reload_route(reload)]
+        routes = api_routes(self.view, operations, reload, count)
         stack.push_async_callback(self.close_admin)
-        await self._open(AdminServer(sock, [*read_routes(self.view, count), *orders]))
+        await self._open(AdminServer(sock, routes))
 
     async def open_health(self, sock: socket.socket) -> None:
         """Say on `sock`, to anybody, whether this process does its work; `close_admin` ends that too."""

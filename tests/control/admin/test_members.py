@@ -65,10 +65,10 @@ async def test_what_is_put_is_added(client: Client, told: Told) -> None:
 
 
 async def test_what_is_not_patched_stays(client: Client, told: Told) -> None:
-    for body in ({"weight": 3}, {"standby": None}, {"weight": None, "standby": True}, {}):
+    for body in ({"weight": 3}, {"standby": None}, {"weight": None, "standby": True}, {}, {"weight": 4.0}):
         assert (await client.patch("/backends/linux/c4", json=body)).status == 200
     assert [order[2] for order in told.orders] == [
-        {"weight": 3}, {"standby": None}, {"weight": None, "standby": True}, {},
+        {"weight": 3}, {"standby": None}, {"weight": None, "standby": True}, {}, {"weight": 4},
     ]  # fmt: skip
 
 
@@ -86,6 +86,7 @@ async def test_only_true_forces(client: Client, told: Told) -> None:
         ("PUT", b"[]", "the body: Input should be"),
         ("PUT", b"{}", "url: Field required"),
         ("PUT", b'{"url": "http://c4", "weigth": 3}', "weigth: Extra inputs are not permitted"),
+        ("PUT", b'{"url": "http://c4", "weight": 3.5}', "weight: Input should be a valid integer"),
         ("PUT", b'{"url": "http://c4", "weight": "3"}', "weight: Input should be a valid integer"),
         ("PUT", b'{"url": "http://c4", "standby": 1}', "standby: Input should be a valid boolean"),
         ("PATCH", b'{"weight": true}', "weight: Input should be a valid integer"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
@@ -85,3 +87,29 @@ async def test_says_where_it_is(tmp_path: Path) -> None:
     server = AdminServer(listen(tmp_path / "admin.sock"), [])
     assert repr(server) == f"<AdminServer {tmp_path}/admin.sock>"
     await server.stop()
+
+
+async def test_a_client_that_speaks_no_http_is_no_fault(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Nul: \0\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+    writer.close()
+    await writer.wait_closed()
+    assert not caplog.records
+
+
+async def test_a_fault_of_lbproxy_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(_: web.Request) -> web.Response:
+        raise RuntimeError("a fault")
+
+    server = AdminServer(listen(tmp_path / "admin.sock"), [web.get("/", fail)])
+    await server.start()
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "admin.sock"))) as session,
+        session.get("http://localhost/") as response,
+    ):
+        assert response.status == 500
+    await server.stop()
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "a fault"

@@ -1,0 +1,33 @@
+"""Every route of the admin interface. docs/openapi.yaml and docs/admin-api.md describe them; a test holds all three."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from aiohttp import web
+
+from lbproxy.control.admin.members import MemberOperations, member_routes
+from lbproxy.control.admin.orders import Operations, order_routes
+from lbproxy.control.admin.reload import reload_route
+from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.snapshot import Snapshot
+
+
+class AllOperations(Operations, MemberOperations, Protocol):
+    """What can be done to instances, and to the backends of a pool."""
+
+
+def api_routes(
+    snapshot: Callable[[], Snapshot],
+    operations: AllOperations,
+    reload: Callable[[], Awaitable[Sequence[str]]],
+    count: Callable[[], Awaitable[None]] | None = None,
+) -> list[web.RouteDef]:
+    """snapshot, count: see `read_routes`. reload: see `reload_route`."""
+    return [
+        *read_routes(snapshot, count),
+        *order_routes(operations, count),
+        *member_routes(operations),
+        reload_route(reload),
+    ]

@@ -1,0 +1,70 @@
+"""What is served, what docs/openapi.yaml says, and what docs/admin-api.md says are the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+
+from lbproxy.control.admin.api import api_routes
+from lbproxy.control.admin.members import Added, Changed
+from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
+from tests.control.admin.pool import BareBackends
+from tests.control.sample import snapshot
+
+DOCS = Path(__file__).parents[3] / "docs"
+OPENAPI: dict[str, Any] = yaml.safe_load((DOCS / "openapi.yaml").read_text())
+SCHEMAS = OPENAPI["components"]["schemas"]
+
+
+async def reload() -> list[str]:
+    return []
+
+
+def served() -> set[tuple[str, str]]:
+    app = web.Application()
+    app.add_routes(api_routes(snapshot, BareBackends(), reload))
+    return {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"  # which comes with every GET
+    }
+
+
+def test_the_openapi_file_has_every_route() -> None:
+    verbs = {"get", "put", "post", "patch", "delete"}
+    described = {(verb.upper(), path) for path, item in OPENAPI["paths"].items() for verb in verbs & item.keys()}
+    assert described == served()
+
+
+def test_the_page_has_every_route() -> None:
+    rows = re.findall(r"^\| `([A-Z]+) (/[^`]*)` \|", (DOCS / "admin-api.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(served())
+
+
+def test_each_parameter_of_a_path_is_described() -> None:
+    parameters = OPENAPI["components"]["parameters"]
+    for path, item in OPENAPI["paths"].items():
+        named = [parameters[one["$ref"].rpartition("/")[2]] for one in item.get("parameters", [])]
+        assert {one["name"] for one in named if one["in"] == "path"} == set(re.findall(r"{(\w+)}", path))
+
+
+@pytest.mark.parametrize(("schema", "view"), [("Backend", BackendView), ("Pool", PoolView), ("Snapshot", Snapshot)])
+def test_what_is_described_is_there(schema: str, view: type) -> None:
+    assert SCHEMAS[schema]["properties"].keys() <= view.__annotations__.keys()
+
+
+def test_every_key_of_a_backend_is_described() -> None:
+    assert SCHEMAS["Backend"]["properties"].keys() == BackendView.__annotations__.keys()
+    assert set(SCHEMAS["Backend"]["required"]) == BackendView.__annotations__.keys()
+
+
+@pytest.mark.parametrize(("schema", "body"), [("Added", Added), ("Changed", Changed)])
+def test_bodies_have_the_keys_that_are_described(schema: str, body: type[Added | Changed]) -> None:
+    assert SCHEMAS[schema]["properties"].keys() == body.model_fields.keys()
+    required = {name for name, one in body.model_fields.items() if one.is_required()}
+    assert set(SCHEMAS[schema].get("required", [])) == required
