@@ -122,6 +122,7 @@ class Pool:
             return backend
         backend = self._by_name[member.name] = Backend(member.name, member.url, weight, standby, source)
         backend.draining = order.drain
+        backend.since = self._now
         self._membership_changed()
         for observer in self.observers:
             observer.joined(self, backend)

@@ -386,6 +386,12 @@ def test_a_file_wins_a_quarrel_of_names_and_an_operator_over_what_was_discovered
     assert [(one.name, one.port, one.source) for one in pool.backends][2:] == [("c", 82, "dns")]
 
 
+def test_a_member_is_new_since_it_joined() -> None:
+    pool = pool_of("ab", up="ab")
+    pool.tick(50.0)
+    assert pool.join(member("c")).since == 50.0
+
+
 def test_an_order_belongs_to_the_name_and_outlives_the_member() -> None:
     pool = pool_of("ab", up="ab")
     pool.apply("dns", [member("c")])
