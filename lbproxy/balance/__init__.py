@@ -4,12 +4,12 @@ Backend      one connector instance: its address, its health state and its count
 Member       a backend as a source describes it; Membership merges what the sources want
 Order        what an operator ordered of a backend's name
 Pool         the live set of backends that a listener forwards to
-Observer     the one feed: is told who joined, who left, what changed
-Placement    who is in rotation, standbys and last resort included
+Observer     the one feed: gets every join, leave and change
+Placement    which backends are in rotation, with standbys and last resort
 Rotation     the backends that may be picked now, taken in turn
 health       what a probe's result, or a failure seen by user traffic, means for a backend
-SlowStart    how much of its turns a backend gets that came back
-condition    how a backend is, as one process tells another
+SlowStart    the part of its share that a backend gets after it came back
+condition    how a backend is, as one process sends it to another
 consistency  which backends differ from the others, and whom to keep out for it
-retry        whether a request may be sent a second time, and how many may be
+retry        whether a request may be sent a second time, and how many may
 """

@@ -27,17 +27,21 @@ class Backend(BackendCore):
 
     `url` is `http://`, `https://` or `tcp://` with a host and, except for the first two, a port; ValueError if not.
     `origin` is the scheme and authority of `url` as written, with no port added or removed.
-    Its health is written by `health` and `Pool` only. `since` is the monotonic second of the last change of `state`;
-    `reason` and `detail` say why it is down (`reason` is None when a probe decided). One that flaps is not readmitted
-    before `held_until` (monotonic seconds, 0 while it is not held); `readmit_wait` is how long its last wait was.
-    `draining` is an operator's order, `inconsistent` what it differs in from the others if it is kept out for that,
-    else empty. `weight` (0 to 100) is its part of the turns, of which it gets `ramp` (above 0, at most 1): below 1 only
-    while its slow start lasts. `standby`: it gets work only while too few others are in rotation. `source` is what made
-    it a member; `departed` says that it is none any more, and only finishes what it has.
+
+    Health, written by `health` and `Pool` only: `since` is the monotonic second of the last change of `state`; `reason`
+    and `detail` say why it is down (`reason` is None when a probe decided). One that flaps is not readmitted before
+    `held_until` (monotonic seconds, 0 while it is not held); `readmit_wait` is how long its last wait was.
+    `inconsistent` says in which fact it differs from the others if it is kept out for that, else it is empty.
+
+    Share: `weight` (0 to 100) is its share of requests, of which it gets the part `ramp` (above 0, at most 1): below 1
+    only while its slow start lasts. `standby`: it gets work only while too few others are in rotation. `draining` is an
+    operator's order. `source` is what made it a member; `departed` says that it has left the pool, and only finishes
+    its requests.
+
     The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
     `lanes_opened`, `connect_failures`, `retried_from`, `errors_in_row`, which it sets to 0 on an answer that is no
-    error (health adds to it), and `responses`, by status // 100, which it tells by `count_response`.
-    `lanes` is the data path's own attachment, never touched here.
+    error (health adds to it), and `responses`, by status // 100, which `count_response` counts. `lanes` is the data
+    path's own attachment, never touched here.
     """
 
     __slots__ = (

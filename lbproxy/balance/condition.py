@@ -1,4 +1,4 @@
-"""How a backend is, as one process tells another: to the one that follows it, or to one that serves beside it.
+"""The condition of a backend, as one process sends it to another: to the next generation, or to another worker.
 
 Both read the same monotonic clock, so its seconds mean the same to them.
 """
@@ -53,7 +53,7 @@ def read(backend: Backend, slow_since: float | None) -> Condition:
 
 
 def write(backend: Backend, condition: Condition) -> None:
-    """Make `backend` so. Its pool is not told: `Pool.adopt` is what others call."""
+    """Give `backend` this condition. This does not place it in the pool: call `Pool.adopt`."""
     state = State(condition.state)
     if state is not backend.state:
         backend.errors_in_row = 0  # counted by each process for itself

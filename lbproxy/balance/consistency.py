@@ -3,12 +3,13 @@
 A *fact* is a named value that was read of each backend: its version, its certificate's fingerprint. What it should be,
 its *reference*, is what the configuration expects or else what more than half of the voters have. Voters are the
 backends that are up and not draining, whether an earlier verdict kept them out or not; the others' values are compared,
-but say nothing of what is right. A value that could not be read is no evidence of anything.
+but do not decide what is right. A value that could not be read counts neither way.
 
-With "eject-minority", who differs is kept out of rotation, unless that would be the majority or a tie: a fact ejects
-only if more than half of the voters are known to be as they should be, and more than half of all backends that it is
-known of, and all facts together never eject half of the voters. So one voter at least stays. One that is no voter is
-ejected in advance, not to come back as it is. Facts are taken in their order: an earlier one ejects before a later one.
+With "eject-minority", a backend that differs is kept out of rotation, unless that would be the majority or a tie: a
+fact ejects only if more than half of the voters are known to be as they should be, and more than half of all backends
+that it is known of, and all facts together never eject half of the voters. So one voter at least stays. One that is no
+voter is ejected in advance, not to come back as it is. Facts are taken in their order: an earlier one ejects before a
+later one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Difference:
     """A fact that is not as it should be everywhere.
 
     `values` are the known ones by the backend's name. `reference` is None if nothing is expected and no value has a
-    majority; then nobody is right. `names` are the backends that are not, in the order of `values`.
+    majority; then no value is right. `names` are the backends that are wrong, in the order of `values`.
     """
 
     fact: str
@@ -48,7 +49,7 @@ class Difference:
         return f"{found}, {'expected' if self.expected else 'most have'} {self.reference}"
 
     def __str__(self) -> str:
-        """Who has which value, as in "version: 1.8.0 on c1, c2; 1.7.0 on c3"."""
+        """Which backends have which value, as in "version: 1.8.0 on c1, c2; 1.7.0 on c3"."""
         groups: dict[str, list[str]] = {}
         for name, value in self.values.items():
             groups.setdefault(value, []).append(name)

@@ -1,4 +1,4 @@
-"""The one feed of a pool: who joined, who left, what changed. Nobody else keeps a list of backends."""
+"""The one feed of a pool: joins, leaves and changes. No other part keeps its own list of backends."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Is told what happens to a pool's backends, in this order and once each. Each method does nothing by default.
+    """Gets the events of a pool's backends, in their order and once each. Each method does nothing by default.
 
     Observers are called synchronously, in the order in which they were added, after the change took effect.
     """
 
     def joined(self, pool: Pool, backend: Backend) -> None:
-        """`backend` is a member; it was not picked yet."""
+        """`backend` is a member from now on; no request was sent to it yet."""
 
     def left(self, pool: Pool, backend: Backend) -> None:
-        """`backend` is no member any more: no new work goes there, and what it has may finish."""
+        """`backend` is no longer a member: it gets no new work, and its requests may finish."""
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
         """A verdict on `backend`, why (None: a probe decided), and a detail for the log.

@@ -10,16 +10,17 @@ The last three are failures that user traffic saw (`reasons.Counts`); they judge
 In a row, for errors, means that the data path saw no good answer in between: it sets `Backend.errors_in_row` to 0.
 A good probe does not: a health page that works says nothing of the pages that users get.
 
-Two exceptions keep the last backend. While one is alone in rotation, what became of a request that it was sent only
-makes it a suspect: the same request may break every backend, and one user could repeat it until none is left. While
-nobody is in rotation, one good probe is enough, and no wait holds: there is nobody to protect.
+Two exceptions keep the last backend. While one is alone in rotation, a failed request only makes it a suspect: the
+same request may break every backend, and one user could repeat it until none is left. While the rotation is empty, one
+good probe is enough and there is no wait, because there are no requests to protect.
 
-An *ambiguous* failure is one that the client may have brought about, as by the certificate that it has, or has not. It
-is not counted, and makes the backend a suspect at most. No client brings about that a connection is not accepted.
+An *ambiguous* failure is one that the client may have caused, for example by its certificate, or by having none. It is
+not counted, and makes the backend a suspect at most. A client cannot cause that a connection is not accepted.
 
 A backend that is ejected again soon after it was readmitted flaps, and is held: it may come back after twice the time
-that `rise` probes take, then four times, and so on up to `readmit_backoff`. Once it has been up for `readmit_backoff`
-seconds that is forgotten. Probes are counted meanwhile, so it is back with the first good one after its wait.
+that `rise` probes take, then four times, and so on up to `readmit_backoff`. After it has been up for `readmit_backoff`
+seconds its ejections are forgotten. Probes count during the wait, so the first good one after it brings the backend
+back.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from lbproxy.balance.backend import Backend, State
 from lbproxy.reasons import Counts, Reason
 
 _NO_CONNECTION = frozenset({reasons.CONNECT_REFUSED, reasons.CONNECT_TIMEOUT, reasons.CONNECT_FAILED})
-# What no request can bring about. A failed TLS handshake is not among them: it may be one user's minted certificate.
+# What no request can cause. A failed TLS handshake is not among them: it may be one user's minted certificate.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class Change(Enum):
     SUSPECT = "suspect"  # nothing is decided: send a probe at once
 
 
-def probe(backend: Backend, rules: Rules, ok: bool, now: float, nobody: bool = False) -> Change | None:
-    """Count one probe's result and move `backend` to the state that follows; `nobody`: is in rotation."""
-    return _good_probe(backend, rules, now, nobody) if ok else _bad_probe(backend, rules, now)
+def probe(backend: Backend, rules: Rules, ok: bool, now: float, rotation_empty: bool = False) -> Change | None:
+    """Count one probe's result and move `backend` to the state that follows; `rotation_empty`: no other is in it."""
+    return _good_probe(backend, rules, now, rotation_empty) if ok else _bad_probe(backend, rules, now)
 
 
 def evidence(
@@ -93,13 +94,13 @@ def recall(backend: Backend, now: float) -> Change | None:
     return _readmit(backend, now) if backend.state is State.DOWN and backend.rise_count else None
 
 
-def _good_probe(backend: Backend, rules: Rules, now: float, nobody: bool) -> Change | None:
+def _good_probe(backend: Backend, rules: Rules, now: float, rotation_empty: bool) -> Change | None:
     backend.fall_count = 0
     if backend.state is State.UP:
         return None
     backend.rise_count += 1
     proven = backend.rise_count >= rules.rise and now >= backend.held_until
-    return _readmit(backend, now) if backend.state is State.NEW or proven or nobody else None
+    return _readmit(backend, now) if backend.state is State.NEW or proven or rotation_empty else None
 
 
 def _bad_probe(backend: Backend, rules: Rules, now: float) -> Change | None:
@@ -117,7 +118,7 @@ def _readmit(backend: Backend, now: float) -> Change:
 
 
 def _eject(backend: Backend, rules: Rules, now: float) -> Change:
-    if backend.fit:  # or it is new, or restarted by whoever drained it
+    if backend.fit:  # or it is new, or was restarted while it was drained
         _hold(backend, rules, now)
         backend.ejections += 1
     _move(backend, State.DOWN, now)

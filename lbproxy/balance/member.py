@@ -19,8 +19,8 @@ _NOT_IN_NAMES = frozenset("/\\\"' \t\r\n")
 class Member(NamedTuple):
     """One backend as a source describes it.
 
-    `weight`: its part of the turns, 0 to 100; 0 is no turn at all. `standby`: it gets work only while too few others
-    are in rotation. `added`: who added it and when, if its source tells.
+    `weight`: its share of requests relative to the others, 0 to 100; with 0 it gets none. `standby`: it gets work only
+    while too few others are in rotation. `added`: which account added it and when, if its source says so.
     """
 
     name: str

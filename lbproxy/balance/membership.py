@@ -2,12 +2,12 @@
 
 | source | says |
 | --- | --- |
-| file | `backends` of the configuration; wins a quarrel of names |
-| operator | `lbproxy backend add`; wins over what was discovered |
+| file | `backends` of the configuration; first if two sources have the same name |
+| operator | `lbproxy backend add`; before all discoveries |
 | any other | a discovery, named after its kind: dns, file-list, kubernetes, etcd |
 
-Each source says the whole of what it wants (`Membership.say`). What cannot be had is left out, with a sentence that
-says why; everything else goes on.
+Each source gives all its members at once (`Membership.say`). A member that is refused is left out, with a sentence that
+says why; all others stay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lbproxy.balance.orders import Stamp
 FILE, OPERATOR = "file", "operator"
 
 _FIRST = (FILE, OPERATOR)
-"""Their word counts before that of all others, in this order."""
+"""Sources that come before all others, in this order."""
 
 Refuse = Callable[[Member], str]
 """Why a member may not join, though its fields are sound; empty if it may."""
@@ -81,7 +81,7 @@ class Membership:
             self.refused.pop(source, None)
 
     def all(self) -> Mapping[str, tuple[str, Member]]:
-        """Every member that the pool should have, by name, with the source whose word counts."""
+        """Every member that the pool should have, by name, with the source that it is taken from."""
         found: dict[str, tuple[str, Member]] = {}
         for source in self.sources:
             for name, member in self._wanted[source].items():

@@ -1,4 +1,4 @@
-"""What operators order of a backend. An order belongs to the name: it outlives a backend that goes and comes back."""
+"""Operators' orders for a backend. An order belongs to the name: it stays when a backend leaves and comes back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Stamp(NamedTuple):
 class Order:
     """One backend's orders; the default is none. `weight` and `standby` None: as the source of the backend says.
 
-    `stamps` has who gave each of them and when, by the field's name.
+    `stamps` has, by the field's name, which account gave each of them and when.
     """
 
     drain: bool = False

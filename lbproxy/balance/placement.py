@@ -1,4 +1,4 @@
-"""Who is in rotation: every backend that is fit, and standbys while too few others are."""
+"""Which backends are in rotation: every one that is fit, and standbys while too few others are."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lbproxy.balance.slow_start import SlowStart
 class Placement:
     """Keeps `rotation` true to its backends. `last_resort` has every backend that takes work, whatever its health.
 
-    A standby that is fit waits outside while at least `standby_below` backends that are none are in rotation.
+    A standby that is fit waits outside while at least `standby_below` backends that are no standbys are in rotation.
     """
 
     __slots__ = ("_moved", "_primaries", "_standby_below", "_standbys", "last_resort", "rotation", "slow_start")
 
     def __init__(self, slow_start: float, standby_below: int, moved: Callable[[Backend], None]) -> None:
-        """slow_start: seconds. moved: told of each standby that comes or goes because of others."""
+        """slow_start: seconds. moved: called for each standby that comes or goes because of others."""
         self.rotation = Rotation()
         self.slow_start = SlowStart(self.rotation, slow_start)
         self.last_resort = Rotation()
@@ -47,7 +47,7 @@ class Placement:
         self.slow_start.tick(now)
 
     def is_alone(self, backend: Backend) -> bool:
-        """Whether nobody would be in rotation without `backend`, which is."""
+        """Whether `backend` is in rotation, and without it no backend would be."""
         if not backend.placed or len(self.rotation) > 1:
             return False
         return not any(standby.fit for standby in self._standbys if standby is not backend)

@@ -23,15 +23,15 @@ MAX_BACKENDS = 10_000
 
 
 class Pool:
-    """Its members, how they are, and whose turn it is. It decides; it does no I/O and reads no clock.
+    """Its members, their health, and which of them is next. It decides; it does no I/O and reads no clock.
 
     A backend is in `rotation` exactly when it is `fit`, and, if it is a standby, when too few others are in rotation.
-    `when_all_down` says what `pick` does while the rotation is empty. `retry_budget` is for all requests that this
-    pool's backends get. `observers` are told who joins, who leaves and what changes (`feed`). `orders` are those of
-    operators, by name. `membership` has what each source wants. `version` grows with each who joins or leaves.
+    `when_all_down` says what `pick` does while the rotation is empty. `retry_budget` counts the retries of all
+    requests to this pool. `observers` get every join, leave and change (`feed`). `orders` are the operators' orders,
+    by name. `membership` has what each source wants. `version` grows with each join and leave.
 
-    Whatever would leave the rotation empty first brings back who can serve: a backend whose last probe was good,
-    though it has to wait for more of them or is held for flapping; else one that is up, but inconsistent.
+    Before the rotation would get empty, backends that can serve come back: those whose last probe was good, although
+    they must wait for more good probes or are held for flapping; else those that are up, but inconsistent.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Pool:
         self._placement = Placement(slow_start, standby_below, self._moved)
         self.rotation: Rotation = self._placement.rotation
         self.slow_start = self._placement.slow_start
-        self._now = 0.0  # what anybody told last
+        self._now = 0.0  # the latest time that a caller gave
         self._retired_requests = 0  # of those that have left
         self.version = 0
         self._by_use: dict[bool, tuple[Backend, ...]] = {}
@@ -89,10 +89,10 @@ class Pool:
         return self._by_name.get(name)
 
     def apply(self, source: str, members: Iterable[Member]) -> tuple[str, ...]:
-        """`source` wants exactly these members. What it may not have is left out: why, one sentence each.
+        """`source` wants exactly these members. Returns why members were refused, one sentence for each.
 
-        Who is wanted and not there joins, who is there and wanted by no source leaves. A member whose URL has changed
-        leaves and joins, with nothing of the old one's health; a new weight is a change.
+        A wanted member that is not there joins; a member that no source wants leaves. A member whose URL has changed
+        leaves and joins, without the health of the old one. A new weight is a change.
         """
         self.membership.say(source, members)
         wanted = self.membership.all()
@@ -139,7 +139,7 @@ class Pool:
         served = backend.placed
         self._placement.settle(backend, self._now)
         if served:
-            self._recall()  # before the observers hear of it: they move requests to who is there
+            self._recall()  # before the observers are called: they move requests to the backends in rotation
         for observer in self.observers:
             observer.left(self, backend)
 
@@ -186,7 +186,7 @@ class Pool:
         """The backend for a request that has failed on those in `tried`; None means that there is no other.
 
         With "try", when none in rotation is left, each other backend that takes work is offered once for one request:
-        probes may be wrong, or late, and a refused request helps nobody.
+        probes may be wrong, or late, and a refused request helps no user.
         """
         backend = self.rotation.pick(tried)
         if backend is None and self.when_all_down == "try":
@@ -208,7 +208,7 @@ class Pool:
             return
         self._now = now
         slowly = self.slow_start.is_due(backend, now)
-        change = health.probe(backend, self.rules, ok, now, nobody=not self.rotation)
+        change = health.probe(backend, self.rules, ok, now, rotation_empty=not self.rotation)
         self._settle(backend, change, None, detail, slowly)
 
     def evidence(self, backend: Backend, reason: Reason, now: float, detail: str = "", ambiguous: bool = False) -> None:
@@ -221,7 +221,7 @@ class Pool:
         self._settle(backend, change, reason, detail)
 
     def reported(self, backend: Backend, ejected: bool, reason: Reason, now: float, detail: str) -> None:
-        """Another process met `reason` on `backend`: it has `ejected` it, or it only has a suspicion."""
+        """Another process met `reason` on `backend`: that process has `ejected` it, or only suspects it."""
         if backend.departed:
             return
         self._now = now
@@ -232,8 +232,8 @@ class Pool:
     def compare(self, facts: Facts, expected: Mapping[str, str], policy: Policy, anew: bool = True) -> Verdict:
         """Judge what was read of each backend (see `consistency.judge`), and keep out exactly those that it says.
 
-        Without `anew` only those that are kept out already: nobody else has to leave while an update is under way.
-        It is no ejection: as in a drain, what those backends have may finish.
+        Without `anew` only those that are kept out already: no other backend leaves while an update is under way.
+        This is no ejection: as in a drain, the requests on those backends may finish.
         """
         voters = {backend.name for backend in self.backends if backend.state is State.UP and not backend.draining}
         verdict = consistency.judge(facts, expected, policy, voters)
@@ -250,14 +250,14 @@ class Pool:
         """How `backend` is, for another process."""
         return condition.read(backend, self.slow_start.since(backend))
 
-    def adopt(self, backend: Backend, told: Condition, now: float) -> None:
-        """`backend` is what another process says it is; observers hear of an ejection if that is one."""
+    def adopt(self, backend: Backend, reported: Condition, now: float) -> None:
+        """Give `backend` the condition that another process reports; observers get an ejection if that is one."""
         self._now = now
-        ejected = backend.state is State.UP and told.state == State.DOWN.value
-        condition.write(backend, told)
+        ejected = backend.state is State.UP and reported.state == State.DOWN.value
+        condition.write(backend, reported)
         self._placement.settle(backend, now, slowly=False)
-        if told.slow_since is not None and backend.in_rotation:
-            self.slow_start.begin(backend, told.slow_since)
+        if reported.slow_since is not None and backend.in_rotation:
+            self.slow_start.begin(backend, reported.slow_since)
             self.slow_start.tick(now)
         change = Change.EJECT if ejected else None
         self._tell(backend, change, backend.reason, backend.detail)
@@ -272,7 +272,7 @@ class Pool:
         if change is not Change.SUSPECT:
             backend.reason, backend.detail = (reason, detail) if change is Change.EJECT else (None, "")
             self._placement.settle(backend, self._now, slowly)
-            self._recall()  # before the observers hear of an ejection: they move requests to who is there
+            self._recall()  # before the observers are called: they move requests to the backends in rotation
         self._tell(backend, change, reason, detail)
 
     def _place(self, backend: Backend) -> None:
@@ -289,12 +289,12 @@ class Pool:
             observer.changed(self, backend, change, reason, detail)
 
     def _recall(self) -> None:
-        """Rather than nobody: those whose last probe was good, and if that is nobody, those that are inconsistent."""
+        """Fill an empty rotation: with backends whose last probe was good; without any, with inconsistent ones."""
         if self.rotation:
             return
         able = [backend for backend in self.backends if backend.takes_work]
         for backend in able:
-            self._settle(backend, health.recall(backend, self._now), None, "nobody else is in rotation")
+            self._settle(backend, health.recall(backend, self._now), None, "no other backend is in rotation")
         if self.rotation:
             return
         for backend in able:

@@ -1,10 +1,11 @@
-"""Whether a request may be sent a second time, to another backend, after it failed on one; and how many may be."""
+"""Whether a request may be sent a second time, to another backend, after it failed on one; and how many may."""
 
 from __future__ import annotations
 
 _METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-# Safe by RFC 9110 section 9.2.1. PUT and DELETE are idempotent by 9.2.2, but only as far as the application keeps
-# to it, and what stands behind lbproxy logs people in: nothing that may count twice is repeated. TRACE is not served.
+# Safe by RFC 9110 section 9.2.1. PUT and DELETE are idempotent by 9.2.2, but only as far as the application keeps to
+# it, and the services behind lbproxy sign users in: a request that may count twice is not repeated. TRACE is not
+# served.
 
 WINDOW = 10
 """Seconds that a budget looks back, in buckets of one second."""
@@ -28,11 +29,11 @@ def replayable(method: str | bytes, *, body_kept: bool, has_idempotency_key: boo
 class RetryBudget:
     """How many requests may be sent a second time: a part of those of the last 10 s, so that a failure costs no storm.
 
-    When backends fail because there is too much to do, retries add to it, and each failure brings the next. `ratio` of
-    the requests may be retries; `floor` is how many there may be in 10 s whatever the traffic, or the one request of a
-    quiet minute could never be. What is no repetition needs no budget: a request of which no byte was sent yet.
+    When backends fail under load, retries add load, and each failure brings the next. `ratio` of the requests may be
+    retries; `floor` retries are allowed in 10 s for any traffic, or the one request of a quiet minute could never be
+    retried. A request of which no byte was sent is not a retry and needs no budget.
 
-    Nothing is called for a request: `tick` is told a running total ten times a second.
+    No call is made for each request: `tick` gets a running total ten times a second.
     """
 
     __slots__ = ("_bucket", "_counted", "_requests", "_retries", "floor", "ratio")
@@ -43,7 +44,7 @@ class RetryBudget:
         self._requests = [0] * WINDOW  # by the second, modulo WINDOW
         self._retries = [0] * WINDOW
         self._bucket = 0  # the second that is being counted
-        self._counted = 0  # the total that was told last
+        self._counted = 0  # the total of the last tick
 
     def __repr__(self) -> str:
         return f"<retry budget {self.used} of {self.limit} used>"

@@ -23,13 +23,13 @@ _Due = tuple[int, int, Backend]
 class Rotation(RoundRobin):
     """A queue: the head is next, a backend that was picked goes to the tail, and so does one that joins.
 
-    So nobody is skipped or doubled when members come and go, and a member that comes and goes all the time cannot
-    starve the others: each member is picked within `len(rotation)` picks, counted from any moment.
+    So no member is skipped or picked twice when others come and go, and a member that comes and goes all the time
+    cannot starve the others: each member is picked within `len(rotation)` picks, counted from any moment.
 
     While shares (weight times ramp) differ, the member that is due first is next: after a pick, one with share w is due
     again after 1/w of a virtual round (earliest deadline first; C. A. Waldspurger, W. E. Weihl, "Stride Scheduling",
     MIT/LCS/TM-528). With whole weights, each round of as many picks as the sum of the weights has each member exactly
-    as often as its weight says, its turns spread over the round.
+    as often as its weight says, evenly spread over the round.
 
     pick is O(1), O(log n) while shares differ, and O(n) for a request that has failed already; add and remove are O(n).
     """
@@ -44,7 +44,7 @@ class Rotation(RoundRobin):
         self._clock = self._serial = 0
 
     def add(self, backend: Backend) -> None:
-        """Let `backend` be picked, after everybody who is waiting already."""
+        """Let `backend` be picked, after all members that wait already."""
         assert backend not in self._strides, backend
         self.append(backend)
         self._change(backend, _stride(backend))

@@ -22,6 +22,6 @@ cdef class RoundRobin:
     cdef:
         list _members
         Py_ssize_t _next
-        public bint weighted        # somebody passes some of its turns: the head need not be the next
+        public bint weighted        # a member passes some of its turns: the head need not be the next
         BackendCore head(self)
     cpdef take_turn(self)

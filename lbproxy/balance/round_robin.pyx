@@ -20,7 +20,7 @@ cdef class RoundRobin:
         self._members = []
 
     cdef BackendCore head(self):
-        """Who is next; None: there is nobody."""
+        """The backend that is next; None: there is none."""
         return <BackendCore>self._members[self._next] if self._members else None
 
     cpdef take_turn(self):

@@ -1,4 +1,4 @@
-"""Slow start: a backend that comes back gets a small part of its turns at first, and more by and by.
+"""Slow start: a backend that comes back gets a small part of its share at first, then linearly more.
 
 A connector that has just started has cold caches and no connections to its directory; a full share at once would be
 the first thing to make it fail again.
@@ -16,8 +16,8 @@ FIRST_WEIGHT = 0.1
 class SlowStart:
     """Gives members of `rotation` their ramp, for `seconds` after each of them has joined.
 
-    A ramp is relative to the greatest one in the rotation: who is alone has a full turn, and those who came back
-    together share as equals. Nothing is done for a request; ramps are as new as the last `tick`.
+    A ramp is relative to the greatest one in the rotation: a backend that is alone has its whole share, and backends
+    that came back together share equally. Nothing is done for a request; ramps are as new as the last `tick`.
     """
 
     __slots__ = ("_rotation", "_since", "seconds")
@@ -29,13 +29,13 @@ class SlowStart:
         self._since: dict[Backend, float] = {}  # members in their slow start, and when it began
 
     def __repr__(self) -> str:
-        return f"<slow start of {' '.join(f'{member.name}={member.ramp:.2f}' for member in self._since) or 'nobody'}>"
+        return f"<slow start of {' '.join(f'{member.name}={member.ramp:.2f}' for member in self._since) or 'none'}>"
 
     def is_due(self, backend: Backend, now: float) -> bool:
         """Whether `backend`, which is about to be up, has to start slowly.
 
-        A new one only has to beside somebody who has served for a while: when the balancer itself starts, all are new
-        to it, and have worked all the time.
+        A new backend starts slowly only if another has served for a while. When the balancer itself starts, all
+        backends are new to it, and have worked all the time.
         """
         if backend.state is not State.NEW:
             return True

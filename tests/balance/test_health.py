@@ -97,7 +97,7 @@ def test_a_new_backend_that_goes_down_was_not_ejected_from_anywhere() -> None:
 def test_with_nobody_in_rotation_one_good_probe_is_enough() -> None:
     backend = backend_in(DOWN)
     backend.held_until = 100.0
-    assert health.probe(backend, RULES, True, 1.0, nobody=True) is Change.READMIT
+    assert health.probe(backend, RULES, True, 1.0, rotation_empty=True) is Change.READMIT
     assert (backend.state, backend.held_until) == (UP, 0.0)
 
 

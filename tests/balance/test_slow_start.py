@@ -90,7 +90,7 @@ def test_one_that_leaves_begins_anew() -> None:
     ramp.join(a)
     ramp.join(b, 0.0)
     ramp.leave(b, 5.0)
-    assert (b.ramp, repr(ramp.slow_start)) == (1.0, "<slow start of nobody>")
+    assert (b.ramp, repr(ramp.slow_start)) == (1.0, "<slow start of none>")
     ramp.join(b, 20.0)
     assert (ramp.ramps(20.0)[1], repr(ramp.slow_start)) == (FIRST_WEIGHT, "<slow start of b=0.10>")
 

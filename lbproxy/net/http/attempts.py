@@ -10,11 +10,11 @@ from lbproxy.net.http.exchange import Exchange
 from lbproxy.reasons import Reason
 
 _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
-"""Retries for which the budget is not asked: nobody may have begun the work, or `may_ask_another` has asked already."""
+"""Retries that the budget does not limit: no work was begun, or `may_ask_another` has asked the budget already."""
 
 
 class Attempts:
-    """Of one request. `tried` are the backends that are not asked (any more).
+    """Of one request. `tried` are the backends that are not tried, or not tried again.
 
     `wants_new` says that idle lanes are not used: the backend that closed one may have closed more of them.
     """
@@ -22,14 +22,14 @@ class Attempts:
     __slots__ = ("_failure", "_has_token", "_never", "pool", "tried", "wants_new")
 
     def __init__(self, pool: Pool, never: tuple[Backend, ...] = (), has_token: bool = False) -> None:
-        """never: those of the pool that take no requests, and are not asked.
+        """never: the backends of the pool that take no requests.
 
         has_token: the request carries a Negotiate or NTLM token, which is presented once (rule 6).
         """
         self.pool = pool
         self._never = never
         self._has_token = has_token
-        self.tried = never  # those, and who failed
+        self.tried = never  # those, and the backends that failed
         self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
         self.wants_new = False
 
@@ -44,7 +44,7 @@ class Attempts:
     def failed(self, backend: Backend, reason: Reason) -> None:
         """It was sent there, failed by `reason`, and goes on without this backend.
 
-        One that closed an idle lane may be as good as before: it is asked again when there is no other.
+        A backend that closed an idle lane may be healthy: it is tried again if there is no other.
         """
         backend.retried_from += 1
         self._failure = reason
@@ -54,9 +54,9 @@ class Attempts:
 
     @property
     def exhausted(self) -> Reason:
-        """Why there is nobody left to ask."""
-        anybody = any(backend not in self._never for backend in self.pool.rotation.members)
-        return self._failure if anybody else reasons.NO_BACKEND
+        """Why no backend is left to try."""
+        served = any(backend not in self._never for backend in self.pool.rotation.members)
+        return self._failure if served else reasons.NO_BACKEND
 
     def has_other(self, backend: Backend) -> bool:
         """Whether another one than `backend`, that was not tried yet, is in rotation."""
@@ -80,7 +80,7 @@ class Attempts:
     def may_leave(self, exchange: Exchange, backend: Backend) -> bool:
         """Whether the request may be taken from a backend that has not answered, for another one that is there.
 
-        That is not counted: a frozen backend would keep those for which the budget has nothing left.
+        The budget does not limit this: otherwise a frozen backend would keep requests when the budget is used up.
         """
         return exchange.body_kept and self.repeatable(exchange) and self.has_other(backend)
 

@@ -1,4 +1,4 @@
-"""A client connection: what its exchange does not decide by itself: which lane a request gets, and what ends what."""
+"""A client connection: the decisions that its exchange leaves to the policy, such as the lane of a request."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class ClientConnection(ClientMemory):
             if lane is None:
                 if not self._open(backend):
                     return
-            elif lane.stream.is_quiet():  # one more look: it has not ended, and holds nothing nobody asked for
+            elif lane.stream.is_quiet():  # it has not ended, and holds no unexpected bytes
                 self._run(lane)
                 return
             else:
@@ -185,7 +185,7 @@ class ClientConnection(ClientMemory):
         lane.served += 1
         exchange.run(lane.stream, lane.served == 1)
 
-    # --- what lanes tell (`net.upstream.lane.Waiter`)
+    # --- called by lanes (`net.upstream.lane.Waiter`)
 
     def lane_ready(self, lane: Lane) -> None:
         self._run(lane)
@@ -210,15 +210,15 @@ class ClientConnection(ClientMemory):
         """This client met `reason` on a backend."""
         self.service.evidence(backend, reason, detail, self.certificate)
 
-    # --- what the exchange tells
+    # --- called by the exchange
 
     def slow(self, exchange: Exchange) -> None:
-        """The answer takes long: a probe finds out whether the request does, or the backend is frozen."""
+        """The answer takes long: a probe finds out whether the request is slow, or the backend is frozen."""
         if exchange.lane is not None:
             self.evidence(exchange.lane.backend, reasons.RESPONSE_SLOW)
 
     def asks_again(self, exchange: Exchange, status: int) -> bool:
-        """An answer of retry_statuses: whether another backend is asked. One that a lane is bound to never is."""
+        """An answer of retry_statuses: whether another backend is tried. Not while the client is bound to its lane."""
         assert exchange.lane is not None
         return not self._pending and self._attempts.may_ask_another(exchange, exchange.lane.backend)
 
@@ -258,7 +258,7 @@ class ClientConnection(ClientMemory):
         self._dispatch(_SHARED if self._binding is None else self._binding.request(self._credential))
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
-        """The exchange is over: its lane rests or closes, and everybody who counts is told."""
+        """The exchange is over: its lane rests or closes, and its end is counted and logged."""
         lane, exchange.lane = exchange.lane, None
         if self._pending and self._lost():
             exchange.closes = True
@@ -317,7 +317,7 @@ class ClientConnection(ClientMemory):
         LingeringClose(self.stream, gently, lambda: self._closed(None))
 
     def ended(self, exchange: Exchange, reason: Reason | None) -> None:
-        """The client connection ended; without a reason, a request ended with it and told its own."""
+        """The client connection ended; without a reason, a request ended with it and gave its own."""
         self._closed(reason)
 
     def drain(self) -> None:
@@ -335,7 +335,7 @@ class ClientConnection(ClientMemory):
     # --- a backend leaves
 
     def ejected(self, backend: Backend) -> None:
-        """A backend was ejected: what waits on it goes elsewhere, if it may and there is an elsewhere."""
+        """A backend was ejected: a request that waits on it moves to another one, if it may and there is one."""
         idle = None if self._private is None else self._private.get(backend)
         lane = self.exchange.lane
         if idle is not None and idle is not lane and self._is_left(backend):
@@ -358,18 +358,18 @@ class ClientConnection(ClientMemory):
         return self.exchange.untouched() and not (self._pending and self._bound.ends_with_lane)
 
     def _is_left(self, backend: Backend) -> bool:
-        """Whether a client that leans on a lane to it should start anew: it drains, or is out while others are not."""
+        """Whether a client bound to a lane to it should start anew: it drains, or is out while others are not."""
         return not backend.takes_work or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
 
     def draining(self, backend: Backend) -> None:
-        """A backend drains: the lane to it closes. Where requests follow it, a client that is idle leaves with it."""
+        """A backend drains: the lane to it closes. An idle client whose requests follow that lane closes too."""
         if self._private is None:
             return
         if self._private.let_go(backend, self.exchange.lane) and self.exchange.idle_for >= PARTING:
             self.exchange.drain()
 
     def cut(self, backend: Backend, reason: Reason) -> None:
-        """The time of a backend that left is over: what is still on it ends now."""
+        """The drain time of a backend that left is over: requests and lanes on it end now."""
         lane = self.exchange.lane
         if lane is not None and lane.backend is backend:
             self.stop(reason)
@@ -390,7 +390,7 @@ class ClientConnection(ClientMemory):
         return lane
 
     def _closed(self, reason: Reason | None) -> None:
-        """The end of the client connection, however it came; the first reason counts."""
+        """The end of the client connection, for any cause; the first reason counts."""
         self.stream.close()
         lane = self.exchange.lane
         if lane is not None:  # only after a fault: each request leaves its lane

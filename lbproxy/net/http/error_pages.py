@@ -17,7 +17,7 @@ def answer(reason: Reason, keep: bool, head_only: bool, retry_after: int) -> byt
     """A whole response for a request that ended by `reason`.
 
     keep: the client connection stays open; head_only: the request was a HEAD (RFC 9110 section 9.3.2);
-    retry_after: seconds until a probe may have brought a backend back, told with a 503 (section 10.2.3).
+    retry_after: seconds until a probe may have brought a backend back, sent with a 503 (section 10.2.3).
     """
     status = HTTPStatus(reason.status)
     body = f"{status.value} {status.phrase}\n{_explanation(reason)}".encode()

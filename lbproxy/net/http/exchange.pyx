@@ -1,13 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The HTTP/1 front: requests from a client one after the other, each with its answer; made once for a client connection.
 
-Heads are read and written here; what happens to a request on its lane is the relay's (`net.http.relay`). What is
-decided is asked of the policy, a plain-Python object (`net.http.client.ClientConnection`), and a standing decision is
-kept without asking: while `fast_path` is set, a request without credentials, which is never sent again with its body,
-goes to the next backend in rotation on a shared lane that is idle (`net.upstream.shared`), and when it ends well, that
-lane rests again. Whatever else comes, before such a request is sent or until it has ended, is the policy's:
+Heads are read and written here; the relay (`net.http.relay`) moves a request on its lane. The policy, a plain-Python
+object (`net.http.client.ClientConnection`), decides. On the fast path it is not called: while `fast_path` is set, a
+request without credentials, which is never sent again with its body, goes to the next backend in rotation on a shared
+lane that is idle (`net.upstream.shared`). When it ends well, that lane is idle again. In all other cases, before such a
+request is sent or until it has ended, the policy is called:
 
-    slow(exchange)                          a request waits for its answer for `slow_after` seconds; told once
+    slow(exchange)                          a request waits for its answer for `slow_after` seconds; called once
     asks_again(exchange, status)            a response of `retry_statuses`: True if another backend is asked instead
     route(exchange)                         a request is complete enough to be sent: call run() now or later, or refuse()
     answering(exchange, head)               a response head that has a challenge, or any when `watch` is set
@@ -18,7 +18,7 @@ lane rests again. Whatever else comes, before such a request is sent or until it
     ended(exchange, reason)                 the client connection ended; reason is None when a request ended with it
     refusal(exchange, reason, keep)         the bytes of lbproxy's own answer
     rewrite_location(value)                 a Location line's new value
-    log(exchange, reason)                   a request of which it was not asked has ended (only where there is a log)
+    log(exchange, reason)                   a request of the fast path has ended (only if there is a log)
 """
 
 import logging
@@ -66,7 +66,7 @@ cdef class Exchange(Relay):
         return f"<Exchange {phase_name(self.phase)} {self.method!r} {self.status} {self.client!r}>"
 
     def identify(self, str server_name, bytes identity not None):
-        """After the TLS handshake: the name that the client asked for, and the header lines that say who it is."""
+        """After the TLS handshake: the name that the client asked for, and the header lines with its identity."""
         self._server_name = server_name
         if identity:
             self._forwarding = self.site.forwarding.identified(identity)
@@ -91,7 +91,7 @@ cdef class Exchange(Relay):
             stream.abort()                   # a lane that a fault of ours left behind
 
     cpdef writable(self, Stream stream):
-        """A queue is empty again: whoever filled it may go on."""
+        """A queue is empty again: the side that filled it may go on."""
         if stream is self.client:
             if self.phase == IDLE:
                 self.await_client(self.site.idle_timeout)
@@ -383,7 +383,7 @@ cdef class Exchange(Relay):
         return 0
 
     cdef int _over(self, Stream link, bint reusable, object reason) except -1:
-        """The request is over; its policy is told once."""
+        """The request is over; the policy is called once, except on the fast path."""
         self.ended = monotonic()
         self.authorization = None            # a ticket takes up to 64 KB, and the client may be idle for long
         if self.status == 0:
@@ -398,7 +398,7 @@ cdef class Exchange(Relay):
         return 0
 
     cdef int _end_fast_path(self) except -1:
-        """A request was sent without asking the policy, and ended well: nor has that to hear of it."""
+        """A request of the fast path ended well: count it without the policy."""
         cdef LaneCore lane = self.lane
         cdef BackendCore backend = lane.backend
         self.lane = None
@@ -425,7 +425,7 @@ cdef class Exchange(Relay):
         return f"HTTP/1.{self._minor}" if self._minor or self.target else ""
 
     def summary(self):
-        """What the access log tells of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
+        """The access log's part of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
 
         (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all)
         """
@@ -470,7 +470,7 @@ cdef class Exchange(Relay):
             self.cut(reason)
 
     cdef int cut(self, object reason) except -1:
-        """End visibly in the middle: a reset, so that nobody takes what he got for the whole."""
+        """End visibly in the middle: a reset, so that the client does not take a part for the whole."""
         cdef Stream link = self.link
         cdef bint busy = self.phase != IDLE
         self.link = None

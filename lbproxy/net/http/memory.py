@@ -1,4 +1,4 @@
-"""What is remembered of a client connection: nothing, for most of them."""
+"""What a client connection keeps between requests: nothing, for most of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ClientMemory:
         self._binding: Binding | None = None
         self._private: PrivateLanes | None = None
         self._tried: Attempts | None = None
-        self._pending = False  # the binding has not been told how the routed request ended
+        self._pending = False  # the binding does not know yet how the routed request ended
         self._forgets = False  # the private lanes close with the current answer
 
     @property
@@ -51,7 +51,7 @@ class ClientMemory:
         return self._tried
 
     def _lost(self) -> bool:
-        """Tell the binding that what it waits for, or follows, is gone: True if this client has to start again."""
+        """The lane that the binding waits for, or follows, is gone: True if this client has to start again."""
         self._pending = False
         must_close = self._bound.lane_lost()
         self._forget()

@@ -36,7 +36,7 @@ cdef class Relay(Handler):
         bint _on_fast_path          # the request was sent without asking the policy, and nothing has happened since
         public LaneCore lane        # that the current request has, or waits for
         public LaneCore served_by   # the last one that it was sent on
-        public bint watch           # tell the policy of each response head, not only of challenges
+        public bint watch           # show the policy each response head, not only challenges
         public bint closes          # the client connection ends with this answer
         readonly int status
         readonly uint64_t bytes_in

@@ -3,7 +3,8 @@
 
 A relay knows lanes, bodies, phases and deadlines. It does not know how the client's side is spoken: that is the front's
 (`net.http.exchange` for HTTP/1), a subclass, so that a client connection is one object and a call between the two costs
-nothing. The front calls `run`, `forward`, `upload_kept`, `client_drained`, `from_lane` and `lane_expired`; it is told:
+nothing. The front calls `run`, `forward`, `upload_kept`, `client_drained`, `from_lane` and `lane_expired`. The relay
+calls:
 
     inform(response)                        a 1xx head came
     begin_answer(response, decode, first)   the final head (or a 101), and the first piece of the body
@@ -12,7 +13,7 @@ nothing. The front calls `run`, `forward`, `upload_kept`, `client_drained`, `fro
     cut(reason)                             the exchange cannot go on, and a part of the answer was sent
     client_gone()                           the client cannot be written to any more
 
-Data of the answer's body goes to the client's stream directly. Every phase has a deadline that somebody watches (`enter`).
+The answer's body goes to the client's stream directly. Every phase has a deadline on one of the streams (`enter`).
 """
 
 import logging
@@ -69,9 +70,9 @@ cdef class Relay(Handler):
     # --- what it waits for, and how long
 
     cdef int enter(self, Phase phase) except -1:
-        """Go on to another phase: each begins with the deadline of whoever is waited for in it.
+        """Go on to another phase: each begins with the deadline of the side that it waits for.
 
-        Within a phase the turn passes from one to the other by `await_answer`, `await_body` and `_await_reader`.
+        Within a phase `await_answer`, `await_body` and `_await_reader` change the side that is waited for.
         """
         if not may_follow(self.phase, phase):
             raise RuntimeError(f"{self!r}: {phase_name(phase)} is out of order")
@@ -93,21 +94,21 @@ cdef class Relay(Handler):
         return 0
 
     cdef int await_answer(self) except -1:
-        """The backend's turn, from now on; when it takes long, that is told before it is too long."""
+        """Wait for the backend; after `slow_after` seconds the policy is called, before the time is up."""
         cdef double slow_after = 0 if self._told_slow else self.site.slow_after
         self.await_client(0)
         self.link.deadline = self.poller.now + (slow_after if slow_after else self.site.response_timeout)
         return 0
 
     cdef int await_body(self) except -1:
-        """The client's turn, with its body; the clock of an answer that has begun runs on."""
+        """Wait for the client's body; the deadline of an answer that has begun stays."""
         self.await_client(self.site.idle_timeout)
         if self.phase == SENT:
             self.link.deadline = 0
         return 0
 
     cdef int _await_reader(self) except -1:
-        """The client's turn, who has to read what is queued: each byte that it takes renews its patience."""
+        """Wait for the client to read what is queued: each byte that it takes renews its deadline."""
         self.link.pause()
         self.link.deadline = 0
         return 0
@@ -219,7 +220,7 @@ cdef class Relay(Handler):
         return self.upload_moved()
 
     cdef int upload_moved(self) except -1:
-        """After request body was passed on: who waits for whom now."""
+        """After request body was passed on: decide which side is waited for now."""
         cdef bint done = self.request_body.done
         cdef bint full = not done and queued(self.link)
         cdef bint invited = not self._expects or self._informational > 0 or self.body_sent > 0
@@ -337,8 +338,8 @@ cdef class Relay(Handler):
             self.first_byte = monotonic()
         self._sent_body = None
         self.status = response.status
-        # Who answers instead of asking for the body need not read it (RFC 9110 section 10.1.1), and may take it for a
-        # request, whose answer nobody else must get. On a lane of the client's own an exchange of legs may go on.
+        # A backend that answers without asking for the body need not read it (RFC 9110 section 10.1.1), and may take it
+        # for a request, whose answer no other client must get. On a private lane an exchange of legs may go on.
         self._reusable = response.keeps_alive() and (
             self.watch or self._informational > 0 or not (self._expects and self.has_body))
         if self.watch or response.asks_connection_auth:
@@ -375,7 +376,7 @@ cdef class Relay(Handler):
             data += used
             size -= used
         if size:
-            self._reusable = False           # bytes that nobody asked for: such a lane could answer the next request
+            self._reusable = False           # unexpected bytes: such a lane could answer the next request
         if body.done:
             return 0
         if queued(self.client):

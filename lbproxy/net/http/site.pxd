@@ -29,11 +29,11 @@ cdef class Site:
         readonly double idle_timeout
         readonly double response_timeout
         readonly bint logs
-        double slow_after           # seconds without an answer until the policy is told; 0: never
+        double slow_after           # seconds without an answer until the policy is called; 0: never
         bint retries
         frozenset retry_statuses
         RoundRobin round_robin
-        readonly uint64_t on_fast_path   # requests that ended well, and of which the policy heard nothing
+        readonly uint64_t on_fast_path   # requests that ended well without a call of the policy
         public bint draining        # every answer is a client connection's last
         readonly uint64_t requests
         readonly double seconds

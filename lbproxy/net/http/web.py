@@ -41,10 +41,10 @@ HINT_EVERY = 60.0
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
-    """trust are networks of clients whose X-Forwarded-* is kept; retry_after goes with a 503, in seconds.
+    """trust: networks of clients whose X-Forwarded-* is kept. retry_after: seconds, sent with a 503.
 
-    mint is there if and only if identity is "mint", and so is tls, which is towards the pool's backends. minted_for:
-    this listener or another one shows minted certificates to these backends.
+    mint and tls (towards the pool's backends) are set if identity is "mint", and None otherwise. minted_for: this
+    listener or another one shows minted certificates to these backends.
     """
 
     server_url: str
@@ -61,7 +61,7 @@ class WebOptions:
 class WebService:
     """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record.
 
-    `handshakes` with clients succeeded, whole ones and `resumed` ones.
+    `handshakes` counts the successful ones with clients, `resumed` how many of them resumed a session.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class WebService:
         """See `listener.Service`."""
         self.site.draining = True
 
-    # --- who the clients are
+    # --- the identity of clients
 
     def has_own_lanes(self, certificate: ClientCertificate | None) -> bool:
-        """Whether the lanes of such a client can serve nobody else from their beginning."""
+        """Whether the lanes of such a client can serve no other client from their beginning."""
         return self.needs_destination or (self.options.mint is not None and certificate is not None)
 
     def personal(self, peer: Peer, certificate: ClientCertificate | None) -> Personal:
@@ -157,11 +157,11 @@ class WebService:
         return Personal(header, options.tls.minted(options.mint.mint(certificate, time.time())))
 
     def still_good(self, certificate: ClientCertificate) -> Reason | None:
-        """Why a client that is connected has to go, if so."""
+        """Why a connected client must be cut; None: it may stay."""
         assert self.tls is not None, "no certificate without TLS"
         return self.tls.still_good(certificate, time.time())
 
-    # --- what its clients tell
+    # --- called by clients
 
     def evidence(
         self, backend: Backend, reason: Reason, detail: str = "", certificate: ClientCertificate | None = None

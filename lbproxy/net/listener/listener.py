@@ -58,7 +58,7 @@ class Service(Protocol):
 
     @property
     def needs_destination(self) -> bool:
-        """Whether the address that a client connected to is wanted."""
+        """Whether the service needs the address that a client connected to."""
 
     @property
     def requests(self) -> int:
@@ -66,21 +66,21 @@ class Service(Protocol):
 
     @property
     def on_fast_path(self) -> int:
-        """How many have ended well of which the listener was not told."""
+        """How many have ended well on the fast path: the listener did not count those."""
 
     def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
         """Take `sock` over; it goes into `listener.connections` until `listener.forget`."""
 
     def refusal(self, reason: Reason) -> bytes:
-        """What a client that is turned away is sent."""
+        """The bytes for a client that is turned away."""
 
     def drain(self) -> None:
-        """Each request that is answered from now on is its connection's last."""
+        """From now on each answer is the last one on its connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerOptions:
-    """Whom a listener lets in. allow None: everybody; max_per_address 0: no limit; header_timeout in seconds."""
+    """Which clients a listener accepts. allow None: all; max_per_address 0: no limit; header_timeout in seconds."""
 
     name: str
     max_connections: int
@@ -94,8 +94,8 @@ class ListenerOptions:
 class Listener:
     """Accepts on `sock`.
 
-    `connections` are those that are open. `refused` counts those that were turned away before they could ask anything,
-    by the reason's label; `pauses` how often there was no descriptor for another one.
+    `connections` are the open ones. `refused` counts connections that were turned away before a request, by the
+    reason's label; `pauses` counts how often there was no descriptor for another one.
     """
 
     def __init__(
@@ -106,8 +106,7 @@ class Listener:
         service: Service,
         descriptor_budget: DescriptorBudget | None = None,
     ) -> None:
-        """sock: bound, listening and non-blocking. descriptor_budget: of all listeners
-        of the process; None: no limit."""
+        """sock: bound, listening and non-blocking. descriptor_budget: of all listeners; None: no limit."""
         self.options = options
         self.name = options.name
         self.socket = sock
@@ -142,20 +141,20 @@ class Listener:
             self.poller.loop.add_reader(self.socket.fileno(), self._accept_some)
 
     def pause(self) -> None:
-        """Accept no more; what waits stays in the kernel's queue."""
+        """Accept no more; waiting connections stay in the kernel's queue."""
         self._starved = False
         if self._accepting:
             self._accepting = False
             self.poller.loop.remove_reader(self.socket.fileno())
 
     def _accept_some(self) -> None:
-        """Those that wait, up to HANDFUL: others need the loop too."""
+        """Accept waiting connections, at most HANDFUL: others need the loop too."""
         for _ in range(HANDFUL):
             if not (self._accept() and self._acceptor.waits()):
                 return
 
     def _accept(self) -> bool:
-        """One of those that wait, if any does."""
+        """Accept one waiting connection, if there is one."""
         if self._descriptor_budget is not None and not self._descriptor_budget.for_client():
             self._starve("what is left is for lanes and probes")
             return False
@@ -172,7 +171,7 @@ class Listener:
         return True
 
     def _starve(self, why: str) -> None:
-        """Too few descriptors: go on with those who are connected; who waits is accepted as soon as one has gone."""
+        """Too few descriptors: serve the open connections; accept a waiting one as soon as one has ended."""
         self.pause()
         self.pauses += 1
         self._starved = True
@@ -200,7 +199,7 @@ class Listener:
             self._admit(sock, peer)
 
     def _introduced(self, reader: ProxyHeaderReader, sock: Socket, peer: Peer) -> None:
-        """A PROXY header has said who it is."""
+        """A PROXY header has given the client's address."""
         self.connections.discard(reader)
         self._admit(sock, peer)
 
@@ -220,7 +219,7 @@ class Listener:
         self.service.serve(self, sock, peer)
 
     def _turn_away(self, sock: Socket, reason: Reason) -> None:
-        """Say why, where that can be said, and close."""
+        """Send why, if the protocol has a message for it, and close."""
         self.refused[reason.label] += 1
         words = self.service.refusal(reason) if reason.status else b""
         if not words or len(self._leaving) >= MAX_LEAVING:
@@ -232,14 +231,14 @@ class Listener:
             stream.write(words)
         LingeringClose(stream, True, lambda: self._leaving.discard(stream))
 
-    # --- what its connections tell
+    # --- called by its connections
 
     def count(self, reason: Reason) -> None:
         """A request, or a connection, ended."""
         self._ends[reason.label] += 1
 
     def forget(self, connection: Connection, reason: Reason | None) -> None:
-        """A client connection is closed; without a reason, its last request told it."""
+        """A client connection is closed; without a reason, its last request gave it."""
         if connection not in self.connections:
             return
         self.connections.remove(connection)
@@ -266,7 +265,7 @@ class Listener:
     # --- stopping
 
     def retire(self) -> None:
-        """Accept what waits and then no more; each connection ends with its next answer."""
+        """Accept the waiting connections and then no more; each connection ends with its next answer."""
         self._draining = True
         self.service.drain()
         while self._accepting and self._accept():

@@ -1,4 +1,4 @@
-"""Modes tcp and sni: connections whose bytes pass unread, TLS too, each to the next backend in rotation."""
+"""Modes tcp and sni: the bytes of a connection pass unread, also TLS; each goes to the next backend in rotation."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PassService:
         return b"" if self.routes.pool is not None else alert(INTERNAL_ERROR)
 
     def drain(self) -> None:
-        """Nothing can be said to a client whose bytes are not read; see `listener.Service`."""
+        """Nothing to do: no message can be sent into bytes that are not read. See `listener.Service`."""
 
     def personal(self, pool: Pool, peer: Peer) -> Personal:
         """What a lane begins with."""

@@ -1,7 +1,7 @@
 """TLS contexts: towards clients and towards https backends, both followed as their files change.
 
 ServerTls       a listener's certificates, chosen by server name, and its policy for those of clients
-Clients         that policy: who is believed in a handshake, after a resumed one, and while the connection is kept
+ClientPolicy    which client certificates are accepted in a handshake, after a resumed one, and while connected
 BackendTls      a pool's settings; BackendContext is one of them or one user's, with the sessions to resume
 """
 

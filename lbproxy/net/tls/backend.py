@@ -24,7 +24,7 @@ MAX_USERS = 512
 class BackendContext:
     """A context for the backends of one pool, in one identity, and the last session with each backend.
 
-    A session is offered in this context only, so nobody appears as somebody else by resuming it.
+    A session is offered in this context only, so no user can appear as another one by resuming it.
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:

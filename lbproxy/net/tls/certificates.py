@@ -1,4 +1,4 @@
-"""What certificates, keys and revocation lists are good for: do they fit, whom are they for, who may issue.
+"""What certificates, keys and revocation lists are good for: whether they fit, their names, which may issue.
 
 `net.tls.files` reads the files. Here, too, what cannot be used is a ValueError with a sentence for people.
 """
@@ -23,7 +23,7 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 def read_key(path: Path) -> PrivateKeyTypes:
-    """The private key in the file at `path`, which must not be encrypted: nobody could type its passphrase."""
+    """The private key in the file at `path`, which must not be encrypted: there is no operator to type a passphrase."""
     try:
         data = files.read(path)
     except OSError as error:
@@ -98,12 +98,12 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
 
 
 def subject(certificate: x509.Certificate) -> str:
-    """Whose certificate it is, for people: its common name, else its whole subject."""
+    """The subject of a certificate, for people: its common name, else the whole subject."""
     return _name(certificate.subject)
 
 
 def issuer(found: x509.CertificateRevocationList) -> str:
-    """Whose revocation list it is, in the same words."""
+    """The issuer of a revocation list, in the same form."""
     return _name(found.issuer)
 
 

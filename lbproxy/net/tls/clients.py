@@ -153,7 +153,7 @@ class Clients:
         for _ in range(MAX_CHAIN):
             above = self._by_subject.get(issuer)
             current = lists.is_current(issuer, now)
-            if above is None:  # the authority's own issuer is not in client_ca: nobody has to vouch for it
+            if above is None:  # the authority's own issuer is not in client_ca: no list is needed for it
                 return current is False
             if not current:
                 return True

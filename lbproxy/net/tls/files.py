@@ -25,7 +25,7 @@ _Stamp = tuple[int, int, int, int] | None
 
 
 class Expiry(NamedTuple):
-    """Something that is in use and ends: `name` is whose it is (RFC 4514), `ends` is in seconds since the epoch."""
+    """A file in use that expires: `name` is its subject or issuer (RFC 4514), `ends` is in seconds since the epoch."""
 
     kind: Literal["certificate", "ca", "client_ca", "crl"]
     path: Path
@@ -66,7 +66,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
         certificates = x509.load_pem_x509_certificates(data)
     for number, each in enumerate(certificates, 1):
         with understanding(f"{path}: certificate {number} in it cannot be read", why=True):
-            _ = each.subject, each.issuer, each.extensions  # they are parsed only when somebody looks
+            _ = each.subject, each.issuer, each.extensions  # they are parsed only on access
     return certificates
 
 
@@ -142,7 +142,7 @@ def expiries_of(
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes with the content and with who may read it, through links as well; None: there is no such file."""
+    """What changes with the content and the permissions, through links as well; None: there is no such file."""
     try:
         status = path.stat()
     except OSError:

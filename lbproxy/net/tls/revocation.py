@@ -1,4 +1,4 @@
-"""Revocation lists: who is revoked, and until when that is known (RFC 5280 section 5).
+"""Revocation lists: which certificates are revoked, and until when that is known (RFC 5280 section 5).
 
 OpenSSL checks them in a handshake. This is for where there is none: clients that resume a session, or stay connected.
 """

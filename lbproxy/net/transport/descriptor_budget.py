@@ -1,4 +1,4 @@
-"""How many of a process's descriptors the data path may take: who is let in must also get a lane."""
+"""How many of a process's descriptors the data path may use: each accepted client must also get a lane."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DescriptorBudget:
         self._listeners.append(connections)
 
     def for_client(self) -> bool:
-        """Whether there is room for one more, and then for a lane for each."""
+        """Whether there are descriptors for one more client, and for a lane for each."""
         streams = self._poller.streams
         if streams < self.streams // 2 - 1:
             return True  # there cannot be more clients than streams

@@ -1,4 +1,4 @@
-"""Who a client connection comes from, and where it went to."""
+"""The address that a client connection comes from, and the one that it went to."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ class Peer:
 
 
 def _plain(address: Endpoint) -> Endpoint:
-    """An IPv4 client of an IPv6 socket is an IPv4 client; a scope says nothing to anybody else."""
+    """An IPv4 client of an IPv6 socket is an IPv4 client; a scope has no meaning on another host."""
     host = address[0]
     return (host.removeprefix("::ffff:") if "." in host else host.partition("%")[0]), address[1]

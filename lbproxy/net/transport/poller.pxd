@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What the streams of a worker share, and what they tell their handlers."""
+"""What the streams of a worker share, and the calls of their handlers."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -8,7 +8,7 @@ from lbproxy.net.transport.stream cimport Stream
 
 
 cdef class Handler:
-    """Who is told what happens on a stream. Called from the event loop, never from inside a call on the stream."""
+    """Gets the events of a stream. Called from the event loop, never from inside a call on the stream."""
     cpdef readable(self, Stream stream)
     cpdef writable(self, Stream stream)
     cpdef connected(self, Stream stream)

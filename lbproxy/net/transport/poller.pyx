@@ -133,7 +133,7 @@ cdef class Poller:
             if self._events[self._at].data.ptr != NULL:
                 stream = <Stream>self._events[self._at].data.ptr
                 events = self._events[self._at].events
-                # An error or a hang-up shows when the stream is used; whoever watches is told to use it.
+                # An error or a hang-up shows when the stream is used; so the watching handler is called to use it.
                 if stream.reading and events & (EPOLLIN | EPOLLERR | EPOLLHUP):
                     stream._on_readable()
                 if stream._writing and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
@@ -162,7 +162,7 @@ cdef class Poller:
         return self._out
 
     def tick(self):
-        """Advance the clock and tell the handlers of streams whose deadline has passed. Called a few times a second.
+        """Advance the clock and call the handlers of streams whose deadline has passed. Called a few times a second.
 
         A stream that has no deadline, and whose wait nothing else ends, is a fault of its handler: it ends now, loudly.
         """

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Non-blocking streams, and what they tell their handler."""
+"""Non-blocking streams, and the calls of their handler."""
 
 from libc.stdint cimport uint64_t
 

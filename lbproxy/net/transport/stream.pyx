@@ -190,7 +190,7 @@ cdef class Stream:
                 self.poller.loop.call_soon(self._on_readable)
 
     cpdef watch(self, Handler handler, double seconds):
-        """From now on `handler` is told of what can be read; and after so many seconds (infinity: never)."""
+        """From now on `handler` is called when bytes can be read, and after so many seconds (infinity: never)."""
         self.handler = handler
         self.resume()
         self.transfer_over()
@@ -237,7 +237,7 @@ cdef class Stream:
             self._read_error = self.error = error
             if total == 0:
                 return RECEIVED_ERROR
-        if self._ended and total:        # the descriptor has nothing left that would tell of the end
+        if self._ended and total:        # the descriptor has no event left that would show the end
             self.poller.loop.call_soon(self._on_readable)
         self._received(total)
         return total

@@ -121,7 +121,7 @@ class Tunnel(Handler):
     def _why(self, stream: Stream) -> Reason:
         """Why it ends with an error on `stream`, which is none on one that has said its last word.
 
-        Many who speak TLS leave then; what comes after, such as the other's close_notify, is answered by a reset.
+        Many TLS implementations close then; what comes after, such as the other's close_notify, is answered by a reset.
         """
         if stream in self._ended:
             return reasons.TUNNEL_DONE

@@ -30,7 +30,7 @@ ProxyVersion = Literal["none", "v1", "v2"]
 
 
 class Waiter(Protocol):
-    """Who asked for a lane that is being opened, or owns a private one."""
+    """What asked for a lane that is being opened, or owns a private one."""
 
     def lane_ready(self, lane: Lane) -> None:
         """The lane is connected, and secured where its backend speaks TLS."""
@@ -42,12 +42,12 @@ class Waiter(Protocol):
         """A private lane ended while no request was on it; it is closed."""
 
     def broken(self, error: Exception) -> None:
-        """One of the others raised, a fault in lbproxy: end, or you would wait for ever."""
+        """One of the other methods raised, which is a fault in lbproxy: end, or you would wait for ever."""
 
 
 @contextmanager
 def contained(waiter: Waiter) -> Iterator[None]:
-    """A fault in what a lane's event brings ends whom it was told."""
+    """A fault in the handling of a lane's event ends its `waiter`."""
     try:
         yield
     except Exception as error:
@@ -129,7 +129,7 @@ class Lane(LaneCore):
         self.lanes.tunnels += 1
 
     def close(self, reason: Reason | None) -> None:
-        """End it; the reason is counted. None: the lane ends with its request, whose own end is counted."""
+        """End it and count the reason. None: the lane ends with its request, and the end of that is counted."""
         if self.closed:
             return
         self.closed = True
@@ -189,7 +189,7 @@ class Lane(LaneCore):
             self.close(reasons.LANE_RETIRED)
 
     def readable(self, stream: Stream) -> None:
-        """The end of an idle lane, or bytes that nobody asked for: it serves nobody any more."""
+        """An idle lane has ended, or unexpected bytes came: it serves no further request."""
         try:
             data = stream.read()
         except OSError:
@@ -261,7 +261,7 @@ class Lanes(LanesCore):
         return None
 
     def open(self, waiter: Waiter, personal: Personal = ANYBODY) -> Lane | tuple[Reason, str]:
-        """Begin to connect; the waiter is told later. A connect that fails at once gives the reason and a detail."""
+        """Begin to connect; the waiter is called later. Returns the reason and a detail if that fails at once."""
         if self.address is None:
             return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
         if self.options.descriptor_budget is not None and not self.options.descriptor_budget.for_lane():

@@ -13,9 +13,9 @@ cdef class LanesCore:
 cdef class LaneCore(Handler):
 
     cpdef rest(self):
-        """No request is on it: watch for its end; a shared one may be taken by anybody until the idle timeout.
+        """No request is on it: watch for its end; any request may take a shared one until the idle timeout.
 
-        A private one rests for as long as its owner stays.
+        A private one stays idle for as long as its owner stays.
         """
         if self.owner is None:
             self.stream.watch(self, self.lanes.idle_timeout)
@@ -25,9 +25,9 @@ cdef class LaneCore(Handler):
 
 
 cdef LaneCore next_idle_lane(RoundRobin round_robin):
-    """The lane that the next backend served on last, and its turn with it.
+    """The idle lane that the next backend used last; the backend's turn is taken.
 
-    None, and nothing is changed, when the policy has to say who is next, or whether to open a lane or to drop one.
+    None, and nothing is changed, if the policy must choose the backend, or open or drop a lane.
     """
     cdef BackendCore backend
     cdef LaneCore lane
@@ -38,7 +38,7 @@ cdef LaneCore next_idle_lane(RoundRobin round_robin):
     if not idle:
         return None
     lane = <LaneCore>idle[len(idle) - 1]
-    if lane.closed or not lane.stream.is_quiet():    # one more look: it has not ended, and holds nothing nobody asked for
+    if lane.closed or not lane.stream.is_quiet():    # it has not ended, and holds no unexpected bytes
         return None
     idle.pop()
     round_robin.take_turn()
