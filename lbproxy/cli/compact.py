@@ -112,7 +112,7 @@ def _troubled(pool: PoolView) -> list[BackendView]:
 def _heading(pool: PoolView) -> Text:
     inside = sum(one["in_rotation"] for one in pool["backends"])
     waiting = sum(waits(one) for one in pool["backends"])
-    standbys = f", {waiting} standby" if waiting else ""
+    standbys = f", {waiting} standby{' waits' if waiting == 1 else 's wait'}" if waiting else ""
     heading = plain(f"pool {pool['name']}: {inside} of {len(pool['backends'])} in rotation{standbys}")
     heading.stylize("bold" if inside else "bold red")
     tickets = pool["tickets"]

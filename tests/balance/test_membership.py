@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from lbproxy.balance.member import Member
 from lbproxy.balance.membership import FILE, OPERATOR, Membership
+from lbproxy.balance.orders import Stamp
 
 
 def member(name: str, port: int = 80) -> Member:
@@ -42,3 +43,11 @@ def test_all_sources_together_have_a_limit() -> None:
     assert list(membership.all()) == ["a", "b", "c"]
     assert membership.refused["dns"] == ("d: the pool has max_backends (3) already",)
     assert repr(membership) == "<membership 2 of file, 1 of dns>"
+
+
+def test_a_source_may_tell_who_added_a_member() -> None:
+    membership = Membership(3)
+    membership.say(FILE, [member("a")])
+    membership.say(OPERATOR, [member("b")._replace(added=Stamp("olga", 5.0))])
+    assert membership.added(OPERATOR, "b") == Stamp("olga", 5.0)
+    assert membership.added(FILE, "a") is membership.added(OPERATOR, "a") is membership.added("dns", "b") is None

@@ -111,6 +111,9 @@ def test_what_a_backend_says_cannot_steer_the_terminal(height: int) -> None:
 def test_a_standby_that_waits_is_healthy() -> None:
     waits = backend("c2") | {"standby": True, "in_rotation": False}
     assert shown(with_pools(pool("web", backend("c1"), waits)), height=5)[-1] == "  2 healthy"
+    assert shown(with_pools(pool("web", backend("c1"), waits)), height=5)[-2] == (
+        "pool web: 1 of 2 in rotation, 1 standby waits"
+    )
     drained = waits | {"draining": True}
     assert shown(with_pools(pool("web", backend("c1"), backend("c3"), drained)), height=6)[-1] == "  2 more healthy"
 

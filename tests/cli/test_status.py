@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,15 @@ async def test_watch_ends_well_when_interrupted(tmp_path: Path) -> None:
     _, errors = await process.communicate()
     await server.stop()
     assert (process.returncode, errors) == (0, b"")
+
+
+def test_what_operators_said_and_what_is_refused_has_a_line() -> None:
+    view = snapshot()
+    at = datetime(2026, 11, 21, 12, 3).timestamp()
+    view["pools"][0]["refused"] = {"dns": ["c9: weight is 101, it must be 0 to 100"]}
+    view["pools"][0]["backends"][0] |= {"source": "operator", "added": {"by": "olga", "at": at}}
+    complaints = [line for line in shown(view).splitlines() if line.startswith(("  c1", "  refused"))]
+    assert complaints == [
+        "  refused, from dns: c9: weight is 101, it must be 0 to 100",
+        "  c1: added at 2026-11-21 12:03 by olga",
+    ]

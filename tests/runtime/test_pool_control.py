@@ -13,6 +13,8 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.member import Member
+from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Order
 from lbproxy.balance.pool import Pool
 from lbproxy.config import load
 from lbproxy.runtime.pool_control import PoolControl
@@ -190,6 +192,22 @@ async def test_what_a_backend_becomes_is_read_in_a_drain_and_at_its_ends(tmp_pat
         pool_control.ready(drained)
         assert not drained.draining
         await until(lambda: guard.facts("c1") == {"version": "3"})
+
+
+async def test_what_operators_said_to_another_process_is_done_and_looked_at(tmp_path: Path) -> None:
+    backend = Versions()
+    async with listening(backend) as port, linked(tmp_path, port, guard=GUARD) as pool_control:
+        guard = pool_control.guard
+        assert guard is not None
+        await until(lambda: guard.facts("c1") == {"version": "1"})
+        backend.version = 2
+        assert pool_control.hear("c1", Said(None, Order(drain=True))) == ()
+        assert pool_control.pool.backends[0].draining
+        await until(lambda: guard.facts("c1") == {"version": "2"})
+        assert pool_control.hear("c1", Said(Member("c1", "http://127.0.0.1:9"), Order())) != ()
+        assert not pool_control.pool.backends[0].draining
+        assert pool_control.hear("c9", Said(None, Order(weight=2))) == ()
+        assert pool_control.pool.orders.keys() == {"c9"}
 
 
 async def test_without_a_guard_a_drain_is_a_drain(tmp_path: Path) -> None:

@@ -28,6 +28,6 @@ def api_routes(
     return [
         *read_routes(snapshot, count),
         *order_routes(operations, count),
-        *member_routes(operations),
+        *member_routes(operations, count),
         reload_route(reload),
     ]

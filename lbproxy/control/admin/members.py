@@ -10,7 +10,7 @@ has to be gets 400, and what the balancer refuses gets 409, each with a sentence
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Protocol, TypeVar
 
 from aiohttp import web
@@ -75,22 +75,38 @@ class MemberOperations(Protocol):
 Body = TypeVar("Body", bound=_Body)
 
 
-def member_routes(operations: MemberOperations) -> list[web.RouteDef]:
-    """The routes above; `operations` is called on the event loop."""
+def member_routes(
+    operations: MemberOperations, count: Callable[[], Awaitable[None]] | None = None
+) -> list[web.RouteDef]:
+    """The routes above; `operations` is called on the event loop.
+
+    count: see `read_routes`. Whoever counts knows the order before it is answered.
+    """
+
+    async def answer(request: web.Request, order: Callable[[str, str], InstanceView]) -> web.Response:
+        try:
+            found = order(request.match_info["pool"], request.match_info["name"])
+        except AdminError as error:
+            return web.Response(status=409, text=f"{error}\n")
+        if count is not None:
+            await count()
+        return web.json_response(found)
 
     async def put(request: web.Request) -> web.StreamResponse:
         body = await _read(request, Added)
         by = await peer(request)
-        return _answer(request, lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, by))
+        return await answer(
+            request, lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, by)
+        )
 
     async def patch(request: web.Request) -> web.StreamResponse:
         given = (await _read(request, Changed)).model_dump(exclude_unset=True)
         by = await peer(request)
-        return _answer(request, lambda pool, name: operations.change(pool, name, given, _forced(request), by))
+        return await answer(request, lambda pool, name: operations.change(pool, name, given, _forced(request), by))
 
     async def delete(request: web.Request) -> web.StreamResponse:
         by = await peer(request)
-        return _answer(request, lambda pool, name: operations.remove(pool, name, _forced(request), by))
+        return await answer(request, lambda pool, name: operations.remove(pool, name, _forced(request), by))
 
     path = "/backends/{pool:[^/]+}/{name:[^/]+}"
     return [web.put(path, put), web.patch(path, patch), web.delete(path, delete)]
@@ -107,10 +123,3 @@ async def _read(request: web.Request, kind: type[Body]) -> Body:
     except ValidationError as error:
         lines = (f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}\n" for one in error.errors())
         raise web.HTTPBadRequest(text="".join(lines)) from None
-
-
-def _answer(request: web.Request, order: Callable[[str, str], InstanceView]) -> web.Response:
-    try:
-        return web.json_response(order(request.match_info["pool"], request.match_info["name"]))
-    except AdminError as error:
-        return web.Response(status=409, text=f"{error}\n")

@@ -110,6 +110,21 @@ async def test_a_refusal_is_one_sentence(client: Client) -> None:
         assert (answer.status, await answer.text()) == (409, "no is not wanted\n")
 
 
+async def test_whoever_counts_knows_the_order_before_it_is_answered(told: Told) -> None:
+    seen: list[int] = []
+
+    async def count() -> None:
+        seen.append(len(told.orders))
+
+    app = web.Application()
+    app.add_routes(member_routes(told, count))
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.put("/backends/linux/c4", json={"url": "http://c4:80"})).status == 200
+        assert (await client.delete("/backends/linux/no")).status == 409
+        assert (await client.delete("/backends/linux/c4")).status == 200
+    assert seen == [1, 2]
+
+
 async def test_web_pages_change_nothing(client: Client, told: Told) -> None:
     for method in ("PUT", "PATCH", "DELETE"):
         answer = await client.request(method, "/backends/linux/c4", headers={"Origin": "https://evil.example"})

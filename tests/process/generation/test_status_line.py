@@ -6,6 +6,7 @@ import asyncio
 
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
+from lbproxy.balance.orders import Order
 from lbproxy.balance.pool import Pool
 from lbproxy.process.generation.status_line import StatusLine, in_rotation
 from lbproxy.reasons import CONNECT_REFUSED
@@ -36,6 +37,17 @@ async def test_it_is_told_when_it_changes() -> None:
     one.evidence(one.backends[1], CONNECT_REFUSED, 2.0)
     await asyncio.sleep(0)
     assert told[1:] == ["serving, 3 of 3 backends in rotation", "serving, 2 of 3 backends in rotation"]
+
+
+def test_a_standby_that_waits_is_no_trouble() -> None:
+    one, two = pool_of(2), pool_of(3, "raw")
+    one.order("c2", Order(standby=True))
+    assert in_rotation([one]) == "1 of 2 backends in rotation, 1 standby waits"
+    for name in ("c2", "c3"):
+        two.order(name, Order(standby=True))
+    assert in_rotation([one, two]) == "2 of 5 backends in rotation, 3 standbys wait"
+    one.drain(one.backends[0])
+    assert in_rotation([one]) == "1 of 2 backends in rotation"
 
 
 async def test_in_a_drain_it_counts_who_is_left() -> None:
