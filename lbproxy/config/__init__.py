@@ -8,12 +8,14 @@ A file passes these steps; each is a module, and none stops at its first problem
     lines        on which line a key stands
     checks       what only two keys together can get wrong
 
-`admin_bind` reads that key alone, for commands that must work while the rest of the file is wrong.
+`admin_bind` reads that key alone, for commands that must work while the rest of the file is wrong, and `fleet_alone`
+reads that table alone, beside a connector.
 `keys` writes a key's full name and `messages` turns pydantic's errors into an administrator's words.
 """
 
 from lbproxy.config.addresses import Address, Network
 from lbproxy.config.admin_bind import AdminBind, admin_bind
+from lbproxy.config.fleet_alone import fleet
 from lbproxy.config.load import load
 from lbproxy.config.models import (
     AccessLog,
@@ -24,6 +26,7 @@ from lbproxy.config.models import (
     Config,
     Consistency,
     Fact,
+    Fleet,
     KerberosCheck,
     Listener,
     ListenerTls,
@@ -31,6 +34,7 @@ from lbproxy.config.models import (
     Pool,
     PoolTls,
 )
+from lbproxy.config.models.values import is_name
 
 __all__ = [
     "AccessLog",
@@ -43,6 +47,7 @@ __all__ = [
     "Config",
     "Consistency",
     "Fact",
+    "Fleet",
     "KerberosCheck",
     "Listener",
     "ListenerTls",
@@ -51,5 +56,7 @@ __all__ = [
     "Pool",
     "PoolTls",
     "admin_bind",
+    "fleet",
+    "is_name",
     "load",
 ]

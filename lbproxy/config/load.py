@@ -40,8 +40,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     config, model_problems = _validate(document, Base(path.absolute().parent))
     problems += model_problems
     if config is None or problems:
-        raise ConfigError(str(path), list(lines.located(_first_of_each_key(problems))))
-    return config.read_from(lines, _first_of_each_key(checks.warnings(document)))
+        raise ConfigError(str(path), list(lines.located(first_of_each_key(problems))))
+    return config.read_from(lines, first_of_each_key(checks.warnings(document)))
 
 
 def read_text(path: Path) -> str:
@@ -99,7 +99,7 @@ def _is_http(listener: object) -> bool:
     return isinstance(listener, dict) and listener.get("mode", "http") == "http"
 
 
-def _first_of_each_key(problems: Iterable[Problem]) -> Iterator[Problem]:
+def first_of_each_key(problems: Iterable[Problem]) -> Iterator[Problem]:
     """One problem a key: a later step often stumbles over what an earlier one has refused."""
     seen = set()
     for problem in problems:

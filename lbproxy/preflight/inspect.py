@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from lbproxy.auth.certificate import tolerant_of_names
-from lbproxy.config import Config, Listener, ListenerTls, PoolTls
+from lbproxy.config import Config, Fleet, Listener, ListenerTls, PoolTls
 from lbproxy.config.keys import full_name
 from lbproxy.net.tls import certificates
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
@@ -54,6 +54,8 @@ def inspect(
             used = pool.check.kind == "kerberos"
             where = full_name(("pool", name, "check", "kerberos"))
             inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
+    if config.fleet is not None:
+        _inspect_fleet(report, config.fleet)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     return report
@@ -83,6 +85,13 @@ def _inspect_coverage(
     if not any(certificates.covers(leaf, host) for leaf in leaves):
         whose = " or ".join(certificates.subject(leaf) for leaf in leaves)
         report.warning(where, f"the certificate of {whose} is not for {host} (server_url)")
+
+
+def _inspect_fleet(report: Report, fleet: Fleet) -> None:
+    if fleet.ca is not None:
+        inspect_bundle(report, "fleet.ca", fleet.ca)
+    if fleet.certificate is not None and fleet.key is not None:
+        inspect_pair(report, "fleet", fleet.certificate, fleet.key)
 
 
 def _inspect_pool_tls(report: Report, where: str, tls: PoolTls) -> None:

@@ -40,7 +40,7 @@ def is_at(backend: Backend, url: str) -> bool:
     return (parts.hostname, port_of(parts)) == (backend.host, backend.port)
 
 
-class _Renewed(ssl.SSLContext):
+class Renewed(ssl.SSLContext):
     """A context that is made anew for the next handshake when its files, or its minted certificate, have changed.
 
     Files that cannot be used change nothing, which the log says.
@@ -56,7 +56,7 @@ class _Renewed(ssl.SSLContext):
     @classmethod
     def of(
         cls, files: Iterable[Path], make: Callable[[Minted | None], ssl.SSLContext], identity: Identity | None
-    ) -> _Renewed:
+    ) -> Renewed:
         """`make` reads the files; what it raises the first time is raised."""
         renewed = cls(ssl.PROTOCOL_TLS_CLIENT)
         renewed._files, renewed._make = tuple(files), make
@@ -99,7 +99,7 @@ def contexts(
     own = [path for path in (tls.certificate, tls.key) if path is not None]
     files = {True: own if tls.ca is None else [tls.ca, *own], False: own}
     try:
-        return {verify: _Renewed.of(files[verify], partial(context, tls, verify), identity) for verify in needed}
+        return {verify: Renewed.of(files[verify], partial(context, tls, verify), identity) for verify in needed}
     except OSError as error:
         raise StartError(f"pool.{pool}.tls: its files cannot be used: {error}") from error
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.config.models import Admin, Config
+from lbproxy.cli.register import command
+from lbproxy.config.models import Admin, Config, Fleet
 from lbproxy.process.master.master import START_WITHIN
 
 UNITS = Path(__file__).parents[2] / "config" / "systemd"
-NAMES = ("lbproxy.service", "lbproxy.socket")
+NAMES = ("lbproxy.service", "lbproxy.socket", "lbproxy-register@.service")
 
 Unit = dict[str, list[str]]
 
@@ -23,8 +24,9 @@ def copies(tmp_path: Path) -> list[str]:
     """The units, with a program and a document that are there: systemd looks for them."""
     for name in NAMES:
         text = (UNITS / name).read_text().replace("/opt/lbproxy/bin/lbproxy", "/bin/true")
-        (tmp_path / name).write_text(re.sub("^Documentation=.*\n", "", text, flags=re.MULTILINE))
-    return [str(tmp_path / name) for name in NAMES]
+        copy = tmp_path / name.replace("@", "@c1")
+        copy.write_text(re.sub("^Documentation=.*\n", "", text, flags=re.MULTILINE))
+    return [str(tmp_path / name.replace("@", "@c1")) for name in NAMES]
 
 
 def unit(name: str) -> Unit:
@@ -46,9 +48,10 @@ def test_systemd_accepts_them(copies: list[str]) -> None:
 
 def test_little_is_exposed(copies: list[str]) -> None:
     """By systemd's own measure: 0 is nothing, 10 is everything, and what is given here is tenths of that."""
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", copies[0]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    for service in (copies[0], copies[2]):
+        analysis = ["systemd-analyze", "security", "--offline=true", "--threshold=25", service]
+        done = subprocess.run(analysis, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 def test_what_the_service_waits_for() -> None:
@@ -72,3 +75,14 @@ def test_the_socket_is_passed_under_the_listeners_name() -> None:
     assert socket["FileDescriptorName"] == ["login"]
     assert socket["Service"] == ["lbproxy.service"]
     assert socket["Accept"] == ["no"]
+
+
+def test_a_registration_has_time_to_drain_and_comes_back_after_its_lease() -> None:
+    service = unit("lbproxy-register@.service")
+    line = service["ExecStart"][0].replace("${POOL}", "p").replace("${URL}", "http://c1:4000").replace("%i", "c1")
+    [_, name, *arguments, more] = line.split()
+    assert more == "$OPTIONS"
+    with command.make_context(name, arguments) as context:
+        assert context.params["name"] == "c1"
+        assert int(service["TimeoutStopSec"][0]) > context.params["drain_timeout"]
+    assert int(service["RestartSec"][0]) >= Fleet.model_fields["lease"].default

@@ -238,3 +238,15 @@ def test_the_subject_of_probes_is_one_that_the_mint_may_name(inspect_file: Inspe
         USERS.write_certificate(tmp_path / "users.pem")
         assert problems(inspect_file("[pool.connectors]\n", MINTING)) == expected
     assert problems(inspect_file("[pool.connectors]\n", MINTING.replace("check.identity", "# "))) == []
+
+
+def test_the_files_of_a_fleet(inspect_file: Inspect, tmp_path: Path) -> None:
+    fleet = (
+        '[fleet]\nname = "eu"\netcd = ["https://e:2379"]\nca = "ca.pem"\ncertificate = "login.pem"\nkey = "sso.key"\n'
+    )
+    assert problems(inspect_file("[access_log]", f"{fleet}[access_log]")) == [
+        f"fleet.key: {tmp_path}/sso.key is not the key of the first certificate in {tmp_path}/login.pem"
+    ]
+    assert problems(inspect_file("[access_log]", f"{fleet.replace('ca.pem', 'none.pem')}[access_log]"))[0].startswith(
+        f"fleet.ca: {tmp_path}/none.pem"
+    )

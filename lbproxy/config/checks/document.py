@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbproxy.config.checks import client_certificates, consistency, forwarding, listeners, pools, probes, sections
+from lbproxy.config.checks import (
+    client_certificates,
+    consistency,
+    fleet,
+    forwarding,
+    listeners,
+    pools,
+    probes,
+    sections,
+)
 from lbproxy.config.checks.look import Document
 from lbproxy.errors import Problem
 
-SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, probes, consistency)
-WITH_WARNINGS = (forwarding, client_certificates, pools, probes)
+SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, probes, consistency, fleet)
+WITH_WARNINGS = (forwarding, client_certificates, pools, probes, fleet)
 
 
 def problems(document: Document) -> Iterator[Problem]:

@@ -6,6 +6,7 @@
     backend      an entry of `backends`
     check        [pool.NAME.check] with kerberos
     consistency  [pool.NAME.consistency] with its facts
+    fleet        [fleet]
     table        what all of them share;  `values`: the types of single values
 
 Times are seconds (float), sizes are bytes (int), paths are absolute. A TOML table [listener.NAME] is an entry of
@@ -17,6 +18,7 @@ from lbproxy.config.models.backend import Backend
 from lbproxy.config.models.check import Check, KerberosCheck
 from lbproxy.config.models.config import AccessLog, Admin, Config
 from lbproxy.config.models.consistency import Consistency, Fact
+from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import CertificatePair, Listener, ListenerTls, Mint
 from lbproxy.config.models.pool import Pool, PoolTls
 from lbproxy.config.models.table import Base, Table
@@ -31,6 +33,7 @@ __all__ = [
     "Config",
     "Consistency",
     "Fact",
+    "Fleet",
     "KerberosCheck",
     "Listener",
     "ListenerTls",

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Pri
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address
 from lbproxy.config.lines import Lines
+from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
@@ -70,6 +71,7 @@ class Config(Table):
     pools: Mapping[Name, Pool] = Field(alias="pool")
     access_log: AccessLog = AccessLog()
     admin: Admin = Admin()
+    fleet: Fleet | None = None
 
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
     _lines: Lines = PrivateAttr(default_factory=Lines)

@@ -23,8 +23,13 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
 
 
+def is_name(text: str) -> bool:
+    """Whether a listener, a pool, a backend or a fact may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ValueError(f"{text!r} is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'")
     return text
 

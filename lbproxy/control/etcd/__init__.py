@@ -1,7 +1,7 @@
 """etcd v3, asked over its own JSON gateway: the store that balancers and connectors share.
 
 The gateway is part of every etcd server, so aiohttp is all that it takes. A client over gRPC was measured and left:
-see docs/discovery.md, "Why the JSON gateway".
+see docs/registration.md, "Why the JSON gateway".
 
 client   the typed calls: range, put, delete, txn
 values   what etcd's messages mean: keys and values, events, comparisons

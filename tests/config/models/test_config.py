@@ -19,6 +19,7 @@ from lbproxy.config import (
     Config,
     Consistency,
     Fact,
+    Fleet,
     KerberosCheck,
     Listener,
     ListenerTls,
@@ -48,6 +49,7 @@ SECTIONS: dict[str, type[Table]] = {
     "pool.NAME.consistency.facts": Fact,
     "access_log": AccessLog,
     "admin": Admin,
+    "fleet": Fleet,
 }
 """Heading in the docs, or table in lbproxy.toml -> its model."""
 
@@ -60,7 +62,11 @@ FACTS = "pool.NAME.consistency.facts"
 def keys(model: type[Table]) -> set[str]:
     """The keys of a model that are written in its own section: not those that are tables with a section."""
     tables = {"listeners", "pools", "sni", "tls", "mint", "check", "kerberos", "consistency", "facts"}
-    own = {name: field for name, field in model.model_fields.items() if name not in {*tables, "access_log", "admin"}}
+    own = {
+        name: field
+        for name, field in model.model_fields.items()
+        if name not in {*tables, "access_log", "admin", "fleet"}
+    }
     return {field.alias or name for name, field in own.items()}
 
 
@@ -68,6 +74,12 @@ def _default(model: type[BaseModel], key: str) -> str:
     """Of an optional key, as TOML writes it."""
     value = model.model_fields[key].default
     return "none" if value is None else json.dumps(value)
+
+
+def _field(section: str, key: str) -> str:
+    """The field of a key, which may have an alias."""
+    fields = SECTIONS[section].model_fields
+    return next(name for name, field in fields.items() if key in (name, field.alias))
 
 
 def reference_options() -> dict[str, dict[str, str]]:
@@ -87,7 +99,8 @@ def reference_options() -> dict[str, dict[str, str]]:
                     options["backends"][key] = _default(Backend, key) if line.startswith("#") else "required"
         elif option := re.fullmatch(r"(#: #|#: |#|)(\w+) = (.*)", line):
             mark, key, value = option.groups()
-            options[section].setdefault(key, {"": "required", "#: ": example}.get(mark, value))
+            needed = example == "required" and SECTIONS[section].model_fields[_field(section, key)].is_required()
+            options[section].setdefault(key, {"": "required", "#: ": "required" if needed else "none"}.get(mark, value))
     return options
 
 

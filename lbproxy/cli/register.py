@@ -1,0 +1,95 @@
+"""`lbproxy register`: a connector puts itself into its pool, and takes itself out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from lbproxy import config
+from lbproxy.balance.member import Member
+from lbproxy.cli import config_option
+from lbproxy.cli.options import seconds
+from lbproxy.config.addresses import absolute_url
+from lbproxy.control import log as operational_log
+from lbproxy.runtime.build_registration import TCP, Wanted, register
+
+
+def _facts(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    facts = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{one!r} is not NAME=VALUE")
+        facts[name] = value
+    return facts
+
+
+def _checked(read: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str], str]:
+    """An option whose value `read` refuses by ValueError."""
+
+    def check(_: click.Context, __: click.Parameter, value: str) -> str:
+        try:
+            read(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        return value
+
+    return check
+
+
+def _name(text: str) -> None:
+    if not config.is_name(text):
+        raise ValueError(f"{text!r} is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'")
+
+
+def _url(text: str) -> None:
+    if problem := Member("c", text).problem():
+        raise ValueError(problem)
+
+
+def _check(text: str) -> None:
+    if text != TCP:
+        absolute_url(text, ("http", "https"))
+
+
+@click.command("register")
+@config_option
+@click.option("--pool", required=True, callback=_checked(_name), metavar="POOL", help="The pool that it belongs to.")
+@click.option(
+    "--name", required=True, callback=_checked(_name), metavar="NAME", help="Its name; no other in the pool has it."
+)
+@click.option(
+    "--url", required=True, callback=_checked(_url), metavar="URL", help="Where balancers reach it, as in `backends`."
+)
+@click.option(
+    "--check", default=TCP, show_default=True, callback=_checked(_check), metavar="URL|tcp",
+    help="What has to answer: this page, with 200, 302 or 401, or the port of --url.",
+)  # fmt: skip
+@click.option(
+    "--fact", "facts", multiple=True, callback=_facts, metavar="NAME=VALUE",
+    help="Something that should be the same on all connectors, such as version=1.8.0; may be given again.",
+)  # fmt: skip
+@click.option(
+    "--drain-timeout", callback=seconds, default="30s", show_default=True, metavar="DURATION",
+    help="How long to wait, after TERM, until balancers have drained it.",
+)  # fmt: skip
+def command(
+    path: Path, pool: str, name: str, url: str, check: str, facts: dict[str, str], drain_timeout: float
+) -> None:
+    """Keep a connector in a pool of every balancer of the fleet, for as long as this command runs.
+
+    It runs beside the connector, and reads only the table [fleet] of FILE. The connector is registered in etcd while
+    --check is good. After TERM or INT it is taken out; the command waits until every balancer has drained it, or until
+    --drain-timeout has gone. Then the connector may end.
+
+    The exit status is 0. It is 1 if the configuration cannot be used, or another live registration has the name.
+    """
+    fleet = config.fleet(path)
+    handler = operational_log.setup()
+    try:
+        asyncio.run(register(fleet, Wanted(pool, name, url, check, facts, drain_timeout)))
+    finally:
+        handler.close()

@@ -1,0 +1,212 @@
+"""A connector in the registry: there while its check is good, out before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import NamedTuple
+
+from lbproxy.control.discovery import registry
+from lbproxy.control.discovery.registry import Acknowledgement, Connector
+from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, Lease, View, values
+from lbproxy.control.log import event
+from lbproxy.control.probes import Probe
+from lbproxy.errors import LbproxyError
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two checks."""
+
+_LATE = 3.0  # seconds after the end of a lease, within which etcd notices it
+
+
+class NameTakenError(LbproxyError):
+    """Another live registration has the name; the text says whose it is."""
+
+
+class Place(NamedTuple):
+    """Under which name a connector is registered, and where."""
+
+    fleet: str
+    pool: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Of the connector, in etcd."""
+        return registry.connectors(self.fleet, self.pool) + self.name
+
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.name}"
+
+
+class _Held(NamedTuple):
+    """The key is there, since this revision, under this lease."""
+
+    lease: Lease
+    modified: int
+
+
+class Registration:
+    """One connector. `run` registers it, keeps it registered, and takes it out."""
+
+    def __init__(
+        self, etcd: Etcd, place: Place, connector: Connector, check: Probe, ttl: float, interval: float = INTERVAL
+    ) -> None:
+        """check: whether the connector serves; ttl: seconds, of the lease; interval: seconds between two checks."""
+        self._etcd = etcd
+        self._place = place
+        self._connector = connector
+        self._check = check
+        self._ttl = ttl
+        self._interval = interval
+        self._held: _Held | None = None
+        self._left_at = 0  # the revision at which it was taken out last
+        self._told = ""  # what was logged last, so that it is logged once
+        self._other: tuple[int, float] | None = None  # who has the name: since which revision, and first seen when
+
+    def __repr__(self) -> str:
+        return f"<registration of {self._place}, {'in' if self._held else 'out'}>"
+
+    async def run(self, end: asyncio.Event, drain_timeout: float) -> None:
+        """Until `end` is set; then until every balancer has drained it, or for `drain_timeout` seconds.
+
+        Raises NameTakenError. While etcd does not answer, it tries again.
+        """
+        while not end.is_set():
+            result = await self._check.run()
+            if result.ok:
+                await self._enter()
+            else:
+                await self._withdraw(result.detail)
+            await self._pause(end)
+        await self._leave(drain_timeout)
+
+    async def _pause(self, end: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._interval):
+                await end.wait()
+
+    # --- in
+
+    async def _enter(self) -> None:
+        if self._held is not None and not self._held.lease.lost.is_set():
+            return
+        if self._held is not None:
+            self._tell(logging.ERROR, "connector_lease_lost")
+            self._held = None
+        lease: Lease | None = None
+        try:
+            lease = await self._etcd.hold(self._ttl)
+            modified = await self._claim(lease)
+        except EtcdError as error:
+            modified = 0
+            self._tell(logging.ERROR, "connector_not_registered", error=error)
+        if lease is not None and modified:
+            self._held = _Held(lease, modified)
+            self._tell(logging.INFO, "connector_registered", url=self._connector.url)
+        elif lease is not None:
+            with suppress(EtcdError):  # it ends by itself
+                await lease.revoke()
+
+    async def _claim(self, lease: Lease) -> int:
+        """The revision from which on the key is this registration's; 0 if another one has it, maybe a dead one."""
+        key, value = self._place.key, self._connector.encode()
+        expected = 0
+        while True:
+            done = await self._etcd.txn(
+                [values.unchanged(key, expected)],
+                [values.put(key, value, lease.id)],
+                [values.read(key)],
+                repeatable=True,
+            )
+            if done.succeeded:
+                return done.revision
+            found = done.listings[0].values
+            if not found:  # it has vanished
+                expected = 0
+            elif found[0].lease == lease.id:  # the claim was carried out, and then repeated
+                return found[0].modified
+            elif _whose(found[0]).id == self._connector.id:  # under a lease that is lost
+                expected = found[0].modified
+            else:
+                self._judge(found[0])
+                return 0
+
+    def _judge(self, found: KeyValue) -> None:
+        """One that has died vanishes within its lease. Raises NameTakenError about one that has not."""
+        now = asyncio.get_running_loop().time()
+        if self._other is None or self._other[0] != found.modified:
+            self._other = (found.modified, now)
+        other = _whose(found)
+        whose = f"{other.by or 'somebody else'}, for {other.url}"
+        if now > self._other[1] + self._ttl + _LATE:
+            raise NameTakenError(f"{self._place} is registered by {whose}")
+        self._tell(logging.WARNING, "connector_name_taken", by=whose)
+
+    # --- out
+
+    async def _withdraw(self, why: str) -> None:
+        self._tell(logging.ERROR, "connector_out", check=why)
+        if self._held is None:
+            return
+        try:
+            await self._remove(self._held)
+        except EtcdError as error:
+            event(log, logging.ERROR, "connector_not_removed", connector=self._place, error=error)
+            return  # and again after the next check
+        self._held = None
+
+    async def _remove(self, held: _Held) -> None:
+        """Only its own key: after a lost lease, somebody else may have the name."""
+        key = self._place.key
+        done = await self._etcd.txn([values.unchanged(key, held.modified)], [values.delete(key)], repeatable=True)
+        self._left_at = done.revision
+        with suppress(EtcdError):  # nothing is under it any more
+            await held.lease.revoke()
+
+    async def _leave(self, drain_timeout: float) -> None:
+        limit = asyncio.timeout(drain_timeout)
+        waiting = "etcd"
+        try:
+            async with limit:
+                while self._held is not None:
+                    await self._withdraw("told to end")
+                    await asyncio.sleep(0 if self._held is None else self._interval)
+                if self._left_at:
+                    async with self._etcd.mirror(registry.balancers(self._place.fleet, self._place.pool)) as mirror:
+                        while waiting := self._waits_for(await mirror.next()):
+                            self._tell(logging.INFO, "connector_draining", waits_for=waiting)
+        except TimeoutError:
+            event(log, logging.WARNING, "connector_drain_timeout", connector=self._place, waits_for=waiting)
+            return
+        event(log, logging.INFO, "connector_drained", connector=self._place)
+
+    def _waits_for(self, view: View) -> str:
+        """Who has not drained it, and why; "" if all have."""
+        missing = []
+        for key, one in view.values.items():
+            try:
+                why = Acknowledgement.decode(one.value).waits_for(self._place.name, self._left_at)
+            except ValueError as error:
+                why = str(error)
+            if why:
+                missing.append(f"{key.rpartition('/')[2]}: {why}")
+        return ", ".join(missing)
+
+    def _tell(self, level: int, name: str, **fields: object) -> None:
+        """Log what is going on, once."""
+        now = f"{name} {fields}"
+        if now != self._told:
+            self._told = now
+            event(log, level, name, connector=self._place, **fields)
+
+
+def _whose(found: KeyValue) -> Connector:
+    """Of a value that cannot be read nothing is known."""
+    try:
+        return Connector.decode(found.value)
+    except ValueError:
+        return Connector(url="an unknown URL")

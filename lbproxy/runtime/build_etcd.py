@@ -1,0 +1,27 @@
+"""From [fleet] to how its etcd is asked."""
+
+from __future__ import annotations
+
+import ssl
+from functools import partial
+
+from lbproxy import config as settings
+from lbproxy.control.etcd import Access
+from lbproxy.errors import StartError
+from lbproxy.runtime.backend_tls import Renewed, context
+
+
+def access(fleet: settings.Fleet) -> Access:
+    """Files of TLS are read now, and again when they change. Raises StartError."""
+    secure = fleet.etcd[0].startswith("https:")
+    password = "" if fleet.password is None else fleet.password.get_secret_value()
+    return Access(fleet.etcd, _tls(fleet) if secure else None, fleet.user or "", password)
+
+
+def _tls(fleet: settings.Fleet) -> ssl.SSLContext:
+    tls = settings.PoolTls.model_construct(ca=fleet.ca, certificate=fleet.certificate, key=fleet.key)
+    files = [path for path in (fleet.ca, fleet.certificate, fleet.key) if path is not None]
+    try:
+        return Renewed.of(files, partial(context, tls, True), None)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartError(f"fleet: its files cannot be used: {error}") from error
