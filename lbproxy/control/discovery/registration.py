@@ -80,7 +80,8 @@ class Registration:
             if result.ok:
                 await self._enter()
             else:
-                await self._withdraw(result.detail)
+                self._tell(logging.ERROR, "connector_out", check=result.detail)
+                await self._withdraw()
             await self._pause(end)
         await self._leave(drain_timeout)
 
@@ -148,15 +149,15 @@ class Registration:
 
     # --- out
 
-    async def _withdraw(self, why: str) -> None:
-        self._tell(logging.ERROR, "connector_out", check=why)
+    async def _withdraw(self) -> None:
+        """What etcd does not carry out is tried again, by the next call."""
         if self._held is None:
             return
         try:
             await self._remove(self._held)
         except EtcdError as error:
-            event(log, logging.ERROR, "connector_not_removed", connector=self._place, error=error)
-            return  # and again after the next check
+            self._tell(logging.ERROR, "connector_not_removed", error=error)
+            return
         self._held = None
 
     async def _remove(self, held: _Held) -> None:
@@ -173,7 +174,7 @@ class Registration:
         try:
             async with limit:
                 while self._held is not None:
-                    await self._withdraw("told to end")
+                    await self._withdraw()
                     await asyncio.sleep(0 if self._held is None else self._interval)
                 if self._left_at:
                     async with self._etcd.mirror(registry.balancers(self._place.fleet, self._place.pool)) as mirror:

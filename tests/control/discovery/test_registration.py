@@ -110,7 +110,9 @@ async def test_a_lost_lease_is_replaced(etcd: Etcd, fleet_name: str) -> None:
         await one.stop()
 
 
-async def test_it_waits_until_every_balancer_has_drained_it(etcd: Etcd, fleet_name: str) -> None:
+async def test_it_waits_until_every_balancer_has_drained_it(
+    etcd: Etcd, fleet_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     balancers = registry.balancers(fleet_name, "p")
     lb1, lb2 = (Acknowledger(etcd, f"{balancers}{name}", 5) for name in ("lb1", "lb2"))
     async with watched(etcd, fleet_name) as mirror, etcd.mirror(balancers) as acknowledged:
@@ -130,6 +132,7 @@ async def test_it_waits_until_every_balancer_has_drained_it(etcd: Etcd, fleet_na
         lb1.tell(Acknowledgement(gone))
         await one.task
     await asyncio.gather(lb1.stop(), lb2.stop())
+    assert not [record for record in caplog.records if record.levelno > logging.INFO], "all is well"
 
 
 async def test_a_balancer_that_dies_is_not_waited_for(etcd: Etcd, fleet_name: str) -> None:
@@ -167,7 +170,9 @@ async def test_it_waits_for_an_etcd_that_is_away_and_registers_again(tmp_path: P
             await mirror.next()
             server.kill()
             server.start()
-            await etcd.put("/lbproxy/eu/pools/p/connectors/c2", Connector("http://c2:1").encode(), within=20)
+            await etcd.put(
+                "/lbproxy/eu/pools/p/connectors/c2", Connector("http://c2:1").encode(), repeatable=True, within=20
+            )
             while len(urls := await _urls(mirror)) < 2:
                 pass
             assert set(urls) == {URL, "http://c2:1"}
