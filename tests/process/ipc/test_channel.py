@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import threading
 
 import pytest
 
+from lbproxy.errors import MessageError
 from lbproxy.process.ipc.channel import Channel
 from tests.process.conftest import Pair
 from tests.process.words import WORDS, Word
@@ -92,3 +95,50 @@ def test_the_end_comes_after_the_last_message(pair: Pair) -> None:
     other.send(Word("into the void"))
     assert not other.has_queue
     assert "gone" in repr(other)
+
+
+def raw(channel: Channel[Word, Word], data: bytes, *descriptors: int) -> None:
+    """Send bytes in the place of a message."""
+    socket.send_fds(channel.socket, [struct.pack("!IH", len(data), len(descriptors)) + data], descriptors)
+
+
+def test_a_message_of_an_unknown_kind_is_left_out_and_its_descriptors_closed(pair: Pair) -> None:
+    one, other = pair(WORDS)
+    reader, writer = os.pipe()
+    raw(one, b'{"type":"of a later version"}', writer)
+    one.send(Word("after"))
+    os.close(writer)
+    assert messages(other) == [Word("after")]
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_a_message_that_cannot_be_read_is_logged_and_left_out(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    one, other = pair(WORDS)
+    reader, writer = os.pipe()
+    raw(one, b'{"type":"word"}', writer)
+    raw(one, b"no JSON")
+    one.send(Word("after"))
+    os.close(writer)
+    assert messages(other) == [Word("after")]
+    assert [record.message for record in caplog.records] == ["message_unreadable"] * 2
+    assert str(vars(caplog.records[0])["fields"]["problem"]) == "message word: text is missing"
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+def test_who_waits_for_a_message_hears_that_it_cannot_be_read(pair: Pair) -> None:
+    one, other = pair(WORDS)
+    raw(one, b'{"type":"of a later version"}')
+    raw(one, b'{"type":"word","text":1}')
+    with pytest.raises(MessageError, match="message word: text: int instead of str"):
+        other.wait()
+
+
+def test_unknown_messages_alone_are_not_the_end(pair: Pair) -> None:
+    one, other = pair(WORDS)
+    raw(one, b'{"type":"of a later version"}')
+    assert messages(other) == []
+    one.close()
+    with pytest.raises(EOFError):
+        other.receive()
