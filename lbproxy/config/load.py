@@ -24,14 +24,16 @@ from lbproxy.errors import ConfigError, Problem
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path, environ: Mapping[str, str] = os.environ, text: str | None = None) -> Config:
     """The configuration in the TOML file at `path`, with `environ` for its ${NAME} references.
+
+    text: what the file holds, if that is known; it is not read then.
 
     Relative paths in it are taken below the file's directory. What is in it for nothing is in `warnings` of the
     configuration. Raises ConfigError with every problem at once.
     """
     problems: list[Problem] = []
-    text = read_text(path)
+    text = read_text(path) if text is None else text
     left_out: list[Location] = []
     written = leave_out_empty(parse(path, text), environ, left_out)
     document: Any = expand(written, environ, problems)

@@ -2,7 +2,8 @@
 
 master FILE                  `lbproxy run` becomes it
 resume DESCRIPTOR            the same after USR2
-generation CHANNEL N FILE    started by the master, with a channel to it
+generation CHANNEL N FILE [DESCRIPTOR]
+                             started by the master, with a channel to it; DESCRIPTOR is read in the place of FILE
 rehearse [DESCRIPTOR]        nothing, if it can be imported, and understands what a master would leave to it
 """
 
@@ -23,10 +24,10 @@ def main(role: str, *arguments: str) -> int:
             from lbproxy.process.master import main as master
 
             return master.go_on(int(descriptor))
-        case "generation", [channel, number, path]:
+        case "generation", [channel, number, path, *texts]:
             from lbproxy.process.generation import main as generation
 
-            return generation.main(int(channel), int(number), Path(path))
+            return generation.main(int(channel), int(number), Path(path), *map(int, texts))
         case "rehearse", [*descriptors]:
             from lbproxy.errors import LbproxyError
             from lbproxy.process.rehearsal import rehearse

@@ -154,6 +154,25 @@ async def test_a_generation_that_is_killed_is_replaced(backends: Backends, balan
     await balancer.logged("generation_died")
 
 
+async def test_what_was_served_last_is_served_again_while_the_file_is_bad(backends: Backends, balance: Balance) -> None:
+    """After a death, and after one that follows an upgrade; a reload is of the file."""
+    balancer = await balance(*await backends(serve_posts))
+    balancer.path.write_text("workerz = 1\n" + balancer.path.read_text())
+    for count in (1, 2):
+        os.kill(balancer.pid, SIGKILL)
+        assert "workerz" in await balancer.logged("last_good_served", count=count)
+        assert (await balancer.ask()).status == 200
+        last = (await balancer.status())["configuration"]["last_reload"]
+        assert not last["ok"]
+        assert "workerz" in last["problems"][0]
+        balancer.signal(SIGUSR2)
+        await balancer.logged("reload_failed", "workerz", count=count)
+        assert (await balancer.ask()).status == 200
+    await rewrite(balancer)
+    await reload(balancer)
+    assert (await balancer.status())["configuration"]["last_reload"]["ok"]
+
+
 @pytest.mark.parametrize("end", [SIGCONT, SIGKILL], ids=["goes_on", "dies"])
 async def test_a_reload_outlives_signals_and_deaths_in_its_middle(
     backends: Backends, balance: Balance, end: Signals

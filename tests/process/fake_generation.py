@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,10 @@ class FakeMaster:
         self.master.adopt(actor.handle)
         return actor
 
-    def serving(self) -> Actor:
-        """One that has become the current one."""
+    def serving(self, text: str = "") -> Actor:
+        """One that has become the current one, with that text of a configuration."""
         actor = self.actor()
-        actor.channel.send(NEEDS)
+        actor.channel.send(replace(NEEDS, text=text))
         self.until(lambda: self.held_sockets.sockets)
         actor.channel.send(Ready())
         self.until(lambda: self.master.current is actor.handle)

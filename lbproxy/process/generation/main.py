@@ -17,6 +17,7 @@ from typing import cast
 import uvloop
 
 from lbproxy.config import Config, load
+from lbproxy.config.load import read_text
 from lbproxy.control import log as operational_log
 from lbproxy.control.log import event, unraisable
 from lbproxy.errors import ConfigError, LbproxyError, StartError
@@ -45,8 +46,11 @@ from lbproxy.status.served import Origin
 log = logging.getLogger(__name__)
 
 
-def main(descriptor: int, number: int, path: Path) -> int:
-    """Serve what the file at `path` says, with the master at the other end of `descriptor`; the exit status."""
+def main(descriptor: int, number: int, path: Path, text: int | None = None) -> int:
+    """Serve what the file at `path` says, with the master at the other end of `descriptor`; the exit status.
+
+    text: the descriptor of what is taken for the file's content.
+    """
     for theirs in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # the master's; `Generation` passes them on to it
         signal.signal(theirs, signal.SIG_IGN)  # until then, and in workers
     unraisable.install()
@@ -54,8 +58,9 @@ def main(descriptor: int, number: int, path: Path) -> int:
     channel = Channel(socket.socket(fileno=descriptor), WITH_MASTER)
     try:
         loaded = time.time()
-        config, report = prepare(path)
-        inherited = ask(channel, number, config, Origin(os.getppid(), path, loaded, replaces=False))
+        said = read_text(path) if text is None else _read(text)
+        config, report = prepare(path, said)
+        inherited = ask(channel, number, config, Origin(os.getppid(), path, loaded, replaces=False), said)
         if inherited is None:
             return 0
         _serve(config, report, inherited)
@@ -67,12 +72,17 @@ def main(descriptor: int, number: int, path: Path) -> int:
     return 0
 
 
-def prepare(path: Path) -> tuple[Config, Report]:
+def _read(descriptor: int) -> str:
+    with open(descriptor, encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def prepare(path: Path, text: str | None = None) -> tuple[Config, Report]:
     """The configuration, and what was found in the files that it names. Raises ConfigError.
 
     From here on this process is the user that the configuration names.
     """
-    config = load(path)
+    config = load(path, text=text)
     report = inspect(config, datetime.now(UTC), partial(assume, config))
     if report.problems:
         raise ConfigError(str(path), config.located(report.problems))
@@ -80,18 +90,18 @@ def prepare(path: Path) -> tuple[Config, Report]:
 
 
 def ask(
-    channel: Channel[FromGeneration, ToGeneration], number: int, config: Config, origin: Origin
+    channel: Channel[FromGeneration, ToGeneration], number: int, config: Config, origin: Origin, text: str = ""
 ) -> StartInputs | None:
     """Ask the master for the sockets; None if it would rather have this process end.
 
     Raises StartError, and MessageError when the master's answer cannot be read.
 
-    origin: but for `replaces`, which the master's answer tells.
+    origin: but for `replaces`, which the master's answer tells. text: what the file held.
     """
     places = wanted(config)
     if len(places) > MAX_DESCRIPTORS:
         raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
-    channel.send(Needs(places, owner(config), PROTOCOL))
+    channel.send(Needs(places, owner(config), PROTOCOL, text))
     try:
         while not isinstance((received := channel.wait()).message, Start | Drain | End):
             pass  # what others have told, or the access log, is not known here yet

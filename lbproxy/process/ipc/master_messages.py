@@ -16,12 +16,16 @@ from lbproxy.process.master.listening_sockets import Owner, Wanted
 
 @dataclass(frozen=True, slots=True)
 class Needs(Message):
-    """The greeting: the sockets that the configuration needs, and whose Unix sockets become. Once."""
+    """The greeting: the sockets that the configuration needs, and whose Unix sockets become. Once.
+
+    text: what the configuration file held, for a generation that has to start while the file cannot be used.
+    """
 
     kind = "needs"
     places: list[Wanted]
     owner: Owner
     protocol: int = 1
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

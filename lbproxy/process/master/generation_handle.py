@@ -49,7 +49,7 @@ class GenerationHandle:
     """`problems` has what it said was wrong, if it said so; `ticket` its request to reload, while that is waited for.
 
     `wanted` are the places that it needs, once it has said so; `provided`: it was told to start with them.
-    `status_line` is what it says of itself.
+    `status_line` is what it says of itself, `text` what its configuration file held.
     """
 
     def __init__(
@@ -71,19 +71,27 @@ class GenerationHandle:
         self.wanted: list[Wanted] = []
         self.provided = False
         self.status_line = stage.value
+        self.text = ""
 
     @classmethod
-    def start(cls, number: int, path: Path) -> GenerationHandle:
-        """A generation for what the file at `path` says now. Raises OSError."""
+    def start(cls, number: int, path: Path, text: str = "") -> GenerationHandle:
+        """A generation for what the file at `path` says now, or for `text` as if it said that. Raises OSError."""
         ours, theirs = Channel.pair(WITH_GENERATION)
+        file = os.memfd_create("lbproxy-configuration") if text else -1
         try:
             theirs.socket.set_inheritable(True)
-            pid = spawn(command("generation", str(theirs.fileno()), str(number), str(path)))
+            arguments = [str(theirs.fileno()), str(number), str(path)]
+            if text:
+                _write(file, text)
+                arguments.append(str(file))
+            pid = spawn(command("generation", *arguments))
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
+            if text:
+                os.close(file)
         return cls(pid, number, ours)
 
     def __repr__(self) -> str:
@@ -97,3 +105,11 @@ class GenerationHandle:
         """End it without asking."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
+
+
+def _write(descriptor: int, text: str) -> None:
+    """For another process, which gets the descriptor with the file at its beginning."""
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.set_inheritable(descriptor, True)

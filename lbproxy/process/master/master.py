@@ -10,6 +10,7 @@ It knows no configuration: a generation says which places it needs, and gets the
 
 Those that were sent to the generation that serves come here as its messages, and do the same.
 A generation that dies is started again (`restart_backoff` says how soon). One that cannot start leaves the old one be.
+Where there is no old one any more, the configuration that was served last is served again.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class Master:
         self._notifier = notifier
         self._restart_backoff = RestartBackoff()
         self._upgrade = Upgrade(reactor, self._reexec_state, self._can_exec)
+        self._good = ""  # the text of the configuration that was served last
+        self._bad: list[str] = []  # why the file cannot be served, while that text is tried in its place
         self._again = False  # somebody wants another reload than the one under way
         self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
         self._stopping = self._terminated = False
@@ -141,7 +144,7 @@ class Master:
         self.number += 1
         self._gone.clear()
         try:
-            handle = GenerationHandle.start(self.number, self.path)
+            handle = GenerationHandle.start(self.number, self.path, self._good if self._bad else "")
         except OSError as error:  # no process to be had, or the program is just being replaced
             self._failed([f"cannot run {sys.executable}: {error.strerror}"])
         else:
@@ -154,7 +157,7 @@ class Master:
             self.coming = handle
             self._reactor.later(START_WITHIN, lambda: self._too_late(handle))
         elif handle.stage is Stage.SERVING:
-            self.current = handle
+            self.current, self._good = handle, handle.text
         self._reactor.watch(handle.channel, lambda received: self._told(handle, received), lambda: None)
 
     def reload(self) -> None:
@@ -164,6 +167,7 @@ class Master:
         if self.coming is not None:
             self._again = True
             return
+        self._bad = []
         event(log, logging.INFO, "reloading", file=self.path)
         self._notifier.reloading()
         self.launch()
@@ -231,7 +235,7 @@ class Master:
             handle.problems = [str(error)]
             handle.send(End())
             return
-        handle.wanted = needs.places
+        handle.wanted, handle.text = needs.places, needs.text
         if self.current is None:
             self._provide(None)
         else:
@@ -251,7 +255,7 @@ class Master:
     def _serves(self, handle: GenerationHandle) -> None:
         """A generation accepts: the one before it need not any more."""
         previous, self.current, self.coming = self.current, handle, None
-        handle.stage = Stage.SERVING
+        handle.stage, self._good = Stage.SERVING, handle.text
         self._held_sockets.keep(handle.wanted)
         event(log, logging.INFO, "generation_serves", generation=handle.number, pid=handle.pid)
         self._notifier.ready(handle.status_line)
@@ -259,6 +263,10 @@ class Master:
             self._answer(previous, [])
             previous.stage = Stage.DRAINING
             previous.send(Retire())
+        if self._bad:
+            event(log, logging.ERROR, "last_good_served", file=self.path, problem=self._bad[0])
+            handle.send(ReloadFailed(self._bad, time.time()))
+            self._bad = []
         self._settled()
 
     def _asked_to_reload(self, handle: GenerationHandle, ticket: int) -> None:
@@ -334,6 +342,7 @@ class Master:
             self.status = 1
             self.stop(at_once=True)
         else:
+            self._bad = problems if self._good and not self._bad else []  # what served last and the file, by turns
             self._died(self.number, pid, status, problems[0])
 
     def _died(self, number: int, pid: int | None, status: int | None, problem: str | None = None) -> None:

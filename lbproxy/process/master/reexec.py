@@ -46,6 +46,7 @@ class GenerationRecord(Message):
     rest: str
     headline: str
     protocol: int = 1
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def _freeze(reexec_state: ReexecState) -> ReexecRecord:
                 handle.channel.rest().hex(),
                 handle.status_line,
                 handle.channel.protocol,
+                handle.text,
             )
             for handle in reexec_state.handles
         ],
@@ -162,6 +164,7 @@ def _handle(record: GenerationRecord) -> GenerationHandle:
     handle = GenerationHandle(record.pid, record.number, channel, record.stage, record.protocol)
     handle.status_line = record.headline
     handle.wanted = record.wanted
+    handle.text = record.text
     return handle
 
 

@@ -17,6 +17,7 @@ from lbproxy.errors import ConfigError, StartError
 from lbproxy.process.generation.main import ask, main, prepare
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS
 from lbproxy.process.ipc.master_messages import WITH_MASTER, End, Failed, Needs, Ready, Reopen, Start
+from lbproxy.process.ipc.messages import PROTOCOL
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
 from tests.status.test_served import ORIGIN
@@ -83,13 +84,14 @@ def test_it_asks_for_its_places_and_gets_their_sockets(tmp_path: Path, pair: Pai
         def answer() -> None:
             needs = master.wait().message
             assert isinstance(needs, Needs)
+            assert (needs.protocol, needs.text) == (PROTOCOL, "the text")
             assert [key for key, *_ in needs.places] == ["listener.login.bind", "admin.bind"]
             master.send(Reopen())  # what all are told is not for who has nothing yet
             master.send(Start(None), [listener.fileno(), admin.fileno()])
 
         thread = threading.Thread(target=answer)
         thread.start()
-        inherited = ask(ours, 3, config, ORIGIN)
+        inherited = ask(ours, 3, config, ORIGIN, "the text")
         thread.join()
         assert inherited is not None
         assert (inherited.number, inherited.origin) == (3, ORIGIN)

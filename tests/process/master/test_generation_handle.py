@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
+
+import pytest
 
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import WITH_GENERATION, Drain, ReloadFailed
+from lbproxy.process.master import generation_handle
 from lbproxy.process.master.generation_handle import GenerationHandle, command, spawn
 from tests.process.conftest import Pair
 
@@ -53,3 +57,16 @@ def test_a_generation_is_told_nothing_that_its_version_does_not_know(pair: Pair)
     handle.channel.protocol = 2
     handle.send(ReloadFailed(["y: missing"], 2.0))
     assert theirs.wait().message == ReloadFailed(["y: missing"], 2.0)
+
+
+def test_a_generation_can_be_given_a_text_in_the_place_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    code = f"import os, sys; os.write({writer}, open(int(sys.argv[5]), 'rb').read())"
+    monkeypatch.setattr(generation_handle, "command", lambda *words: [sys.executable, "-c", code, *words])
+    handle = GenerationHandle.start(7, Path("lb.toml"), "server_url = 'ä'\r\n")
+    os.close(writer)
+    assert os.waitpid(handle.pid, 0)[1] == 0
+    with os.fdopen(reader, "rb") as output:
+        assert output.read().decode() == "server_url = 'ä'\r\n"
+    handle.channel.close()

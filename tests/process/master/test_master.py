@@ -45,11 +45,11 @@ from lbproxy.process.ipc.master_messages import (
 from lbproxy.process.ipc.messages import PROTOCOL, to_fields
 from lbproxy.process.ipc.restart_backoff import RestartBackoff
 from lbproxy.process.master import master, upgrade
-from lbproxy.process.master.generation_handle import GenerationHandle
+from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.listening_sockets import Owner, Place, Wanted
 from lbproxy.process.master.master import GONE, SIGNALS
 from lbproxy.process.master.reexec import ReexecState
-from tests.process.fake_generation import NEEDS, FakeMaster
+from tests.process.fake_generation import NEEDS, Actor, FakeMaster
 
 TALLY = to_fields(Tally({}))
 
@@ -361,7 +361,7 @@ def test_nobody_is_launched_for_one_that_was_replaced_meanwhile(
     play: FakeMaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched: list[int] = []
-    monkeypatch.setattr(GenerationHandle, "start", lambda number, _: launched.append(number))
+    monkeypatch.setattr(GenerationHandle, "start", lambda number, *_: launched.append(number))
     monkeypatch.setattr(RestartBackoff, "happened", lambda *_: (2, 0.05))
     play.ends(play.serving())
     play.serving()
@@ -389,6 +389,41 @@ def test_where_none_can_be_run_it_is_tried_again(
     play.ends(old)
     play.until(lambda: caplog.text.count("generation_died") == 2)
     assert not play.master.handles
+
+
+def test_where_the_file_is_bad_what_was_served_last_is_served_again(
+    play: FakeMaster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file is tried first, and then by turns."""
+    texts: list[str] = []
+
+    def start(number: int, _: object, text: str) -> GenerationHandle:
+        texts.append(text)
+        play.actors.append(Actor(number, Stage.STARTING))
+        return play.actors[-1].handle
+
+    monkeypatch.setattr(GenerationHandle, "start", start)
+    monkeypatch.setattr(RestartBackoff, "happened", lambda *_: (1, 0.0))
+    play.ends(play.serving("good"))
+
+    def fails(count: int) -> None:
+        play.until(lambda: len(texts) == count)
+        last = play.actors[-1]
+        last.channel.send(Failed([f"x: missing {count}"]))
+        play.until(lambda: last.handle.problems)
+        play.ends(last)
+
+    for count in (1, 2, 3):
+        fails(count)
+    play.until(lambda: len(texts) == 4)
+    assert texts == ["", "good", "", "good"]
+    last = play.actors[-1]
+    last.channel.send(replace(NEEDS, text="good"))
+    last.channel.send(Ready())
+    play.until(lambda: play.master.current is last.handle)
+    [told] = [message for message in last.heard_all() if isinstance(message, ReloadFailed)]
+    assert told.problems == ["x: missing 3"]
+    assert "last_good_served" in caplog.messages
 
 
 def test_where_not_even_the_first_can_be_run_the_master_ends(
