@@ -21,4 +21,4 @@ async def test_the_long_form_of_every_test_can_be_collected() -> None:
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
-    assert out.count(b"test_trial.py::") == 20
+    assert out.count(b"test_trial.py::") == 25
