@@ -4,7 +4,7 @@
 peer, or a log that cannot be written, must not be found out by a user.
 
     inspect       every file that a configuration names
-    certificates  what is ours to show, and whom we believe
+    certificates  lbproxy's own certificates, and the authorities that it trusts
     clients       what judges users' certificates, and what is made in their names
     files         logs, sockets and keytabs
     instances     names of backends that would mislead drain and rollout

@@ -53,7 +53,7 @@ def inspect_socket(report: Report, where: str, path: Path | None) -> None:
 
 @contextmanager
 def _whatever_is_hidden(report: Report, where: str) -> Iterator[None]:
-    """A path that cannot even be looked at, below a directory of somebody else's or with too long a name, is unfit."""
+    """A path that cannot even be looked at, below another account's directory or with too long a name, is unfit."""
     try:
         yield
     except OSError as error:

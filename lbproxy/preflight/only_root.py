@@ -58,7 +58,7 @@ def _hidden_by(file: Path) -> Path | None:
 
 
 def _only_root(path: Path, permission: int) -> bool:
-    """Whether nobody but root has the `permission`; the owner's and the group's are those of others, shifted."""
+    """Whether only root has the `permission`; the owner's and the group's are those of others, shifted."""
     try:
         found = path.stat()
         listed = "system.posix_acl_access" in os.listxattr(path)

@@ -180,7 +180,7 @@ class Assembly:
 
 
 def _discard(_: Record) -> None:
-    """Where records go that nobody wants."""
+    """For records that are not logged."""
 
 
 def _site(

@@ -1,4 +1,4 @@
-"""Whether backends demand a certificate from everybody, where a listener serves users who have none.
+"""Whether backends require a certificate from every client, where a listener serves users without one.
 
 Such users get 502 only, and nothing tells them why: `check --connect` asks each backend with the certificate of the
 probes and without it.
@@ -22,7 +22,7 @@ PATIENCE = 1.0
 
 
 async def find(config: Config) -> list[Problem]:
-    """A warning for each listener with optional certificates whose backends let nobody in without one.
+    """A warning for each listener with optional certificates whose backends accept no client without one.
 
     Raises StartError when a mint cannot be used.
     """

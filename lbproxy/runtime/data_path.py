@@ -28,7 +28,7 @@ from lbproxy.runtime.loop_lag import LoopLag
 TICK = 0.1
 """Seconds between two looks at the deadlines; timeouts are that coarse."""
 PATIENCE = 0.5
-"""Of drain_timeout: how long idle connections have to ask once more, where there is somebody else to accept new ones.
+"""Of drain_timeout: how long idle connections have to ask once more, where another process accepts new ones.
 
 Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
 """
@@ -92,7 +92,7 @@ class DataPath(Observer):
             listener.start()
 
     def retire(self) -> None:
-        """Accept no more. Who is connected gets one more answer."""
+        """Accept no more. Open connections get one more answer."""
         for listener in self.listeners.values():
             listener.retire()
 
@@ -103,7 +103,7 @@ class DataPath(Observer):
         return await self.emptied(within)
 
     async def emptied(self, within: float | None = None) -> bool:
-        """Wait until nobody is connected, at most `within` seconds; whether that is so."""
+        """Wait until no connection is open, at most `within` seconds; whether that is so."""
         try:
             async with asyncio.timeout(within):
                 while self.connections:
@@ -140,7 +140,7 @@ class DataPath(Observer):
             self._refresh()
 
     def _refresh(self) -> None:
-        """Look at certificates and revocation lists again, at who is connected by them, and at who drains."""
+        """Look again at certificates and revocation lists, at the clients that use them, and at draining backends."""
         for files in self._files:
             files.refresh()
         for listener in self.listeners.values():
@@ -182,7 +182,7 @@ class DataPath(Observer):
         """See `Observer`."""
         if change is Change.EJECT:
             backend.lanes.close_idle(reasons.LANE_EJECTED)
-            # Later: who told of the failure is in the middle of something.
+            # Later: the caller is in the middle of something.
             self._loop.call_soon(self._move, backend)
 
     def _move(self, backend: Backend) -> None:

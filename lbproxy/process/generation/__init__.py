@@ -1,6 +1,6 @@
 """A generation: the processes started for one version of the configuration.
 
-main              its entry point, and who it becomes
+main              its entry point, and the account that it changes to
 generation        its life: start, serve, hand over, end
 control_plane     everything that is not users' bytes: probes, admin interface, logs
 master_channel    what it tells the master, and hears from it

@@ -171,7 +171,7 @@ class ControlPlane:
         await self._open(AdminServer(sock, routes))
 
     async def open_health(self, sock: socket.socket) -> None:
-        """Say on `sock`, to anybody, whether this process does its work; `close_admin` ends that too."""
+        """Say on `sock`, to any client, whether this process does its work; `close_admin` ends that too."""
         await self._open(AdminServer(sock, health_routes(self.view), anybody=True))
 
     async def _open(self, server: AdminServer) -> None:
@@ -179,7 +179,7 @@ class ControlPlane:
         await server.start()
 
     async def close_admin(self) -> None:
-        """Whoever asks from now on is answered by another process, or by nobody."""
+        """Answer no more requests: another process does, or none."""
         for server in self._servers:
             await server.stop()
 

@@ -127,11 +127,11 @@ class Generation:
             await self._control_plane.open_health(self._inherited.health)
 
     async def _first_round(self) -> None:
-        """Wait until every backend has had its first probe, or somebody wants to stop."""
+        """Wait until every backend has had its first probe, or a stop is wanted."""
         await _first(self._control_plane.first_round(), self._stop.wait())
 
     async def _drain(self) -> None:
-        """Let everybody finish. Who is replaced has time: who is connected and idle may ask once more."""
+        """Let requests finish. After a replacement there is time: idle connections may send one more request."""
         control_plane, within = self._control_plane, self._config.drain_timeout
         control_plane.served.state = "draining"
         event(log, logging.INFO, "draining", connections=control_plane.serving.connections, within=within)
@@ -149,7 +149,7 @@ class Generation:
     async def _retire(self, patience: float) -> None:
         self._control_plane.serving.retire()
         if self._replaced:
-            await self._control_plane.close_admin()  # who serves is the one to ask for the status
+            await self._control_plane.close_admin()  # the serving generation answers for the status
         await self._control_plane.serving.emptied(patience)
 
     def _close_sockets(self) -> None:
@@ -270,7 +270,7 @@ class Generation:
             await asyncio.sleep(REPLACE_EVERY)
 
     def _alone(self) -> None:
-        """The master is gone, and with it whoever could replace or end this generation."""
+        """The master is gone, and no other process can replace or end this generation."""
         event(log, logging.CRITICAL, "master_lost", generation=self._number)
         self._drain_now()
 

@@ -64,5 +64,5 @@ class MasterChannel:
 
     def _reloaded(self, message: Reloaded) -> None:
         future = self._asked.pop(message.ticket)
-        if not future.done():  # whoever asked may have gone
+        if not future.done():  # the caller may have gone
             future.set_result(message.problems)

@@ -1,6 +1,6 @@
-"""The account that lbproxy serves as: root begins, somebody with fewer rights goes on, for good.
+"""The account that lbproxy serves as: it begins as root, and goes on with fewer rights, for good.
 
-The master stays who it was started as, because a reload may want another low port; it reads nothing of any client. A
+The master keeps its account, because a reload may want another low port; it reads nothing of any client. A
 generation becomes the account once it has read the configuration, before it opens any file that is named there and
 before it has a socket, a thread or a worker. So what it may open then is what it may open when a file is renewed.
 """

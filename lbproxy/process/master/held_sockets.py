@@ -23,7 +23,7 @@ class HeldSockets:
     """`sockets` by their place; `spare` are those that a service manager passed and nobody wants, with their names.
 
     `from_manager` has the names of those that it passed and that are wanted: their files are not ours, and they are
-    never closed, because nobody else could bind their addresses while the manager has them.
+    never closed, because no other process could bind their addresses while the manager has them.
     """
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose the files of Unix sockets become; -1: who makes them."""
+    """The owner of the files of Unix sockets; -1: the account that makes them."""
 
     uid: int = -1
     gid: int = -1

@@ -100,7 +100,7 @@ class Master:
         self._upgrade = Upgrade(reactor, self._reexec_state, self._can_exec)
         self._good = ""  # the text of the configuration that was served last
         self._bad: list[str] = []  # why the file cannot be served, while that text is tried in its place
-        self._again = False  # somebody wants another reload than the one under way
+        self._again = False  # another reload was asked for during the one under way
         self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
         self._stopping = self._terminated = False
 

@@ -41,9 +41,9 @@ def start(
 ) -> tuple[int, Channel[ToForker, FromForker]]:
     """Fork a forker whose workers do `work`: its process id, and the generation's end of the channel to it.
 
-    `Fork` is answered with `Born`, and the worker's end with `Died`. After `Retire` nobody is forked any more, and
-    `sockets` are closed: a socket listens for as long as anybody has it open. `foreign` are what only the generation is
-    to have open.
+    `Fork` is answered with `Born`, and the worker's end with `Died`. After `Retire` no worker is forked any more, and
+    `sockets` are closed: a socket listens for as long as a process has it open. `foreign` are what only the generation
+    may have open.
     """
     ours, theirs = Channel.pair(WITH_FORKER)
     pid = os.fork()

@@ -125,7 +125,7 @@ class WorkerProcess(Observer):
                 self._leave(self._tell_when(self._data_path.drain))
 
     def _follow(self, members: Members) -> None:
-        """Who left, who joined, and how members are."""
+        """Apply leaves, joins and the conditions of members."""
         self._adopting = True
         told, gone = members.joined, members.left
         if members.whole:
@@ -159,7 +159,7 @@ class WorkerProcess(Observer):
         self._channel.send(Minted(listener, [minted_record]))
 
     def _leave(self, emptying: Coroutine[object, object, None]) -> None:
-        """Accept what waits and then no more; `emptying` goes on until nobody is connected."""
+        """Accept waiting connections and then no more; `emptying` goes on until none is open."""
         self._data_path.retire()
         for sock in self._sockets.values():
             sock.close()
@@ -172,7 +172,7 @@ class WorkerProcess(Observer):
         self._channel.send(Empty())
 
     def _deserted(self) -> None:
-        """The generation is gone, and another one will accept: let everybody finish, and end."""
+        """The generation is gone, and another one will accept: let requests finish, and end."""
         self._leave(self._finish())
 
     async def _finish(self) -> None:

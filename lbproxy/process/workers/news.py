@@ -1,4 +1,4 @@
-"""What workers are still to be told of the pools: who left, who joined, and how members are, as one message."""
+"""The news of the pools for workers: leaves, joins and conditions of members, as one message."""
 
 from __future__ import annotations
 

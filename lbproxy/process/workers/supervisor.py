@@ -53,7 +53,7 @@ from lbproxy.status.counters import Counters
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 0.5
-"""Seconds that workers have to say what they have counted; who is slower is shown as of a second ago."""
+"""Seconds that workers have to send their counts; the older counts of a slower one are shown."""
 
 END_WITHIN = 3.0
 """Seconds that workers have to end before they are killed: their access log may wait for a disk."""
@@ -63,7 +63,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at who has said nothing since the last one; workers tell what they counted as often."""
 
 STILL = 10
-"""So many looks in a row: a worker that is silent for so long serves nobody."""
+"""So many looks in a row without a message: such a worker serves no client."""
 
 
 class _WorkerHandle:
@@ -132,7 +132,7 @@ class WorkerSupervisor(Observer):
         self._send_all(Accept())
 
     def retire(self) -> None:
-        """Accept no more. Who is connected gets one more answer."""
+        """Accept no more. Open connections get one more answer."""
         self._leave_sockets()
         self._send_all(Retire())
 
@@ -143,7 +143,7 @@ class WorkerSupervisor(Observer):
         return await self.emptied(within)
 
     async def emptied(self, within: float | None = None) -> bool:
-        """Wait until nobody is connected, at most `within` seconds; whether that is so."""
+        """Wait until no connection is open, at most `within` seconds; whether that is so."""
         return await self._until(lambda: all(worker.empty for worker in self._workers.values()), within)
 
     async def stop(self) -> None:
