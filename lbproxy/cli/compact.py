@@ -118,6 +118,9 @@ def _heading(pool: PoolView) -> Text:
     tickets = pool["tickets"]
     if tickets is not None and tickets["reason_text"] is not None:
         heading += plain(f"; kerberos, for {duration(tickets['since_seconds'])}: {tickets['reason_text']}")
+    for source in pool["discovery"]:
+        if source["error"] is not None:
+            heading += plain(f"; {source['source']}, for {duration(source['stale_seconds'])}: {source['error']}")
     return heading
 
 

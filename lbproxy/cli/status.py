@@ -18,7 +18,7 @@ from lbproxy.cli import config_option
 from lbproxy.cli.compact import compact
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import duration, refusals, said, share, state, title
+from lbproxy.cli.wording import discovery, duration, refusals, said, share, state, title
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
@@ -187,6 +187,7 @@ def _complaints(pool: PoolView) -> Iterator[Text]:
     if tickets is not None and tickets["reason_text"] is not None:
         since = duration(tickets["since_seconds"])
         yield plain(f"  kerberos, for {since}: {tickets['reason_text']} ({tickets['detail']})")
+    yield from (plain(f"  {line}") for source in pool["discovery"] for line in discovery(source))
     if pool["consistency"] is not None and pool["consistency"]["updating"]:
         yield plain(
             "  an update is under way: until all are alike, nobody else is kept out for being unlike the others"

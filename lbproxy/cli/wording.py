@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from rich.text import Text
 
-from lbproxy.control.snapshot import BackendView, Snapshot, StampView
+from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot, StampView
 
 _COLOURS = {"up": "green", "down": "red", "new": "yellow"}
 
@@ -27,6 +28,19 @@ def refusals(snapshot: Snapshot, now: float) -> list[str]:
         for one in snapshot["tls_files"]
         if one["refused"] is not None
     ]
+
+
+def discovery(view: DiscoveryView) -> Iterator[str]:
+    """What is known of one source of a pool's backends: a line, and one for each record that is left out."""
+    how = f"discovery {view['source']} ({view['where']}): {view['members']} backends"
+    if view["error"] is not None:
+        yield f"{how}, failing for {duration(view['stale_seconds'])}: {view['error']}"
+    elif view["age_seconds"] is None:
+        yield f"{how}, no answer yet"
+    else:
+        doubt = f"; {view['doubt']}" if view["doubt"] else ""
+        yield f"{how}, answered {duration(view['age_seconds'])} ago{doubt}"
+    yield from (f"left out: {sentence}" for sentence in view["left_out"])
 
 
 def duration(seconds: float) -> str:

@@ -46,6 +46,10 @@ class Address:
             return False
 
 
+NOWHERE = Path("/")
+"""The base of addresses that are no paths."""
+
+
 def address(value: object, base: Path) -> Address:
     """An Address from host:port, [v6]:port or unix:PATH; a relative PATH is below `base`."""
     text = _string(value)

@@ -147,6 +147,24 @@ class RetryBudgetView(TypedDict):
     limit: int
 
 
+class DiscoveryView(TypedDict):
+    """One source of members beside the file: its name, and `where` it looks.
+
+    `members` is how many it has that count. `age_seconds`: since its last answer, None if there was none yet.
+    `stale_seconds` is how long it has been failing, 0 if it is not, and `error` why. `doubt` is why its last answer
+    does not count yet. `left_out` has a sentence for each of its records that can be no member.
+    """
+
+    source: str
+    where: str
+    members: int
+    age_seconds: float | None
+    stale_seconds: float
+    error: str | None
+    doubt: str | None
+    left_out: list[str]
+
+
 class PoolView(TypedDict):
     """One pool: how it is checked, what it does when every backend is down, and its backends.
 
@@ -154,6 +172,7 @@ class PoolView(TypedDict):
 
     `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
     `refused` has the backends that a source wanted and could not have: by the source, a sentence each.
+    `discovery` has each source of members beside the file.
     """
 
     name: str
@@ -161,6 +180,7 @@ class PoolView(TypedDict):
     retry_budget: RetryBudgetView
     tickets: TicketView | None
     consistency: ConsistencyView | None
+    discovery: list[DiscoveryView]
     when_all_down: str
     ready_when_all_down: bool
     refused: dict[str, list[str]]

@@ -168,7 +168,7 @@ class Assembly:
             send_proxy=pool.send_proxy_protocol,
             retry_buffer=pool.retry_buffer,
             mint=mint,
-            tls=self._towards_backends[listener.pool],
+            tls=self._towards_backends[listener.pool] if mint is None else self._towards(listener.pool),
             minted_for=bool(self._config.mints(listener.pool)),
         )
         tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)

@@ -25,7 +25,7 @@ def build_pool(name: str, options: settings.Pool, config: Config, refuse: Refuse
     check = options.check
     return Pool(
         name,
-        [Backend(one.name, one.url, one.weight, one.standby) for one in options.backends],
+        [Backend(one.name, one.url, one.weight, one.standby) for one in options.written],
         Rules(check.rise, check.fall, options.consecutive_errors, check.interval, options.readmit_backoff),
         options.when_all_down,
         options.slow_start,

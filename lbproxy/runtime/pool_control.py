@@ -5,9 +5,10 @@ One pool_control a pool. Within one process it only passes calls on; what they m
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from lbproxy import config as settings
 from lbproxy.balance import operators
@@ -16,6 +17,7 @@ from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.operators import Said
 from lbproxy.balance.pool import Pool
+from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.log import event
 from lbproxy.control.probes import Probe, ProbeResult
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
@@ -48,21 +50,27 @@ class PoolControl(Observer):
         known: Collection[str] = (),
         sign_ins: SignIns | None = None,
         identity: Identity | None = None,
+        discoveries: Sequence[Discovery] = (),
     ) -> None:
         """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
 
         sign_ins: the process's, for kerberos checks. identity: whom probes and the guard appear as.
+
+        discoveries: those of the pool; `start_discovery` starts them.
 
         Call it on the running loop; probes begin at once.
         """
         self.pool = pool
         self.check = options.check.kind
         self.check_urls = {one.name: one.check_url for one in options.backends}
+        self.discoveries = tuple(discoveries)
         pool.observers.append(self)
         self.probes = make_probes(pool, options, server_url.partition("://")[2], sign_ins, identity)
         self._suspected: set[str] = set()  # since their last probe
         self.protection: Mapping[str, Finding] = {}  # by backend's name; `protection` finds out
-        self.prober = Prober(self.probes.by_name, options.check.interval, self._probed, known=known)
+        self.prober = Prober(
+            self.probes.by_name, options.check.interval, self._probed, known=known, more=bool(discoveries)
+        )
         if self.probes.tickets is not None:
             self.probes.tickets.votes.ask = self.prober.probe_now
         self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round, identity)
@@ -70,8 +78,20 @@ class PoolControl(Observer):
     def __repr__(self) -> str:
         return f"<pool_control {self.pool!r} {self.prober!r}>"
 
+    def start_discovery(self) -> None:
+        """Ask the sources of members from now on."""
+        for discovery in self.discoveries:
+            discovery.start()
+
+    async def first_round(self) -> None:
+        """Return when every source has answered, or failed, once, and each backend that is not known was probed."""
+        await asyncio.gather(*(discovery.answered.wait() for discovery in self.discoveries))
+        self.prober.complete()
+        await self.prober.first_round.wait()
+
     async def stop(self) -> None:
-        """End the probes and the guard."""
+        """End the discoveries, the probes and the guard."""
+        await asyncio.gather(*(discovery.stop() for discovery in self.discoveries))
         if self.guard is not None:
             await self.guard.stop()
         await self.prober.stop()

@@ -112,6 +112,7 @@ def _pool(config: Config, pool_control: PoolControl) -> PoolView:
         "refused": {source: list(why) for source, why in pool_control.pool.membership.refused.items()},
         "tickets": pool_control.probes.tickets_view(),
         "consistency": None if pool_control.guard is None else pool_control.guard.view(),
+        "discovery": [discovery.view() for discovery in pool_control.discoveries],
         "backends": [_backend(backend, pool_control, now) for backend in pool_control.pool.backends],
     }
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lbproxy.cli.compact import compact
 from lbproxy.control.snapshot import PoolView, Snapshot
-from tests.control.sample import backend, dead_backend, kerberos_pool, pool, snapshot
+from tests.control.sample import backend, dead_backend, discovered_pool, kerberos_pool, pool, snapshot
 
 
 def shown(view: Snapshot, width: int = 80, height: int = 24) -> list[str]:
@@ -122,3 +122,8 @@ def test_files_that_cannot_be_used_are_seen() -> None:
     refused = {"why": "login.key is not there", "since": 0.0}
     lines = shown(with_pools(tls_files=[{"where": "listener.login.tls", "refused": refused}]), width=120)
     assert re.match("listener.login.tls, for .*: login.key is not there; what was read before is in use", lines[1])
+
+
+def test_a_source_that_fails_is_beside_its_pool() -> None:
+    [line] = [line for line in shown(with_pools(discovered_pool("found")), width=200) if line.startswith("pool found")]
+    assert line == ("pool found: 2 of 2 in rotation; file-list, for 1m 3s: /etc/lbproxy/backends.json: it is not JSON")

@@ -22,7 +22,7 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.snapshot import RefusedView, ReloadView, Snapshot
 from lbproxy.errors import AdminError
-from tests.control.sample import expiry, guarded_pool, kerberos_pool, snapshot
+from tests.control.sample import discovered_pool, expiry, guarded_pool, kerberos_pool, snapshot
 
 CONFIG = """
 server_url = "http://login.corp.example"
@@ -302,3 +302,11 @@ def test_what_operators_said_and_what_is_refused_has_a_line() -> None:
         "  refused, from dns: c9: weight is 101, it must be 0 to 100",
         "  c1: added at 2026-11-21 12:03 by olga",
     ]
+
+
+def test_sources_of_backends_have_a_line_each() -> None:
+    view = snapshot()
+    view["pools"] = [discovered_pool("found")]
+    text = shown(view)
+    assert "  discovery dns (A, AAAA connectors.test. port 4000): 2 backends, answered 3s ago" in text
+    assert "  discovery file-list (/etc/lbproxy/backends.json): 1 backends, failing for 1m 3s" in text

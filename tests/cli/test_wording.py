@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
-from lbproxy.cli.wording import colour, duration, refusals, said, share, state, title, waits
+from lbproxy.cli.wording import colour, discovery, duration, refusals, said, share, state, title, waits
 from lbproxy.control.snapshot import BackendView
-from tests.control.sample import backend, dead_backend, new_backend, snapshot
+from tests.control.sample import backend, dead_backend, discovered_pool, new_backend, snapshot
 
 
 def test_the_title_has_the_process_id_that_signals_go_to() -> None:
@@ -84,3 +84,18 @@ def test_what_operators_said_has_who_and_when() -> None:
     )
     assert said(one | {"ordered": {}}, noon + 86400) == "added at 2026-11-21 12:03 by root"
     assert said(backend("c1"), noon) == ""
+
+
+def test_what_is_known_of_sources() -> None:
+    sound, failing = discovered_pool("p")["discovery"]
+    assert list(discovery(sound)) == [
+        "discovery dns (A, AAAA connectors.test. port 4000): 2 backends, answered 3s ago; the answer is empty;"
+        " it counts after 30 s",
+        "left out: x.test:80: x.test has no address",
+    ]
+    assert list(discovery(failing)) == [
+        "discovery file-list (/etc/lbproxy/backends.json): 1 backends, failing for 1m 3s: /etc/lbproxy/backends.json:"
+        " it is not JSON"
+    ]
+    failing["error"] = None
+    assert list(discovery(failing)) == ["discovery file-list (/etc/lbproxy/backends.json): 1 backends, no answer yet"]

@@ -104,7 +104,8 @@ def test_an_unknown_key_is_told_what_may_be_meant(problem: Any, reported: str) -
         (lambda: found(tls={}), "tls: unknown key here; it belongs to [listener.NAME] or [pool.NAME]"),
         (
             lambda: in_pool(backends=[BACKEND, BACKEND | {"interval": "1s"}]),
-            "pool.p.backends[1].interval: unknown key here; it belongs to [pool.p.check] or [pool.p.consistency]",
+            "pool.p.backends[1].interval: unknown key here; it belongs to [pool.p.discover] or"
+            " [pool.p.check] or [pool.p.consistency]",
         ),
     ],
 )

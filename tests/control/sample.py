@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from lbproxy.control.snapshot import BackendView, ExpiryView, PoolView, Snapshot, TicketView
+from lbproxy.control.snapshot import BackendView, DiscoveryView, ExpiryView, PoolView, Snapshot, TicketView
 from lbproxy.record import Record
 
 
@@ -98,6 +98,7 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "refused": {},
         "tickets": None,
         "consistency": None,
+        "discovery": [],
         "backends": list(backends),
     }
 
@@ -118,6 +119,31 @@ def guarded_pool(name: str) -> PoolView:
             "differences": [{"fact": "version", "reference": "1.8.0", "expected": False, "backends": {"g3": text}}],
         }
     }
+
+
+def discovered_pool(name: str) -> PoolView:
+    """One source is sound, the other one fails; one backend is refused."""
+    dns: DiscoveryView = {
+        "source": "dns",
+        "where": "A, AAAA connectors.test. port 4000",
+        "members": 2,
+        "age_seconds": 3.0,
+        "stale_seconds": 0.0,
+        "error": None,
+        "doubt": "the answer is empty; it counts after 30 s",
+        "left_out": ["x.test:80: x.test has no address"],
+    }
+    listed: DiscoveryView = {
+        "source": "file-list",
+        "where": "/etc/lbproxy/backends.json",
+        "members": 1,
+        "age_seconds": None,
+        "stale_seconds": 63.0,
+        "error": "/etc/lbproxy/backends.json: it is not JSON",
+        "doubt": None,
+        "left_out": [],
+    }
+    return pool(name, backend("d1"), backend("d2")) | {"discovery": [dns, listed]}
 
 
 def kerberos_pool(name: str) -> PoolView:

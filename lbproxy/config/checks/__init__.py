@@ -8,6 +8,7 @@ the wrong type is passed over here: the models have a problem for it already. Ea
     listeners            the keys of a listener against its mode and its kind of socket
     client_certificates  the keys about users' certificates
     pools                the keys of a pool against its backends
+    discover             the keys of a discovery against its kind, and backends that are to be expanded
     probes               the keys of a check against its kind
     consistency          the facts of a consistency guard
     fleet                the keys of [fleet] that belong together

@@ -78,6 +78,9 @@ def _minting_into(name: str, pool: Document, listener: str) -> Iterator[Problem]
     for location, url in backend_values(name, pool, "url"):
         if is_url(url, "http"):
             yield Problem(full_name(location), f"{because}: it must be https://")
+    discover = table(pool, "discover")
+    if discover.get("kind") == "dns" and not is_url(str(discover.get("scheme", "http")), "https"):
+        yield Problem(full_name(("pool", name, "discover", "scheme")), f"{because}: it must be https")
     if "ca" not in tls:
         yield Problem(full_name((*where, "ca")), f"missing; {because} and has to know whom it hands users to")
     if tls.get("verify") is False:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lbproxy.config.checks import (
     client_certificates,
     consistency,
+    discover,
     fleet,
     forwarding,
     listeners,
@@ -17,8 +18,8 @@ from lbproxy.config.checks import (
 from lbproxy.config.checks.look import Document
 from lbproxy.errors import Problem
 
-SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, probes, consistency, fleet)
-WITH_WARNINGS = (forwarding, client_certificates, pools, probes, fleet)
+SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, discover, probes, consistency, fleet)
+WITH_WARNINGS = (forwarding, client_certificates, pools, discover, probes, fleet)
 
 
 def problems(document: Document) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lbproxy.config.checks.look import Document, backend_values, is_url, table
+from lbproxy.config.checks.look import Document, all_urls, backend_values, is_url, table
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
@@ -66,5 +66,5 @@ def warnings(document: Document) -> Iterator[Problem]:
 
 def _fits_nobody(route: Route, pool: Document) -> bool:
     """Whether the pool has backends, and none for the listener; a URL that is none is left to the models."""
-    urls = [url for _, url in backend_values(route.pool, pool, "url") if is_url(url, "http", "https", "tcp")]
+    urls = [url for url in all_urls(route.pool, pool) or [] if is_url(url, "http", "https", "tcp")]
     return bool(urls) and not any(is_url(url, *route.schemes) for url in urls)

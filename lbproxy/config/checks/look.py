@@ -28,6 +28,18 @@ def backend_values(name: str, pool: Document, key: str) -> Iterator[tuple[Locati
             yield ("pool", name, "backends", position, key), value
 
 
+def all_urls(name: str, pool: Document) -> list[str] | None:
+    """The URLs of the pool's backends, and of those to be discovered the beginning; None: nobody knows those."""
+    urls = [url for _, url in backend_values(name, pool, "url")]
+    if "discover" in pool:
+        discover = table(pool, "discover")
+        scheme = discover.get("scheme", "http")
+        if discover.get("kind") != "dns" or not isinstance(scheme, str):
+            return None
+        urls.append(f"{scheme}://")
+    return urls
+
+
 def is_url(value: str, *schemes: str) -> bool:
     """Whether `value` begins as a URL with one of `schemes` does; only scheme://host is compared, in any case."""
     return value.partition("://")[0].lower() in schemes

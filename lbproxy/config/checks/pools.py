@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbproxy.config.checks.look import Document, backend_values, is_url, table, without_meaning
+from lbproxy.config.checks.look import Document, all_urls, is_url, table, without_meaning
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
@@ -29,7 +29,7 @@ def problems(document: Document) -> Iterator[Problem]:
 def warnings(document: Document) -> Iterator[Problem]:
     """Keys about requests in a pool that gets none."""
     for name, pool in subtables(document, "pool"):
-        schemes = {is_url(url, "tcp") for _, url in backend_values(name, pool, "url")}
+        schemes = {is_url(url, "tcp") for url in all_urls(name, pool) or ()}
         if schemes == {True}:
             yield from without_meaning(("pool", name), pool, _OF_HTTP, "with tcp:// backends only")
 

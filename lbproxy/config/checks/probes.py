@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbproxy.config.checks.look import Document, backend_values, is_url, mints, table, without_meaning
+from lbproxy.config.checks.look import Document, all_urls, backend_values, is_url, mints, table, without_meaning
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
 
@@ -67,7 +67,7 @@ def _useless(name: str, pool: Document, check: Document, kind: str) -> Iterator[
 def _unsuited(name: str, pool: Document, check: Document, kind: str) -> Iterator[Problem]:
     """A kind that finds a page, or TLS, at none of the backends: see `Pool.probe_kind`."""
     without = {"http": "tcp", "kerberos": "tcp", "tls": "http"}.get(kind)
-    urls = [url for _, url in backend_values(name, pool, "url")]
+    urls = all_urls(name, pool)
     pages = kind in _ASKED_FOR_PAGES and ("url" in check or any(backend_values(name, pool, "check_url")))
     if without and urls and not pages and all(is_url(url, without) for url in urls):
         text = f"with {without}:// backends only: they are probed by whether they accept a connection"

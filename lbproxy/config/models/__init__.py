@@ -6,6 +6,7 @@
     backend      an entry of `backends`
     check        [pool.NAME.check] with kerberos
     consistency  [pool.NAME.consistency] with its facts
+    discover     [pool.NAME.discover]
     fleet        [fleet]
     table        what all of them share;  `values`: the types of single values
 
@@ -18,6 +19,7 @@ from lbproxy.config.models.backend import Backend
 from lbproxy.config.models.check import Check, KerberosCheck
 from lbproxy.config.models.config import AccessLog, Admin, Config
 from lbproxy.config.models.consistency import Consistency, Fact
+from lbproxy.config.models.discover import Discover
 from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import CertificatePair, Listener, ListenerTls, Mint
 from lbproxy.config.models.pool import Pool, PoolTls
@@ -32,6 +34,7 @@ __all__ = [
     "Check",
     "Config",
     "Consistency",
+    "Discover",
     "Fact",
     "Fleet",
     "KerberosCheck",

@@ -23,6 +23,7 @@ class Backend(Table):
     """One connector instance: `url` is scheme://host[:port] as written; `check_url` overrides the pool's check.url.
 
     `weight`: its part of the turns; 0 is no turn. `standby`: it gets work while fewer than `standby_below` others can.
+    `expand`: every address of the host in `url` is a backend.
     """
 
     name: Name
@@ -30,6 +31,7 @@ class Backend(Table):
     check_url: PageUrl | None = None
     weight: Annotated[StrictInt, Field(ge=0, le=100)] = 1
     standby: StrictBool = False
+    expand: StrictBool = False
 
     @property
     def scheme(self) -> str:

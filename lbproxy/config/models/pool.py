@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 from lbproxy.config.models.backend import Backend
 from lbproxy.config.models.check import Check, CheckKind
 from lbproxy.config.models.consistency import Consistency
+from lbproxy.config.models.discover import Discover
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Count, File, Host, not_empty
+from lbproxy.config.models.values import Count, File, Host
 from lbproxy.config.units import Duration, PositiveDuration, percentage, size_between
 
 
@@ -33,9 +34,10 @@ class PoolTls(Table):
 
 
 class Pool(Table):
-    """[pool.NAME]: `retry_budget` is a share of all requests (0.2 is 20 %)."""
+    """[pool.NAME]: `retry_budget` is a share of all requests (0.2 is 20 %). `backends` may be empty with `discover`."""
 
-    backends: Annotated[tuple[Backend, ...], AfterValidator(not_empty)]
+    backends: tuple[Backend, ...] = ()
+    discover: Discover | None = None
     tls: PoolTls = PoolTls()
     check: Check = Check()
     consistency: Consistency = Consistency()
@@ -54,6 +56,11 @@ class Pool(Table):
     retry_buffer: Annotated[int, BeforeValidator(size_between("0B", "16MiB"))] = 64 * 1024
     retry_budget: Annotated[float, BeforeValidator(percentage)] = 0.2
     retry_statuses: tuple[Annotated[StrictInt, Field(ge=500, le=599)], ...] = ()
+
+    @property
+    def written(self) -> tuple[Backend, ...]:
+        """The backends that are members as they are written: those that are not to be expanded."""
+        return tuple(backend for backend in self.backends if not backend.expand)
 
     def probe_kind(self, backend: Backend) -> CheckKind:
         """How `backend` is probed: as check.kind says, or by tcp where it has nothing that could be asked for.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
-from lbproxy.control.snapshot import BackendView, HandshakesView, ListenerView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, DiscoveryView, HandshakesView, ListenerView, PoolView, Snapshot
 
 _LISTENER = ("listener",)
 _BACKEND = ("pool", "backend")
+_SOURCE = ("pool", "source")
 
 
 def _one(read: Callable[[Snapshot], float]) -> Samples:
@@ -85,6 +86,12 @@ def _refusals(snapshot: Snapshot) -> Iterator[Sample]:
     for pool in snapshot["pools"]:
         for source, sentences in pool["refused"].items():
             yield (pool["name"], source), len(sentences)
+
+
+def _each_source(read: Callable[[DiscoveryView], float]) -> Samples:
+    return lambda snapshot: [
+        ((pool["name"], source["source"]), read(source)) for pool in snapshot["pools"] for source in pool["discovery"]
+    ]
 
 
 def _ticket_troubles(snapshot: Snapshot) -> Iterator[Sample]:
@@ -286,6 +293,25 @@ TABLE: tuple[Row, ...] = (
         _BACKEND,
         "Time that its last probe took",
         _each_backend(lambda b: b["probe"]["took_seconds"] if b["probe"] else None),
+    ),
+    # --- discovery
+    Gauge(
+        "lbproxy_discovery_members",
+        _SOURCE,
+        "Backends that the source has; those that the pool refuses are among them",
+        _each_source(lambda d: d["members"]),
+    ),
+    Gauge(
+        "lbproxy_discovery_stale_seconds",
+        _SOURCE,
+        "Time for which the source has been failing, and its last answer is used; 0 if it is not",
+        _each_source(lambda d: d["stale_seconds"]),
+    ),
+    Gauge(
+        "lbproxy_discovery_doubted",
+        _SOURCE,
+        "1 while its last answer does not count yet: it is empty, or more than half of the backends are gone",
+        _each_source(lambda d: d["doubt"] is not None),
     ),
     # --- retries
     Gauge(

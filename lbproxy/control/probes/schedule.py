@@ -50,7 +50,7 @@ class Prober:
 
     Backends come and go by `join` and `leave`. Each probe is a task, so a slow one delays no other, and there are never
     two of one backend at a time. `report` is called on the event loop with each result. `first_round` is set when every
-    backend has had its first one, but for those that are `known` already.
+    backend has had its first one, but for those that are `known` already; with `more`, not before `complete` is called.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Prober:
         report: Callable[[str, ProbeResult], None],
         minimum_gap: float = MINIMUM_GAP,
         known: Collection[str] = (),
+        more: bool = False,
     ) -> None:
         self.first_round = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -78,7 +79,8 @@ class Prober:
         self._wakes = begin
         self._timer: asyncio.Handle = self._loop.call_soon(self._turn)
         self._awaited = set(probes) - set(known)
-        if not self._awaited:
+        self._more = more
+        if not self._awaited and not more:
             self.first_round.set()
 
     def __repr__(self) -> str:
@@ -90,6 +92,11 @@ class Prober:
         if not self.first_round.is_set():
             self._awaited.add(name)
         self._plan(watch, watch.due, self._together)
+
+    def complete(self) -> None:
+        """Everybody whom the first round is for has joined."""
+        self._more = False
+        self._arrived("")
 
     def leave(self, name: str) -> None:
         """End the probes of a backend; none of it is reported any more."""
@@ -170,7 +177,7 @@ class Prober:
     def _arrived(self, name: str) -> None:
         """It has been probed, or need not be."""
         self._awaited.discard(name)
-        if not self._awaited:
+        if not self._awaited and not self._more:
             self.first_round.set()
 
     def _plan_next(self, watch: _Watch) -> None:

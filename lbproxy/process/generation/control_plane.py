@@ -27,6 +27,7 @@ from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.process.workers.supervisor import WorkerSupervisor
 from lbproxy.runtime.addresses import Addresses
+from lbproxy.runtime.build_discovery import make_discoveries
 from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
@@ -94,9 +95,13 @@ class ControlPlane:
         self._guards = state["guards"] if state else {}
         self._probes = state["kerberos"]["pools"] if state else {}
         self._started = state["started"] if state else time.monotonic()
+        self._discoveries = {
+            name: make_discoveries(pool, config.pools[name]) for name, pool in self.data_path.pools.items()
+        }
         if state:
             for pool, left_out in handover.operate(state["operated"], self.data_path.pools).items():
                 _log_left_out(pool, left_out)
+            handover.rediscover(state["discovered"], self._discoveries)
             handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
             handover.remember_minted(state["minted"], self.data_path.mints)
 
@@ -120,7 +125,13 @@ class ControlPlane:
         ) in data_path.pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
             control = PoolControl(
-                pool, config.pools[name], config.server_url, known, self.sign_ins, make_identity(config, name)
+                pool,
+                config.pools[name],
+                config.server_url,
+                known,
+                self.sign_ins,
+                make_identity(config, name),
+                self._discoveries[name],
             )
             self.pool_controls[name] = control
             stack.push_async_callback(control.stop)
@@ -128,6 +139,8 @@ class ControlPlane:
         self._remind_guards()
         addresses = Addresses(data_path.pools.values(), None if self.supervisor is None else self.supervisor.resolved)
         stack.push_async_callback(addresses.stop)
+        for control in self.pool_controls.values():
+            control.start_discovery()  # it asks at the next turn of the loop, when everybody follows the pools
         await addresses.start()
         judge = keep_judging(
             config, _tell(self.pool_controls.values()), lambda name: self.pool_controls[name].pool.backends
@@ -148,7 +161,7 @@ class ControlPlane:
 
     async def first_round(self) -> None:
         """Wait until every backend that is not known yet has had its first probe."""
-        await asyncio.gather(*(pool_control.prober.first_round.wait() for pool_control in self.pool_controls.values()))
+        await asyncio.gather(*(pool_control.first_round() for pool_control in self.pool_controls.values()))
         if self.supervisor is not None:
             await self.supervisor.ready()
 
@@ -202,6 +215,7 @@ class ControlPlane:
             "format": handover.FORMAT,
             "backends": handover.export(self.pool_controls),
             "operated": handover.export_operated(self.data_path.pools),
+            "discovered": handover.export_discovered(self.pool_controls),
             "guards": handover.export_guards(self.pool_controls),
             "kerberos": handover.export_kerberos(self.pool_controls, self.sign_ins),
             "minted": handover.export_minted(self.data_path.mints),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from lbproxy.auth.mint import Mint, MintedRecord
@@ -21,6 +21,8 @@ from lbproxy.status.served import Origin
 
 if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.consistency.guard import Memory
+    from lbproxy.control.discovery.discovery import Discovery
+    from lbproxy.control.discovery.discovery import Memory as Discovered
     from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
     from lbproxy.control.probes.kerberos.sign_ins import SignIns
     from lbproxy.runtime.pool_control import PoolControl
@@ -30,7 +32,7 @@ SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
 
 
-FORMAT = 3
+FORMAT = 4
 """Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state:
 `handover_formats` reads those of other versions.
 
@@ -60,7 +62,8 @@ class Secret(TypedDict):
 
 
 class HandoverState(TypedDict):
-    """`backends` are keyed POOL/NAME, `operated` and `guards` by the pool, what is `minted` by the listener.
+    """`backends` are keyed POOL/NAME, `operated` and `guards` by the pool, what is `minted` by the listener,
+    `discovered` by the pool and the source's name.
 
     `kerberos` is what such checks know.
 
@@ -70,6 +73,7 @@ class HandoverState(TypedDict):
     format: int
     backends: dict[str, Known]
     operated: dict[str, Operated]
+    discovered: dict[str, dict[str, Discovered]]
     guards: dict[str, Memory]
     kerberos: KerberosMemory
     minted: dict[str, list[MintedRecord]]
@@ -120,6 +124,24 @@ def export_operated(pools: Mapping[str, Pool]) -> dict[str, Operated]:
         }
         for name, pool in pools.items()
     }
+
+
+def export_discovered(pool_controls: Mapping[str, PoolControl]) -> dict[str, dict[str, Discovered]]:
+    """The last set of each source of members."""
+    return {
+        name: {discovery.source.name: discovery.memory() for discovery in pool_control.discoveries}
+        for name, pool_control in pool_controls.items()
+    }
+
+
+def rediscover(
+    discovered: Mapping[str, Mapping[str, Discovered]], discoveries: Mapping[str, Iterable[Discovery]]
+) -> None:
+    """Let each pool have what its sources said last, until they answer; by the pool's name."""
+    for name, those in discoveries.items():
+        for discovery in those:
+            if memory := discovered.get(name, {}).get(discovery.source.name):
+                discovery.remember(memory)
 
 
 def export_guards(pool_controls: Mapping[str, PoolControl]) -> dict[str, Memory]:

@@ -38,6 +38,7 @@ def _of_first(left: Mapping[str, Any]) -> HandoverState:
                 name: {**known, "condition": _condition(known["condition"])} for name, known in backends.items()
             },
             "operated": operated,
+            "discovered": {},
             "kerberos": {"sign_ins": {}, "pools": {}},
         },
     )

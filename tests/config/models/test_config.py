@@ -18,6 +18,7 @@ from lbproxy.config import (
     Check,
     Config,
     Consistency,
+    Discover,
     Fact,
     Fleet,
     KerberosCheck,
@@ -42,6 +43,7 @@ SECTIONS: dict[str, type[Table]] = {
     "listener.NAME.tls.mint": Mint,
     "pool.NAME": Pool,
     "backends": Backend,
+    "pool.NAME.discover": Discover,
     "pool.NAME.tls": PoolTls,
     "pool.NAME.check": Check,
     "pool.NAME.check.kerberos": KerberosCheck,
@@ -61,7 +63,7 @@ FACTS = "pool.NAME.consistency.facts"
 
 def keys(model: type[Table]) -> set[str]:
     """The keys of a model that are written in its own section: not those that are tables with a section."""
-    tables = {"listeners", "pools", "sni", "tls", "mint", "check", "kerberos", "consistency", "facts"}
+    tables = {"listeners", "pools", "sni", "discover", "tls", "mint", "check", "kerberos", "consistency", "facts"}
     own = {
         name: field
         for name, field in model.model_fields.items()
@@ -145,6 +147,7 @@ def with_examples(**replacements: str) -> str:
         text, count = re.subn(rf"(?m)^#{key} = .*", f'{key} = "{value}"', text, count=1)
         assert count == 1, key
     # The certificate is a fact of https backends only, and users are minted into nothing else.
+    text = text.replace('#scheme = "http"', 'scheme = "https"').replace("http://connectors", "https://connectors")
     return text.replace("http://10", "https://10")
 
 
@@ -160,8 +163,12 @@ def test_the_examples_of_the_reference_file_are_sound(tmp_path: Path) -> None:
         "http://10.0.0.12:8080/healthz",
         "https://10.0.0.13:8080/healthz",
         "http://10.0.0.14:8080/healthz",
+        "http://connectors.corp.example:8080/healthz",
     ]
-    assert [(backend.weight, backend.standby) for backend in pool.backends[-2:]] == [(1, False), (2, True)]
+    assert [(backend.weight, backend.standby) for backend in pool.backends[2:4]] == [(1, False), (2, True)]
+    assert [backend.name for backend in pool.backends if backend.expand] == ["c5"]
+    assert pool.discover is not None
+    assert (pool.discover.kind, config.pools["raw"].discover) != ("dns", None)
     assert pool.tls.ca == tmp_path / "certs" / "connectors-ca.pem"
     assert pool.check.kerberos is not None
     assert pool.check.kerberos.keytab == tmp_path / "probe.keytab"

@@ -8,7 +8,7 @@ import pytest
 from lbproxy.control.metrics.rows import Row
 from lbproxy.control.metrics.table import TABLE
 from lbproxy.control.snapshot import Snapshot
-from tests.control.sample import expiry, guarded_pool, kerberos_pool, snapshot
+from tests.control.sample import discovered_pool, expiry, guarded_pool, kerberos_pool, snapshot
 
 DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 
@@ -36,7 +36,7 @@ def test_names_are_as_prometheus_wants_them() -> None:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
     view = snapshot()
-    view["pools"] += [kerberos_pool("windows"), guarded_pool("alike")]
+    view["pools"] += [kerberos_pool("windows"), guarded_pool("alike"), discovered_pool("found")]
     samples = row.family(view).samples
     assert samples
     for sample in samples:
@@ -112,3 +112,11 @@ def test_refusals_and_ends_are_by_reason() -> None:
     assert values("lbproxy_refused_total") == {("login", "not_allowed"): 3, ("login", "misdirected"): 6}
     assert values("lbproxy_ends_total") == {("done",): 600, ("client_gone",): 2}
     assert values("lbproxy_listener_ends_total")["login", "client_cert_refused"] == 4
+
+
+def test_sources_of_backends() -> None:
+    view = snapshot()
+    view["pools"].append(discovered_pool("found"))
+    sources = [("found", "dns"), ("found", "file-list")]
+    for name, expected in (("members", [2, 1]), ("stale_seconds", [0, 63]), ("doubted", [1, 0])):
+        assert values(f"lbproxy_discovery_{name}", view) == dict(zip(sources, expected, strict=True))

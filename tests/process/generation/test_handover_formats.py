@@ -56,6 +56,7 @@ def test_the_rest_is_as_it_was() -> None:
         name: value for name, value in left.items() if name != "format"
     }
     assert state["kerberos"] == {"sign_ins": {}, "pools": {}}
+    assert state["discovered"] == {}
 
 
 def test_a_state_of_this_version_is_what_it_is() -> None:

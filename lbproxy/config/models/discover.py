@@ -1,0 +1,62 @@
+"""[pool.NAME.discover]: one source of backends beside those of the file."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PlainValidator, StrictInt
+
+from lbproxy.config import addresses
+from lbproxy.config.addresses import Address
+from lbproxy.config.models.table import Table
+from lbproxy.config.models.values import File
+from lbproxy.config.units import Duration, PositiveDuration
+
+DNS_PORT = 53
+
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NAME_LENGTH = 253
+"""RFC 1035 section 2.3.4, without the dot at the end."""
+
+
+def _domain_name(text: str) -> str:
+    """RFC 1035 section 2.3.1, and the underscores of SRV (RFC 2782)."""
+    name = text.removesuffix(".")
+    if len(name) > _NAME_LENGTH or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError(f"{text!r} is not a DNS name such as connectors.corp.example or _login._tcp.corp.example")
+    return text
+
+
+def _nameserver(value: object) -> Address:
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    try:
+        return Address(str(ip_address(value.strip("[]"))), DNS_PORT)
+    except ValueError:
+        with_port = value if ":" in value else f"{value}:{DNS_PORT}"
+    if value.startswith("unix:"):
+        raise ValueError(f"{value!r} is not an address, or address:port, of a name server")
+    found = addresses.address(with_port, addresses.NOWHERE)
+    if not found.port:
+        raise ValueError(f"{value!r} has no usable port")
+    return found
+
+
+class Discover(Table):
+    """[pool.NAME.discover]: which keys belong to which `kind` is a matter of `checks.discover`.
+
+    `name` with a dot at its end is absolute: no search domain is tried.
+    """
+
+    kind: Literal["dns", "file"]
+    interval: PositiveDuration = 30.0
+    on_empty: Literal["keep", "accept"] = "keep"
+    empty_after: Duration = 30.0
+    scheme: Literal["http", "https", "tcp"] = "http"
+    name: Annotated[str, AfterValidator(_domain_name)] | None = None
+    record: Literal["address", "srv"] = "address"
+    port: Annotated[StrictInt, Field(ge=1, le=65535)] | None = None
+    nameservers: tuple[Annotated[Address, PlainValidator(_nameserver)], ...] = ()
+    path: File | None = None

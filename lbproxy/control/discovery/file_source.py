@@ -1,0 +1,63 @@
+"""`kind = "file"`: a file with a list of backends, which is watched."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from lbproxy import files
+from lbproxy.control.discovery.backend_list import parse_list
+from lbproxy.control.discovery.source import Answer, Source, SourceError
+
+GLANCE = 0.25
+"""Seconds between two looks at whether the file is another one. A look works on every file system; inotify does not."""
+
+Stamp = tuple[int, int, int, int] | None
+"""Which file it is, and which version: device, inode, size, time of the last change in ns. None: there is none."""
+
+
+class FileSource(Source):
+    """The file at `path`: TOML if its name ends in .toml, else JSON. A link is followed, to another file too."""
+
+    name = "file-list"  # "file" is the configuration file
+
+    def __init__(self, path: Path) -> None:
+        self.where = str(path)
+        self._path = path
+        self._read: Stamp = None  # what was read last
+
+    def __repr__(self) -> str:
+        return f"<file source {self.where}>"
+
+    async def look(self, again: bool = False) -> Answer:
+        """What the file holds. Raises SourceError when it cannot be read, or is no list of backends."""
+        self._read = self._stamp()
+        return await asyncio.to_thread(self._parse)
+
+    async def wait(self, seconds: float) -> None:
+        """Return earlier when the file is another one, and has been for two looks: it may be half written."""
+        loop = asyncio.get_running_loop()
+        until, before = loop.time() + seconds, self._read
+        while loop.time() < until:
+            await asyncio.sleep(min(GLANCE, max(0.0, until - loop.time())))
+            now = self._stamp()
+            if now == before and now != self._read:
+                return
+            before = now
+
+    def _parse(self) -> Answer:
+        try:
+            content = files.read(self._path)
+        except OSError as error:
+            raise SourceError(f"{self.where}: {error.strerror}") from None
+        try:
+            return Answer(parse_list(content, toml=self._path.suffix.lower() == ".toml"))
+        except ValueError as error:
+            raise SourceError(f"{self.where}: {error}") from None
+
+    def _stamp(self) -> Stamp:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

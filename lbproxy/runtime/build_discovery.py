@@ -1,0 +1,63 @@
+"""From a pool's configuration to the sources of its members beside the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbproxy import config as settings
+from lbproxy.balance.belief import Rules
+from lbproxy.balance.member import Member
+from lbproxy.balance.pool import Pool
+from lbproxy.control.discovery.discovery import Discovery
+from lbproxy.control.discovery.source import Source
+
+EXPAND_EVERY = 30.0
+"""Seconds between two look-ups of a name that is expanded, as of every other backend's."""
+
+
+def make_discoveries(pool: Pool, options: settings.Pool) -> list[Discovery]:
+    """The discoveries of `pool`, which are to be started; none if its backends are all in the file.
+
+    The modules of a kind are loaded where a pool has that kind.
+    """
+    found = [Discovery(pool.name, source, pool.apply, EXPAND_EVERY) for source in _expanded(options)]
+    discover = options.discover
+    if discover is not None:
+        rules = Rules(discover.on_empty, discover.empty_after)
+        found.append(Discovery(pool.name, _source(discover), pool.apply, discover.interval, rules))
+    return found
+
+
+def _expanded(options: settings.Pool) -> Iterator[Source]:
+    entries = [entry for entry in options.backends if entry.expand]
+    if entries:
+        from lbproxy.control.discovery.expand import ExpandSource
+
+        for entry in entries:
+            yield ExpandSource(Member(entry.name, entry.url, entry.weight, entry.standby))
+
+
+def _source(discover: settings.Discover) -> Source:
+    match discover.kind:
+        case "file":
+            return _file(discover)
+        case "dns":
+            return _dns(discover)
+
+
+def _file(discover: settings.Discover) -> Source:
+    from lbproxy.control.discovery.file_source import FileSource
+
+    assert discover.path is not None, "checked"
+    return FileSource(discover.path)
+
+
+def _dns(discover: settings.Discover) -> Source:
+    from lbproxy.control.discovery.dns_source import AddressSource, ServiceSource
+
+    assert discover.name is not None, "checked"
+    servers = [(server.host, server.port) for server in discover.nameservers]
+    if discover.record == "srv":
+        return ServiceSource(discover.name, discover.scheme, servers)
+    assert discover.port is not None, "checked"
+    return AddressSource(discover.name, discover.scheme, discover.port, servers)
