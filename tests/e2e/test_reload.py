@@ -162,7 +162,8 @@ async def test_what_was_served_last_is_served_again_while_the_file_is_bad(backen
         os.kill(balancer.pid, SIGKILL)
         assert "workerz" in await balancer.logged("last_good_served", count=count)
         assert (await balancer.ask()).status == 200
-        last = (await balancer.status())["configuration"]["last_reload"]
+        seen = await balancer.until(lambda snapshot: snapshot["configuration"]["last_reload"])  # the master tells it
+        last = seen["configuration"]["last_reload"]
         assert not last["ok"]
         assert "workerz" in last["problems"][0]
         balancer.signal(SIGUSR2)

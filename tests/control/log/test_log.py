@@ -145,6 +145,7 @@ def test_a_message_that_cannot_be_formatted_does_not_raise(capsys: pytest.Captur
 
 _LOGGED = re.compile(
     r"""(?: event\(\s*log,\s*logging\.[A-Z]+,\s*     # the function
+        | self\._say\(\s*logging\.[A-Z]+,\s*         # what calls it for one source
         | \b_?log\.(?:info|warning|error|exception)\(  # a logger itself
         | Change\.[A-Z]+:\s*                         # one of a table
         ) "([a-z_]+)" """,
