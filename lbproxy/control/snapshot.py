@@ -51,7 +51,24 @@ class StampView(TypedDict):
     at: float
 
 
-class BackendView(TypedDict):
+class BackendCounts(TypedDict):
+    """What was counted of one backend, and what is open on it now."""
+
+    requests: int
+    active: int
+    errors: int
+    ejections: int
+    lanes_opened: int
+    connect_failures: int
+    retried_from: int
+    idle_lanes: int
+    private_lanes: int
+    tunnels: int
+    tls_handshakes: HandshakesView | None  # None: not an https backend
+    responses: dict[str, int]  # by status class: "1xx" to "5xx"
+
+
+class BackendView(BackendCounts):
     """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
 
     `active` are requests that are open, with `tunnels`: those of them whose bytes only pass (upgrades, tcp and sni).
@@ -83,18 +100,6 @@ class BackendView(TypedDict):
     reason: str | None
     reason_text: str | None
     detail: str
-    requests: int
-    active: int
-    errors: int
-    ejections: int
-    lanes_opened: int
-    connect_failures: int
-    retried_from: int
-    idle_lanes: int
-    private_lanes: int
-    tunnels: int
-    tls_handshakes: HandshakesView | None  # None: not an https backend
-    responses: dict[str, int]  # by status class: "1xx" to "5xx"
     probe: ProbeView | None
     binds: bool | None
     facts: dict[str, str | None]  # None: not known

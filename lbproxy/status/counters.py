@@ -9,7 +9,7 @@ from typing import Any, cast
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendView, Durations, HandshakesView, LagView, Snapshot
+from lbproxy.control.snapshot import BackendCounts, BackendView, Durations, HandshakesView, LagView, Snapshot
 from lbproxy.net.http.web import WebService
 from lbproxy.net.listener.listener import Listener
 from lbproxy.runtime.data_path import DataPath
@@ -29,7 +29,9 @@ def take(data_path: DataPath, access_log: AccessLog) -> Counters:
     ends: Counter[str] = Counter(data_path.lane_ends)
     for listener in data_path.listeners.values():
         ends.update(listener.ends)
-    backends = {f"{pool.name}/{one.name}": _backend(one) for pool in data_path.pools.values() for one in pool.backends}
+    backends = {
+        f"{pool.name}/{one.name}": backend_counts(one) for pool in data_path.pools.values() for one in pool.backends
+    }
     late = lag(data_path)
     return {
         "listeners": {name: _listener(listener) for name, listener in data_path.listeners.items()},
@@ -152,7 +154,8 @@ def _listener(listener: Listener) -> Counters:
     }
 
 
-def _backend(backend: Backend) -> Counters:
+def backend_counts(backend: Backend) -> BackendCounts:
+    """Of one backend, in this process."""
     return {
         "requests": backend.requests,
         "active": backend.active,

@@ -28,7 +28,7 @@ from lbproxy.net.listener.listener import Listener
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.certificate_expiry import expiries
-from lbproxy.status.counters import backend_handshakes, durations, handshakes, lag
+from lbproxy.status.counters import backend_counts, durations, handshakes, lag
 from lbproxy.status.served import Served
 from lbproxy.status.tls_files import tls_files
 
@@ -139,18 +139,7 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float) -> Backend
         "reason": None if reason is None else reason.label,
         "reason_text": None if reason is None else reason.text,
         "detail": backend.detail,
-        "requests": backend.requests,
-        "active": backend.active,
-        "errors": backend.errors,
-        "ejections": backend.ejections,
-        "lanes_opened": backend.lanes_opened,
-        "connect_failures": backend.connect_failures,
-        "retried_from": backend.retried_from,
-        "idle_lanes": len(backend.lanes.idle),
-        "private_lanes": backend.lanes.private,
-        "tunnels": backend.lanes.tunnels,
-        "tls_handshakes": backend_handshakes(backend),
-        "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
+        **backend_counts(backend),
         "probe": pool_control.prober.view(backend.name),
         "binds": pool_control.probes.binds(backend.name),
         "facts": {} if pool_control.guard is None else pool_control.guard.facts(backend.name),
