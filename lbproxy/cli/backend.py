@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from lbproxy.cli import config_option
-from lbproxy.cli.console import output, plain
+from lbproxy.cli.console import output, plain, say
 from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.cli.wording import said, state
 from lbproxy.config import Address
@@ -20,6 +20,9 @@ from lbproxy.control.draining import unfinished
 from lbproxy.control.instance import title
 from lbproxy.control.snapshot import BackendView, InstanceView, PoolView
 from lbproxy.errors import AdminError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _LASTING = ("file", "operator")
 """Sources whose backends belong into the file: what was discovered comes again by itself."""
@@ -159,6 +162,8 @@ def _key(name: str) -> str:
 
 
 def _table(pools: list[PoolView]) -> Table:
+    from rich.table import Table
+
     table = Table("pool", "backend", "url", "weight", "source", "state", "ordered", box=None, padding=(0, 2, 0, 0))
     now = time.time()
     for pool in pools:
@@ -178,4 +183,4 @@ def _show(found: InstanceView, what: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        output().print(plain(f"{title(found)} {what}"), soft_wrap=True)
+        say(f"{title(found)} {what}")

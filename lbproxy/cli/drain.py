@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from lbproxy.cli import config_option
-from lbproxy.cli.console import output, plain, progress
+from lbproxy.cli.console import plain, progress, say
 from lbproxy.cli.options import admin_bind, admin_option, seconds
 from lbproxy.config import Address
 from lbproxy.control.admin.client import drain, fetch_instance, fetch_status
@@ -19,6 +19,9 @@ from lbproxy.control.draining import unfinished
 from lbproxy.control.instance import members, order_name, title
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EVERY = 0.5  # seconds between two looks of --wait
 
@@ -54,7 +57,7 @@ def command(
         click.echo(json.dumps(after, indent=2))
     else:
         left = unfinished(after) or "nothing"
-        output().print(plain(f"{title(after)} is drained; {left} to finish"), soft_wrap=True)
+        say(f"{title(after)} is drained; {left} to finish")
 
 
 def wait_until_empty(

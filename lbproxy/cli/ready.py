@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lbproxy.cli import config_option
-from lbproxy.cli.console import output, plain
+from lbproxy.cli.console import say
 from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.config import Address
 from lbproxy.control.admin.client import make_ready
@@ -31,7 +31,7 @@ def command(path: Path, admin: Address | None, name: str, as_json: bool) -> None
     if as_json:
         click.echo(json.dumps(after, indent=2))
     else:
-        output().print(plain(_told(after)), soft_wrap=True)
+        say(_told(after))
 
 
 def _told(after: InstanceView) -> str:

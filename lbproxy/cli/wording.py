@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot, StampView
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _COLOURS = {"up": "green", "down": "red", "new": "yellow"}
 
@@ -62,6 +64,8 @@ def share(backend: BackendView, total: int) -> str:
 
 def state(backend: BackendView) -> Text:
     """The state of a backend, and what else keeps it from its share of the requests."""
+    from rich.text import Text
+
     notes = [
         backend["state"],
         ("standby, waits" if waits(backend) else "standby") if backend["standby"] else "",

@@ -46,6 +46,9 @@ class Address:
             return False
 
 
+ADMIN = Address(path=Path("/run/lbproxy/admin.sock"))
+"""The default of `admin.bind`."""
+
 NOWHERE = Path("/")
 """The base of addresses that are no paths."""
 

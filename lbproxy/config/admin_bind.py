@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lbproxy.config.addresses import Address, address
+from lbproxy.config.addresses import ADMIN, Address, address
 from lbproxy.config.environment import expand
-from lbproxy.config.load import parse, read_text
-from lbproxy.config.models import Admin
+from lbproxy.config.toml import parse, read_text
 from lbproxy.errors import ConfigError, Problem
 
 _ADMIN_TABLE = re.compile(r"^[ \t]*\[[ \t]*admin[ \t]*\][^\n]*\n(.*?)(?=^[ \t]*\[|\Z)", re.MULTILINE | re.DOTALL)
@@ -34,16 +33,16 @@ def admin_bind(path: Path, environ: Mapping[str, str] = os.environ) -> AdminBind
     try:
         table = _admin_table(path)
         if "bind" not in table:
-            return AdminBind(Admin().bind)
+            return AdminBind(ADMIN)
         problems: list[Problem] = []
         value = expand(table["bind"], environ, problems, ("admin", "bind"))
         if problems:
             raise ConfigError(str(path), problems)
         return AdminBind(address(value, path.absolute().parent))
     except ConfigError as error:
-        return AdminBind(Admin().bind, str(error))
+        return AdminBind(ADMIN, str(error))
     except ValueError as error:
-        return AdminBind(Admin().bind, f"{path}: admin.bind: {error}")
+        return AdminBind(ADMIN, f"{path}: admin.bind: {error}")
 
 
 def _admin_table(path: Path) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ from lbproxy.config.checks import fleet as checks
 from lbproxy.config.environment import expand, leave_out_empty
 from lbproxy.config.keys import Location
 from lbproxy.config.lines import Lines
-from lbproxy.config.load import first_of_each_key, parse, read_text
+from lbproxy.config.loading import first_of_each_key
 from lbproxy.config.models import Base, Fleet, Table
+from lbproxy.config.toml import parse, read_text
 from lbproxy.errors import ConfigError, Problem
 
 

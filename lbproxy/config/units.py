@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field
 
 _SECONDS = {
     "ms": Decimal("0.001"),
@@ -75,10 +72,3 @@ def percentage(value: object) -> float:
     if match is None or (percent := float(match[1])) > 100.0:
         raise ValueError(f'{value!r} is not a percentage from "0%" to "100%"')
     return percent / 100.0
-
-
-Duration = Annotated[float, BeforeValidator(duration)]
-"""Seconds, zero allowed."""
-
-PositiveDuration = Annotated[float, BeforeValidator(duration), Field(gt=0)]
-"""Seconds, more than zero."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbproxy.cli.console import output, plain, progress
+from lbproxy.cli.console import output, plain, progress, say
 
 
 def test_what_could_steer_the_terminal_is_escaped() -> None:
@@ -18,3 +18,8 @@ def test_each_goes_its_way_and_is_wide_where_no_terminal_is(capsys: pytest.Captu
     output().print("x" * 150)
     progress().print("y" * 150)
     assert capsys.readouterr() == ("x" * 150 + "\n", "y" * 150 + "\n")
+
+
+def test_one_line_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say("[red]" + "x" * 200 + "\x1b[2J")
+    assert capsys.readouterr() == ("[red]" + "x" * 200 + "\\x1b[2J\n", "")

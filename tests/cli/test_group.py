@@ -91,11 +91,29 @@ def test_the_version() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"lbproxy, version {lbproxy.__version__}\n"
 
 
-def test_the_command_line_is_quick_to_help() -> None:
-    """The help needs none of what the commands need."""
-    code = "import sys, lbproxy.cli; print({'asyncio', 'pydantic', 'rich', 'aiohttp', 'uvloop'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+def modules_imported(*arguments: str) -> set[str]:
+    """The packages that the command imports, of those that take long."""
+    code = (
+        "import sys, lbproxy.cli\ntry:\n lbproxy.cli.main(sys.argv[1:])\nexcept SystemExit:\n pass\n"
+        "print('imported', *{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stdout.split()) & {"asyncio", "pydantic", "cryptography", "rich", "aiohttp", "uvloop"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["drain", "--help"], ["rollout", "--help"]])
+def test_the_command_line_is_quick_to_help(arguments: list[str]) -> None:
+    """The help needs little of what the commands need."""
+    assert modules_imported(*arguments) <= {"asyncio", "rich"}
+
+
+def test_a_command_that_asks_the_running_balancer_needs_no_model_of_its_file(tmp_path: Path) -> None:
+    """It is run by scripts and by health checks: every 0.1 s counts."""
+    file = tmp_path / "lbproxy.toml"
+    file.write_text(f'[admin]\nbind = "unix:{tmp_path}/none.sock"\n')
+    for order in (["drain", "c1"], ["ready", "c1"], ["reload"], ["backend", "remove", "connectors/c1"]):
+        assert modules_imported(*order, "--config", str(file)) == set()
+    assert modules_imported("status", "--config", str(file)) == {"rich"}
 
 
 def test_python_m_lbproxy() -> None:

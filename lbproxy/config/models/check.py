@@ -10,8 +10,7 @@ from pydantic import AfterValidator, PlainValidator
 
 from lbproxy.config import addresses
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Count, File, PageUrl, Target, Token
-from lbproxy.config.units import PositiveDuration
+from lbproxy.config.models.values import Count, File, PageUrl, PositiveDuration, Target, Token
 
 _PRINCIPAL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 _STATUSES = re.compile(r"([1-5][0-9]{2})-([1-5][0-9]{2})")

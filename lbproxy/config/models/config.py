@@ -17,8 +17,7 @@ from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Bind, Name, NotEmpty, file_path
-from lbproxy.config.units import Duration
+from lbproxy.config.models.values import Bind, Duration, Name, NotEmpty, file_path
 from lbproxy.errors import Problem
 
 
@@ -55,7 +54,7 @@ class AccessLog(Table):
 class Admin(Table):
     """[admin]: where status and metrics are served, reachable from this machine only; `health` tells no secrets."""
 
-    bind: Annotated[Bind, AfterValidator(_local)] = Address(path=Path("/run/lbproxy/admin.sock"))
+    bind: Annotated[Bind, AfterValidator(_local)] = addresses.ADMIN
     health: Bind | None = None
 
 

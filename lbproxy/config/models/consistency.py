@@ -10,8 +10,7 @@ from pydantic import AfterValidator, Field, StrictBool
 
 from lbproxy.config.models.backend import Backend
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Name, PageUrl, Target, Token
-from lbproxy.config.units import PositiveDuration
+from lbproxy.config.models.values import Name, PageUrl, PositiveDuration, Target, Token
 
 METADATA_PATH = "/wsfed/FederationMetadata/2007-06/FederationMetadata.xml"
 """The page of an Auth0 AD/LDAP connector that publishes its own address."""

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StrictInt
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import File
-from lbproxy.config.units import Duration, PositiveDuration
+from lbproxy.config.models.values import Duration, File, PositiveDuration
 
 DNS_PORT = 53
 

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 
 from lbproxy.config import addresses
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Bind, Count, File, Networks, Target, Token, not_empty
-from lbproxy.config.units import PositiveDuration, duration_between, size_between
+from lbproxy.config.models.values import Bind, Count, File, Networks, PositiveDuration, Target, Token, not_empty
+from lbproxy.config.units import duration_between, size_between
 
 _NOT_STRIPPABLE = frozenset({"connection", "content-length", "host", "transfer-encoding", "upgrade"})
 """Headers that frame or route a message (RFC 9112): without them a request would mean something else."""

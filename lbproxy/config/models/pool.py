@@ -11,8 +11,8 @@ from lbproxy.config.models.check import Check, CheckKind
 from lbproxy.config.models.consistency import Consistency
 from lbproxy.config.models.discover import Discover
 from lbproxy.config.models.table import Table
-from lbproxy.config.models.values import Count, File, Host
-from lbproxy.config.units import Duration, PositiveDuration, percentage, size_between
+from lbproxy.config.models.values import Count, Duration, File, Host, PositiveDuration
+from lbproxy.config.units import percentage, size_between
 
 
 def _without_brackets(host: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address, Network
 from lbproxy.config.models.table import directory
+from lbproxy.config.units import duration
 
 _T = TypeVar("_T")
 
@@ -109,6 +110,12 @@ Token = Annotated[str, AfterValidator(_token)]
 
 Target = Annotated[str, AfterValidator(_target)]
 """A path, perhaps with a query."""
+
+Duration = Annotated[float, BeforeValidator(duration)]
+"""Seconds, zero allowed."""
+
+PositiveDuration = Annotated[float, BeforeValidator(duration), Field(gt=0)]
+"""Seconds, more than zero."""
 
 PageUrl = Annotated[str, AfterValidator(_page_url)]
 """An absolute http or https URL, in which {host} may stand for the host of each backend."""

@@ -17,7 +17,7 @@ from typing import cast
 import uvloop
 
 from lbproxy.config import Config, load
-from lbproxy.config.load import read_text
+from lbproxy.config.toml import read_text
 from lbproxy.control import log as operational_log
 from lbproxy.control.log import event, unraisable
 from lbproxy.errors import ConfigError, LbproxyError, StartError
