@@ -7,7 +7,7 @@
 | any other | a discovery, named after its kind: dns, file-list, kubernetes, etcd |
 
 Each source gives all its members at once (`Membership.say`). A member that is refused is left out, with a sentence that
-says why; all others stay.
+says why (`Membership.refused`); all others stay.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Refuse = Callable[[Member], str]
 
 
 class Membership:
-    """What each source wants, and what follows from all of it. `refused` has, by source, what was left out and why."""
+    """What each source wants, and what follows from all of it."""
 
-    __slots__ = ("_limit", "_refuse", "_wanted", "refused")
+    __slots__ = ("_limit", "_refuse", "_refused", "_wanted")
 
     def __init__(self, limit: int, refuse: Refuse = lambda member: "") -> None:
         """limit: members at most, of all sources together."""
         self._limit = limit
         self._refuse = refuse
         self._wanted: dict[str, dict[str, Member]] = {}
-        self.refused: dict[str, tuple[str, ...]] = {}
+        self._refused: dict[str, tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<membership {', '.join(f'{len(wanted)} of {source}' for source, wanted in self._wanted.items())}>"
@@ -75,10 +75,23 @@ class Membership:
             else:
                 wanted[member.name] = member
         self._wanted[source] = wanted
-        if refused:
-            self.refused[source] = tuple(refused)
-        else:
-            self.refused.pop(source, None)
+        self._refused[source] = tuple(refused)
+
+    @property
+    def refused(self) -> Mapping[str, tuple[str, ...]]:
+        """By source, a sentence for each member that is left out. A source without any is not there."""
+        taken = self.all()
+        found: dict[str, tuple[str, ...]] = {}
+        for source, wanted in self._wanted.items():
+            hidden = (
+                f"{name}: {by} has a backend of this name, at {other.url}"
+                for name, member in wanted.items()
+                for by, other in (taken[name],)
+                if other.url != member.url
+            )
+            if why := (*self._refused[source], *hidden):
+                found[source] = why
+        return found
 
     def all(self) -> Mapping[str, tuple[str, Member]]:
         """Every member that the pool should have, by name, with the source that it is taken from."""

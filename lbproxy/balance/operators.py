@@ -51,12 +51,17 @@ def add(pool: Pool, member: Member) -> Backend:
 
     Its weight and standby count from now on, whatever was ordered for the name before; a drain stays.
     """
-    if (problem := member.problem()) or (problem := _in_file(pool, member.name)):
+    if (problem := member.problem()) or (problem := _of_another_source(pool, member.name)):
         raise AdminError(problem)
     before = _added(pool)
     earlier = before.get(member.name)
     if earlier is not None and earlier.url != member.url:
         raise AdminError(f"{member.name} is a backend of pool {pool.name} already, at {earlier.url}; remove it first")
+    if earlier is not None and member.weight == 0 and pool.is_alone(find(pool, member.name)):
+        raise AdminError(
+            f"{member.name} is the only backend of pool {pool.name} in rotation; lbproxy backend set --weight 0 --force"
+            " gives it no turns all the same"
+        )
     refused = pool.apply(OPERATOR, (before | {member.name: member}).values())
     if refused:
         pool.apply(OPERATOR, before.values())
@@ -65,8 +70,19 @@ def add(pool: Pool, member: Member) -> Backend:
     return find(pool, member.name)
 
 
-def remove(pool: Pool, name: str, force: bool) -> Backend:
-    """Take out what was added. Its orders end too, unless another source wants a backend of this name."""
+def waiting(pool: Pool) -> dict[str, Order]:
+    """The orders for names without a backend: they wait for a backend of this name, until they are taken back."""
+    return {name: order for name, order in pool.orders.items() if pool.by_name(name) is None}
+
+
+def remove(pool: Pool, name: str, force: bool) -> Backend | None:
+    """Take out what was added. Its orders end too, unless another source wants a backend of this name.
+
+    Where there is no such backend, but orders wait for one, they end; returns None then.
+    """
+    if name in waiting(pool):
+        pool.order(name, NO_ORDER)
+        return None
     backend = find(pool, name)
     added = _added(pool)
     if name not in added:
@@ -82,16 +98,25 @@ def remove(pool: Pool, name: str, force: bool) -> Backend:
     return backend
 
 
-def change(pool: Pool, name: str, given: Mapping[str, int | bool | None], stamp: Stamp, force: bool) -> Backend:
-    """Order what is `given` of weight and standby; None is as the source of the backend says."""
-    backend = find(pool, name)
+def change(pool: Pool, name: str, given: Mapping[str, int | bool | None], stamp: Stamp, force: bool) -> Backend | None:
+    """Order what is `given` of weight and standby; None is as the source of the backend says.
+
+    Returns None where orders for this name wait for a backend.
+    """
+    backend = None if name in waiting(pool) else find(pool, name)
     weight = given.get("weight")
     if weight is not None and not 0 <= weight <= MAX_WEIGHT:
         raise AdminError(f"{name}: weight is {weight}, it must be 0 to {MAX_WEIGHT}")
-    if weight == 0:
+    order = pool.ordered(name).having(stamp, **given)
+    if backend is not None and pool.weight_of(backend, order) == 0:
         _spare(pool, backend, "give no turns to", force)
-    pool.order(name, pool.ordered(name).having(stamp, **given))
+    pool.order(name, order)
     return backend
+
+
+def end_drain(pool: Pool, name: str, stamp: Stamp) -> None:
+    """End the drain that was ordered for `name`, whether it has a backend or not."""
+    pool.order(name, pool.ordered(name).having(stamp, drain=False))
 
 
 def hear(pool: Pool, name: str, told: Said) -> tuple[str, ...]:
@@ -119,12 +144,18 @@ def _added(pool: Pool) -> dict[str, Member]:
     return {member.name: member for member in pool.membership.of(OPERATOR)}
 
 
-def _in_file(pool: Pool, name: str) -> str:
-    if not any(member.name == name for member in pool.membership.of(FILE)):
+def _of_another_source(pool: Pool, name: str) -> str:
+    """Says so if the file, or a discovery, has the name: an operator's URL would stand against theirs; else empty."""
+    source, member = pool.membership.all().get(name, (OPERATOR, None))
+    if member is None or source == OPERATOR:
         return ""
+    if source == FILE:
+        where, its_url = "in the configuration file", "its URL is changed in the file"
+    else:
+        where, its_url = f"from {source}, at {member.url}", f"its URL is what {source} says"
     return (
-        f"{name} is a backend of pool {pool.name} in the configuration file: lbproxy backend set changes its weight"
-        " and standby; its URL is changed in the file"
+        f"{name} is a backend of pool {pool.name} {where}: lbproxy backend set changes its weight and standby;"
+        f" {its_url}"
     )
 
 

@@ -158,11 +158,19 @@ class Pool:
         backend = self._by_name.get(name)
         if backend is None:
             return
-        _, member = self.membership.all().get(name, ("", Member(name, backend.url, backend.weight, backend.standby)))
         backend.draining = order.drain
-        backend.weight = member.weight if order.weight is None else order.weight
-        backend.standby = member.standby if order.standby is None else order.standby
+        backend.weight = self.weight_of(backend, order)
+        backend.standby = self._wanted(backend).standby if order.standby is None else order.standby
         self._place(backend)
+
+    def weight_of(self, backend: Backend, order: Order) -> int:
+        """The weight of `backend` under `order`: what its source says, unless that is ordered."""
+        return self._wanted(backend).weight if order.weight is None else order.weight
+
+    def _wanted(self, backend: Backend) -> Member:
+        """`backend` as its source describes it."""
+        as_it_is = Member(backend.name, backend.url, backend.weight, backend.standby)
+        return self.membership.all().get(backend.name, ("", as_it_is))[1]
 
     def drain(self, backend: Backend, by: str = "", at: float = 0.0) -> None:
         """No new work for `backend`; what it has may finish. Its health goes on being watched."""

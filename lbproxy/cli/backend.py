@@ -13,7 +13,7 @@ import click
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output, plain, say
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import said, state
+from lbproxy.cli.wording import said, state, waiting_order
 from lbproxy.config import Address
 from lbproxy.control.admin.client import add_backend, change_backend, fetch_status, remove_backend
 from lbproxy.control.draining import unfinished
@@ -58,7 +58,8 @@ def add(
     """
     after = add_backend(admin_bind(path, admin), _full(name), url, 1 if weight is None else weight, standby)
     backend = after["backend"]
-    _show(after, f"is added; it is {'in rotation' if backend['in_rotation'] else state(backend).plain} now", as_json)
+    how = "in rotation" if backend["in_rotation"] else state(backend).plain
+    _say(after, f"{title(after)} is added; it is {how} now", as_json)
 
 
 @command.command("remove")
@@ -70,10 +71,14 @@ def add(
 def remove(path: Path, admin: Address | None, name: str, force: bool, as_json: bool) -> None:
     """Take out a backend that was added; what it has may finish, within drain_timeout.
 
-    What the file has is taken out in the file. The exit status is 0, and 1 if it is refused.
+    What the file has is taken out in the file. Of a name without a backend, the orders are removed. The exit status is
+    0, and 1 if it is refused.
     """
     last = remove_backend(admin_bind(path, admin), _full(name), force)
-    _show(last, f"is removed; {unfinished(last) or 'nothing'} to finish", as_json)
+    if last is None:
+        _say(last, f"no backend is called {name}; what was ordered for it is taken back", as_json)
+    else:
+        _say(last, f"{title(last)} is removed; {unfinished(last) or 'nothing'} to finish", as_json)
 
 
 @command.command("set")
@@ -104,8 +109,14 @@ def change(
         raise click.UsageError("give --weight, --standby or --no-standby, or --undo alone")
     wanted: dict[str, int | bool | None] = {"weight": None, "standby": None} if undo else {**given}
     after = change_backend(admin_bind(path, admin), _full(name), wanted, force)
+    if after is None:
+        _say(after, f"no backend is called {name}; the order waits for one" if given else (
+            f"no backend is called {name}; what was ordered of its weight and standby is taken back"
+        ), as_json)  # fmt: skip
+        return
     backend = after["backend"]
-    _show(after, f"has weight {backend['weight']}, and is {'a' if backend['standby'] else 'no'} standby", as_json)
+    told = f"has weight {backend['weight']}, and is {'a' if backend['standby'] else 'no'} standby"
+    _say(after, f"{title(after)} {told}", as_json)
 
 
 @command.command("list")
@@ -125,6 +136,9 @@ def show(path: Path, admin: Address | None, as_toml: bool, as_json: bool) -> Non
         click.echo("\n".join(line for pool in pools for line in toml(pool)))
     else:
         output().print(_table(pools))
+        for pool in pools:
+            for order in pool["waiting_orders"]:
+                say(f"pool {pool['name']}: {waiting_order(order, time.time())}")
 
 
 def toml(pool: PoolView) -> Iterator[str]:
@@ -136,6 +150,8 @@ def toml(pool: PoolView) -> Iterator[str]:
             yield f"  {_inline(one)},"
         if one["draining"]:
             yield f"  # {one['name']} is drained, which the file cannot say"
+    for order in pool["waiting_orders"]:
+        yield f"  # no backend is called {order['name']}: what is ordered for it ends with lbproxy"
     yield "]"
 
 
@@ -179,8 +195,8 @@ def _full(name: str) -> str:
     return name
 
 
-def _show(found: InstanceView, what: str, as_json: bool) -> None:
+def _say(found: InstanceView | None, sentence: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        say(f"{title(found)} {what}")
+        say(sentence)

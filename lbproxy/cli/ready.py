@@ -24,14 +24,14 @@ from lbproxy.control.snapshot import InstanceView
 def command(path: Path, admin: Address | None, name: str, as_json: bool) -> None:
     """End the drain of the instance NAME in every pool that has it, or of POOL/NAME in that pool.
 
-    It is in rotation at once if it is healthy, else as soon as its probes say so. The exit status is 0, and 1 if it
-    is refused.
+    It is in rotation at once if it is healthy, else as soon as its probes say so. A drain that waits for a backend of
+    that name ends too. The exit status is 0, and 1 if it is refused.
     """
     after = make_ready(admin_bind(path, admin), name)
     if as_json:
         click.echo(json.dumps(after, indent=2))
     else:
-        say(_told(after))
+        say(f"no backend is called {name}; one that comes gets work" if after is None else _told(after))
 
 
 def _told(after: InstanceView) -> str:

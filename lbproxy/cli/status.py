@@ -18,7 +18,7 @@ from lbproxy.cli import config_option
 from lbproxy.cli.compact import compact
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import discovery, duration, refusals, said, share, state, title
+from lbproxy.cli.wording import discovery, duration, refusals, said, share, state, title, waiting_order
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
@@ -194,6 +194,7 @@ def _complaints(pool: PoolView) -> Iterator[Text]:
         )
     for source, sentences in pool["refused"].items():
         yield from (plain(f"  refused, from {source}: {sentence}") for sentence in sentences)
+    yield from (plain(f"  {waiting_order(order, time.time())}") for order in pool["waiting_orders"])
     for backend in pool["backends"]:
         if told := said(backend, time.time()):
             yield plain(f"  {backend['name']}: {told}")

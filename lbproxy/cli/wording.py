@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot, StampView
+from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot, StampView, WaitingOrderView
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -93,16 +93,23 @@ def said(backend: BackendView, now: float) -> str:
 
     now: seconds since the epoch, as a time of another day has its date.
     """
-    found = []
-    if backend["added"] is not None:
-        found.append(f"added at {_when(backend['added'], now)}")
+    added = [] if backend["added"] is None else [f"added at {_when(backend['added'], now)}"]
+    return "; ".join([*added, *_ordered(backend, now)])
+
+
+def waiting_order(order: WaitingOrderView, now: float) -> str:
+    """What waits for a backend of a name: "no backend is called c9; ordered for it: draining since 12:03 by root"."""
+    found = "; ".join(_ordered(order, now)) or "draining"  # of a version that did not note who ordered it
+    return f"no backend is called {order['name']}; ordered for it: {found}"
+
+
+def _ordered(view: BackendView | WaitingOrderView, now: float) -> Iterator[str]:
     texts = {
-        "weight": f"weight {backend['weight']}",
-        "standby": "standby" if backend["standby"] else "no standby",
+        "weight": f"weight {view['weight']}",
+        "standby": "standby" if view["standby"] else "no standby",
         "drain": "draining",
     }
-    found += [f"{texts[what]} since {_when(stamp, now)}" for what, stamp in backend["ordered"].items() if stamp["by"]]
-    return "; ".join(found)
+    yield from (f"{texts[what]} since {_when(stamp, now)}" for what, stamp in view["ordered"].items() if stamp["by"])
 
 
 def _when(stamp: StampView, now: float) -> str:

@@ -107,6 +107,19 @@ class BackendView(BackendCounts):
     extended_protection: ProtectionView | None  # None: not an https backend behind a listener with TLS
 
 
+class WaitingOrderView(TypedDict):
+    """What operators have ordered for a name that no backend has now. It counts for a backend of this name that comes.
+
+    `weight` and `standby` None: as its source will say. `ordered` is who ordered what, and when.
+    """
+
+    name: str
+    draining: bool
+    weight: int | None
+    standby: bool | None
+    ordered: dict[str, StampView]
+
+
 class BackendInPool(TypedDict):
     """One backend and the name of its pool."""
 
@@ -177,7 +190,7 @@ class PoolView(TypedDict):
 
     `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
     `refused` has the backends that a source wanted and could not have: by the source, a sentence each.
-    `discovery` has each source of members beside the file.
+    `discovery` has each source of members beside the file. `waiting_orders` are those without a backend.
     """
 
     name: str
@@ -189,6 +202,7 @@ class PoolView(TypedDict):
     when_all_down: str
     ready_when_all_down: bool
     refused: dict[str, list[str]]
+    waiting_orders: list[WaitingOrderView]
     backends: list[BackendView]
 
 

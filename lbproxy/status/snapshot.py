@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lbproxy import __version__
+from lbproxy.balance import operators
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.membership import FILE
-from lbproxy.balance.orders import Stamp
+from lbproxy.balance.orders import Order, Stamp
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import (
@@ -22,6 +23,7 @@ from lbproxy.control.snapshot import (
     ShutOutView,
     Snapshot,
     StampView,
+    WaitingOrderView,
 )
 from lbproxy.net.http.web import WebService
 from lbproxy.net.listener.listener import Listener
@@ -110,6 +112,7 @@ def _pool(config: Config, pool_control: PoolControl) -> PoolView:
         "when_all_down": pool_control.pool.when_all_down,
         "ready_when_all_down": config.pools[pool_control.pool.name].ready_when_all_down,
         "refused": {source: list(why) for source, why in pool_control.pool.membership.refused.items()},
+        "waiting_orders": [_waiting(name, order) for name, order in operators.waiting(pool_control.pool).items()],
         "tickets": pool_control.probes.tickets_view(),
         "consistency": None if pool_control.guard is None else pool_control.guard.view(),
         "discovery": [discovery.view() for discovery in pool_control.discoveries],
@@ -132,7 +135,7 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float) -> Backend
         "source": backend.source,
         "check_url": pool_control.check_urls.get(backend.name) if backend.source == FILE else None,
         "added": None if added is None else _stamp(added),
-        "ordered": {what: _stamp(stamp) for what, stamp in pool_control.pool.ordered(backend.name).stamps.items()},
+        "ordered": _stamps(pool_control.pool.ordered(backend.name)),
         "held_seconds": max(0.0, backend.held_until - now),
         "inconsistent": backend.inconsistent,
         "since_seconds": now - backend.since,
@@ -146,6 +149,20 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float) -> Backend
         "unknown_facts": {} if pool_control.guard is None else pool_control.guard.troubles(backend.name),
         "extended_protection": _protection(pool_control, backend),
     }
+
+
+def _waiting(name: str, order: Order) -> WaitingOrderView:
+    return {
+        "name": name,
+        "draining": order.drain,
+        "weight": order.weight,
+        "standby": order.standby,
+        "ordered": _stamps(order),
+    }
+
+
+def _stamps(order: Order) -> dict[str, StampView]:
+    return {what: _stamp(stamp) for what, stamp in order.stamps.items()}
 
 
 def _stamp(stamp: Stamp) -> StampView:

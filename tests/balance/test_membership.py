@@ -36,6 +36,15 @@ def test_each_source_has_its_own_refusals_until_it_speaks_again() -> None:
     assert membership.of("etcd") == ()
 
 
+def test_a_member_is_left_out_while_another_source_has_the_name_at_another_url() -> None:
+    membership = Membership(10)
+    membership.say("dns", [member("a", 1), member("b", 1), member("c", 1)])
+    membership.say(OPERATOR, [member("a", 2), member("b", 1)])
+    assert membership.refused == {"dns": ("a: operator has a backend of this name, at http://a:2",)}
+    membership.say(OPERATOR, [])
+    assert membership.refused == {}
+
+
 def test_all_sources_together_have_a_limit() -> None:
     membership = Membership(3)
     membership.say(FILE, [member("a"), member("b")])

@@ -8,7 +8,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.health import Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.membership import FILE, OPERATOR
-from lbproxy.balance.operators import Said, add, change, find, hear, hear_all, remove, said
+from lbproxy.balance.operators import Said, add, change, end_drain, find, hear, hear_all, remove, said, waiting
 from lbproxy.balance.orders import NO_ORDER, Order, Stamp
 from lbproxy.balance.pool import Pool
 from lbproxy.errors import AdminError
@@ -89,12 +89,25 @@ def test_there_is_a_limit(pool: Pool) -> None:
     assert everything(pool) == before
 
 
-def test_an_operator_wins_over_what_was_discovered(pool: Pool) -> None:
-    pool.apply("dns", [member("b", port=82)])
+def test_what_was_discovered_is_not_added_again(pool: Pool) -> None:
+    pool.apply("dns", [member("b", port=82), member("c")])
+    before = everything(pool)
+    for port in (81, 82):
+        with pytest.raises(AdminError, match="b is a backend of pool p from dns, at http://b:82: lbproxy backend set"):
+            add(pool, member("b", port))
+    assert (everything(pool), pool.membership.refused) == (before, {})
+    change(pool, "b", {"weight": 7}, OLGA, force=False)
+    assert find(pool, "b").weight == 7
+
+
+def test_an_operator_wins_over_what_is_discovered_later(pool: Pool) -> None:
     assert added(pool, "b").url == "http://b:81"
+    assert pool.apply("dns", [member("b", port=82)]) == ("b: operator has a backend of this name, at http://b:81",)
+    assert add(pool, member("b", weight=2)).weight == 2, "it was added before: that changes its weight"
     change(pool, "b", {"weight": 7}, OLGA, force=False)
     remove(pool, "b", force=False)
     assert (find(pool, "b").url, find(pool, "b").weight) == ("http://b:82", 7), "the name is wanted: its orders stay"
+    assert pool.membership.refused == {}
 
 
 @pytest.mark.parametrize(
@@ -125,6 +138,56 @@ def test_the_last_one_in_rotation_must_be_forced(pool: Pool) -> None:
     remove(pool, "b", force=False)  # it has no part in it any more
 
 
+def test_the_last_one_in_rotation_keeps_its_turns_whatever_takes_them(pool: Pool) -> None:
+    pool.apply("dns", [member("b", weight=0)])
+    change(pool, "b", {"weight": 3}, ROOT, force=False)
+    pool.probed(find(pool, "b"), True, "", 1.0)
+    added(pool, "c")
+    pool.drain(find(pool, "a"))
+    pool.drain(find(pool, "c"))
+    with pytest.raises(AdminError, match="b is the only backend of pool p in rotation"):
+        change(pool, "b", {"weight": None}, ROOT, force=False)  # its source says 0
+    pool.ready(find(pool, "c"))
+    change(pool, "b", {"weight": None}, ROOT, force=False)
+    with pytest.raises(AdminError, match="c is the only backend of pool p in rotation; lbproxy backend set --weight 0"):
+        add(pool, member("c", weight=0))
+    assert [one.name for one in pool.rotation.members] == ["c"]
+
+
+# --- orders that wait
+
+
+def test_orders_of_a_backend_that_left_wait_until_they_are_taken_back(pool: Pool) -> None:
+    pool.apply("dns", [member("b")])
+    pool.drain(find(pool, "b"), *OLGA)
+    change(pool, "b", {"weight": 3}, ROOT, force=False)
+    assert waiting(pool) == {}
+    pool.apply("dns", [])
+    order = Order(drain=True, weight=3, stamps={"drain": OLGA, "weight": ROOT})
+    assert waiting(pool) == {"b": order}
+    assert change(pool, "b", {"weight": 5}, ROOT, force=False) is None
+    end_drain(pool, "b", ROOT)
+    assert waiting(pool) == {"b": Order(weight=5, stamps={"weight": ROOT})}
+    assert change(pool, "b", {"weight": None, "standby": None}, ROOT, force=False) is None
+    assert pool.orders == {}
+    with pytest.raises(AdminError, match="no backend is called p/b"):
+        change(pool, "b", {"weight": 5}, ROOT, force=False)  # or a mistyped name would be an order
+
+
+def test_orders_that_wait_are_removed_together(pool: Pool) -> None:
+    hear(pool, "b", Said(None, Order(drain=True, weight=3)))
+    assert remove(pool, "b", force=False) is None
+    assert pool.orders == {}
+    with pytest.raises(AdminError, match="no backend is called p/b"):
+        remove(pool, "b", force=False)
+
+
+def test_orders_that_wait_have_limits_too(pool: Pool) -> None:
+    hear(pool, "b", Said(None, Order(drain=True)))
+    with pytest.raises(AdminError, match="b: weight is 101, it must be 0 to 100"):
+        change(pool, "b", {"weight": 101}, ROOT, force=False)
+
+
 def test_one_that_a_standby_would_replace_is_not_the_last(pool: Pool) -> None:
     added(pool, "b", standby=True)
     change(pool, "a", {"weight": 0}, ROOT, force=False)
@@ -133,6 +196,7 @@ def test_one_that_a_standby_would_replace_is_not_the_last(pool: Pool) -> None:
 
 def test_weight_and_standby_are_ordered_and_given_back(pool: Pool) -> None:
     backend = change(pool, "a", {"weight": 4, "standby": True}, OLGA, force=False)
+    assert backend is find(pool, "a")
     assert (backend.weight, backend.standby, pool.ordered("a").stamps["weight"]) == (4, True, OLGA)
     change(pool, "a", {"standby": None}, ROOT, force=False)
     assert (backend.weight, backend.standby) == (4, False)

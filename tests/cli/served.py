@@ -17,7 +17,7 @@ from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.instance import members
-from lbproxy.control.snapshot import BackendView, InstanceView, Snapshot
+from lbproxy.control.snapshot import BackendView, InstanceView, Snapshot, WaitingOrderView
 from tests.control.admin.pool import BareBackends
 from tests.control.sample import pool, snapshot
 
@@ -46,6 +46,7 @@ class Busy(BareBackends):
         self.live = live
         self.drain_timeout = drain_timeout
         self.state = state
+        self.waiting_orders: list[WaitingOrderView] = []
 
     def show(self, name: str) -> InstanceView:
         shown = super().show(name)
@@ -55,7 +56,7 @@ class Busy(BareBackends):
 
     def snapshot(self) -> Snapshot:
         """What /status shows."""
-        pools = [pool("connectors", *self.views.values())]
+        pools = [pool("connectors", *self.views.values()) | {"waiting_orders": self.waiting_orders}]
         return snapshot() | {"pools": pools, "drain_timeout_seconds": self.drain_timeout, "state": self.state}
 
 

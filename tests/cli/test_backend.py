@@ -36,6 +36,36 @@ async def test_a_backend_comes_changes_and_goes(tmp_path: Path) -> None:
     ]
 
 
+async def test_of_a_name_without_a_backend_the_orders_are_taken_back(tmp_path: Path) -> None:
+    backends = Busy()
+    backends.waiting.add("c9")
+    async with served(tmp_path, backends) as config:
+        results = [
+            await run("backend", "set", "-c", str(config), "connectors/c9", *options)
+            for options in (("--weight", "2"), ("--undo",))
+        ]
+        results.append(await run("backend", "remove", "-c", str(config), "connectors/c9"))
+    assert [one.stdout for one in results] == [
+        "no backend is called connectors/c9; the order waits for one\n",
+        "no backend is called connectors/c9; what was ordered of its weight and standby is taken back\n",
+        "no backend is called connectors/c9; what was ordered for it is taken back\n",
+    ]
+
+
+async def test_the_list_has_orders_that_wait(tmp_path: Path) -> None:
+    backends = Busy()
+    backends.waiting_orders.append(
+        {"name": "c9", "draining": True, "weight": None, "standby": None, "ordered": {"drain": {"by": "root", "at": 0}}}
+    )
+    async with served(tmp_path, backends) as config:
+        table = await run("backend", "list", "-c", str(config))
+        lasting = await run("backend", "list", "-c", str(config), "--toml")
+    [line] = [line for line in table.stdout.splitlines() if "c9" in line]
+    assert line.startswith("pool connectors: no backend is called c9; ordered for it: draining since 1970-01-01 ")
+    assert "# no backend is called c9: what is ordered for it ends with lbproxy" in lasting.stdout
+    assert "c9" not in tomllib.loads(lasting.stdout)["pool"]["connectors"]["backends"]
+
+
 async def test_a_refusal(tmp_path: Path) -> None:
     async with served(tmp_path, Busy()) as config:
         results = [

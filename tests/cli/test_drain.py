@@ -102,7 +102,8 @@ async def test_somebody_else_may_end_the_drain(tmp_path: Path) -> None:
     backends = Busy(busy)
     async with served(tmp_path, backends):
         backends.drain("c1", force=False)
-        seen = backends.ready("c1")
+        backends.ready("c1")
+        seen = backends.show("c1")
         with pytest.raises(AdminError, match="connectors/c1 was made ready again, with 3 requests to finish"):
             await asyncio.to_thread(wait_until_empty, tmp_path / "admin.sock", seen, 60, Console(file=io.StringIO()))
 

@@ -39,6 +39,16 @@ async def test_a_refusal(tmp_path: Path) -> None:
     assert result.stderr == "lbproxy: error: no backend is called c9\n"
 
 
+async def test_of_a_name_without_a_backend_the_drain_ends(tmp_path: Path) -> None:
+    backends = Busy()
+    backends.waiting.add("c9")
+    async with served(tmp_path, backends) as config:
+        told = await run("ready", "-c", str(config), "c9")
+        as_json = await run("ready", "-c", str(config), "--json", "c9")
+    assert (told.exit_code, told.stdout) == (0, "no backend is called c9; one that comes gets work\n")
+    assert json.loads(as_json.stdout) is None
+
+
 async def test_an_instance_is_brought_back_in_all_of_its_pools(tmp_path: Path) -> None:
     backends = Busy()
     backends.share("raw")

@@ -297,9 +297,13 @@ def test_what_operators_said_and_what_is_refused_has_a_line() -> None:
     at = datetime(2026, 11, 21, 12, 3).timestamp()
     view["pools"][0]["refused"] = {"dns": ["c9: weight is 101, it must be 0 to 100"]}
     view["pools"][0]["backends"][0] |= {"source": "operator", "added": {"by": "olga", "at": at}}
-    complaints = [line for line in shown(view).splitlines() if line.startswith(("  c1", "  refused"))]
+    view["pools"][0]["waiting_orders"] = [
+        {"name": "c8", "draining": False, "weight": 3, "standby": None, "ordered": {"weight": {"by": "olga", "at": at}}}
+    ]
+    complaints = [line for line in shown(view).splitlines() if line.startswith(("  c1", "  refused", "  no"))]
     assert complaints == [
         "  refused, from dns: c9: weight is 101, it must be 0 to 100",
+        "  no backend is called c8; ordered for it: weight 3 since 2026-11-21 12:03 by olga",
         "  c1: added at 2026-11-21 12:03 by olga",
     ]
 

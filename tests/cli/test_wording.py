@@ -4,8 +4,19 @@ from datetime import datetime
 
 import pytest
 
-from lbproxy.cli.wording import colour, discovery, duration, refusals, said, share, state, title, waits
-from lbproxy.control.snapshot import BackendView
+from lbproxy.cli.wording import (
+    colour,
+    discovery,
+    duration,
+    refusals,
+    said,
+    share,
+    state,
+    title,
+    waiting_order,
+    waits,
+)
+from lbproxy.control.snapshot import BackendView, WaitingOrderView
 from tests.control.sample import backend, dead_backend, discovered_pool, new_backend, snapshot
 
 
@@ -84,6 +95,22 @@ def test_what_operators_said_has_who_and_when() -> None:
     )
     assert said(one | {"ordered": {}}, noon + 86400) == "added at 2026-11-21 12:03 by root"
     assert said(backend("c1"), noon) == ""
+
+
+def test_says_what_waits_for_a_backend() -> None:
+    noon = datetime(2026, 11, 21, 12, 3).timestamp()
+    one: WaitingOrderView = {
+        "name": "c9",
+        "draining": True,
+        "weight": None,
+        "standby": False,
+        "ordered": {"drain": {"by": "root", "at": noon}, "standby": {"by": "olga", "at": noon + 60}},
+    }
+    assert waiting_order(one, noon + 3600) == (
+        "no backend is called c9; ordered for it: draining since 12:03 by root; no standby since 12:04 by olga"
+    )
+    of_an_older_version = one | {"standby": None, "ordered": {"drain": {"by": "", "at": 0.0}}}
+    assert waiting_order(of_an_older_version, noon) == "no backend is called c9; ordered for it: draining"
 
 
 def test_what_is_known_of_sources() -> None:

@@ -96,6 +96,7 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "when_all_down": "try",
         "ready_when_all_down": False,
         "refused": {},
+        "waiting_orders": [],
         "tickets": None,
         "consistency": None,
         "discovery": [],

@@ -14,7 +14,7 @@ import pytest
 from tests.control.discovery.dnsmasq import Dnsmasq
 
 from .backend import Lane, ScriptedBackend, answer
-from .balancer import Balancer
+from .balancer import Balancer, command
 from .conftest import Backends, Balance
 from .crowd import Crowd
 
@@ -133,6 +133,41 @@ async def test_a_reload_keeps_discovered_backends_and_their_health(
     assert (await balancer.ask("/", "POST", body=b"x")).status == 200
     write(path, members[:1])
     await balancer.until(inside(1))
+
+
+async def test_orders_for_a_backend_that_left_are_shown_and_taken_back(
+    backends: Backends, balance: Balance, directory: Path
+) -> None:
+    path = directory / "backends.json"
+    members = await backends(_posts, _posts)
+    write(path, members)
+    discover = {"kind": "file", "path": str(path)}
+    balancer = await balance(pool={"backends": [], "discover": discover, "check": CHECK})
+    await balancer.until(inside(2))
+
+    async def done(*arguments: str) -> str:
+        code, out, err = await command(arguments[0], *arguments[1:2], "-c", str(balancer.path), *arguments[2:])
+        return out if code == 0 else f"{code}: {err}"
+
+    refused = await done("backend", "add", "connectors/c2", members[0].url)
+    assert refused.startswith("1: lbproxy: error: c2 is a backend of pool connectors from file-list, at http://")
+    await done("drain", "c2")
+    await done("backend", "set", "connectors/c2", "--weight", "3")
+    write(path, members[:1])
+    await balancer.until(inside(1))
+    balancer.signal(signal.SIGHUP)
+    await balancer.logged("generation_ended")
+    [line] = [line for line in (await done("backend", "list")).splitlines() if "c2" in line]
+    assert line.startswith("pool connectors: no backend is called c2; ordered for it: draining since ")
+    assert "; weight 3 since " in line
+    assert await done("ready", "c2") == "no backend is called c2; one that comes gets work\n"
+    assert await done("backend", "remove", "connectors/c2") == (
+        "no backend is called connectors/c2; what was ordered for it is taken back\n"
+    )
+    assert (await balancer.status())["pools"][0]["waiting_orders"] == []
+    write(path, members)
+    await balancer.until(inside(2))
+    assert (await balancer.backends())["c2"]["weight"] == 1
 
 
 async def test_an_empty_file_of_the_start_is_a_pool_without_backends(balance: Balance, directory: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, is_typeddict
 import pytest
 
 from lbproxy import __version__, reasons
+from lbproxy.balance.orders import Order, Stamp
 from lbproxy.config import Config, load
 from lbproxy.control import snapshot as views
 from lbproxy.control.access_log import AccessLog
@@ -210,6 +211,23 @@ async def test_a_backend_that_is_down_says_why(running: Running) -> None:
     why = reasons.CONNECT_REFUSED
     assert (seen["reason"], seen["reason_text"], seen["detail"]) == (why.label, why.text, "a detail")
     assert (seen["errors"], seen["ejections"]) == (1, 1)
+
+
+async def test_orders_without_a_backend_are_there(running: Running) -> None:
+    control = running.pool_controls["connectors"]
+    stamp = Stamp("olga", 100.0)
+    control.pool.order("c9", Order(drain=True, weight=2, stamps={"drain": stamp}))
+    [pool] = running.view()["pools"]
+    assert_shape(pool["waiting_orders"][0], views.WaitingOrderView)
+    assert pool["waiting_orders"] == [
+        {
+            "name": "c9",
+            "draining": True,
+            "weight": 2,
+            "standby": None,
+            "ordered": {"drain": {"by": "olga", "at": 100.0}},
+        }
+    ]
 
 
 async def test_an_end_is_counted_once(running: Running) -> None:

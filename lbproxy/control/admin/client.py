@@ -37,9 +37,9 @@ def drain(bind: Bind, name: str, force: bool = False) -> InstanceView:
     return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/drain{_FORCE if force else ''}"))
 
 
-def make_ready(bind: Bind, name: str) -> InstanceView:
-    """End a drain. Returns how the instance is then."""
-    return cast(InstanceView, _ask(bind, "POST", f"{_path(name)}/ready"))
+def make_ready(bind: Bind, name: str) -> InstanceView | None:
+    """End a drain. Returns how the instance is then; None if only orders are left of that name."""
+    return cast(InstanceView | None, _ask(bind, "POST", f"{_path(name)}/ready"))
 
 
 def add_backend(bind: Bind, name: str, url: str, weight: int, standby: bool) -> InstanceView:
@@ -48,14 +48,19 @@ def add_backend(bind: Bind, name: str, url: str, weight: int, standby: bool) -> 
     return cast(InstanceView, _ask(bind, "PUT", _path(name), body=body))
 
 
-def change_backend(bind: Bind, name: str, given: Mapping[str, int | bool | None], force: bool = False) -> InstanceView:
-    """Order the `weight` or `standby` of POOL/NAME; None is as its source says. Returns how it is then."""
-    return cast(InstanceView, _ask(bind, "PATCH", f"{_path(name)}{_FORCE if force else ''}", body=given))
+def change_backend(
+    bind: Bind, name: str, given: Mapping[str, int | bool | None], force: bool = False
+) -> InstanceView | None:
+    """Order the `weight` or `standby` of POOL/NAME; None is as its source says.
+
+    Returns how it is then; None if only orders are left of that name.
+    """
+    return cast(InstanceView | None, _ask(bind, "PATCH", f"{_path(name)}{_FORCE if force else ''}", body=given))
 
 
-def remove_backend(bind: Bind, name: str, force: bool = False) -> InstanceView:
-    """Take out what was added. Returns how it was last."""
-    return cast(InstanceView, _ask(bind, "DELETE", f"{_path(name)}{_FORCE if force else ''}"))
+def remove_backend(bind: Bind, name: str, force: bool = False) -> InstanceView | None:
+    """Take out what was added. Returns how it was last; None if only orders were left of that name."""
+    return cast(InstanceView | None, _ask(bind, "DELETE", f"{_path(name)}{_FORCE if force else ''}"))
 
 
 def reload(bind: Bind) -> None:
@@ -69,14 +74,16 @@ def _path(name: str) -> str:
 
 
 def _ask(bind: Bind, method: str, path: str, timeout: float = _TIMEOUT, body: object = None) -> Any:
-    """The JSON of the answer. body: sent as JSON, if there is one."""
+    """The JSON of the answer, None if it has none. body: sent as JSON, if there is one."""
     try:
-        return json.loads(_exchange(bind, method, path, timeout, None if body is None else json.dumps(body)))
+        answer = _exchange(bind, method, path, timeout, None if body is None else json.dumps(body))
+        return None if answer is None else json.loads(answer)
     except ValueError:
         raise AdminError(f"what answers on {_text(bind)} is not lbproxy") from None
 
 
-def _exchange(bind: Bind, method: str, path: str, timeout: float, sent: str | None) -> bytes:
+def _exchange(bind: Bind, method: str, path: str, timeout: float, sent: str | None) -> bytes | None:
+    """The body of the answer, None if it has none."""
     connection = (
         _UnixConnection(bind, timeout) if isinstance(bind, Path) else http.client.HTTPConnection(*bind, timeout=timeout)
     )
@@ -94,6 +101,8 @@ def _exchange(bind: Bind, method: str, path: str, timeout: float, sent: str | No
         connection.close()
     if response.status in (http.client.CONFLICT, http.client.BAD_REQUEST):
         raise AdminError(body.decode("utf-8", "replace").strip())
+    if response.status == http.client.NO_CONTENT:
+        return None
     if response.status != http.client.OK:
         raise AdminError(f"{_text(bind)} refused: {body.decode('utf-8', 'replace').strip()}")
     return body

@@ -4,8 +4,9 @@
     PATCH  /backends/POOL/NAME   order its weight or standby; null is as its source says. ?force=true as below
     DELETE /backends/POOL/NAME   take out what was added; ?force=true even if it is the last one in rotation
 
-Each is answered with an `InstanceView` as JSON: how it is then, or for DELETE how it was last. A body that is not as it
-has to be gets 400, and what the balancer refuses gets 409, each with a sentence. docs/openapi.yaml has all of it.
+Each is answered with an `InstanceView` as JSON: how it is then, or for DELETE how it was last. 204 answers where only
+orders are left of a name: PATCH changes them, and DELETE ends them. A body that is not as it has to be gets 400, and
+what the balancer refuses gets 409, each with a sentence. docs/openapi.yaml has all of it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Annotated, Protocol, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from lbproxy.control.admin.orders import answered
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
@@ -57,17 +59,18 @@ class MemberOperations(Protocol):
 
     def change(
         self, pool: str, name: str, given: Mapping[str, int | bool | None], force: bool, by: str
-    ) -> InstanceView:
+    ) -> InstanceView | None:
         """Order its `weight` or `standby`, whichever is given; None is as its source says.
 
-        Refused without `force` if it would get no more turns, and is the only one in rotation.
+        Refused without `force` if it would get no more turns, and is the only one in rotation. Returns None if orders
+        for this name wait for a backend: they are changed.
         """
         ...
 
-    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView:
+    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView | None:
         """Take it out of the pool; what it has may finish. Refused without `force` if it is the only one in rotation.
 
-        Returns how it was last.
+        Returns how it was last, and None if orders for this name waited for a backend: they have ended.
         """
         ...
 
@@ -83,14 +86,14 @@ def member_routes(
     count: see `read_routes`. Whoever counts knows the order before it is answered.
     """
 
-    async def answer(request: web.Request, order: Callable[[str, str], InstanceView]) -> web.Response:
+    async def answer(request: web.Request, order: Callable[[str, str], InstanceView | None]) -> web.Response:
         try:
             found = order(request.match_info["pool"], request.match_info["name"])
         except AdminError as error:
             return web.Response(status=409, text=f"{error}\n")
         if count is not None:
             await count()
-        return web.json_response(found)
+        return answered(found)
 
     async def put(request: web.Request) -> web.StreamResponse:
         body = await _read(request, Added)

@@ -5,7 +5,8 @@
     POST /backends/NAME/ready    in rotation again, if it is healthy
 
 NAME is an instance: the backends of that name in all pools. POOL/NAME is one of them. Each is answered with an
-`InstanceView` as JSON, or with 409 and one sentence that says why not.
+`InstanceView` as JSON, or with 409 and one sentence that says why not. 204 answers an order that was taken back for a
+name that has no backend now.
 """
 
 from __future__ import annotations
@@ -37,9 +38,14 @@ class Operations(Protocol):
         """
         ...
 
-    def ready(self, name: str, by: str) -> InstanceView:
-        """End a drain."""
+    def ready(self, name: str, by: str) -> InstanceView | None:
+        """End a drain, also one that waits for a backend of this name. None: there is no backend of this name."""
         ...
+
+
+def answered(found: InstanceView | None) -> web.Response:
+    """The answer to an order: how the instance is then, or 204 where there is no backend."""
+    return web.Response(status=204) if found is None else web.json_response(found)
 
 
 def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | None = None) -> list[web.RouteDef]:
@@ -48,14 +54,14 @@ def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | 
     count: see `read_routes`. What it counts is no older than the order: nothing that began before is missing.
     """
 
-    async def answer(request: web.Request, order: Callable[[str], InstanceView]) -> web.Response:
+    async def answer(request: web.Request, order: Callable[[str], InstanceView | None]) -> web.Response:
         name = "/".join(request.match_info[part] for part in ("pool", "name") if part in request.match_info)
         try:
             found = order(name)
             if count is not None:
                 await count()
-                found = operations.show(name)
-            return web.json_response(found)
+                found = None if found is None else operations.show(name)
+            return answered(found)
         except AdminError as error:
             return web.Response(status=409, text=f"{error}\n")
 

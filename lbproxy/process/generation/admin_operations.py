@@ -70,15 +70,23 @@ class Operations:
                 self._tell(control, backend.name)
         return self._view(found)
 
-    def ready(self, name: str, by: str) -> InstanceView:
+    def ready(self, name: str, by: str) -> InstanceView | None:
         """See `Operations` of the orders; to end a drain that never began changes nothing."""
-        found = self._find(name)
+        waiting = self._waiting(name)
+        found = [] if waiting and not self._backends(name) else self._find(name)
         for control, backend in found:
             if backend.draining:
                 control.ready(backend, by, time.time())
-                event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=backend.name, by=by)
-                self._tell(control, backend.name)
-        return self._view(found)
+                self._is_ready(control, backend.name, by)
+        for control, short in waiting:
+            if control.pool.ordered(short).drain:
+                operators.end_drain(control.pool, short, Stamp(by, time.time()))
+                self._is_ready(control, short, by)
+        return self._view(found) if found else None
+
+    def _is_ready(self, control: PoolControl, name: str, by: str) -> None:
+        event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=name, by=by)
+        self._tell(control, name)
 
     # --- members
 
@@ -93,22 +101,23 @@ class Operations:
 
     def change(
         self, pool: str, name: str, given: Mapping[str, int | bool | None], force: bool, by: str
-    ) -> InstanceView:
+    ) -> InstanceView | None:
         """See `MemberOperations`."""
         control = self._control(pool)
         backend = operators.change(control.pool, name, given, Stamp(by, time.time()), force)
-        event(log, logging.INFO, "backend_set", pool=pool, backend=name, weight=backend.weight,
-              standby=backend.standby, by=by)  # fmt: skip
+        now = control.pool.ordered(name) if backend is None else backend
+        event(log, logging.INFO, "backend_set", pool=pool, backend=name, weight=now.weight, standby=now.standby, by=by)
         self._tell(control, name)
-        return self._view([(control, backend)])
+        return None if backend is None else self._view([(control, backend)])
 
-    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView:
+    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView | None:
         """See `MemberOperations`."""
         control = self._control(pool)
-        last = self._view([(control, operators.find(control.pool, name))])
+        before = control.pool.by_name(name)
+        last = None if before is None else self._view([(control, before)])
         backend = operators.remove(control.pool, name, force)
-        event(log, logging.INFO, "backend_removed", pool=pool, backend=name, url=backend.url, active=backend.active,
-              by=by)  # fmt: skip
+        fields = {} if backend is None else {"url": backend.url, "active": backend.active}
+        event(log, logging.INFO, "backend_removed", pool=pool, backend=name, **fields, by=by)
         self._tell(control, name)
         return last
 
@@ -125,15 +134,28 @@ class Operations:
         return self._pool_controls[pool]
 
     def _find(self, name: str) -> list[Found]:
-        """The backends that `name` stands for, in the order of their pools; one, if it is POOL/NAME."""
-        pool, _, short = name.rpartition("/")
-        pool_controls = [control for control in self._pool_controls.values() if pool in ("", control.pool.name)]
-        found = [
-            (control, backend) for control in pool_controls if (backend := control.pool.by_name(short)) is not None
-        ]
+        """The backends that `name` stands for. Raises AdminError if there is none."""
+        found = self._backends(name)
         if not found:
             raise AdminError(f"no backend is called {name}; lbproxy status shows those that there are")
         return found
+
+    def _backends(self, name: str) -> list[Found]:
+        """The same, in the order of their pools; one at most, if it is POOL/NAME."""
+        return [
+            (control, backend)
+            for control, short in self._named(name)
+            if (backend := control.pool.by_name(short)) is not None
+        ]
+
+    def _waiting(self, name: str) -> list[tuple[PoolControl, str]]:
+        """The pools in which orders wait for a backend of that name, each with the name without the pool."""
+        return [(control, short) for control, short in self._named(name) if short in operators.waiting(control.pool)]
+
+    def _named(self, name: str) -> list[tuple[PoolControl, str]]:
+        """The pools that NAME or POOL/NAME is about, each with NAME."""
+        pool, _, short = name.rpartition("/")
+        return [(control, short) for control in self._pool_controls.values() if pool in ("", control.pool.name)]
 
 
 def _fit(member: Member) -> Member:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from lbproxy.control.admin.client import drain, fetch_instance, fetch_status, make_ready
+from lbproxy.control.admin.client import (
+    change_backend,
+    drain,
+    fetch_instance,
+    fetch_status,
+    make_ready,
+    remove_backend,
+)
+from lbproxy.control.admin.members import member_routes
 from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
@@ -52,9 +60,21 @@ async def test_gives_orders(tmp_path: Path, servers: list[AdminServer]) -> None:
     bind = await serve(tmp_path / "admin.sock", order_routes(backends), servers)
     assert (await asyncio.to_thread(drain, bind, "connectors/c1"))["backend"]["draining"]
     assert (await asyncio.to_thread(fetch_instance, bind, "c1"))["backend"]["draining"]
-    assert not (await asyncio.to_thread(make_ready, bind, "c1"))["backend"]["draining"]
+    ready = await asyncio.to_thread(make_ready, bind, "c1")
+    assert ready is not None
+    assert not ready["backend"]["draining"]
     await asyncio.to_thread(drain, bind, "c2", force=True)
     assert backends.orders == ["drain c1", "ready c1", "force c2"]
+
+
+async def test_takes_back_an_order_for_a_name_without_a_backend(tmp_path: Path, servers: list[AdminServer]) -> None:
+    backends = BareBackends("c1")
+    backends.waiting.add("c9")
+    bind = await serve(tmp_path / "admin.sock", [*order_routes(backends), *member_routes(backends)], servers)
+    assert await asyncio.to_thread(make_ready, bind, "c9") is None
+    assert await asyncio.to_thread(change_backend, bind, "connectors/c9", {"weight": None}) is None
+    assert await asyncio.to_thread(remove_backend, bind, "connectors/c9") is None
+    assert backends.orders == ["ready c9", "set c9 {'weight': None}", "remove c9"]
 
 
 @pytest.mark.parametrize("name", ["c9", "c 1", "c1?x", "c1#x", "c1\r\nX: y", "\u00fc"])

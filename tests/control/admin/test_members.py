@@ -17,7 +17,10 @@ Client = TestClient[web.Request, web.Application]
 
 
 class Told:
-    """Carries out nothing; `orders` is what was asked for. Backends called `no` are refused."""
+    """Carries out nothing; `orders` is what was asked for.
+
+    Backends called `no` are refused. Of those called `gone` only orders are left.
+    """
 
     def __init__(self) -> None:
         self.orders: list[tuple[object, ...]] = []
@@ -33,11 +36,13 @@ class Told:
 
     def change(
         self, pool: str, name: str, given: Mapping[str, int | bool | None], force: bool, by: str
-    ) -> InstanceView:
-        return self._ordered(pool, name, dict(given), force, by)
+    ) -> InstanceView | None:
+        found = self._ordered(pool, name, dict(given), force, by)
+        return None if name == "gone" else found
 
-    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView:
-        return self._ordered(pool, name, force, by)
+    def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView | None:
+        found = self._ordered(pool, name, force, by)
+        return None if name == "gone" else found
 
 
 @pytest.fixture
@@ -108,6 +113,15 @@ async def test_a_refusal_is_one_sentence(client: Client) -> None:
         await client.delete("/backends/linux/no"),
     ):
         assert (answer.status, await answer.text()) == (409, "no is not wanted\n")
+
+
+async def test_what_is_done_to_orders_without_a_backend_has_no_body(client: Client, told: Told) -> None:
+    for answer in (
+        await client.patch("/backends/linux/gone", json={"weight": None}),
+        await client.delete("/backends/linux/gone"),
+    ):
+        assert (answer.status, await answer.text()) == (204, "")
+    assert [order[:2] for order in told.orders] == [("linux", "gone")] * 2
 
 
 async def test_whoever_counts_knows_the_order_before_it_is_answered(told: Told) -> None:

@@ -61,6 +61,12 @@ async def test_a_refusal_is_one_sentence(client: Client, path: str) -> None:
         assert (response.status, await response.text()) == (409, f"no backend is called {name}\n")
 
 
+async def test_an_order_for_a_name_without_a_backend_is_taken_back(client: Client, backends: BareBackends) -> None:
+    backends.waiting.add("c9")
+    response = await client.post("/backends/c9/ready")
+    assert (response.status, await response.text(), backends.orders) == (204, "", ["ready c9"])
+
+
 async def test_reading_changes_nothing(client: Client, backends: BareBackends) -> None:
     assert (await client.get("/backends/c1/drain")).status == 409  # that is a backend "drain" of a pool "c1"
     assert backends.orders == []

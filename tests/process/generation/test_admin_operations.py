@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lbproxy.balance.member import Member
 from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import NO_ORDER
 from lbproxy.config import load
 from lbproxy.errors import AdminError
 from lbproxy.process.generation.admin_operations import Operations
@@ -63,8 +65,9 @@ async def test_a_drained_backend_is_out_of_rotation_until_it_is_ready(pool_contr
     drained = operations.drain("c2", force=False, by="olga")["backend"]
     assert (drained["draining"], drained["in_rotation"], drained["state"]) == (True, False, "up")
     assert in_rotation(pool_controls, "linux") == {"c1"}
-    ready = operations.ready("c2", by="olga")["backend"]
-    assert (ready["draining"], ready["in_rotation"]) == (False, True)
+    ready = operations.ready("c2", by="olga")
+    assert ready is not None
+    assert (ready["backend"]["draining"], ready["backend"]["in_rotation"]) == (False, True)
     assert in_rotation(pool_controls, "linux") == {"c1", "c2"}
 
 
@@ -138,6 +141,47 @@ async def test_a_name_that_nobody_has(pool_controls: dict[str, PoolControl], nam
         Operations(pool_controls).ready(name, by="olga")
 
 
+async def test_orders_without_a_backend_are_shown_and_taken_back(
+    pool_controls: dict[str, PoolControl], caplog: pytest.LogCaptureFixture
+) -> None:
+    """c3 was drained, and has left; in the pool windows it is still there."""
+    told: list[tuple[str, str, Said]] = []
+    operations = Operations(pool_controls, told=lambda *one: told.append(one))
+    for control in pool_controls.values():
+        control.pool.apply("dns", [Member("c3", "http://127.0.0.6:9")])
+    operations.drain("c3", force=True, by="olga")
+    operations.change("linux", "c3", {"weight": 2}, force=False, by="olga")
+    pool_controls["linux"].pool.apply("dns", [])
+    with pytest.raises(AdminError, match="no backend is called linux/c3"):
+        operations.drain("linux/c3", force=False, by="olga")
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    del told[:]
+    assert operations.ready("linux/c3", by="root") is None
+    assert told == [("linux", "c3", Said(None, pool_controls["linux"].pool.ordered("c3")))]
+    assert operations.change("linux", "c3", {"weight": 4}, force=False, by="root") is None
+    assert told[-1][2].order.weight == 4
+    assert operations.remove("linux", "c3", force=False, by="root") is None
+    assert told[-1] == ("linux", "c3", Said(None, NO_ORDER))
+    assert [one.message for one in caplog.records] == ["backend_ready", "backend_set", "backend_removed"]
+    with pytest.raises(AdminError, match="no backend is called linux/c3"):
+        operations.ready("linux/c3", by="root")
+
+
+async def test_a_name_is_ready_where_it_has_a_backend_and_where_it_has_none(
+    pool_controls: dict[str, PoolControl],
+) -> None:
+    operations = Operations(pool_controls)
+    for control in pool_controls.values():
+        control.pool.apply("dns", [Member("c3", "http://127.0.0.6:9")])
+    operations.drain("c3", force=True, by="olga")
+    pool_controls["linux"].pool.apply("dns", [])
+    ready = operations.ready("c3", by="root")
+    assert ready is not None
+    assert (ready["pool"], ready["backend"]["draining"], ready["others"]) == ("windows", False, [])
+    assert [control.pool.orders for control in pool_controls.values()] == [{}, {}]
+
+
 async def test_says_which_pools_it_is_for(pool_controls: dict[str, PoolControl]) -> None:
     assert repr(Operations(pool_controls)) == "<operations on linux windows>"
 
@@ -157,9 +201,11 @@ async def test_what_operators_do_to_the_backends_of_a_pool(
     assert (added["url"], added["weight"], added["source"]) == ("http://127.0.0.5:9", 2, "operator")
     assert added["added"] is not None
     assert (added["added"]["by"], before <= added["added"]["at"] <= time.time()) == ("olga", True)
-    changed = operations.change("linux", "c3", {"weight": 5}, force=False, by="root")["backend"]
-    assert (changed["weight"], changed["ordered"]["weight"]["by"]) == (5, "root")
+    changed = operations.change("linux", "c3", {"weight": 5}, force=False, by="root")
+    assert changed is not None
+    assert (changed["backend"]["weight"], changed["backend"]["ordered"]["weight"]["by"]) == (5, "root")
     last = operations.remove("linux", "c3", force=False, by="root")
+    assert last is not None
     assert (last["pool"], last["backend"]["name"], last["backend"]["weight"]) == ("linux", "c3", 5)
     assert pool_controls["linux"].pool.by_name("c3") is None
     assert [(pool, name, said.member is not None, said.order.weight) for pool, name, said in told] == [
