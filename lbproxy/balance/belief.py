@@ -8,11 +8,13 @@
 | answers without more than half of the members | keeps the last one until a second answer says so too |
 
 A failure ends a doubt: the next answer that is empty, or without more than half, is the first one again.
+
+A member that has said itself that it leaves is never doubted: it is gone at once, whatever else the answer is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import Literal, NamedTuple
 
@@ -36,7 +38,7 @@ class Verdict(Enum):
     """What an answer means."""
 
     SAME = "same"  # it is what was known
-    CHANGED = "changed"  # it is another set, and believed
+    CHANGED = "changed"  # the set is another one from now on
     DOUBTED = "doubted"  # it is not believed yet
 
 
@@ -70,19 +72,20 @@ class Belief:
         state = self.error or (self.doubt.text if self.doubt else "sound")
         return f"<belief in {len(self.members)} members: {state}>"
 
-    def answered(self, answer: Iterable[Member], now: float) -> Verdict:
-        """The whole set of a source, as it said at `now`."""
-        members = tuple(answer)
+    def answered(self, answer: Iterable[Member], now: float, leaving: Collection[str] = ()) -> Verdict:
+        """The whole set of a source, as it said at `now`; `leaving`: the names that have said that they leave."""
+        members, before = tuple(answer), self.members
         self.answered_at, self.failing_since, self.error, self.failures = now, None, "", 0
-        doubt = self._doubt(members, now)
-        if doubt is not None and now < doubt.until:
-            self.doubt = doubt
-            return Verdict.DOUBTED
-        self.doubt = None
-        if members == self.members:
-            return Verdict.SAME
-        self.members = members
-        return Verdict.CHANGED
+        there = {member.name for member in members}
+        self.members = tuple(one for one in before if one.name not in leaving or one.name in there)
+        self.doubt = self._doubt(members, now)
+        if self.doubt is not None and now >= self.doubt.until:
+            self.doubt = None
+        if self.doubt is None:
+            self.members = members
+        if self.members != before:
+            return Verdict.CHANGED
+        return Verdict.SAME if self.doubt is None else Verdict.DOUBTED
 
     def failed(self, error: str, now: float) -> bool:
         """The source has no answer, or one that makes no sense: why. Whether it had one before."""

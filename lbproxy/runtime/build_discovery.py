@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from lbproxy import config as settings
 from lbproxy.balance.belief import Rules
@@ -10,21 +12,32 @@ from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.discovery.source import Source
+from lbproxy.control.etcd import Etcd
 
 EXPAND_EVERY = 30.0
 """Seconds between two look-ups of a name that is expanded, as of every other backend's."""
 
 
-def make_discoveries(pool: Pool, options: settings.Pool) -> list[Discovery]:
+class Registry(NamedTuple):
+    """Where connectors register themselves. `left` counts what a pool has left on members that have gone: see
+    `acknowledger.Count`.
+    """
+
+    etcd: Etcd
+    fleet: settings.Fleet
+    left: Callable[[str], Awaitable[Mapping[str, int] | None]]
+
+
+def make_discoveries(pool: Pool, options: settings.Pool, registry: Registry | None = None) -> list[Discovery]:
     """The discoveries of `pool`, which are to be started; none if its backends are all in the file.
 
-    The modules of a kind are loaded where a pool has that kind.
+    registry: that of [fleet], for `kind = "etcd"`. The modules of a kind are loaded where a pool has that kind.
     """
     found = [Discovery(pool.name, source, pool.apply, EXPAND_EVERY) for source in _expanded(options)]
     discover = options.discover
     if discover is not None:
         rules = Rules(discover.on_empty, discover.empty_after)
-        found.append(Discovery(pool.name, _source(discover), pool.apply, discover.interval, rules))
+        found.append(Discovery(pool.name, _source(pool.name, discover, registry), pool.apply, discover.interval, rules))
     return found
 
 
@@ -37,12 +50,15 @@ def _expanded(options: settings.Pool) -> Iterator[Source]:
             yield ExpandSource(Member(entry.name, entry.url, entry.weight, entry.standby))
 
 
-def _source(discover: settings.Discover) -> Source:
+def _source(pool: str, discover: settings.Discover, registry: Registry | None) -> Source:
     match discover.kind:
         case "file":
             return _file(discover)
         case "dns":
             return _dns(discover)
+        case "etcd":
+            assert registry is not None, "checked"
+            return _etcd(pool, registry)
 
 
 def _file(discover: settings.Discover) -> Source:
@@ -61,3 +77,17 @@ def _dns(discover: settings.Discover) -> Source:
         return ServiceSource(discover.name, discover.scheme, servers)
     assert discover.port is not None, "checked"
     return AddressSource(discover.name, discover.scheme, discover.port, servers)
+
+
+def _etcd(pool: str, registry: Registry) -> Source:
+    from lbproxy.control.discovery import registry as keys
+    from lbproxy.control.discovery.acknowledger import Acknowledger
+    from lbproxy.control.discovery.etcd_source import EtcdSource
+
+    etcd, fleet, left = registry
+    balancer = f"{keys.balancers(fleet.name, pool)}{fleet.replica_name}.{os.getpid()}"
+    return EtcdSource(
+        etcd,
+        keys.connectors(fleet.name, pool),
+        lambda: Acknowledger(etcd, balancer, fleet.lease, lambda: left(pool)),
+    )

@@ -1,4 +1,4 @@
-"""From [fleet] to how its etcd is asked."""
+"""From [fleet] to its etcd."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import ssl
 from functools import partial
 
 from lbproxy import config as settings
-from lbproxy.control.etcd import Access
+from lbproxy.control.etcd import Access, Etcd
 from lbproxy.errors import StartError
 from lbproxy.runtime.backend_tls import Renewed, context
+
+
+def connect(fleet: settings.Fleet) -> Etcd:
+    """The one client of a process, which all that need etcd share; to be closed at the end. Nothing is asked yet.
+
+    Call it on the running loop. Raises StartError.
+    """
+    return Etcd(access(fleet))
 
 
 def access(fleet: settings.Fleet) -> Access:

@@ -15,13 +15,12 @@ from uuid import uuid4
 from lbproxy import config as settings
 from lbproxy.control.discovery.registration import Place, Registration
 from lbproxy.control.discovery.registry import Connector
-from lbproxy.control.etcd import Etcd
 from lbproxy.control.probes import Probe
 from lbproxy.control.probes.http import HttpProbe
 from lbproxy.control.probes.sockets import Sockets, place
 from lbproxy.control.probes.tcp import TcpProbe
 from lbproxy.runtime.backend_tls import context
-from lbproxy.runtime.build_etcd import access
+from lbproxy.runtime.build_etcd import connect
 from lbproxy.wire.hosts import port_of
 
 TIMEOUT = 1.0
@@ -49,7 +48,7 @@ async def register(fleet: settings.Fleet, wanted: Wanted) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
-    sockets, etcd = Sockets(), Etcd(access(fleet))
+    sockets, etcd = Sockets(), connect(fleet)
     connector = Connector(
         wanted.url, wanted.facts, f"pid {os.getpid()} on {socket.gethostname()}", uuid4().hex, time.time()
     )

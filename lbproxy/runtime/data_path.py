@@ -123,6 +123,10 @@ class DataPath(Observer):
             self._timer.cancel()
         self.poller.close()
 
+    def left_on(self) -> dict[str, int]:
+        """Requests that are still on backends which have left their pool, by POOL/NAME: see `Departures.left`."""
+        return dict(self._departures.left())
+
     def backends(self) -> list[Backend]:
         """All backends of all pools."""
         return [backend for pool in self.pools.values() for backend in pool.backends]
@@ -175,7 +179,7 @@ class DataPath(Observer):
 
     def left(self, pool: Pool, backend: Backend) -> None:
         """See `Observer`."""
-        self._departures.add(backend, self.poller.now)
+        self._departures.add(pool.name, backend, self.poller.now)
         self._loop.call_soon(self._leave, backend)  # later, as below
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
@@ -17,41 +18,56 @@ class Leaving(Protocol):
         """End now what is still on `backend`."""
 
 
+class _Departure(NamedTuple):
+    """From which pool, and until when (monotonic seconds) its requests may finish."""
+
+    pool: str
+    until: float
+
+
 class Departures:
-    """Those that have left, each with the time (monotonic seconds) until which its requests may finish."""
+    """Those that have left and have something to finish."""
 
     def __init__(self, patience: float) -> None:
         """patience: seconds, as `drain_timeout` is."""
         self._patience = patience
-        self._until: dict[Backend, float] = {}
+        self._departed: dict[Backend, _Departure] = {}
 
     def __repr__(self) -> str:
-        return f"<departures {' '.join(backend.name for backend in self._until) or 'none'}>"
+        return f"<departures {' '.join(backend.name for backend in self._departed) or 'none'}>"
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._departed)
 
     @property
     def backends(self) -> tuple[Backend, ...]:
         """Those that still have something."""
-        return tuple(self._until)
+        return tuple(self._departed)
 
-    def add(self, backend: Backend, now: float) -> None:
-        """`backend` has left; its idle lanes close at once."""
+    def left(self) -> Counter[str]:
+        """How many requests each of them still has, by POOL/NAME; 1 if it has none, but a connection that is open."""
+        found: Counter[str] = Counter()
+        for backend, departure in self._departed.items():
+            if not _is_done(backend):
+                found[f"{departure.pool}/{backend.name}"] += max(1, backend.active)
+        return found
+
+    def add(self, pool: str, backend: Backend, now: float) -> None:
+        """`backend` has left `pool`; its idle lanes close at once."""
         backend.lanes.close_idle(reasons.LANE_BACKEND_LEFT)
         if not _is_done(backend):
-            self._until[backend] = now + self._patience
+            self._departed[backend] = _Departure(pool, now + self._patience)
 
     def tick(self, now: float, clients: Iterable[Leaving]) -> None:
         """Forget those that have finished; cut what is left of those whose time is over."""
-        over = [backend for backend, until in self._until.items() if now >= until and not _is_done(backend)]
+        over = [one for one, departure in self._departed.items() if now >= departure.until and not _is_done(one)]
         for client in tuple(clients) if over else ():
             for backend in over:
                 client.cut(backend, reasons.BACKEND_LEFT)
         for backend in self.backends:
             backend.lanes.close_idle(reasons.LANE_BACKEND_LEFT)
             if _is_done(backend):
-                del self._until[backend]
+                del self._departed[backend]
 
 
 def _is_done(backend: Backend) -> bool:

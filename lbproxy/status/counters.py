@@ -17,7 +17,9 @@ from lbproxy.runtime.data_path import DataPath
 Counters = dict[str, Any]
 """Numbers in dictionaries of dictionaries, under the names that the snapshot has for them; see `take`."""
 
-_OPEN = frozenset({"connections", "active", "idle_lanes", "private_lanes", "tunnels", "used", "limit", "worst"})
+_OPEN = frozenset(
+    {"connections", "active", "idle_lanes", "private_lanes", "tunnels", "used", "limit", "worst", "left_on"}
+)
 """What is open, or so, now: it ends with its process. Everything else has happened, and stays true."""
 
 _LARGEST = frozenset({"worst"})
@@ -36,6 +38,7 @@ def take(data_path: DataPath, access_log: AccessLog) -> Counters:
     return {
         "listeners": {name: _listener(listener) for name, listener in data_path.listeners.items()},
         "backends": backends,
+        "left_on": data_path.left_on(),
         "budgets": {
             name: {"used": pool.retry_budget.used, "limit": pool.retry_budget.limit}
             for name, pool in data_path.pools.items()
@@ -57,9 +60,13 @@ def total(tallies: Iterable[Counters]) -> Counters:
 
 def past(counters: Counters) -> Counters:
     """The same once its process has ended: nothing of it is open any more."""
-    return {
-        key: past(value) if isinstance(value, dict) else 0 if key in _OPEN else value for key, value in counters.items()
-    }
+    return {key: _past(key, value) for key, value in counters.items()}
+
+
+def _past(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {} if key in _OPEN else past(value)
+    return 0 if key in _OPEN else value
 
 
 def complete(snapshot: Snapshot, others: Counters) -> None:

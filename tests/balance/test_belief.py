@@ -119,3 +119,27 @@ def test_a_failure_ends_a_doubt(answer: tuple[Member, ...]) -> None:
     belief.answered(answer, 1.0)
     belief.failed("no answer", 2.0)
     assert belief.answered(answer, 3.0) is Verdict.DOUBTED
+
+
+def test_who_says_that_it_leaves_is_gone_at_once_also_the_last_one() -> None:
+    belief = of(*"abc")
+    assert belief.answered(members("a"), 1.0, {"b", "c"}) is Verdict.CHANGED
+    assert belief.members == members("a")
+    assert belief.answered((), 2.0, {"a"}) is Verdict.CHANGED
+    assert (belief.members, belief.doubt) == ((), None)
+
+
+def test_one_that_leaves_takes_no_others_with_it() -> None:
+    """Three of the other four have vanished without a word."""
+    belief = of(*"abcde")
+    assert belief.answered(members("a"), 1.0, {"b"}) is Verdict.CHANGED
+    assert belief.members == members(*"acde")
+    assert belief.doubt is not None
+    assert belief.answered(members("a"), 1.5, {"b"}) is Verdict.DOUBTED
+    assert belief.answered(members("a"), belief.doubt.until, {"b"}) is Verdict.CHANGED
+    assert belief.members == members("a")
+
+
+def test_one_that_has_come_back_is_no_more_leaving() -> None:
+    belief = of(*"ab")
+    assert belief.answered(members("a", "b"), 1.0, {"b"}) is Verdict.SAME

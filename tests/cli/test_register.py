@@ -43,6 +43,7 @@ async def test_from_its_start_to_its_end(tmp_path: Path, etcd_url: str) -> None:
             _, refusal = await second.communicate()
             first.send_signal(signal.SIGTERM)
             _, log = await first.communicate()
+            assert await _urls(mirror) == [url], "it leaves"
             assert await _urls(mirror) == []
     await etcd.close()
     assert first.returncode == 0

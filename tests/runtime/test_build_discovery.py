@@ -8,8 +8,10 @@ from lbproxy.balance.belief import Rules
 from lbproxy.config import load
 from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.discovery.dns_source import AddressSource, ServiceSource
+from lbproxy.control.discovery.etcd_source import EtcdSource
 from lbproxy.control.discovery.file_source import FileSource
-from lbproxy.runtime.build_discovery import make_discoveries
+from lbproxy.runtime.build_discovery import Registry, make_discoveries
+from lbproxy.runtime.build_etcd import connect
 from lbproxy.runtime.build_pools import build_pool
 
 FILE = """
@@ -57,6 +59,23 @@ def test_backends_that_are_expanded(tmp_path: Path) -> None:
     )
     assert [one.source.name for one in found] == ["expand:b", "file-list"]
     assert found[0].source.where == "http://b:1"
+
+
+async def test_etcd(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text(f'{FILE}discover = {{ kind = "etcd" }}\n[fleet]\nname = "eu"\netcd = ["http://e:2379"]')
+    config = load(path, {})
+    assert config.fleet is not None
+    etcd = connect(config.fleet)
+
+    async def left(pool: str) -> dict[str, int]:
+        return {}
+
+    pool = build_pool("p", config.pools["p"], config)
+    [found] = make_discoveries(pool, config.pools["p"], Registry(etcd, config.fleet, left))
+    assert isinstance(found.source, EtcdSource)
+    assert found.source.where == "/lbproxy/eu/pools/p/connectors/"
+    await etcd.close()
 
 
 def test_what_nobody_uses_is_not_loaded() -> None:

@@ -33,5 +33,7 @@ async def test_it_registers_and_leaves_when_it_is_told_to_end(etcd_url: str, che
         assert found.by.startswith(f"pid {os.getpid()} on ")
         signal.raise_signal(signal.SIGTERM)
         await running
+        [value] = (await mirror.next()).values.values()
+        assert Connector.decode(value.value).state == "leaving"
         assert (await mirror.next()).values == {}
     await etcd.close()

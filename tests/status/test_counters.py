@@ -52,6 +52,7 @@ def test_of_a_process_that_ended_nothing_is_open() -> None:
         "refused": {"not_allowed": 1},
     }
     assert (ended["backends"]["connectors/c1"]["active"], ended["backends"]["connectors/c1"]["requests"]) == (0, 2)
+    assert counters.past({"left_on": {"connectors/c2": 3}}) == {"left_on": {}}
 
 
 def test_a_snapshot_is_completed() -> None:

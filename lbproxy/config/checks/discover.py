@@ -15,10 +15,11 @@ _OF_ALL = ("kind", "interval", "on_empty", "empty_after")
 _OF_KIND: Mapping[str, tuple[str, ...]] = {
     "dns": ("scheme", "name", "record", "port", "nameservers"),
     "file": ("path",),
+    "etcd": (),
 }
 """Kind -> the keys that only some kinds have."""
 
-_NEEDED = {"dns": ("name",), "file": ("path",)}
+_NEEDED = {"dns": ("name",), "file": ("path",), "etcd": ()}
 
 _NO_NAME = "has no name to verify: its backends are at addresses, so their certificates must have those"
 
@@ -30,7 +31,10 @@ def problems(document: Document) -> Iterator[Problem]:
             yield _nobody(name, pool)
         discover = pool.get("discover")
         if isinstance(discover, Mapping):
-            yield from _of_kind(("pool", name, "discover"), discover)
+            where: Location = ("pool", name, "discover")
+            yield from _of_kind(where, discover)
+            if discover.get("kind") == "etcd" and "fleet" not in document:
+                yield Problem(full_name((*where, "kind")), 'kind = "etcd" needs the table [fleet]')
         yield from _expanded(name, pool)
 
 

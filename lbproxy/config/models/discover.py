@@ -49,7 +49,7 @@ class Discover(Table):
     `name` with a dot at its end is absolute: no search domain is tried.
     """
 
-    kind: Literal["dns", "file"]
+    kind: Literal["dns", "file", "etcd"]
     interval: PositiveDuration = 30.0
     on_empty: Literal["keep", "accept"] = "keep"
     empty_after: Duration = 30.0

@@ -22,7 +22,7 @@ def api_routes(
     snapshot: Callable[[], Snapshot],
     operations: AllOperations,
     reload: Callable[[], Awaitable[Sequence[str]]],
-    count: Callable[[], Awaitable[None]] | None = None,
+    count: Callable[[], Awaitable[object]] | None = None,
 ) -> list[web.RouteDef]:
     """snapshot, count: see `read_routes`. reload: see `reload_route`."""
     return [

@@ -79,7 +79,7 @@ Body = TypeVar("Body", bound=_Body)
 
 
 def member_routes(
-    operations: MemberOperations, count: Callable[[], Awaitable[None]] | None = None
+    operations: MemberOperations, count: Callable[[], Awaitable[object]] | None = None
 ) -> list[web.RouteDef]:
     """The routes above; `operations` is called on the event loop.
 

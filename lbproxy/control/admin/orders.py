@@ -48,7 +48,7 @@ def answered(found: InstanceView | None) -> web.Response:
     return web.Response(status=204) if found is None else web.json_response(found)
 
 
-def order_routes(operations: Operations, count: Callable[[], Awaitable[None]] | None = None) -> list[web.RouteDef]:
+def order_routes(operations: Operations, count: Callable[[], Awaitable[object]] | None = None) -> list[web.RouteDef]:
     """The routes above; `operations` is called on the event loop.
 
     count: see `read_routes`. What it counts is no older than the order: nothing that began before is missing.

@@ -12,7 +12,7 @@ from lbproxy.control.snapshot import Snapshot
 
 
 def read_routes(
-    snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[None]] | None = None
+    snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[object]] | None = None
 ) -> list[web.RouteDef]:
     """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop.
 

@@ -138,7 +138,7 @@ class Discovery:
     def _take(self, answer: Answer) -> float:
         now = time.monotonic()
         stale = None if self.belief.failing_since is None else self.belief.stale(now)
-        verdict = self.belief.answered(answer.members, now)
+        verdict = self.belief.answered(answer.members, now, answer.leaving)
         if stale is not None:
             self._say(logging.INFO, "discovery_recovered", after=round(stale, 1), members=len(answer.members))
         if answer.left_out != self._left_out:

@@ -1,14 +1,15 @@
-"""A connector in the registry: there while its check is good, out before it ends."""
+"""A connector in the registry: it serves while its check is good, and leaves before it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from lbproxy.control.discovery import registry
-from lbproxy.control.discovery.registry import Acknowledgement, Connector
+from lbproxy.control.discovery.registry import Acknowledgement, Connector, State
 from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, Lease, View, values
 from lbproxy.control.log import event
 from lbproxy.control.probes import Probe
@@ -43,9 +44,10 @@ class Place(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """The key is there, since this revision, under this lease."""
+    """The key is there under this lease, and says so since this revision."""
 
     lease: Lease
+    state: State
     modified: int
 
 
@@ -63,12 +65,11 @@ class Registration:
         self._ttl = ttl
         self._interval = interval
         self._held: _Held | None = None
-        self._left_at = 0  # the revision at which it was taken out last
         self._told = ""  # what was logged last, so that it is logged once
         self._other: tuple[int, float] | None = None  # who has the name: since which revision, and first seen when
 
     def __repr__(self) -> str:
-        return f"<registration of {self._place}, {'in' if self._held else 'out'}>"
+        return f"<registration of {self._place}, {self._held.state if self._held else 'absent'}>"
 
     async def run(self, end: asyncio.Event, drain_timeout: float) -> None:
         """Until `end` is set; then until every balancer has drained it, or for `drain_timeout` seconds.
@@ -77,44 +78,56 @@ class Registration:
         """
         while not end.is_set():
             result = await self._check.run()
-            if result.ok:
-                await self._enter()
-            else:
+            if not result.ok:
                 self._tell(logging.ERROR, "connector_out", check=result.detail)
-                await self._withdraw()
+            if result.ok or self._holds():
+                await self._say(State.SERVING if result.ok else State.OUT)
             await self._pause(end)
-        await self._leave(drain_timeout)
+        if self._held is not None:
+            await self._leave(drain_timeout)
 
     async def _pause(self, end: asyncio.Event) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._interval):
                 await end.wait()
 
-    # --- in
-
-    async def _enter(self) -> None:
-        if self._held is not None and not self._held.lease.lost.is_set():
-            return
-        if self._held is not None:
+    def _holds(self) -> bool:
+        """Whether the key is still its own, as far as is known."""
+        if self._held is not None and self._held.lease.lost.is_set():
             self._tell(logging.ERROR, "connector_lease_lost")
             self._held = None
+        return self._held is not None
+
+    async def _say(self, state: State) -> None:
+        """Have the key say so, if it is there, or else claim it. What etcd does not carry out the next call does."""
+        if not self._holds():
+            await self._enter(state)
+        elif self._held is not None and self._held.state is not state:
+            await self._change(self._held, state)
+        else:
+            return
+        if self._held is not None and self._held.state is state is State.SERVING:
+            self._tell(logging.INFO, "connector_registered", url=self._connector.url)
+
+    # --- the key
+
+    async def _enter(self, state: State) -> None:
         lease: Lease | None = None
         try:
             lease = await self._etcd.hold(self._ttl)
-            modified = await self._claim(lease)
+            modified = await self._claim(lease, state)
         except EtcdError as error:
             modified = 0
             self._tell(logging.ERROR, "connector_not_registered", error=error)
         if lease is not None and modified:
-            self._held = _Held(lease, modified)
-            self._tell(logging.INFO, "connector_registered", url=self._connector.url)
+            self._held = _Held(lease, state, modified)
         elif lease is not None:
             with suppress(EtcdError):  # it ends by itself
                 await lease.revoke()
 
-    async def _claim(self, lease: Lease) -> int:
+    async def _claim(self, lease: Lease, state: State) -> int:
         """The revision from which on the key is this registration's; 0 if another one has it, maybe a dead one."""
-        key, value = self._place.key, self._connector.encode()
+        key, value = self._place.key, replace(self._connector, state=state).encode()
         expected = 0
         while True:
             done = await self._etcd.txn(
@@ -137,60 +150,74 @@ class Registration:
                 return 0
 
     def _judge(self, found: KeyValue) -> None:
-        """One that has died vanishes within its lease. Raises NameTakenError about one that has not."""
-        now = asyncio.get_running_loop().time()
-        if self._other is None or self._other[0] != found.modified:
-            self._other = (found.modified, now)
-        other = _whose(found)
+        """One that has died vanishes within its lease. Raises NameTakenError about one that has not, and stays."""
+        now, other = asyncio.get_running_loop().time(), _whose(found)
+        if self._other is None or self._other[0] != found.created or other.state == State.LEAVING:
+            self._other = (found.created, now)
         whose = f"{other.by or 'somebody else'}, for {other.url}"
         if now > self._other[1] + self._ttl + _LATE:
             raise NameTakenError(f"{self._place} is registered by {whose}")
         self._tell(logging.WARNING, "connector_name_taken", by=whose)
 
-    # --- out
-
-    async def _withdraw(self) -> None:
-        """What etcd does not carry out is tried again, by the next call."""
-        if self._held is None:
-            return
-        try:
-            await self._remove(self._held)
-        except EtcdError as error:
-            self._tell(logging.ERROR, "connector_not_removed", error=error)
-            return
-        self._held = None
-
-    async def _remove(self, held: _Held) -> None:
+    async def _change(self, held: _Held, state: State) -> None:
         """Only its own key: after a lost lease, somebody else may have the name."""
-        key = self._place.key
-        done = await self._etcd.txn([values.unchanged(key, held.modified)], [values.delete(key)], repeatable=True)
-        self._left_at = done.revision
-        with suppress(EtcdError):  # nothing is under it any more
-            await held.lease.revoke()
+        key, value = self._place.key, replace(self._connector, state=state).encode()
+        try:
+            done = await self._etcd.txn(
+                [values.unchanged(key, held.modified)],
+                [values.put(key, value, held.lease.id)],
+                [values.read(key)],
+                repeatable=True,
+            )
+        except EtcdError as error:
+            self._tell(logging.ERROR, "connector_state_not_written", state=state, error=error)
+            return
+        found = () if done.succeeded else done.listings[0].values
+        if done.succeeded:
+            self._held = _Held(held.lease, state, done.revision)
+        elif found and found[0].lease == held.lease.id:  # it was carried out, and then repeated
+            self._held = _Held(held.lease, state, found[0].modified)
+        else:  # the key was deleted, or is another's
+            await self._give_up()
+
+    async def _give_up(self) -> None:
+        """End the lease, and the key with it."""
+        held, self._held = self._held, None
+        if held is not None:
+            with suppress(EtcdError):  # it ends by itself
+                await held.lease.revoke()
+
+    # --- the end
 
     async def _leave(self, drain_timeout: float) -> None:
-        limit = asyncio.timeout(drain_timeout)
+        """Its key says that it leaves until it is drained: so no balancer takes that for a fault of etcd."""
         waiting = "etcd"
         try:
-            async with limit:
-                while self._held is not None:
-                    await self._withdraw()
-                    await asyncio.sleep(0 if self._held is None else self._interval)
-                if self._left_at:
-                    async with self._etcd.mirror(registry.balancers(self._place.fleet, self._place.pool)) as mirror:
-                        while waiting := self._waits_for(await mirror.next()):
-                            self._tell(logging.INFO, "connector_draining", waits_for=waiting)
+            async with asyncio.timeout(drain_timeout):
+                left_at = await self._say_that_it_leaves()
+                async with self._etcd.mirror(registry.balancers(self._place.fleet, self._place.pool)) as mirror:
+                    while waiting := self._waits_for(await mirror.next(), left_at):
+                        self._tell(logging.INFO, "connector_draining", waits_for=waiting)
+            event(log, logging.INFO, "connector_drained", connector=self._place)
         except TimeoutError:
             event(log, logging.WARNING, "connector_drain_timeout", connector=self._place, waits_for=waiting)
-            return
-        event(log, logging.INFO, "connector_drained", connector=self._place)
+        finally:
+            await self._give_up()
 
-    def _waits_for(self, view: View) -> str:
+    async def _say_that_it_leaves(self) -> int:
+        """The revision from which on the key says so."""
+        while True:
+            await self._say(State.LEAVING)
+            if self._held is not None and self._held.state is State.LEAVING:
+                return self._held.modified
+            await asyncio.sleep(self._interval)
+
+    def _waits_for(self, view: View, left_at: int) -> str:
         """Who has not drained it, and why; "" if all have."""
         missing = []
         for key, one in view.values.items():
             try:
-                why = Acknowledgement.decode(one.value).waits_for(self._place.name, self._left_at)
+                why = Acknowledgement.decode(one.value).waits_for(self._place.name, left_at)
             except ValueError as error:
                 why = str(error)
             if why:

@@ -1,7 +1,7 @@
 """The registry of connectors: which keys etcd has, and what is in them.
 
-    /lbproxy/FLEET/pools/POOL/connectors/NAME     a connector that serves, under the lease of who registered it
-    /lbproxy/FLEET/pools/POOL/balancers/REPLICA   a balancer of that pool, under its own lease: what it has seen
+    /lbproxy/FLEET/pools/POOL/connectors/NAME         a connector, under the lease of who registered it
+    /lbproxy/FLEET/pools/POOL/balancers/REPLICA.PID   a generation of a balancer, under its own: what it has seen
 
 Values are JSON objects with a `format`. A value of another format was written by a newer lbproxy: it is left alone.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any, Self
 
 from lbproxy.balance.member import Member
@@ -26,6 +27,14 @@ def connectors(fleet: str, pool: str) -> str:
 def balancers(fleet: str, pool: str) -> str:
     """The prefix of the balancers of a pool."""
     return f"/lbproxy/{fleet}/pools/{pool}/balancers/"
+
+
+class State(StrEnum):
+    """Of a connector, as its registration says."""
+
+    SERVING = "serving"
+    OUT = "out"  # its check is bad; it may come back
+    LEAVING = "leaving"  # it was told to end, and waits until the balancers have drained it
 
 
 class _Entry:
@@ -60,6 +69,7 @@ class Connector(_Entry):
     """A connector: its `url` as a backend has it, and `facts` about it that a guard may compare.
 
     `id` is one run of `lbproxy register`, `by` says for people where that runs; `since` is in seconds since the epoch.
+    `state` is one of `State`.
     """
 
     url: str
@@ -67,12 +77,15 @@ class Connector(_Entry):
     by: str = ""
     id: str = ""
     since: float = 0.0
+    state: str = State.SERVING
 
     def check(self) -> None:
         """See `_Entry`. Whether a pool can have it is `member`'s to say."""
         facts: Any = self.facts
         if not all(isinstance(one, str) for one in (self.url, self.by, self.id)):
             raise ValueError("url, by and id are strings")
+        if self.state not in list(State):
+            raise ValueError(f"state {self.state!r}, where {', '.join(State)} are known")
         if not isinstance(facts, dict) or not all(isinstance(one, str) for pair in facts.items() for one in pair):
             raise ValueError("facts are strings by name")
 
@@ -88,7 +101,7 @@ class Connector(_Entry):
 class Acknowledgement(_Entry):
     """What a balancer has seen: changes of the registry up to `revision`.
 
-    `left`: requests and connections that it still has on connectors that have gone, by name.
+    `left`: requests that it still has on connectors that have gone, by name; 1 at least while a connection is open.
     """
 
     revision: int

@@ -18,12 +18,14 @@ class SourceError(LbproxyError):
 class Answer(NamedTuple):
     """Every member that the source has now, and for how many seconds that is good.
 
-    `left_out`: what it names and cannot be a member, one sentence each.
+    `left_out`: what it names and cannot be a member, one sentence each. `leaving`: the names of those that have said
+    themselves that they leave, which nobody has to doubt.
     """
 
     members: tuple[Member, ...]
     good_for: float = math.inf
     left_out: tuple[str, ...] = ()
+    leaving: frozenset[str] = frozenset()
 
 
 class Source(ABC):
@@ -52,5 +54,8 @@ class Source(ABC):
         """
 
     async def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or earlier if there may be something new, or the source has been lost."""
+        """Return after so many seconds, or earlier if there may be something new, or the source has been lost.
+
+        The pool has heard of the last answer by then.
+        """
         await asyncio.sleep(seconds)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lbproxy.control import tasks
 from lbproxy.control.etcd.errors import EtcdError, EtcdRefusedError, EtcdUnavailableError
+from lbproxy.control.etcd.gateway import DEADLINE
 
 if TYPE_CHECKING:
     from lbproxy.control.etcd.client import Etcd
@@ -39,11 +40,11 @@ class Lease:
         number, granted = await etcd.grant(ttl)
         return cls(etcd, number, granted, asked)
 
-    async def revoke(self) -> None:
-        """End it, with its keys. Raises EtcdUnavailableError; then it ends by itself within `ttl`."""
+    async def revoke(self, within: float = DEADLINE) -> None:
+        """End it, with its keys, within so many seconds. Raises EtcdUnavailableError; then it ends within its `ttl`."""
         await self.abandon()
         with suppress(EtcdRefusedError):  # it is gone already
-            await self._etcd.revoke(self.id)
+            await self._etcd.revoke(self.id, within)
 
     async def abandon(self) -> None:
         """Renew it no more."""

@@ -18,6 +18,7 @@ from lbproxy.control.access_log import AccessLog
 from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.routes import health_routes
 from lbproxy.control.admin.server import AdminServer
+from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
@@ -27,7 +28,8 @@ from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.process.workers.supervisor import WorkerSupervisor
 from lbproxy.runtime.addresses import Addresses
-from lbproxy.runtime.build_discovery import make_discoveries
+from lbproxy.runtime.build_discovery import Registry, make_discoveries
+from lbproxy.runtime.build_etcd import connect
 from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
@@ -95,15 +97,21 @@ class ControlPlane:
         self._guards = state["guards"] if state else {}
         self._probes = state["kerberos"]["pools"] if state else {}
         self._started = state["started"] if state else time.monotonic()
-        self._discoveries = {
-            name: make_discoveries(pool, config.pools[name]) for name, pool in self.data_path.pools.items()
-        }
+        self.etcd = None if config.fleet is None else connect(config.fleet)  # which all that need it share
+        self._discoveries = self._make_discoveries()
         if state:
             for pool, left_out in handover.operate(state["operated"], self.data_path.pools).items():
                 _log_left_out(pool, left_out)
             handover.rediscover(state["discovered"], self._discoveries)
             handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
             handover.remember_minted(state["minted"], self.data_path.mints)
+
+    def _make_discoveries(self) -> dict[str, list[Discovery]]:
+        """By the pool's name."""
+        fleet, registry, pools = self._config.fleet, None, self.data_path.pools
+        if fleet is not None and self.etcd is not None:
+            registry = Registry(self.etcd, fleet, self._left_on)
+        return {name: make_discoveries(pool, self._config.pools[name], registry) for name, pool in pools.items()}
 
     def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.data_path.pools, self.data_path.mints, lost)
@@ -115,6 +123,8 @@ class ControlPlane:
         """Everything but accepting, registered on `stack` to be stopped in reverse order."""
         config, data_path = self._config, self.data_path
         stack.callback(self.access_log.close)
+        if self.etcd is not None:
+            stack.push_async_callback(self.etcd.close)
         stack.callback(data_path.stop)
         if self.supervisor is not None:
             stack.push_async_callback(self.supervisor.stop)
@@ -147,6 +157,16 @@ class ControlPlane:
         )
         judging = tasks.start(judge, name="extended protection")
         stack.callback(judging.cancel)
+
+    async def _left_on(self, pool: str) -> dict[str, int] | None:
+        """What is left on backends that have left `pool`: see `acknowledger.Count`."""
+        if self.supervisor is None:
+            found = self.data_path.left_on()
+        elif await self.supervisor.count():
+            found = self.supervisor.counters().get("left_on", {})
+        else:
+            return None
+        return {name: count for key, count in found.items() for by, _, name in [key.partition("/")] if by == pool}
 
     def _remind_probes(self) -> None:
         for name, memory in self._probes.items():

@@ -181,14 +181,14 @@ class WorkerSupervisor(Observer):
     def _is_complete(self) -> bool:
         return len(self._workers) == self._size and all(worker.up for worker in self._workers.values())
 
-    async def count(self) -> None:
-        """Have every worker tell what it has counted, after it heard what was decided until now."""
+    async def count(self) -> bool:
+        """Have every worker tell what it has counted, after it heard what was decided until now; whether all have."""
         self._tell_news()
         asked = list(self._workers.values())
         for worker in asked:
             worker.asked = True
         self._send_all(Count())
-        await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
+        return await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
 
     def counters(self) -> Counters:
         """The sum of what all workers counted, also of those that have died."""

@@ -11,6 +11,7 @@ from tests.config.checks.documents import PASSING, document, with_pool
 DNS = {"kind": "dns", "name": "c.test", "port": 4000}
 SRV = {"kind": "dns", "name": "_login._tcp.c.test", "record": "srv"}
 FILE = {"kind": "file", "path": "backends.json"}
+ETCD = {"kind": "etcd"}
 
 
 def found(discover: Any, **keys: Any) -> list[str]:
@@ -41,6 +42,7 @@ def test_a_pool_without_any_source() -> None:
         ({"kind": "file"}, 'path: missing; kind = "file" needs it'),
         (DNS | {"path": "x"}, 'path: has no meaning with kind = "dns"'),
         (FILE | {"scheme": "http"}, 'scheme: has no meaning with kind = "file"'),
+        (ETCD, 'kind: kind = "etcd" needs the table [fleet]'),
         (FILE | {"nameservers": []}, 'nameservers: has no meaning with kind = "file"'),
         (SRV | {"port": 1}, 'port: has no meaning with record = "srv", which has the ports'),
     ],
@@ -52,6 +54,13 @@ def test_keys_belong_to_their_kind(discover: Any, problem: str) -> None:
 @pytest.mark.parametrize("discover", [1, {}, {"kind": 1}, {"kind": "x", "path": 1}])
 def test_what_the_models_refuse_is_left_to_them(discover: Any) -> None:
     assert found(discover) == []
+
+
+def test_etcd_is_that_of_the_fleet() -> None:
+    fleet = {"name": "eu", "etcd": ["http://e:2379"]}
+    assert list(problems(document(fleet=fleet, pool={"p": {"discover": ETCD}}))) == []
+    [problem] = problems(document(fleet=fleet, pool={"p": {"discover": ETCD | {"path": "x"}}}))
+    assert str(problem) == 'pool.p.discover.path: has no meaning with kind = "etcd"'
 
 
 def test_only_a_name_is_expanded() -> None:

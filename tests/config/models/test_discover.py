@@ -49,7 +49,7 @@ def test_nameservers(pool: Callable[[str], Pool]) -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ('kind = "consul"', "kind: must be 'dns' or 'file'"),
+        ('kind = "consul"', "kind: must be 'dns', 'file' or 'etcd'"),
         ('kind = "file"\npath = 1', "path: must be the path of a file"),
         ('kind = "dns"\nport = 1\nname = "a..b"', "name: 'a..b' is not a DNS name such as"),
         ('kind = "dns"\nport = 1\nname = ""', "name: '' is not a DNS name"),

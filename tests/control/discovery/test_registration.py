@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.control.discovery import registry
+from lbproxy.control.discovery import registration, registry
 from lbproxy.control.discovery.acknowledger import Acknowledger
 from lbproxy.control.discovery.registration import NameTakenError, Place, Registration
 from lbproxy.control.discovery.registry import Acknowledgement, Connector
-from lbproxy.control.etcd import Access, Etcd, Mirror
+from lbproxy.control.etcd import Access, Etcd, Mirror, View
 from lbproxy.control.probes import ProbeResult
 from tests.etcd_server import node
 
@@ -53,11 +53,15 @@ async def watched(etcd: Etcd, fleet: str) -> AsyncIterator[Mirror]:
         yield mirror
 
 
+def _states(view: View) -> list[str]:
+    return [Connector.decode(one.value).state for one in view.values.values()]
+
+
 async def _urls(mirror: Mirror) -> list[str]:
     return [Connector.decode(one.value).url for one in (await mirror.next()).values.values()]
 
 
-async def test_it_is_there_while_its_check_is_good(etcd: Etcd, fleet_name: str) -> None:
+async def test_it_serves_while_its_check_is_good_and_leaves_before_it_ends(etcd: Etcd, fleet_name: str) -> None:
     async with watched(etcd, fleet_name) as mirror:
         one = Running(etcd, fleet_name)
         [(key, value)] = (await mirror.next()).values.items()
@@ -65,11 +69,12 @@ async def test_it_is_there_while_its_check_is_good(etcd: Etcd, fleet_name: str) 
         assert Connector.decode(value.value) == Connector(URL, {"version": "1"}, "pid 1 on c1", "1", 1.0)
         assert value.lease
         one.check.ok = False
-        assert await _urls(mirror) == []
+        assert _states(await mirror.next()) == ["out"]
         one.check.ok = True
-        assert await _urls(mirror) == [URL]
+        assert _states(await mirror.next()) == ["serving"]
         await one.stop()
-        assert await _urls(mirror) == []
+        assert _states(await mirror.next()) == ["leaving"]
+        assert _states(await mirror.next()) == []
 
 
 async def test_one_that_was_never_good_just_ends(etcd: Etcd, fleet_name: str) -> None:
@@ -86,7 +91,7 @@ async def test_the_name_of_a_live_one_is_refused_with_who_has_it(etcd: Etcd, fle
         with pytest.raises(NameTakenError, match=r"p/c1 is registered by pid 1 on c1, for http://10\.0\.0\.11:4000"):
             await other.task
         await one.stop()
-        assert await _urls(mirror) == [], "nothing of the other one was in between"
+        assert _states(await mirror.next()) == ["leaving"], "nothing of the other one was in between"
 
 
 async def test_the_name_of_a_dead_one_is_free_within_its_lease(etcd: Etcd, fleet_name: str) -> None:
@@ -113,24 +118,34 @@ async def test_a_lost_lease_is_replaced(etcd: Etcd, fleet_name: str) -> None:
 async def test_it_waits_until_every_balancer_has_drained_it(
     etcd: Etcd, fleet_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    balancers = registry.balancers(fleet_name, "p")
-    lb1, lb2 = (Acknowledger(etcd, f"{balancers}{name}", 5) for name in ("lb1", "lb2"))
+    balancers, left = registry.balancers(fleet_name, "p"), {"c1": 1}
+
+    async def count() -> dict[str, int]:
+        return left.copy()
+
+    async def nothing() -> dict[str, int]:
+        return {}
+
+    lb1 = Acknowledger(etcd, f"{balancers}lb1", 5, count)
+    lb2 = Acknowledger(etcd, f"{balancers}lb2", 5, nothing)
     async with watched(etcd, fleet_name) as mirror, etcd.mirror(balancers) as acknowledged:
         await acknowledged.next()
         one = Running(etcd, fleet_name)
         there = (await mirror.next()).revision
         for balancer in (lb1, lb2):
-            balancer.tell(Acknowledgement(there))
+            balancer.seen(there)
             await acknowledged.next()
         one.end.set()
-        gone = (await mirror.next()).revision
-        lb1.tell(Acknowledgement(gone, {"c1": 1}))
+        leaving = await mirror.next()
+        assert _states(leaving) == ["leaving"]
+        lb1.seen(leaving.revision)
         await acknowledged.next()
-        lb2.tell(Acknowledgement(gone))
+        lb2.seen(leaving.revision)
         await acknowledged.next()
         assert not one.task.done(), "lb1 has one to finish"
-        lb1.tell(Acknowledgement(gone))
+        left.clear()
         await one.task
+        assert (await mirror.next()).values == {}
     await asyncio.gather(lb1.stop(), lb2.stop())
     assert not [record for record in caplog.records if record.levelno > logging.INFO], "all is well"
 
@@ -184,3 +199,38 @@ async def test_it_waits_for_an_etcd_that_is_away_and_registers_again(tmp_path: P
                 "/lbproxy/eu/pools/p/connectors/c2"
             ]
         await etcd.close()
+
+
+async def test_a_key_that_was_deleted_by_somebody_is_written_again(etcd: Etcd, fleet_name: str) -> None:
+    """By an administrator, say; it is noticed when the connector has something to say."""
+    async with watched(etcd, fleet_name) as mirror:
+        one = Running(etcd, fleet_name)
+        await mirror.next()
+        await etcd.delete(one.place.key)
+        assert _states(await mirror.next()) == []
+        one.end.set()
+        assert _states(await mirror.next()) == ["leaving"]
+        await one.task
+
+
+async def test_one_that_leaves_keeps_its_name_as_long(
+    etcd: Etcd, fleet_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor waits: it is no registration that stays."""
+    monkeypatch.setattr(registration, "_LATE", 0.0)
+    balancers = registry.balancers(fleet_name, "p")
+    lease, _ = await etcd.grant(60)
+    await etcd.put(f"{balancers}lb1", Acknowledgement(0).encode(), lease)
+    async with watched(etcd, fleet_name) as mirror:
+        one = Running(etcd, fleet_name)
+        await mirror.next()
+        one.end.set()
+        assert _states(await mirror.next()) == ["leaving"]
+        other = Running(etcd, fleet_name, by="2")
+        await asyncio.wait([other.task], timeout=2.5)  # more than a lease
+        assert not other.task.done()
+        await etcd.revoke(lease)
+        await one.task
+        assert _states(await mirror.next()) == []
+        assert _states(await mirror.next()) == ["serving"]
+        await other.stop()

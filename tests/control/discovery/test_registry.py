@@ -39,6 +39,11 @@ def test_what_a_newer_version_added_is_left_out() -> None:
         (b'{"format": 1}', "a field is missing"),
         (b'{"format": 1, "url": 7}', "url, by and id are strings"),
         (b'{"format": 1, "url": "http://c1:4000", "facts": {"version": 1}}', "facts are strings by name"),
+        (
+            b'{"format": 1, "url": "http://c1:4000", "state": "asleep"}',
+            "state 'asleep', where serving, out, leaving are",
+        ),
+        (b'{"format": 1, "url": "http://c1:4000", "state": ["out"]}', "state \\['out'\\], where"),
     ],
 )
 def test_a_value_that_is_no_connector(value: bytes, problem: str) -> None:

@@ -220,8 +220,14 @@ async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:
 
 async def test_who_does_not_answer_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lbproxy.process.workers.supervisor.ANSWER_WITHIN", 0.01)
-    await scene.complete()
-    await scene.supervisor.count()
+    workers = await scene.complete()
+    assert await scene.supervisor.count() is False
+    monkeypatch.undo()
+    counting = asyncio.create_task(scene.supervisor.count())
+    for worker in workers:
+        await worker.hears(Count)
+        worker.say(Counted({}))
+    assert await counting is True
 
 
 async def test_a_worker_that_dies_is_replaced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

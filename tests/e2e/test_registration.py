@@ -1,0 +1,165 @@
+"""Connectors that register themselves in a real etcd: three become four under load, and three again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.etcd_server import node
+
+from .backend import Lane, answer
+from .balancer import Balancer, running
+from .client import Client
+from .configuration import configuration
+from .conftest import Backends, Balance
+from .crowd import Crowd, serve_posts
+from .registrar import Registrar, registered
+from .test_discovery import has_answered, inside
+
+CHECK = {"kind": "tcp", "interval": "200ms"}
+POOL = {"backends": [], "discover": {"kind": "etcd", "empty_after": "1h"}, "check": CHECK}
+
+
+@pytest.fixture
+def fleet(etcd_url: str) -> dict[str, Any]:
+    """A fleet of the test's own."""
+    return {"name": uuid4().hex, "replica": "lb1", "etcd": [etcd_url], "lease": "2s"}
+
+
+@pytest.fixture
+def fleet_file(directory: Path, fleet: dict[str, Any]) -> Path:
+    path = directory / "fleet.toml"
+    path.write_text(f'[fleet]\nname = "{fleet["name"]}"\netcd = ["{fleet["etcd"][0]}"]\nlease = "2s"\n')
+    return path
+
+
+class Held:
+    """A backend's script that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Semaphore(0)
+        self.free = asyncio.Event()
+
+    async def __call__(self, lane: Lane) -> None:
+        while await lane.request():
+            self.asked.release()
+            await self.free.wait()
+            await lane.send(answer(b"late"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_registrations_make_four_of_three_and_three_again_and_no_request_is_lost(
+    backends: Backends, balance: Balance, fleet: dict[str, Any], fleet_file: Path, workers: int
+) -> None:
+    members = await backends(*[serve_posts] * 4)
+    async with registered(fleet_file, *members[:3]) as registrars:
+        balancer = await balance(pool=POOL, fleet=fleet, workers=workers)
+        await balancer.until(inside(3))
+        async with Crowd(balancer.connect, kept=4, new=2) as crowd:
+            fourth = await Registrar.start(fleet_file, members[3])
+            await balancer.until(inside(4))
+            await has_answered(balancer, "c4")
+            registrars[1].terminate()
+            assert await registrars[1].exited() == 0
+            answered = len(members[1].requests)
+            await balancer.until(inside(3))
+            before = len(crowd.answered)
+            while len(crowd.answered) < before + 20:  # noqa: ASYNC110 # the crowd has no event for it
+                await asyncio.sleep(0.01)
+            await fourth.kill()
+            await balancer.until(lambda now: "c4" not in names(now))
+        assert len(members[1].requests) == answered, "nothing comes when the command has ended"
+    status = await balancer.backends()
+    assert {one["source"] for one in status.values()} <= {"etcd"}
+    asked = [seen.target for member in members for seen in member.requests]
+    assert sorted(asked) == sorted(crowd.answered), "each request was answered, and reached one backend once"
+
+
+def names(now: dict[str, Any]) -> list[str]:
+    return [one["name"] for one in now["pools"][0]["backends"]]
+
+
+@asynccontextmanager
+async def another(directory: Path, fleet: dict[str, Any], **changes: Any) -> AsyncIterator[Balancer]:
+    """A second balancer of the fleet."""
+    folder = directory / "lb2"
+    folder.mkdir()
+    config = configuration(folder, [], pool=POOL, fleet=fleet | {"replica": "lb2"}, **changes)
+    async with running(config, folder, None) as balancer:
+        yield balancer
+
+
+async def hold(balancer: Balancer, script: Held) -> tuple[Client, asyncio.Task[Any]]:
+    """A request that waits at the backend."""
+    client = await balancer.connect()
+    asking = asyncio.ensure_future(client.ask("/", "POST", body=b"x"))
+    await script.asked.acquire()
+    return client, asking
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_command_that_is_told_to_end_waits_for_all_balancers(
+    backends: Backends, balance: Balance, directory: Path, fleet: dict[str, Any], fleet_file: Path, workers: int
+) -> None:
+    """The last connector of the pool leaves, and each of two balancers has a request on it."""
+    script = Held()
+    [only] = await backends(script)
+    keys: dict[str, Any] = {"workers": workers, "drain_timeout": "50s"}
+    async with registered(fleet_file, only) as [registrar], another(directory, fleet, **keys) as second:
+        first = await balance(pool=POOL, fleet=fleet, **keys)
+        held = []
+        for balancer in (first, second):
+            await balancer.until(inside(1))
+            held.append(await hold(balancer, script))
+        registrar.terminate()
+        for replica in ("lb1", "lb2"):
+            await registrar.logged("connector_draining", f"{replica}.", "has 1 to finish")
+        for balancer in (first, second):
+            assert await balancer.backends() == {}, "it is out at once, although it was the last one"
+        assert registrar.running
+        script.free.set()
+        assert await registrar.exited() == 0
+        assert "connector_drained connector=connectors/c1" in registrar.log[-1]
+        for client, asking in held:
+            assert (await asking).status == 200
+            await client.close()
+
+
+async def test_one_that_is_killed_is_out_within_its_lease(
+    backends: Backends, balance: Balance, fleet: dict[str, Any], fleet_file: Path
+) -> None:
+    """Its connector serves on, so that no probe finds it."""
+    members = await backends(*[serve_posts] * 3)
+    async with registered(fleet_file, *members) as registrars:
+        balancer = await balance(pool=POOL, fleet=fleet)
+        await balancer.until(inside(3))
+        await registrars[0].kill()
+        await balancer.until(lambda now: sorted(names(now)) == ["c2", "c3"])
+        left = await balancer.logged("backend_left", "backend=c1")
+        assert "source=etcd" in left
+
+
+async def test_without_etcd_the_last_connectors_serve(
+    backends: Backends, balance: Balance, directory: Path, fleet: dict[str, Any], tmp_path: Path
+) -> None:
+    members = await backends(serve_posts, serve_posts)
+    with node(tmp_path) as server:
+        fleet["etcd"] = [server.url]
+        path = directory / "own.toml"
+        path.write_text(f'[fleet]\nname = "{fleet["name"]}"\netcd = ["{server.url}"]\nlease = "2s"\n')
+        async with registered(path, *members):
+            balancer = await balance(pool=POOL, fleet=fleet)
+            await balancer.until(inside(2))
+            await asyncio.to_thread(server.kill)
+            await balancer.logged("discovery_stale", "source=etcd")
+            assert (await balancer.ask("/", "POST", body=b"x")).status == 200
+            assert inside(2)(await balancer.status())
+            await asyncio.to_thread(server.start)
+            await balancer.logged("discovery_recovered")
+            assert inside(2)(await balancer.status())
