@@ -12,25 +12,31 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lbproxy.process.imports import quick_imports
+
 
 def main(role: str, *arguments: str) -> int:
     """The exit status."""
     match role, arguments:
         case "master", [path]:
-            from lbproxy.process.master import main as master
+            with quick_imports():
+                from lbproxy.process.master import main as master
 
             return master.begin(Path(path))
         case "resume", [descriptor]:
-            from lbproxy.process.master import main as master
+            with quick_imports():
+                from lbproxy.process.master import main as master
 
             return master.go_on(int(descriptor))
         case "generation", [channel, number, path, *texts]:
-            from lbproxy.process.generation import main as generation
+            with quick_imports():
+                from lbproxy.process.generation import main as generation
 
             return generation.main(int(channel), int(number), Path(path), *map(int, texts))
         case "rehearse", [*descriptors]:
-            from lbproxy.errors import LbproxyError
-            from lbproxy.process.rehearsal import rehearse
+            with quick_imports():
+                from lbproxy.errors import LbproxyError
+                from lbproxy.process.rehearsal import rehearse
 
             try:
                 rehearse(*map(int, descriptors))

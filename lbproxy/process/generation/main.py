@@ -26,6 +26,7 @@ from lbproxy.process.generation.handover import HandoverState, StartInputs, secr
 from lbproxy.process.generation.handover_formats import understood
 from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
+from lbproxy.process.imports import quick_imports
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
 from lbproxy.process.ipc.master_messages import (
     WITH_MASTER,
@@ -123,9 +124,8 @@ def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
     _raise_descriptor_limit()
     if config.worker_count > 1:
         inherited = _with_forker(config, inherited)
-    from lbproxy.process.generation.generation import (
-        Generation,  # after the fork: workers have no use for a control plane
-    )
+    with quick_imports():  # after the fork: workers have no use for a control plane
+        from lbproxy.process.generation.generation import Generation
 
     handler = operational_log.setup()
     try:
