@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-from lbproxy.config import KerberosCheck
+from lbproxy import files
+from lbproxy.config import Discover, KerberosCheck
 from lbproxy.control.probes.kerberos.failures import KerberosFailure
 from lbproxy.errors import MissingExtraError
 from lbproxy.preflight.report import Report
@@ -23,6 +25,20 @@ def inspect_kerberos(report: Report, where: str, kerberos: KerberosCheck) -> Non
         report.problem(where, str(error))
     except KerberosFailure as failure:
         report.problem(f"{where}.keytab", failure.detail)
+
+
+def inspect_kubeconfig(report: Report, where: str, discover: Discover) -> None:
+    """The kubeconfig of the table at `where`, [pool.NAME.discover], if there is one, and what is needed to use it."""
+    path = discover.kubeconfig
+    if path is None:
+        return
+    if find_spec("kubernetes_asyncio") is None:  # not imported: that takes a moment
+        report.problem(f"{where}.kubeconfig", str(MissingExtraError("kubeconfig", "kubernetes")))
+        return
+    try:
+        files.read(path)
+    except OSError as error:
+        report.problem(f"{where}.kubeconfig", f"{path}: {error.strerror}")
 
 
 def inspect_log(report: Report, where: str, path: Path) -> None:

@@ -14,7 +14,7 @@ from lbproxy.config.keys import full_name
 from lbproxy.net.tls import certificates
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
 from lbproxy.preflight.clients import inspect_clients, inspect_probe_identity
-from lbproxy.preflight.files import inspect_kerberos, inspect_log, inspect_socket
+from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
 
@@ -54,8 +54,9 @@ def inspect(
             used = pool.check.kind == "kerberos"
             where = full_name(("pool", name, "check", "kerberos"))
             inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
-    if config.fleet is not None:
-        _inspect_fleet(report, config.fleet)
+        if pool.discover is not None:
+            inspect_kubeconfig(report, full_name(("pool", name, "discover")), pool.discover)
+    _inspect_fleet(report, config.fleet)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     return report
@@ -87,7 +88,9 @@ def _inspect_coverage(
         report.warning(where, f"the certificate of {whose} is not for {host} (server_url)")
 
 
-def _inspect_fleet(report: Report, fleet: Fleet) -> None:
+def _inspect_fleet(report: Report, fleet: Fleet | None) -> None:
+    if fleet is None:
+        return
     if fleet.ca is not None:
         inspect_bundle(report, "fleet.ca", fleet.ca)
     if fleet.certificate is not None and fleet.key is not None:

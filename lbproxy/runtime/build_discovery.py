@@ -32,6 +32,8 @@ def make_discoveries(pool: Pool, options: settings.Pool, registry: Registry | No
     """The discoveries of `pool`, which are to be started; none if its backends are all in the file.
 
     registry: that of [fleet], for `kind = "etcd"`. The modules of a kind are loaded where a pool has that kind.
+
+    Raises MissingExtraError if they need what is not installed.
     """
     found = [Discovery(pool.name, source, pool.apply, EXPAND_EVERY) for source in _expanded(options)]
     discover = options.discover
@@ -59,6 +61,8 @@ def _source(pool: str, discover: settings.Discover, registry: Registry | None) -
         case "etcd":
             assert registry is not None, "checked"
             return _etcd(pool, registry)
+        case "kubernetes":
+            return _kubernetes(discover)
 
 
 def _file(discover: settings.Discover) -> Source:
@@ -75,7 +79,7 @@ def _dns(discover: settings.Discover) -> Source:
     servers = [(server.host, server.port) for server in discover.nameservers]
     if discover.record == "srv":
         return ServiceSource(discover.name, discover.scheme, servers)
-    assert discover.port is not None, "checked"
+    assert isinstance(discover.port, int), "checked"
     return AddressSource(discover.name, discover.scheme, discover.port, servers)
 
 
@@ -91,3 +95,16 @@ def _etcd(pool: str, registry: Registry) -> Source:
         keys.connectors(fleet.name, pool),
         lambda: Acknowledger(etcd, balancer, fleet.lease, lambda: left(pool)),
     )
+
+
+def _kubernetes(discover: settings.Discover) -> Source:
+    from lbproxy.control.discovery.kubernetes_source import KubernetesSource
+    from lbproxy.control.kubernetes import Account, PodAccount
+
+    assert discover.service is not None, "checked"
+    account: Account = PodAccount()
+    if discover.kubeconfig is not None:
+        from lbproxy.control.kubernetes.kubeconfig import Kubeconfig
+
+        account = Kubeconfig(discover.kubeconfig)
+    return KubernetesSource(account, discover.service, discover.scheme, discover.port, discover.namespace or "")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.config import KerberosCheck
+from lbproxy.config import Discover, KerberosCheck
 from lbproxy.config.models import Base
 from lbproxy.preflight import Report
-from lbproxy.preflight.files import inspect_kerberos, inspect_log, inspect_socket
+from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_socket
 
 KEYTAB = bytes.fromhex(  # MIT's format 5.2, with one AES-256 key of probe@CORP.EXAMPLE
     "0502" "00000043" "0001" "000c434f52502e4558414d504c45" "000570726f6265" "00000001" "00000000" "01" "0012"
@@ -25,6 +25,11 @@ def problems(report: Report) -> list[str]:
 def kerberos(directory: Path, principal: str = "probe@CORP.EXAMPLE") -> KerberosCheck:
     table = {"principal": principal, "keytab": "probe.keytab", "spn": "HTTP@login.corp.example"}
     return KerberosCheck.model_validate(table, context=Base(directory))
+
+
+def kubernetes(directory: Path, kubeconfig: str = "admin.conf") -> Discover:
+    table = {"kind": "kubernetes", "service": "c", "kubeconfig": kubeconfig}
+    return Discover.model_validate(table, context=Base(directory))
 
 
 def test_a_keytab_with_the_principals_key(report: Report, tmp_path: Path) -> None:
@@ -125,3 +130,21 @@ def test_a_path_that_no_file_can_have(report: Report, tmp_path: Path) -> None:
     inspect_socket(report, "a", path)
     inspect_log(report, "b", path)
     assert problems(report) == [f"a: {path}: File name too long", f"b: {path}: File name too long"]
+
+
+def test_a_kubeconfig(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "admin.conf"
+    inspect_kubeconfig(report, "pool.a.discover", kubernetes(tmp_path))
+    inspect_kubeconfig(report, "pool.b.discover", kubernetes(tmp_path, ""))
+    assert problems(report) == [f"pool.a.discover.kubeconfig: {path}: No such file or directory"]
+    path.touch()
+    inspect_kubeconfig(report, "pool.a.discover", kubernetes(tmp_path))
+    assert len(problems(report)) == 1
+
+
+def test_a_kubeconfig_without_the_library(report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.preflight.files.find_spec", lambda name: None)
+    inspect_kubeconfig(report, "pool.a.discover", kubernetes(tmp_path))
+    assert problems(report) == [
+        "pool.a.discover.kubeconfig: kubeconfig needs an optional part: install lbproxy[kubernetes]"
+    ]

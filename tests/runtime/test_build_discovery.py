@@ -4,12 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from lbproxy.balance.belief import Rules
 from lbproxy.config import load
 from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.discovery.dns_source import AddressSource, ServiceSource
 from lbproxy.control.discovery.etcd_source import EtcdSource
 from lbproxy.control.discovery.file_source import FileSource
+from lbproxy.control.discovery.kubernetes_source import KubernetesSource
+from lbproxy.errors import MissingExtraError
 from lbproxy.runtime.build_discovery import Registry, make_discoveries
 from lbproxy.runtime.build_etcd import connect
 from lbproxy.runtime.build_pools import build_pool
@@ -51,6 +55,25 @@ def test_dns(tmp_path: Path) -> None:
     assert services.source.where == "c.test. SRV, https at 10.0.0.2:53, [::1]:53"
 
 
+def test_kubernetes(tmp_path: Path) -> None:
+    [pod] = made(tmp_path, 'discover = { kind = "kubernetes", service = "c" }')
+    keys = (
+        'kind = "kubernetes", service = "c", namespace = "n", port = "web", scheme = "https", kubeconfig = "admin.conf"'
+    )
+    [elsewhere] = made(tmp_path, f"discover = {{ {keys} }}")
+    assert isinstance(pod.source, KubernetesSource)
+    assert pod.source.where == "own namespace/c, http, its only port, by the pod's account"
+    assert elsewhere.source.where == f"n/c, https, port web, by {tmp_path}/admin.conf"
+
+
+def test_a_kubeconfig_without_the_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes_asyncio", None)
+    monkeypatch.setitem(sys.modules, "kubernetes_asyncio.client", None)
+    monkeypatch.delitem(sys.modules, "lbproxy.control.kubernetes.kubeconfig", raising=False)
+    with pytest.raises(MissingExtraError, match=r"install lbproxy\[kubernetes\]"):
+        made(tmp_path, 'discover = { kind = "kubernetes", service = "c", kubeconfig = "admin.conf" }')
+
+
 def test_backends_that_are_expanded(tmp_path: Path) -> None:
     found = made(
         tmp_path,
@@ -79,5 +102,8 @@ async def test_etcd(tmp_path: Path) -> None:
 
 
 def test_what_nobody_uses_is_not_loaded() -> None:
-    code = "import sys, lbproxy.process.generation.control_plane; print('dns' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    code = (
+        "import sys, lbproxy.process.generation.control_plane;"
+        "print({'dns', 'kubernetes_asyncio', 'lbproxy.control.kubernetes'} & {*sys.modules})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -16,10 +16,11 @@ _OF_KIND: Mapping[str, tuple[str, ...]] = {
     "dns": ("scheme", "name", "record", "port", "nameservers"),
     "file": ("path",),
     "etcd": (),
+    "kubernetes": ("scheme", "namespace", "service", "port", "kubeconfig"),
 }
 """Kind -> the keys that only some kinds have."""
 
-_NEEDED = {"dns": ("name",), "file": ("path",), "etcd": ()}
+_NEEDED = {"dns": ("name",), "file": ("path",), "etcd": (), "kubernetes": ("service",)}
 
 _NO_NAME = "has no name to verify: its backends are at addresses, so their certificates must have those"
 
@@ -68,6 +69,8 @@ def _of_kind(where: Location, discover: Document) -> Iterator[Problem]:
         yield from without_meaning(where, discover, ("port",), 'with record = "srv", which has the ports')
     elif kind == "dns":
         needed.append("port")
+        if isinstance(discover.get("port"), str):
+            yield Problem(full_name((*where, "port")), f'must be a whole number with kind = "{kind}"')
     for key in needed:
         if key not in discover:
             yield Problem(full_name((*where, key)), f'missing; kind = "{kind}" needs it')

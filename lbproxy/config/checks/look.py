@@ -34,7 +34,7 @@ def all_urls(name: str, pool: Document) -> list[str] | None:
     if "discover" in pool:
         discover = table(pool, "discover")
         scheme = discover.get("scheme", "http")
-        if discover.get("kind") != "dns" or not isinstance(scheme, str):
+        if discover.get("kind") not in ("dns", "kubernetes") or not isinstance(scheme, str):
             return None
         urls.append(f"{scheme}://")
     return urls

@@ -12,6 +12,7 @@ DNS = {"kind": "dns", "name": "c.test", "port": 4000}
 SRV = {"kind": "dns", "name": "_login._tcp.c.test", "record": "srv"}
 FILE = {"kind": "file", "path": "backends.json"}
 ETCD = {"kind": "etcd"}
+KUBERNETES = {"kind": "kubernetes", "service": "c"}
 
 
 def found(discover: Any, **keys: Any) -> list[str]:
@@ -22,7 +23,9 @@ def warned(**keys: Any) -> list[str]:
     return [str(warning) for warning in warnings(with_pool({}, **keys))]
 
 
-@pytest.mark.parametrize("discover", [DNS, SRV, FILE])
+@pytest.mark.parametrize(
+    "discover", [DNS, SRV, FILE, KUBERNETES, KUBERNETES | {"port": "http", "scheme": "tcp", "namespace": "n"}]
+)
 @pytest.mark.parametrize("keys", [{}, {"backends": []}])
 def test_a_pool_with_a_discovery_needs_no_backends(discover: Any, keys: Any) -> None:
     more = {"interval": "5s", "on_empty": "accept", "empty_after": "1s"}
@@ -40,6 +43,10 @@ def test_a_pool_without_any_source() -> None:
         ({"kind": "dns", "port": 1}, 'name: missing; kind = "dns" needs it'),
         ({"kind": "dns", "name": "c.test"}, 'port: missing; kind = "dns" needs it'),
         ({"kind": "file"}, 'path: missing; kind = "file" needs it'),
+        ({"kind": "kubernetes"}, 'service: missing; kind = "kubernetes" needs it'),
+        (DNS | {"port": "http"}, 'port: must be a whole number with kind = "dns"'),
+        (DNS | {"service": "c"}, 'service: has no meaning with kind = "dns"'),
+        (KUBERNETES | {"record": "srv"}, 'record: has no meaning with kind = "kubernetes"'),
         (DNS | {"path": "x"}, 'path: has no meaning with kind = "dns"'),
         (FILE | {"scheme": "http"}, 'scheme: has no meaning with kind = "file"'),
         (ETCD, 'kind: kind = "etcd" needs the table [fleet]'),
@@ -88,10 +95,12 @@ def test_a_listener_fits_what_is_discovered() -> None:
         return [str(one) for one in forwarding.problems(document(listener={"t": PASSING | {"pool": "p"}}, pool={
             "p": {"discover": discover}}))]  # fmt: skip
 
-    assert unfit(DNS | {"scheme": "tcp"}) == unfit(FILE) == []
-    assert unfit(DNS) == [
-        "listener.t.pool: listener.t passes connections through, and [pool.p] has no tcp:// backend for it"
-    ]
+    assert unfit(DNS | {"scheme": "tcp"}) == unfit(KUBERNETES | {"scheme": "tcp"}) == unfit(FILE) == []
+    assert (
+        unfit(DNS)
+        == unfit(KUBERNETES)
+        == ["listener.t.pool: listener.t passes connections through, and [pool.p] has no tcp:// backend for it"]
+    )
 
 
 def test_what_has_no_meaning_depends_on_what_is_discovered() -> None:

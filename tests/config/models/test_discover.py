@@ -46,15 +46,31 @@ def test_nameservers(pool: Callable[[str], Pool]) -> None:
     )
 
 
+def test_a_service_of_kubernetes(pool: Callable[[str], Pool], tmp_path: Path) -> None:
+    found = discover(
+        pool, 'kind = "kubernetes"\nservice = "c"\nport = "http"\nkubeconfig = "admin.conf"\nnamespace = "n"'
+    )
+    assert (found.service, found.port, found.namespace) == ("c", "http", "n")
+    assert found.kubeconfig == tmp_path / "admin.conf"
+    found = discover(pool, 'kind = "kubernetes"\nservice = "c"\nkubeconfig = ""')
+    assert (found.namespace, found.port, found.kubeconfig) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ('kind = "consul"', "kind: must be 'dns', 'file' or 'etcd'"),
+        ('kind = "consul"', "kind: must be 'dns', 'file', 'etcd' or 'kubernetes'"),
         ('kind = "file"\npath = 1', "path: must be the path of a file"),
         ('kind = "dns"\nport = 1\nname = "a..b"', "name: 'a..b' is not a DNS name such as"),
         ('kind = "dns"\nport = 1\nname = ""', "name: '' is not a DNS name"),
         ('kind = "dns"\nname = "a"\nport = 0', "port: must be at least 1"),
         ('kind = "dns"\nname = "a"\nport = 65536', "port: must be at most 65535"),
+        ('kind = "dns"\nname = "a"\nport = true', "port: must be a whole number, or the name of a port such as http"),
+        ('kind = "kubernetes"\nservice = "a"\nport = ""', "port: must be a whole number, or the name of a port"),
+        ('kind = "kubernetes"\nservice = "a"\nport = "80"', "port: must be a whole number, or the name of a port"),
+        ('kind = "kubernetes"\nservice = "a/b"', "service: 'a/b' is not a name in Kubernetes: small letters"),
+        ('kind = "kubernetes"\nservice = "a"\nnamespace = "A"', "namespace: 'A' is not a name in Kubernetes"),
+        ('kind = "kubernetes"\nservice = "a"\nkubeconfig = 1', "kubeconfig: must be the path of a file"),
         ('kind = "dns"\nname = "a"\nport = 1\nrecord = "mx"', "record: must be 'address' or 'srv'"),
         ('kind = "dns"\nname = "a"\nport = 1\nnameservers = ["a b"]', "nameservers[0]: 'a b' is not a host"),
         ('kind = "dns"\nname = "a"\nport = 1\nnameservers = ["a:0"]', "nameservers[0]: 'a:0' has no usable port"),
