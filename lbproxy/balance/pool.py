@@ -237,14 +237,18 @@ class Pool:
         change = health.convict(backend, self.rules, reason, now, alone) if ejected else Change.SUSPECT
         self._settle(backend, change, reason, detail)
 
+    def judge(self, facts: Facts, expected: Mapping[str, str], policy: Policy) -> Verdict:
+        """What `compare` would find; nothing changes."""
+        voters = {backend.name for backend in self.backends if backend.state is State.UP and not backend.draining}
+        return consistency.judge(facts, expected, policy, voters)
+
     def compare(self, facts: Facts, expected: Mapping[str, str], policy: Policy, anew: bool = True) -> Verdict:
         """Judge what was read of each backend (see `consistency.judge`), and keep out exactly those that it says.
 
         Without `anew` only those that are kept out already: no other backend leaves while an update is under way.
         This is no ejection: as in a drain, the requests on those backends may finish.
         """
-        voters = {backend.name for backend in self.backends if backend.state is State.UP and not backend.draining}
-        verdict = consistency.judge(facts, expected, policy, voters)
+        verdict = self.judge(facts, expected, policy)
         for backend in self.backends:
             before = backend.inconsistent
             if anew or before:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.control.consistency.guard import Guard, Rules
 from lbproxy.control.consistency.page import PageRequest
 from lbproxy.control.consistency.places import Place, at_pointer, by_regex, in_header
-from lbproxy.control.consistency.reading import Unreadable, shortened
+from lbproxy.control.consistency.reading import Reading, Unreadable, shortened
 from lbproxy.control.consistency.sources import CertificateSource, KeySource, PageSource, Source
 from lbproxy.control.probes.kerberos.failures import KerberosFailure
 from lbproxy.control.probes.kerberos.tickets import Tickets
@@ -34,12 +34,13 @@ def make_guard(
     probes: PoolProbes,
     first_round: asyncio.Event,
     identity: Identity | None = None,
+    registered: Callable[[Backend], Mapping[str, str]] = lambda backend: {},
 ) -> Guard | None:
     """The guard of `pool`, which uses what its `probes` have; None if nothing is to be compared.
 
     server_url: what metadata must publish, and whose host and scheme requests have. first_round: see `Guard`.
-    identity: whom requests appear as. Call it on the running loop. Raises StartError when a file of pool.tls cannot be
-    used.
+    identity: whom requests appear as. registered: the facts that a backend was registered with. Call it on the running
+    loop. Raises StartError when a file of pool.tls cannot be used.
     """
     consistency = options.consistency
     if consistency.policy == "off" or not consistency.facts:
@@ -50,9 +51,19 @@ def make_guard(
     maker = _Maker(options, server_url, probes, tls)
     expected = {name: _expected(fact, server_url) for name, fact in consistency.facts.items()}
     known = {name: value for name, value in expected.items() if value is not None}
-    return Guard(
-        pool, maker.sources, Rules(tuple(expected), known, consistency.policy, consistency.interval), first_round
-    )
+    rules = Rules(tuple(expected), known, consistency.policy, consistency.interval)
+    names = [name for name, fact in consistency.facts.items() if fact.registered]
+    return Guard(pool, maker.sources, rules, first_round, partial(_registered, names, registered))
+
+
+def _registered(
+    names: Iterable[str], registered: Callable[[Backend], Mapping[str, str]], backend: Backend
+) -> dict[str, Reading]:
+    found = registered(backend)
+    return {
+        name: Reading(shortened(found[name])) if name in found else Reading(None, "it has registered no such fact")
+        for name in names
+    }
 
 
 @dataclass(frozen=True, slots=True)

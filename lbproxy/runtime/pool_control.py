@@ -73,7 +73,12 @@ class PoolControl(Observer):
         )
         if self.probes.tickets is not None:
             self.probes.tickets.votes.ask = self.prober.probe_now
-        self.guard = make_guard(pool, options, server_url, self.probes, self.prober.first_round, identity)
+        self.guard = make_guard(
+            pool, options, server_url, self.probes, self.prober.first_round, identity, self._registered
+        )
+        if self.guard is not None:
+            for discovery in self.discoveries:
+                discovery.on_fact = self.guard.look
 
     def __repr__(self) -> str:
         return f"<pool_control {self.pool!r} {self.prober!r}>"
@@ -110,6 +115,11 @@ class PoolControl(Observer):
         self._suspected.discard(backend.name)
         event(log, logging.INFO, "backend_left", pool=pool.name, backend=backend.name, url=backend.url,
               source=backend.source, active=backend.active)  # fmt: skip
+
+    def _registered(self, backend: Backend) -> Mapping[str, str]:
+        """What the source of `backend` says of it."""
+        found = (one.facts.get(backend.name, {}) for one in self.discoveries if one.source.name == backend.source)
+        return next(found, {})
 
     def _probe(self, backend: Backend) -> Probe:
         try:

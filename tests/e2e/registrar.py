@@ -69,9 +69,11 @@ class Registrar:
 
 
 @asynccontextmanager
-async def registered(fleet: Path, *backends: ScriptedBackend) -> AsyncIterator[list[Registrar]]:
+async def registered(
+    fleet: Path, *backends: ScriptedBackend, options: tuple[str, ...] = ()
+) -> AsyncIterator[list[Registrar]]:
     """Each of `backends` with a registration of its own."""
-    made = await asyncio.gather(*(Registrar.start(fleet, one) for one in backends))
+    made = await asyncio.gather(*(Registrar.start(fleet, one, *options) for one in backends))
     try:
         yield made
     finally:

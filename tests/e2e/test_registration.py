@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -163,3 +164,39 @@ async def test_without_etcd_the_last_connectors_serve(
             await asyncio.to_thread(server.start)
             await balancer.logged("discovery_recovered")
             assert inside(2)(await balancer.status())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_one_of_another_version_than_most_never_gets_a_request(
+    backends: Backends, balance: Balance, fleet: dict[str, Any], fleet_file: Path, workers: int
+) -> None:
+    members = await backends(*[serve_posts] * 4)
+    facts = {"connector": {"registered": True}, "version": {"registered": True}}
+    pool = POOL | {"consistency": {"policy": "eject-minority", "facts": facts}}
+    right, other = (("--fact", "connector=a", "--fact", f"version={version}") for version in ("1.8.0", "1.7.0"))
+    async with registered(fleet_file, *members[:3], options=right):
+        balancer = await balance(pool=pool, fleet=fleet, workers=workers)
+        await balancer.until(inside(3))
+        async with Crowd(balancer.connect, kept=4, new=2):
+            fourth = await Registrar.start(fleet_file, members[3], *other)
+            await balancer.until(lambda now: kept_out(now) == {"c4": "version is 1.7.0, most have 1.8.0"})
+            ejected = await balancer.logged("backend_ejected", "backend=c4", "reason=consistency")
+            assert "version is 1.7.0, most have 1.8.0" in ejected
+            balancer.signal(signal.SIGHUP)
+            await balancer.logged("generation_ended")
+            assert "c4" in kept_out(await balancer.until(lambda now: now["state"] == "serving"))
+        assert members[3].requests == []
+        fourth.terminate()
+        assert await fourth.exited() == 0
+        fourth = await Registrar.start(fleet_file, members[3], *right)
+        await balancer.until(inside(4))
+        await fourth.kill()
+
+
+def kept_out(now: dict[str, Any]) -> dict[str, str]:
+    """Those that are up, and in which fact they differ."""
+    return {
+        one["name"]: one["inconsistent"]
+        for one in now["pools"][0]["backends"]
+        if one["inconsistent"] and one["state"] == "up"
+    }

@@ -3,9 +3,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -71,7 +72,12 @@ async def guards(tmp_path: Path) -> AsyncIterator[Guards]:
     async with AsyncExitStack() as stack:
 
         async def guard(
-            consistency: str, *urls: str, pool: str = "", listener: str = "", check: str = CHECK
+            consistency: str,
+            *urls: str,
+            pool: str = "",
+            listener: str = "",
+            check: str = CHECK,
+            registered: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
         ) -> Guarded:
             backends = ", ".join(f'{{ name = "c{number}", url = "{url}" }}' for number, url in enumerate(urls, 1))
             text = FILE.format(
@@ -91,7 +97,9 @@ async def guards(tmp_path: Path) -> AsyncIterator[Guards]:
                 made.probed(backend, (await probes.by_name[backend.name].run()).ok, "", 1.0)
             probed = asyncio.Event()
             probed.set()
-            guarding = make_guard(made, options, SERVER_URL, probes, probed)
+            guarding = make_guard(
+                made, options, SERVER_URL, probes, probed, registered=lambda backend: registered.get(backend.name, {})
+            )
             if guarding is not None:
                 stack.push_async_callback(guarding.stop)
             return Guarded(made, guarding, list(options.consistency.facts))
@@ -161,6 +169,25 @@ async def test_a_page_that_is_not_there_is_said_to_be(guards: Guards, connectors
     assert one.guard is not None
     assert await one.facts() == {"version": {"c1": None}}
     assert one.guard.troubles("c1") == {"version": "the page answers with 404"}
+
+
+async def test_what_was_registered(guards: Guards) -> None:
+    """That of the fact's name; long values as their digest."""
+    consistency = "facts.version = { registered = true }\nfacts.config = { registered = true }"
+    fleet = '\n[fleet]\nname = "eu"\netcd = ["http://e:2379"]'
+    three = await guards(
+        consistency + fleet,
+        *(f"http://c{number}" for number in range(3)),
+        pool='discover = { kind = "etcd" }',
+        registered={"c1": {"version": "1", "region": "eu"}, "c2": {"config": "x" * 200}, "c3": {}},
+    )
+    digest = "sha256:" + hashlib.sha256(b"x" * 200).hexdigest()
+    assert await three.facts() == {
+        "version": {"c1": "1", "c2": None, "c3": None},
+        "config": {"c1": None, "c2": digest, "c3": None},
+    }
+    assert three.guard is not None
+    assert three.guard.troubles("c2") == {"version": "it has registered no such fact"}
 
 
 async def test_a_page_at_another_port_of_the_same_host(guards: Guards, connectors: dict[str, str]) -> None:

@@ -10,9 +10,11 @@ from lbproxy.errors import Problem
 
 _PAGES = ("url", "path")
 _PLACES = ("json", "regex", "header")
-_THINGS = ("certificate", "metadata", "kvno")
+_THINGS = ("certificate", "metadata", "kvno", "registered")
 
-_ONE_SOURCE = "must have one source: url or path with json, regex or header; or certificate, metadata or kvno = true"
+_ONE_SOURCE = (
+    "must have one source: url or path with json, regex or header; or certificate, metadata, kvno or registered = true"
+)
 
 
 def problems(document: Document) -> Iterator[Problem]:
@@ -31,6 +33,8 @@ def _fact(where: Location, fact: Document, name: str, pool: Document) -> Iterato
         yield Problem(full_name(where), _ONE_SOURCE)
     elif fact.get("kvno") and table(pool, "check").get("kind") != "kerberos":
         yield Problem(full_name((*where, "kvno")), 'is seen by check.kind = "kerberos" only')
+    elif fact.get("registered") and table(pool, "discover").get("kind") != "etcd":
+        yield Problem(full_name((*where, "registered")), 'is known with discover.kind = "etcd" only')
     elif fact.get("certificate"):
         for _, url in backend_values(name, pool, "url"):
             if is_url(url, "http"):

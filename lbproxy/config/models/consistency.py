@@ -39,7 +39,8 @@ class Fact(Table):
 
     A source is a page (`url` or `path`) and where in it the value is (`pointer`, a JSON pointer written as `json`;
     `regex`; or `header`), or one of the truth values: `certificate` is the SHA-256 fingerprint of the backend's TLS
-    certificate, `metadata` the address that its federation metadata publishes, `kvno` that of the Kerberos check's key.
+    certificate, `metadata` the address that its federation metadata publishes, `kvno` that of the Kerberos check's key,
+    `registered` the fact of the same name that the backend was registered with.
     """
 
     url: PageUrl | None = None
@@ -50,6 +51,7 @@ class Fact(Table):
     certificate: StrictBool = False
     metadata: StrictBool = False
     kvno: StrictBool = False
+    registered: StrictBool = False
     equal: str | None = None
 
     def page(self, backend: Backend) -> str | None:

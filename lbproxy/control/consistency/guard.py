@@ -2,6 +2,8 @@
 
 A backend is read while it is up. What was read of one that is down stays, so that it does not come back as it was: it
 is read again in the moment when a probe readmits it. Verdicts are renewed whenever that changes who has a say.
+
+What it has registered is known before it is read: one that differs in that is out before its first request.
 """
 
 from __future__ import annotations
@@ -57,16 +59,24 @@ class Guard(Observer):
     """
 
     def __init__(
-        self, pool: Pool, sources: Callable[[Backend], Sequence[Source]], rules: Rules, first_round: asyncio.Event
+        self,
+        pool: Pool,
+        sources: Callable[[Backend], Sequence[Source]],
+        rules: Rules,
+        first_round: asyncio.Event,
+        registered: Callable[[Backend], Mapping[str, Reading]] = lambda backend: {},
     ) -> None:
-        """first_round: set when every backend was probed; nothing is read before. Call it on the running loop."""
+        """first_round: set when every backend was probed; nothing is read before. registered: those facts of a backend
+        that need not be read. Call it on the running loop.
+        """
         self.verdict = Verdict()
         self.updating = False
         self._pool = pool
         self._make_sources = sources
         self._sources = {backend.name: sources(backend) for backend in pool.backends}
         self._rules = rules
-        self._readings: dict[str, Mapping[str, Reading]] = {name: {} for name in self._sources}
+        self._registered = registered
+        self._readings: dict[str, Mapping[str, Reading]] = {one.name: registered(one) for one in pool.backends}
         self._due: set[str] = set()  # to be read before the next verdict
         self._wake = asyncio.Event()
         self._kept_out: Mapping[str, str] = {}
@@ -94,10 +104,9 @@ class Guard(Observer):
         """Know what another one knew: until somebody is read again, nobody who was kept out is let in for that."""
         self.updating = memory["updating"]
         for name, read in memory["readings"].items():
-            if name in self._readings:
-                self._readings[name] = {
-                    fact: Reading(*parts) for fact, parts in read.items() if fact in self._rules.facts
-                }
+            if (backend := self._pool.by_name(name)) is not None:
+                known = {fact: Reading(*parts) for fact, parts in read.items() if fact in self._rules.facts}
+                self._readings[name] = {**self._registered(backend), **known}
 
     def facts(self, name: str) -> dict[str, str | None]:
         """What was read of the backend `name` last, for the snapshot; None is not known."""
@@ -130,9 +139,14 @@ class Guard(Observer):
         await asyncio.gather(self._task, return_exceptions=True)
 
     def joined(self, pool: Pool, backend: Backend) -> None:
-        """See `Observer`. It is read when a probe of it was good."""
+        """See `Observer`. It is read when a probe of it was good; in what it has registered it is compared now."""
         self._sources[backend.name] = self._make_sources(backend)
-        self._readings[backend.name] = {}
+        found = self._readings[backend.name] = self._registered(backend)
+        if found and not (self.updating or self._drained()):
+            verdict = pool.judge(self._known(), self._rules.expected, self._rules.policy)
+            backend.inconsistent = verdict.ejected.get(backend.name, "")
+        if found:
+            self._wake.set()
 
     def left(self, pool: Pool, backend: Backend) -> None:
         """See `Observer`. It has no say any more."""
@@ -173,7 +187,11 @@ class Guard(Observer):
 
     async def _read(self, name: str) -> None:
         backend = self._pool.by_name(name)
-        if backend is None or backend.state is not State.UP:
+        if backend is None:
+            return
+        if backend.state is not State.UP:
+            if registered := self._registered(backend):
+                self._note(backend, {**self._readings[name], **registered})
             return
         try:
             async with self._slots:
@@ -183,7 +201,8 @@ class Guard(Observer):
             log.exception("consistency_failed", extra={"fields": {"pool": self._pool.name, "backend": name}})
             return
         if backend.state is State.UP and self._pool.by_name(name) is backend:  # still; or no wonder that it is silent
-            self._note(backend, {fact: reading for read in found for fact, reading in read.items()})
+            facts = {fact: reading for read in found for fact, reading in read.items()}
+            self._note(backend, {**facts, **self._registered(backend)})
 
     def _note(self, backend: Backend, read: dict[str, Reading]) -> None:
         before = self._readings[backend.name]
@@ -197,16 +216,21 @@ class Guard(Observer):
     def _judge(self) -> None:
         """Compare what is known, act on it, and tell what has changed."""
         before, rules = self.verdict, self._rules
-        known = {
-            fact: {name: read[fact].value for name, read in self._readings.items() if fact in read}
-            for fact in rules.facts
-        }
-        drained = any(backend.draining for backend in self._pool.backends)
+        drained = self._drained()
         self.updating = self.updating or drained
-        self.verdict = self._pool.compare(known, rules.expected, rules.policy, anew=not self.updating)
+        self.verdict = self._pool.compare(self._known(), rules.expected, rules.policy, anew=not self.updating)
         kept_out = {backend.name: backend.inconsistent for backend in self._pool.backends if backend.inconsistent}
         differing = {name for one in self.verdict.differences for name in one.names}
         self.updating = drained or (self.updating and not differing <= kept_out.keys())
         tell_differences(self._pool.name, before, self.verdict)
         tell_rotation(self._pool.name, self._kept_out, kept_out)
         self._kept_out = kept_out
+
+    def _known(self) -> dict[str, dict[str, str | None]]:
+        return {
+            fact: {name: read[fact].value for name, read in self._readings.items() if fact in read}
+            for fact in self._rules.facts
+        }
+
+    def _drained(self) -> bool:
+        return any(backend.draining for backend in self._pool.backends)

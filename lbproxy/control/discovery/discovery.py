@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from lbproxy.balance.belief import DEFAULT, Belief, Rules, Verdict
 from lbproxy.balance.member import Member
@@ -33,22 +33,32 @@ Apply = Callable[[str, tuple[Member, ...]], tuple[str, ...]]
 
 
 class Memory(TypedDict):
-    """What is known of a source, as JSON has it: the last set (name, url, weight, standby), and since when it fails."""
+    """What is known of a source, as JSON has it: the last set (name, url, weight, standby), and since when it fails.
+
+    `facts` are those of an `Answer`; versions before 0.1.0 had none.
+    """
 
     where: str
     members: list[list[Any]]
     failing_since: float | None
     error: str
+    facts: NotRequired[dict[str, dict[str, str]]]
 
 
 class Discovery:
-    """One source of the pool `pool`. `answered` is set when it has said something, or failed, for the first time."""
+    """One source of the pool `pool`. `answered` is set when it has said something, or failed, for the first time.
+
+    `facts` are the latest that the source has told of members, by name; `on_fact` is called with each name whose facts
+    have become others, before the pool hears of its members.
+    """
 
     def __init__(self, pool: str, source: Source, apply: Apply, interval: float, rules: Rules = DEFAULT) -> None:
         """interval: seconds between two questions at most."""
         self.source = source
         self.belief = Belief(rules)
         self.answered = asyncio.Event()
+        self.facts: Mapping[str, Mapping[str, str]] = {}
+        self.on_fact: Callable[[str], None] = lambda name: None
         self._pool = pool
         self._apply = apply
         self._interval = interval
@@ -82,6 +92,7 @@ class Discovery:
             "members": members,
             "failing_since": belief.failing_since,
             "error": belief.error,
+            "facts": {name: {**facts} for name, facts in self.facts.items()},
         }
 
     def remember(self, memory: Memory) -> None:
@@ -90,6 +101,7 @@ class Discovery:
             return
         self.belief.members = tuple(Member(*fields) for fields in memory["members"])
         self.belief.failing_since, self.belief.error = memory["failing_since"], memory["error"]
+        self.facts = memory.get("facts", {})
         if self.belief.members:
             self._give()
             self.answered.set()
@@ -145,6 +157,9 @@ class Discovery:
             self._left_out = answer.left_out
             self._say_left_out(answer.left_out)
         self._say_doubt()
+        before, self.facts = self.facts, answer.facts
+        for name in [name for name in self.facts if self.facts[name] != before.get(name)]:
+            self.on_fact(name)
         if verdict is Verdict.CHANGED or (verdict is Verdict.SAME and self._refused):  # there may be room by now
             self._give()
         wait = min(max(SOONEST, answer.good_for), self._interval)

@@ -17,7 +17,7 @@ GRACE = 3.0
 
 
 class EtcdSource(Source):
-    """The connectors of one pool that serve. `facts` are what they have registered, by name.
+    """The connectors of one pool that serve, with the facts that they have registered.
 
     The whole set is kept up to date here, so `look` asks etcd only if its answer is doubted.
     """
@@ -36,7 +36,6 @@ class EtcdSource(Source):
         grace: see `GRACE`.
         """
         self.where = prefix
-        self.facts: Mapping[str, Mapping[str, str]] = {}
         self._etcd = etcd
         self._grace = grace
         self._make_acknowledger = acknowledger
@@ -108,8 +107,7 @@ class EtcdSource(Source):
                 members.append(member)
             elif connector.state == State.LEAVING:
                 leaving.add(name)
-        self.facts = facts
-        return Answer(tuple(members), left_out=tuple(left_out), leaving=frozenset(leaving))
+        return Answer(tuple(members), left_out=tuple(left_out), leaving=frozenset(leaving), facts=facts)
 
     async def _follow(self) -> None:
         async with self._etcd.mirror(self.where, self._failed) as mirror:

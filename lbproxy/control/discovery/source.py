@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lbproxy.balance.member import Member
@@ -19,13 +21,14 @@ class Answer(NamedTuple):
     """Every member that the source has now, and for how many seconds that is good.
 
     `left_out`: what it names and cannot be a member, one sentence each. `leaving`: the names of those that have said
-    themselves that they leave, which nobody has to doubt.
+    themselves that they leave, which nobody has to doubt. `facts`: what is known of members beside that, by name.
     """
 
     members: tuple[Member, ...]
     good_for: float = math.inf
     left_out: tuple[str, ...] = ()
     leaving: frozenset[str] = frozenset()
+    facts: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 class Source(ABC):

@@ -10,7 +10,8 @@ from tests.config.checks.documents import POOL, TCP_POOL, with_pool
 HTTPS = {"backends": [{"name": "c1", "url": "https://c1"}]}
 FACTS = "pool.p.consistency.facts"
 ONE_SOURCE = (
-    f"{FACTS}.f: must have one source: url or path with json, regex or header; or certificate, metadata or kvno = true"
+    f"{FACTS}.f: must have one source: url or path with json, regex or header; or certificate, metadata, kvno or"
+    " registered = true"
 )
 
 
@@ -64,6 +65,11 @@ def test_a_guard_compares_something() -> None:
 def test_a_kerberos_key_is_seen_by_a_kerberos_check() -> None:
     assert found({"kvno": True}) == [f'{FACTS}.f.kvno: is seen by check.kind = "kerberos" only']
     assert found({"kvno": True}, check={"kind": "kerberos"}) == []
+
+
+def test_what_is_registered_is_known_of_registered_backends() -> None:
+    assert found({"registered": True}) == [f'{FACTS}.f.registered: is known with discover.kind = "etcd" only']
+    assert found({"registered": True}, pool={}, discover={"kind": "etcd"}) == []
 
 
 def test_a_certificate_is_shown_by_backends_with_tls() -> None:

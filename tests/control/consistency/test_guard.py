@@ -47,8 +47,18 @@ class ListenerFixture:
         self.sources = {name: Told(version=version) for name, version in zip(names, versions, strict=True)}
         self.first_round = asyncio.Event()
         rules = Rules(["version"], expected, policy, interval)
-        self.guard = Guard(self.pool, lambda backend: [self.sources[backend.name]], rules, self.first_round)
+        self.registered: dict[str, str] = {}
+        self.guard = Guard(
+            self.pool,
+            lambda backend: [self.sources[backend.name]] if backend.name in self.sources else [],
+            rules,
+            self.first_round,
+            self._registered,
+        )
         self.bring_up(*names)
+
+    def _registered(self, backend: Backend) -> dict[str, Reading]:
+        return {"version": Reading(self.registered[backend.name])} if backend.name in self.registered else {}
 
     def backend(self, name: str) -> Backend:
         backend = self.pool.by_name(name)
@@ -378,3 +388,58 @@ async def test_one_that_leaves_while_it_is_read_leaves_nothing(house: Make) -> N
     two.sources["c2"].answers.set()
     await two.settled()
     assert two.guard.memory()["readings"].keys() == {"c1"}
+
+
+# --- what is registered
+
+
+async def test_one_that_was_registered_as_another_version_never_joins(
+    house: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    two = house("22")
+    await two.settled()
+    two.registered = {"c3": "1", "c4": "2"}
+    for name in two.registered:
+        two.pool.join(Member(name, f"http://{name}:80"), "etcd")
+        two.bring_up(name)
+        assert two.serving == "c1 c2" if name == "c3" else "c1 c2 c4", "before anything else can happen"
+    await two.settled()
+    assert two.serving == "c1 c2 c4"
+    assert two.backend("c3").inconsistent == "version is 1, most have 2"
+    assert two.guard.facts("c3") == {"version": "1"}
+    assert [record.message for record in caplog.records] == ["facts_differ", "backend_ejected"]
+
+
+async def test_one_that_registers_anew_as_the_others_is_let_in(house: Make) -> None:
+    two = house("22")
+    await two.settled()
+    two.registered = {"c3": "1"}
+    two.pool.join(Member("c3", "http://c3:80"), "etcd")
+    await two.settled()
+    assert two.backend("c3").inconsistent
+    two.registered = {"c3": "2"}
+    two.guard.look("c3")  # it is not even up
+    await two.settled()
+    two.bring_up("c3")
+    assert two.serving == "c1 c2 c3"
+
+
+async def test_while_updating_one_of_another_version_joins(house: Make) -> None:
+    """An operator is at work: the first of many that are new is right."""
+    two = house("22")
+    await two.settled()
+    two.pool.drain(two.backend("c1"))
+    two.registered = {"c3": "3"}
+    two.pool.join(Member("c3", "http://c3:80"), "etcd")
+    two.bring_up("c3")
+    await two.settled()
+    assert two.serving == "c2 c3"
+
+
+async def test_what_is_registered_counts_beside_what_is_read(house: Make) -> None:
+    """It is what the connector's administrator says, and wins."""
+    three = house("222", start=False)
+    three.registered = {"c3": "1"}
+    three.first_round.set()
+    await three.settled()
+    assert three.serving == "c1 c2"

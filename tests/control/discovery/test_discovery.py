@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -244,3 +245,23 @@ async def test_another_source_has_nothing_of_it() -> None:
     assert new.names == ["mine"]
     assert not new.discovery.answered.is_set()
     await new.discovery.stop()
+
+
+async def test_facts_are_known_before_the_pool_hears_of_their_member() -> None:
+    told: list[tuple[str, list[str]]] = []
+    async with scene() as it:
+        it.discovery.on_fact = lambda name: told.append((name, it.names))
+        await it.says(answer("a", facts={"a": {"version": "1"}}))
+        await it.says(answer("a", facts={"a": {"version": "1"}}))
+        await it.says(answer("a", "b", facts={"a": {"version": "2"}, "b": {}}))
+        assert told == [("a", ["mine"]), ("a", ["mine", "a"]), ("b", ["mine", "a"])]
+        successor = Discovery("p", it.source, it.pool.apply, 30.0)
+        successor.remember(json.loads(json.dumps(it.discovery.memory())))
+        assert successor.facts == it.discovery.facts == {"a": {"version": "2"}, "b": {}}
+
+
+async def test_one_that_leaves_is_out_at_once() -> None:
+    async with scene() as it:
+        await it.says(answer("a"))
+        await it.says(answer(leaving=frozenset({"a"})))
+        assert it.names == ["mine"]

@@ -14,7 +14,7 @@ from lbproxy.control.discovery import registry
 from lbproxy.control.discovery.acknowledger import Acknowledger
 from lbproxy.control.discovery.etcd_source import EtcdSource
 from lbproxy.control.discovery.registry import Acknowledgement, Connector, State
-from lbproxy.control.discovery.source import SourceError
+from lbproxy.control.discovery.source import Answer, SourceError
 from lbproxy.control.etcd import Access, Etcd
 from tests.etcd_server import node
 
@@ -51,10 +51,10 @@ async def test_connectors_come_and_go(etcd: Etcd, prefix: str) -> None:
         await changes(source)
         answer = await source.look()
         assert answer.members == (Member("c1", "http://c1:4000"),)
-        assert source.facts == {"c1": {"version": "1"}}
+        assert answer.facts == {"c1": {"version": "1"}}
         await etcd.delete(f"{prefix}c1")
         await changes(source)
-        assert await source.look() == ((), answer.good_for, (), frozenset())
+        assert await source.look() == Answer(())
 
 
 async def test_one_whose_check_is_bad_is_out_and_one_that_leaves_says_so(etcd: Etcd, prefix: str) -> None:
