@@ -11,11 +11,13 @@ from functools import partial
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.table import Table
 
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output
 from lbproxy.config import Config, ListenerTls, load
+from lbproxy.control.discovery.discovery import SHOWN
 from lbproxy.errors import ConfigError, Problem, StartError
 from lbproxy.preflight import Expiry, Report, inspect
 from lbproxy.preflight.only_root import warn_of_root_only
@@ -24,6 +26,7 @@ from lbproxy.process.generation.another_account import inspect_as
 from lbproxy.process.generation.privileges import Account, account_of, assume, can_assume
 from lbproxy.runtime import certificate_demand
 from lbproxy.runtime.channel_binding_check import Finding, Key, judge
+from lbproxy.runtime.source_trial import SourceTrial, try_etcd, try_sources
 from lbproxy.runtime.trial import Trial, try_backends
 
 
@@ -32,7 +35,8 @@ from lbproxy.runtime.trial import Trial, try_backends
 @click.option(
     "--connect",
     is_flag=True,
-    help="Also resolve, connect to and probe each backend once, and compare certificates for extended protection.",
+    help="Also ask each source of backends and etcd; resolve, connect to and probe each backend of the file once; and"
+    " compare certificates for extended protection.",
 )
 @click.option("--user", metavar="NAME", help="Open the files as this user, with its groups; needs root.")
 @click.option(
@@ -164,12 +168,35 @@ def _try_backends(config: Config) -> list[Problem]:
     async def try_all() -> tuple[dict[Key, Trial], dict[Key, Finding], list[Problem]]:
         return await try_backends(config), await judge(config), await certificate_demand.find(config)
 
-    trials, findings, warnings = asyncio.run(try_all())
     console = output(literal=True)
-    console.print(_trials(trials))
+    _try_sources(config, console)
+    trials, findings, warnings = asyncio.run(try_all())
+    if trials:
+        console.print(_trials(trials))
     if findings:  # there are none without https backends
         console.print(_protection(findings))
     return warnings
+
+
+def _try_sources(config: Config, console: Console) -> None:
+    """Print what etcd and the sources of backends answer, where there are any."""
+    if config.fleet is not None:
+        endpoints = _table("etcd", "answers")
+        for endpoint, problem in asyncio.run(try_etcd(config.fleet)).items():
+            endpoints.add_row(endpoint, problem or "yes")
+        console.print(endpoints)
+    if sources := asyncio.run(try_sources(config)):
+        console.print(_sources(sources))
+
+
+def _sources(trials: Mapping[Key, SourceTrial]) -> Table:
+    table = _table("pool", "source", "where", "backends", "problems")
+    for (pool, source), trial in trials.items():
+        more = len(trial.problems) - SHOWN
+        problems = [*trial.problems[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        members = "unknown" if trial.members is None else str(trial.members)
+        table.add_row(pool, source, trial.where, members, "; ".join(problems))
+    return table
 
 
 def _trials(trials: Mapping[Key, Trial]) -> Table:

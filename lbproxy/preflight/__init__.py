@@ -7,6 +7,7 @@ peer, or a log that cannot be written, must not be found out by a user.
     certificates  lbproxy's own certificates, and the authorities that it trusts
     clients       what judges users' certificates, and what is made in their names
     files         logs, sockets and keytabs
+    discovery     the files that pools take their backends from
     instances     names of backends that would mislead drain and rollout
     only_root     what root alone can read
     unit_file     the account in a unit of systemd

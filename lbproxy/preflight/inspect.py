@@ -14,6 +14,7 @@ from lbproxy.config.keys import full_name
 from lbproxy.net.tls import certificates
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
 from lbproxy.preflight.clients import inspect_clients, inspect_probe_identity
+from lbproxy.preflight.discovery import inspect_discovery
 from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
@@ -46,20 +47,26 @@ def inspect(
             leaves = _inspect_own(report, where, listener.tls)
             _inspect_coverage(report, f"{where}.certificate", config, listener, leaves)
             inspect_clients(report, where, listener.tls)
-    for name, pool in config.pools.items():
-        _inspect_pool_tls(report, full_name(("pool", name, "tls")), pool.tls)
-        for mint in config.mints(name).values():
-            inspect_probe_identity(report, full_name(("pool", name, "check", "identity")), mint, pool.check.identity)
-        if pool.check.kerberos is not None:
-            used = pool.check.kind == "kerberos"
-            where = full_name(("pool", name, "check", "kerberos"))
-            inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
-        if pool.discover is not None:
-            inspect_kubeconfig(report, full_name(("pool", name, "discover")), pool.discover)
+    for name in config.pools:
+        _inspect_pool(report, config, name)
     _inspect_fleet(report, config.fleet)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     return report
+
+
+def _inspect_pool(report: Report, config: Config, name: str) -> None:
+    pool = config.pools[name]
+    inspect_discovery(report, config, name)
+    _inspect_pool_tls(report, full_name(("pool", name, "tls")), pool.tls)
+    for mint in config.mints(name).values():
+        inspect_probe_identity(report, full_name(("pool", name, "check", "identity")), mint, pool.check.identity)
+    if pool.check.kerberos is not None:
+        used = pool.check.kind == "kerberos"
+        where = full_name(("pool", name, "check", "kerberos"))
+        inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
+    if pool.discover is not None:
+        inspect_kubeconfig(report, full_name(("pool", name, "discover")), pool.discover)
 
 
 def _inspect_own(report: Report, where: str, tls: ListenerTls) -> list[x509.Certificate]:

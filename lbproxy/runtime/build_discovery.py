@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from lbproxy import config as settings
@@ -20,12 +21,12 @@ EXPAND_EVERY = 30.0
 
 class Registry(NamedTuple):
     """Where connectors register themselves. `left` counts what a pool has left on members that have gone: see
-    `acknowledger.Count`.
+    `acknowledger.Count`. Without it nothing is acknowledged.
     """
 
     etcd: Etcd
     fleet: settings.Fleet
-    left: Callable[[str], Awaitable[Mapping[str, int] | None]]
+    left: Callable[[str], Awaitable[Mapping[str, int] | None]] | None = None
 
 
 def make_discoveries(pool: Pool, options: settings.Pool, registry: Registry | None = None) -> list[Discovery]:
@@ -35,12 +36,23 @@ def make_discoveries(pool: Pool, options: settings.Pool, registry: Registry | No
 
     Raises MissingExtraError if they need what is not installed.
     """
-    found = [Discovery(pool.name, source, pool.apply, EXPAND_EVERY) for source in _expanded(options)]
-    discover = options.discover
-    if discover is not None:
-        rules = Rules(discover.on_empty, discover.empty_after)
-        found.append(Discovery(pool.name, _source(pool.name, discover, registry), pool.apply, discover.interval, rules))
+    found: list[Discovery] = []
+    for source, discover in make_sources(pool.name, options, registry):
+        every, rules = EXPAND_EVERY, Rules()
+        if discover is not None:
+            every, rules = discover.interval, Rules(discover.on_empty, discover.empty_after)
+        found.append(Discovery(pool.name, source, pool.apply, every, rules))
     return found
+
+
+def make_sources(
+    pool: str, options: settings.Pool, registry: Registry | None = None
+) -> Iterator[tuple[Source, settings.Discover | None]]:
+    """The sources alone, each with the table that it comes from; None: it is an expanded backend. See above."""
+    for source in _expanded(options):
+        yield source, None
+    if options.discover is not None:
+        yield _source(pool, options.discover, registry), options.discover
 
 
 def _expanded(options: settings.Pool) -> Iterator[Source]:
@@ -89,12 +101,11 @@ def _etcd(pool: str, registry: Registry) -> Source:
     from lbproxy.control.discovery.etcd_source import EtcdSource
 
     etcd, fleet, left = registry
+    connectors = keys.connectors(fleet.name, pool)
+    if left is None:
+        return EtcdSource(etcd, connectors)
     balancer = f"{keys.balancers(fleet.name, pool)}{fleet.replica_name}.{os.getpid()}"
-    return EtcdSource(
-        etcd,
-        keys.connectors(fleet.name, pool),
-        lambda: Acknowledger(etcd, balancer, fleet.lease, lambda: left(pool)),
-    )
+    return EtcdSource(etcd, connectors, lambda: Acknowledger(etcd, balancer, fleet.lease, partial(left, pool)))
 
 
 def _kubernetes(discover: settings.Discover) -> Source:

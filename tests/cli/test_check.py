@@ -30,6 +30,22 @@ check.kind = "tcp"
 bind = "unix:admin.sock"
 """
 
+REGISTERED = """
+server_url = "http://a.example"
+[listener.a]
+bind = "127.0.0.1:8080"
+pool = "a"
+[pool.a]
+discover = {{ kind = "etcd" }}
+[pool.b]
+discover = {{ kind = "file", path = "list.json" }}
+[fleet]
+name = "check-connect"
+etcd = ["{etcd}"]
+[admin]
+bind = "unix:admin.sock"
+"""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -237,3 +253,19 @@ def test_connect_says_whether_extended_protection_can_work(file: Path) -> None:
     pool, backend, verdict, because = rows(result.stdout)[-1]
     assert (pool, backend, verdict) == ("connectors", "c2", "unknown")
     assert "cannot be seen" in because
+
+
+def test_connect_asks_the_sources_of_backends(file: Path, etcd_url: str) -> None:
+    text = REGISTERED.format(etcd=etcd_url)
+    file.write_text(text)
+    (file.parent / "list.json").write_text("[]")
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(main, ["check", "--connect", "-c", str(file)])
+    assert result.exit_code == 0, result.stderr
+    found = rows(result.stdout)
+    assert [etcd_url, "yes"] in found
+    assert ["a", "etcd", "/lbproxy/check-connect/pools/a/connectors/", "0", ""] in found
+    assert ["b", "file-list", f"{file.parent}/list.json", "0", ""] in found
+    (file.parent / "list.json").write_text("[1]")
+    failed = CliRunner().invoke(main, ["check", "-c", str(file)])
+    assert failed.exit_code == 1
+    assert "pool.b.discover.path" in failed.stderr

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from lbproxy import files
+from lbproxy.balance.member import Member
 from lbproxy.control.discovery.backend_list import parse_list
 from lbproxy.control.discovery.source import Answer, Source, SourceError
 
@@ -14,6 +15,18 @@ GLANCE = 0.25
 
 Stamp = tuple[int, int, int, int] | None
 """Which file it is, and which version: device, inode, size, time of the last change in ns. None: there is none."""
+
+
+def read_members(path: Path) -> tuple[Member, ...]:
+    """Those that the file at `path` lists. Raises SourceError when it cannot be read, or is no list of backends."""
+    try:
+        content = files.read(path)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    try:
+        return parse_list(content, toml=path.suffix.lower() == ".toml")
+    except ValueError as error:
+        raise SourceError(f"{path}: {error}") from None
 
 
 class FileSource(Source):
@@ -32,7 +45,7 @@ class FileSource(Source):
     async def look(self, again: bool = False) -> Answer:
         """What the file holds. Raises SourceError when it cannot be read, or is no list of backends."""
         self._read = self._stamp()
-        return await asyncio.to_thread(self._parse)
+        return Answer(await asyncio.to_thread(read_members, self._path))
 
     async def wait(self, seconds: float) -> None:
         """Return earlier when the file is another one, and has been for two looks: it may be half written."""
@@ -44,16 +57,6 @@ class FileSource(Source):
             if now == before and now != self._read:
                 return
             before = now
-
-    def _parse(self) -> Answer:
-        try:
-            content = files.read(self._path)
-        except OSError as error:
-            raise SourceError(f"{self.where}: {error.strerror}") from None
-        try:
-            return Answer(parse_list(content, toml=self._path.suffix.lower() == ".toml"))
-        except ValueError as error:
-            raise SourceError(f"{self.where}: {error}") from None
 
     def _stamp(self) -> Stamp:
         try:
