@@ -63,9 +63,11 @@ class Membership:
         """
         wanted: dict[str, Member] = {}
         refused: list[str] = []
+        before = self._wanted.get(source, {})
         room = self._limit - sum(len(others) for name, others in self._wanted.items() if name != source)
         for member in members:
-            problem = "" if source == FILE else member.problem() or self._refuse(member)
+            known = source == FILE or before.get(member.name) == member  # of thousands, one changes
+            problem = "" if known else member.problem() or self._refuse(member)
             if not problem and member.name in wanted:
                 problem = f"{member.name}: there are two of this name, {wanted[member.name].url} stays"
             if not problem and len(wanted) >= room:

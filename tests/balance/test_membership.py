@@ -36,6 +36,20 @@ def test_each_source_has_its_own_refusals_until_it_speaks_again() -> None:
     assert membership.of("etcd") == ()
 
 
+def test_of_many_members_only_those_that_are_new_are_judged() -> None:
+    judged: list[str] = []
+
+    def refuse(one: Member) -> str:
+        judged.append(one.url)
+        return "no" if one.name == "c" else ""
+
+    membership = Membership(10, refuse)
+    membership.say("dns", [member("a"), member("b"), member("c")])
+    membership.say("dns", [member("a"), member("b", 2), member("c"), member("a")])
+    assert judged == ["http://a:80", "http://b:80", "http://c:80", "http://b:2", "http://c:80"]
+    assert membership.refused == {"dns": ("no", "a: there are two of this name, http://a:80 stays")}
+
+
 def test_a_member_is_left_out_while_another_source_has_the_name_at_another_url() -> None:
     membership = Membership(10)
     membership.say("dns", [member("a", 1), member("b", 1), member("c", 1)])

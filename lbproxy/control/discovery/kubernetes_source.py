@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
+from typing import Any
 
 from lbproxy.control.discovery.slices import SERVICE, Port, Slice, merge, read_slice
 from lbproxy.control.discovery.source import Answer, Source, SourceError
@@ -53,7 +55,7 @@ class KubernetesSource(Source):
         self._api = Api(self._account)
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self._namespace}/endpointslices"
         query = {"labelSelector": f"{SERVICE}={self._service}"}
-        self._slices = Reflector(self._api, path, query, lambda told: read_slice(told, self._port), self._times)
+        self._slices = Reflector(self._api, path, query, self._read, self._times)
 
     async def stop(self) -> None:
         """See `Source`."""
@@ -68,7 +70,7 @@ class KubernetesSource(Source):
         self._failed, self._rest = True, 0.0
         try:
             await self._slices.catch_up(again)
-            found = merge(self._slices.objects.values(), self._scheme)
+            found = merge(self._slices.objects.values())
         except KubernetesError as error:
             self._rest = min(LONGEST_REST, error.retry_after)
             raise SourceError(self._explain(error)) from None
@@ -83,6 +85,9 @@ class KubernetesSource(Source):
             await asyncio.sleep(max(seconds, self._rest) * random.uniform(0.5, 1.0) + self._rest / 2)
         else:
             await self._slices.changed(seconds)
+
+    def _read(self, told: Mapping[str, Any]) -> Slice:
+        return read_slice(told, self._scheme, self._port)
 
     def _explain(self, error: KubernetesError) -> str:
         if not isinstance(error, RefusedError):

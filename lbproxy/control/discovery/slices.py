@@ -37,12 +37,11 @@ class State(IntEnum):
 
 
 class Endpoint(NamedTuple):
-    """`name` is that of its pod, or its address; `uid` tells a pod from the one that has its name next."""
+    """`uid` tells a pod from the one that has its name next."""
 
-    name: str
+    member: Member
     uid: str
     address: str
-    port: int
     state: State
 
 
@@ -62,7 +61,7 @@ class Found(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def read_slice(told: Mapping[str, Any], port: Port) -> Slice:
+def read_slice(told: Mapping[str, Any], scheme: str, port: Port) -> Slice:
     """The EndpointSlice `told`. Raises ValueError, TypeError, KeyError or AttributeError if it is none."""
     name = str(told["metadata"]["name"])
     endpoints = told.get("endpoints") or ()
@@ -78,15 +77,15 @@ def read_slice(told: Mapping[str, Any], port: Port) -> Slice:
     found, left_out = [], []
     for one in endpoints:
         try:
-            found.append(_endpoint(one, number))
+            found.append(_endpoint(one, scheme, number))
         except ValueError as error:
             left_out.append(f"slice {name}: {error}")
     return Slice(tuple(found), tuple(left_out))
 
 
-def merge(slices: Iterable[Slice], scheme: str) -> Found:
+def merge(slices: Iterable[Slice]) -> Found:
     """All slices of the Service. Raises ValueError if none of them has the port, though they have endpoints."""
-    pods: dict[tuple[str, str], list[Endpoint]] = {}
+    pods: dict[tuple[str, str], Endpoint] = {}
     left_out: list[str] = []
     without_port: list[str] = []
     for one in slices:
@@ -94,16 +93,13 @@ def merge(slices: Iterable[Slice], scheme: str) -> Found:
         if one.ports:
             without_port.append(one.ports)
         for endpoint in one.endpoints:
-            pods.setdefault((endpoint.name, endpoint.uid), []).append(endpoint)
+            pod = endpoint.member.name, endpoint.uid
+            other = pods.get(pod)
+            pods[pod] = endpoint if other is None else _one_of(endpoint, other)
     if without_port and not pods:
         raise ValueError(f"not one port fits: {'; '.join(sorted(without_port)[:3])}")
-    members, leaving = {}, set()
-    for (name, _), same in pods.items():
-        match max(endpoint.state for endpoint in same):
-            case State.READY:
-                members[name] = _member(same, scheme)
-            case State.LEAVING:
-                leaving.add(name)
+    members = {name: one.member for (name, _), one in pods.items() if one.state is State.READY}
+    leaving = {name for (name, _), one in pods.items() if one.state is State.LEAVING}
     left_out += (f"not one port fits: {text}" for text in sorted(without_port))
     in_order = tuple(members[name] for name in sorted(members))
     return Found(in_order, frozenset(leaving - members.keys()), tuple(left_out))
@@ -125,13 +121,14 @@ def _list_of(ports: list[Mapping[str, Any]]) -> str:
     return ", ".join(f"{one.get('name') or 'a port without a name'} ({one.get('port')})" for one in ports)
 
 
-def _endpoint(told: Mapping[str, Any], port: int) -> Endpoint:
+def _endpoint(told: Mapping[str, Any], scheme: str, port: int) -> Endpoint:
     """Raises ValueError if it has no address that is one."""
     address = str(ip_address(str((told.get("addresses") or ("nothing",))[0])))
     target = told.get("targetRef") or {}
     is_pod = target.get("kind") == "Pod" and target.get("name")
     name, uid = (str(target["name"]), str(target.get("uid", ""))) if is_pod else (address, "")
-    return Endpoint(name, uid, address, port, _state(told.get("conditions") or {}))
+    host = f"[{address}]" if ":" in address else address
+    return Endpoint(Member(name, f"{scheme}://{host}:{port}"), uid, address, _state(told.get("conditions") or {}))
 
 
 def _state(conditions: Mapping[str, Any]) -> State:
@@ -140,10 +137,7 @@ def _state(conditions: Mapping[str, Any]) -> State:
     return State.UNREADY if conditions.get("ready") is False else State.READY
 
 
-def _member(same: Iterable[Endpoint], scheme: str) -> Member:
-    """IPv4 before IPv6; of several in one family, the lowest as text, for want of a reason."""
-    chosen = min(
-        same, key=lambda endpoint: (":" in endpoint.address, endpoint.state is not State.READY, endpoint.address)
-    )
-    host = f"[{chosen.address}]" if ":" in chosen.address else chosen.address
-    return Member(chosen.name, f"{scheme}://{host}:{chosen.port}")
+def _one_of(one: Endpoint, other: Endpoint) -> Endpoint:
+    """Of the same pod: IPv4 before IPv6; of two in one family the ready one, or the lower as text."""
+    chosen = min(one, other, key=lambda each: (":" in each.address, each.state is not State.READY, each.address))
+    return chosen._replace(state=max(one.state, other.state))

@@ -10,7 +10,7 @@ from tests.control.kubernetes.api_server import Object, endpoint, endpoint_slice
 
 
 def found(*slices: Object, port: Port = "http", scheme: str = "http") -> Found:
-    return merge((read_slice(one, port) for one in slices), scheme)
+    return merge(read_slice(one, scheme, port) for one in slices)
 
 
 def names(*slices: Object) -> list[str]:
@@ -136,8 +136,8 @@ def test_addresses_that_are_names_are_left_out() -> None:
 
 
 def test_an_empty_slice_needs_no_port() -> None:
-    assert read_slice(endpoint_slice("c-1") | {"ports": None, "addressType": ""}, "http") == Slice()
-    assert merge((), "http") == Found((), frozenset(), ())
+    assert read_slice(endpoint_slice("c-1") | {"ports": None, "addressType": ""}, "http", 80) == Slice()
+    assert merge(()) == Found((), frozenset(), ())
 
 
 def test_2000_in_20_slices() -> None:
@@ -151,4 +151,4 @@ def test_2000_in_20_slices() -> None:
 @pytest.mark.parametrize("told", [{}, {"metadata": {"name": "c"}, "endpoints": 1, "addressType": "IPv4"}])
 def test_what_is_no_slice(told: Any) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-        read_slice(told, 80)
+        read_slice(told, "http", 80)
