@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from lbproxy.auth.certificate import tolerant_of_names
-from lbproxy.config import Config, Fleet, Listener, ListenerTls, PoolTls
+from lbproxy.config import Address, Config, Fleet, Listener, ListenerTls, PoolTls
 from lbproxy.config.keys import full_name
 from lbproxy.net.tls import certificates
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
@@ -37,9 +37,9 @@ def inspect(
     inspect_instances(report, config)
     for name, listener in config.listeners.items():
         inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
-    inspect_socket(report, "admin.bind", config.admin.bind.path)
-    if config.admin.health is not None:
-        inspect_socket(report, "admin.health", config.admin.health.path)
+    for key in ("bind", "health", "metrics"):
+        bind: Address | None = getattr(config.admin, key)
+        inspect_socket(report, f"admin.{key}", bind.path if bind else None)
     become(report)
     for name, listener in config.listeners.items():
         if listener.tls is not None:

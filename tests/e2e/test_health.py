@@ -6,6 +6,8 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from .backend import Lane
 from .balancer import running
 from .client import Client, request
@@ -30,6 +32,22 @@ async def test_health_has_a_port_of_its_own(backends: Backends, directory: Path)
         await balancer.admin("/backends/c1/drain?force=true", "POST")
         answer = await ask(port, "/readyz")
         assert (answer.status, answer.body) == (503, b"no backend is in rotation in pool connectors\n")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_metrics_have_a_port_of_their_own(backends: Backends, directory: Path, workers: int) -> None:
+    [backend] = await backends()
+    config, port = configuration(directory, [(backend.name, backend.url)], workers=workers), free_port()
+    config["admin"] = {**config["admin"], "metrics": f"127.0.0.1:{port}"}
+    async with running(config, directory) as balancer:
+        paths = ("/metrics", "/healthz", "/readyz", "/status", "/backends/c1/drain")
+        assert [(await ask(port, path)).status for path in paths] == [200, 404, 404, 404, 404]
+        before = balancer.pid
+        balancer.signal(signal.SIGHUP)
+        await balancer.logged("generation_ended")
+        await balancer.until(lambda now: now["generation"]["pid"] != before)
+        answer = await ask(port, "/metrics")
+        assert b'lbproxy_backend_up{backend="c1",pool="connectors"} 1.0' in answer.body
 
 
 async def test_who_drains_after_a_reload_is_not_asked(backends: Backends, balance: Balance) -> None:

@@ -52,10 +52,14 @@ class AccessLog(Table):
 
 
 class Admin(Table):
-    """[admin]: where status and metrics are served, reachable from this machine only; `health` tells no secrets."""
+    """[admin]: where status and metrics are served, reachable from this machine only.
+
+    `health` and `metrics` are for whoever reaches them, and tell no secrets.
+    """
 
     bind: Annotated[Bind, AfterValidator(_local)] = addresses.ADMIN
     health: Bind | None = None
+    metrics: Bind | None = None
 
 
 class Config(Table):

@@ -24,6 +24,14 @@ def read_routes(
             await count()
         return web.json_response(snapshot())
 
+    return [web.get("/status", status), *metrics_routes(snapshot, count), *health_routes(snapshot)]
+
+
+def metrics_routes(
+    snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[object]] | None = None
+) -> list[web.RouteDef]:
+    """What Prometheus asks. Arguments: see `read_routes`."""
+
     async def scrape(request: web.Request) -> web.Response:
         if count is not None:
             await count()
@@ -31,7 +39,7 @@ def read_routes(
         body, content_type = await asyncio.to_thread(_render, snapshot(), request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    return [web.get("/status", status), web.get("/metrics", scrape), *health_routes(snapshot)]
+    return [web.get("/metrics", scrape)]
 
 
 def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:

@@ -16,7 +16,7 @@ from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.admin.api import api_routes
-from lbproxy.control.admin.routes import health_routes
+from lbproxy.control.admin.routes import health_routes, metrics_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.log import event
@@ -198,14 +198,22 @@ class ControlPlane:
     ) -> None:
         """Serve the admin interface on `sock`."""
         operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_order)
-        count = None if self.supervisor is None else self.supervisor.count
-        routes = api_routes(self.view, operations, reload, count)
+        routes = api_routes(self.view, operations, reload, self._count)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 
     async def open_health(self, sock: socket.socket) -> None:
         """Say on `sock`, to any client, whether this process does its work; `close_admin` ends that too."""
         await self._open(AdminServer(sock, health_routes(self.view), anybody=True))
+
+    async def open_metrics(self, sock: socket.socket) -> None:
+        """Let any client of `sock` scrape; `close_admin` ends that too."""
+        await self._open(AdminServer(sock, metrics_routes(self.view, self._count), anybody=True))
+
+    @property
+    def _count(self) -> Callable[[], Awaitable[object]] | None:
+        """What brings the counters of other processes up to date, if there are any."""
+        return None if self.supervisor is None else self.supervisor.count
 
     async def _open(self, server: AdminServer) -> None:
         self._servers.append(server)

@@ -125,6 +125,8 @@ class Generation:
         await self._control_plane.open_admin(stack, self._inherited.admin, self._master.reload, self._operated)
         if self._inherited.health is not None:
             await self._control_plane.open_health(self._inherited.health)
+        if self._inherited.metrics is not None:
+            await self._control_plane.open_metrics(self._inherited.metrics)
 
     async def _first_round(self) -> None:
         """Wait until every backend has had its first probe, or a stop is wanted."""

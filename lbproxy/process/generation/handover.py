@@ -94,6 +94,7 @@ class StartInputs(NamedTuple):
     state: HandoverState | None = None
     forker: Channel[ToForker, FromForker] | None = None  # None: one worker only, in this process
     health: socket.socket | None = None  # None: asked for over `admin` only
+    metrics: socket.socket | None = None  # the same
 
 
 def secret(state: HandoverState | None, now: float) -> Secret:

@@ -7,6 +7,7 @@ from lbproxy.process.master.listening_sockets import Place, Wanted
 
 ADMIN = "admin.bind"
 HEALTH = "admin.health"
+METRICS = "admin.metrics"
 
 
 def listener_key(name: str) -> str:
@@ -15,13 +16,14 @@ def listener_key(name: str) -> str:
 
 
 def wanted(config: Config) -> list[Wanted]:
-    """A place for each listener, for health and for the admin interface, which only its owner may open."""
+    """A place for each listener, for health and metrics, and for the admin interface, which only its owner may open."""
     found = [
         Wanted(listener_key(name), _place(listener_key(name), listener.bind))
         for name, listener in config.listeners.items()
     ]
-    if config.admin.health is not None:
-        found.append(Wanted(HEALTH, _place(HEALTH, config.admin.health)))
+    for key, bind in ((HEALTH, config.admin.health), (METRICS, config.admin.metrics)):
+        if bind is not None:
+            found.append(Wanted(key, _place(key, bind)))
     return [*found, Wanted(ADMIN, _place(ADMIN, config.admin.bind), admin=True)]
 
 

@@ -24,7 +24,7 @@ from lbproxy.errors import ConfigError, LbproxyError, StartError
 from lbproxy.preflight import Report, inspect
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
 from lbproxy.process.generation.handover_formats import understood
-from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, listener_key, wanted
+from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, METRICS, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
 from lbproxy.process.imports import quick_imports
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
@@ -117,7 +117,10 @@ def ask(
     state = cast("HandoverState | None", message.state)
     kept = secret(state, time.monotonic())
     origin = origin._replace(replaces=state is not None)
-    return StartInputs(number, origin, channel, by_listener, sockets[ADMIN], kept, state, health=sockets.get(HEALTH))
+    return StartInputs(
+        number, origin, channel, by_listener, sockets[ADMIN], kept, state,
+        health=sockets.get(HEALTH), metrics=sockets.get(METRICS),
+    )  # fmt: skip
 
 
 def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
@@ -146,7 +149,8 @@ def _with_forker(config: Config, inherited: StartInputs) -> StartInputs:
     def become_worker(_: int, channel: Channel[FromWorker, ToWorker]) -> int:
         return work(config, inherited.sockets, value, channel)
 
-    mine = [one for one in (inherited.channel, inherited.admin, inherited.health) if one is not None]
+    own = (inherited.channel, inherited.admin, inherited.health, inherited.metrics)
+    mine = [one for one in own if one is not None]
     gc.collect()
     gc.freeze()  # the collector would write to pages that are shared
     _, forker = start(become_worker, inherited.sockets.values(), mine)

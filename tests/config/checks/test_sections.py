@@ -23,10 +23,12 @@ def test_a_group_needs_a_user() -> None:
 
 
 def test_two_things_cannot_bind_one_address() -> None:
-    assert found(listener={"a": LISTENER, "b": LISTENER}, admin={"bind": "127.0.0.1:1", "health": "127.0.0.1:1"}) == [
+    admin = dict.fromkeys(("bind", "health", "metrics"), "127.0.0.1:1")
+    assert found(listener={"a": LISTENER, "b": LISTENER}, admin=admin) == [
         "listener.b.bind: '127.0.0.1:1' is taken by listener.a.bind",
         "admin.bind: '127.0.0.1:1' is taken by listener.a.bind",
         "admin.health: '127.0.0.1:1' is taken by listener.a.bind",
+        "admin.metrics: '127.0.0.1:1' is taken by listener.a.bind",
     ]
 
 

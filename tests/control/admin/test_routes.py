@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.admin.routes import metrics_routes, read_routes
 from lbproxy.control.snapshot import Snapshot
 from tests.control.sample import dead_backend, pool, snapshot
 
@@ -52,6 +52,19 @@ async def test_metrics_are_the_snapshot_of_now(client: Client, balancer: Balance
     status, text = await read(await client.get("/metrics"))
     assert status == 200
     assert 'lbproxy_requests_total{listener="login"} 12345.0' in text
+
+
+async def test_metrics_may_be_all_that_there_is(balancer: Balancer) -> None:
+    counted: list[bool] = []
+
+    async def count() -> None:
+        counted.append(True)
+
+    app = web.Application()
+    app.add_routes(metrics_routes(balancer, count))
+    async with TestClient(TestServer(app)) as client:
+        assert [(await client.get(path)).status for path in ("/metrics", "/status", "/healthz")] == [200, 404, 404]
+    assert counted == [True]
 
 
 async def test_metrics_have_the_type_that_was_asked_for(client: Client) -> None:

@@ -27,6 +27,7 @@ backends = [{ name = "c1", url = "http://127.0.0.1:9" }]
 [admin]
 bind = "unix:admin.sock"
 health = "0.0.0.0:8081"
+metrics = "0.0.0.0:9901"
 """
 
 
@@ -38,5 +39,6 @@ def test_a_place_for_each_listener_and_the_admin_interface(tmp_path: Path) -> No
         Wanted("listener.c.bind", Place(path=str(tmp_path / "c.sock"))),
         Wanted("listener.d.bind", Place("127.0.0.1", 0, tag="listener.d.bind")),
         Wanted("admin.health", Place("0.0.0.0", 8081)),
+        Wanted("admin.metrics", Place("0.0.0.0", 9901)),
         Wanted("admin.bind", Place(path=str(tmp_path / "admin.sock")), admin=True),
     ]
