@@ -138,6 +138,9 @@ SNI_UNKNOWN = _row("sni_unknown", "the TLS ClientHello names a server that the l
 # --- lbproxy itself
 NO_BACKEND = _row("no_backend", "every backend is out of rotation", _BACKEND, 503)
 DRAINED = _row("drained", "lbproxy is stopping; the connection was idle or its request was answered")
+ADDRESS_GONE = _row(
+    "address_gone", "the address that the client was connected to has moved to another host before the answer"
+)
 SHUTDOWN = _row("shutdown", "lbproxy stopped before the answer was complete", _LBPROXY, 503)
 LOCAL_RESOURCES = _row("local_resources", "no descriptor, port or memory for a lane", _LBPROXY, 503)
 MINT_FAILED = _row("mint_failed", "no certificate could be minted for the user", _LBPROXY, 503)

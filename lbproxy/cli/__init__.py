@@ -14,6 +14,8 @@ COMMANDS = {
     "check": "Validate a configuration and open every file it names.",
     "reload": "Read the configuration again, and serve it.",
     "status": "Show what the running balancer sees.",
+    "health": "Should clients be sent to this host?",
+    "leave": "Let the virtual addresses move to another host.",
     "drain": "Take a backend out of rotation.",
     "ready": "Bring a drained backend back.",
     "backend": "Add, change and remove backends while it runs.",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 Network = IPv4Network | IPv6Network
+
+IpAddress = IPv4Address | IPv6Address
 
 _UNIX_PATH_LIMIT = 107
 """Bytes of sun_path in unix(7), without the final NUL."""
@@ -34,6 +36,14 @@ class Address:
         if self.path is not None:
             return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def ip(self) -> IpAddress | None:
+        """`host` as an IP address; None for a name, and for a Unix socket."""
+        try:
+            return ip_address(self.host)
+        except ValueError:
+            return None
 
     @property
     def is_local(self) -> bool:
@@ -83,6 +93,18 @@ def network(value: object) -> Network:
     except ValueError:
         raise ValueError(f"{text!r} is not an address or a network such as 10.0.0.0/8") from None
     raise ValueError(f"{text!r} has bits set after its prefix; did you mean {meant}?")
+
+
+def virtual(value: object) -> IpAddress:
+    """An address that moves between hosts, as text without prefix."""
+    text = _string(value)
+    try:
+        found = ip_address(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address such as 192.0.2.10, without prefix and port") from None
+    if found.is_loopback or found.is_unspecified or found.is_multicast:
+        raise ValueError(f"{text} cannot move from one host to another")
+    return found
 
 
 def host(value: object) -> str:

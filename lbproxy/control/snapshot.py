@@ -319,6 +319,20 @@ class ConfigurationView(TypedDict):
     last_reload: ReloadView | None
 
 
+class LeaveView(TypedDict):
+    """How far this host is in leaving its virtual addresses to others.
+
+    over: nothing is waited for any more. here, elsewhere: the virtual addresses that this host has, and those that it
+    has not.
+    """
+
+    leaving: bool
+    over: bool
+    here: list[str]
+    elsewhere: list[str]
+    connections: int
+
+
 class Snapshot(TypedDict):
     """Everything. `pid` is the master's: signals go there."""
 
@@ -327,7 +341,7 @@ class Snapshot(TypedDict):
     generation: GenerationView
     configuration: ConfigurationView
     server_url: str
-    state: Literal["starting", "serving", "draining"]
+    state: Literal["starting", "serving", "leaving", "draining"]
     uptime_seconds: float
     drain_timeout_seconds: float
     listeners: list[ListenerView]

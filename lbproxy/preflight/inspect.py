@@ -12,6 +12,7 @@ from lbproxy.auth.certificate import tolerant_of_names
 from lbproxy.config import Address, Config, Fleet, Listener, ListenerTls, PoolTls
 from lbproxy.config.keys import full_name
 from lbproxy.net.tls import certificates
+from lbproxy.preflight.addresses import inspect_address
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
 from lbproxy.preflight.clients import inspect_clients, inspect_probe_identity
 from lbproxy.preflight.discovery import inspect_discovery
@@ -35,11 +36,7 @@ def inspect(
     """
     report = Report(now, warnings=list(config.warnings), made_at_start=made_at_start)
     inspect_instances(report, config)
-    for name, listener in config.listeners.items():
-        inspect_socket(report, full_name(("listener", name, "bind")), listener.bind.path)
-    for key in ("bind", "health", "metrics"):
-        bind: Address | None = getattr(config.admin, key)
-        inspect_socket(report, f"admin.{key}", bind.path if bind else None)
+    _inspect_places(report, config)
     become(report)
     for name, listener in config.listeners.items():
         if listener.tls is not None:
@@ -67,6 +64,17 @@ def _inspect_pool(report: Report, config: Config, name: str) -> None:
         inspect_kerberos(report if used else report.of_unused(), where, pool.check.kerberos)
     if pool.discover is not None:
         inspect_kubeconfig(report, full_name(("pool", name, "discover")), pool.discover)
+
+
+def _inspect_places(report: Report, config: Config) -> None:
+    """Where to listen."""
+    for name, listener in config.listeners.items():
+        where = full_name(("listener", name, "bind"))
+        inspect_socket(report, where, listener.bind.path)
+        inspect_address(report, where, listener.bind.ip, config.virtual_addresses, listener.freebind)
+    for key in ("bind", "health", "metrics"):
+        bind: Address | None = getattr(config.admin, key)
+        inspect_socket(report, f"admin.{key}", bind.path if bind else None)
 
 
 def _inspect_own(report: Report, where: str, tls: ListenerTls) -> list[x509.Certificate]:

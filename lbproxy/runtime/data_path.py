@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
@@ -18,6 +18,7 @@ from lbproxy.config import Config
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.web import WebService, recheck
 from lbproxy.net.passthrough.connection import PassthroughConnection
+from lbproxy.net.transport import syn_hold
 from lbproxy.net.transport.poller import Poller
 from lbproxy.reasons import Reason
 from lbproxy.record import Record
@@ -32,6 +33,9 @@ PATIENCE = 0.5
 
 Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
 """
+
+HOLD_PATIENCE = 0.4
+"""Seconds that idle connections have to ask once more when their address is about to move to another host."""
 
 TICKS_A_REFRESH = 10
 """Certificates' files, and the clients that are connected by one, are looked at once a second."""
@@ -71,6 +75,8 @@ class DataPath(Observer):
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
+        self._held: set[str] = set()
+        self._hold_timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<worker {self.connections} connections, {self.poller.streams} streams>"
@@ -89,7 +95,30 @@ class DataPath(Observer):
         """Accept from now on."""
         self.keep_time()
         for listener in self.listeners.values():
+            syn_hold.release(listener.socket)  # a hold of a process that has died outlives it
             listener.start()
+
+    def hold(self, names: Iterable[str]) -> None:
+        """The addresses of these listeners are about to move: new connections wait, and open ones finish.
+
+        Each gets one more answer; one that is idle after HOLD_PATIENCE ends.
+        """
+        self._held = set(names)
+        for name in self._held:
+            self.listeners[name].hold()
+        self._hold_timer = self._loop.call_later(HOLD_PATIENCE, self._finish_idle)
+
+    def _finish_idle(self) -> None:
+        for name in self._held:
+            self.listeners[name].finish_idle()
+
+    def release(self, gone: Collection[str]) -> None:
+        """End a `hold`, and the connections of those listeners whose address is `gone` from this host."""
+        if self._hold_timer is not None:
+            self._hold_timer.cancel()
+        for name in self._held | set(gone):
+            self.listeners[name].release(reasons.ADDRESS_GONE if name in gone else None)
+        self._held = set()
 
     def retire(self) -> None:
         """Accept no more. Open connections get one more answer."""
@@ -119,8 +148,9 @@ class DataPath(Observer):
             listener.stop(reasons.SHUTDOWN)
         for backend in (*self.backends(), *self._departures.backends):
             backend.lanes.close_idle(reasons.LANE_DRAINED)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._hold_timer):
+            if timer is not None:
+                timer.cancel()
         self.poller.close()
 
     def left_on(self) -> dict[str, int]:

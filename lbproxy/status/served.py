@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from lbproxy.control.log.timestamp import timestamp
 from lbproxy.control.snapshot import ReloadView
 
-RunState = Literal["starting", "serving", "draining"]
+RunState = Literal["starting", "serving", "leaving", "draining"]
 
 
 class Origin(NamedTuple):
@@ -26,20 +26,31 @@ class Origin(NamedTuple):
 
 @dataclass
 class Served:
-    """A generation. `last_reload` is that of lbproxy as a whole; None: there was none, or nothing is left of it."""
+    """A generation. `last_reload` is that of lbproxy as a whole; None: there was none, or nothing is left of it.
+
+    `leaving`: new clients are to be sent to another host, though this one still serves them.
+    """
 
     number: int
     origin: Origin
     state: RunState = "starting"
     last_reload: ReloadView | None = None
+    leaving: bool = False
+
+    @property
+    def shown(self) -> RunState:
+        """`state`, and whether it is leaving."""
+        return "leaving" if self.leaving and self.state == "serving" else self.state
 
     def reloaded(self, problems: list[str], ended: float) -> None:
         """A reload has ended at `ended` (since the epoch). With `problems`, what was served before still is."""
         self.last_reload = {"ended": ended, "ok": not problems, "problems": problems}
 
     def remark(self) -> str:
-        """How the last reload went, for the end of a line; empty if there was none."""
+        """For the end of a line: that it is leaving, or how the last reload went; empty if there is nothing to say."""
         last = self.last_reload
+        if self.leaving:
+            return "; leaving: new clients are for other hosts"
         if last is None:
             return ""
         if last["ok"]:

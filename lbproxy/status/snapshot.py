@@ -57,7 +57,7 @@ def snapshot(
             "last_reload": served.last_reload,
         },
         "server_url": config.server_url,
-        "state": served.state,
+        "state": served.shown,
         "uptime_seconds": uptime,
         "drain_timeout_seconds": config.drain_timeout,
         "listeners": [_listener(config, listener) for listener in data_path.listeners.values()],

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
-from lbproxy.config.addresses import Address, absolute_url, address, host, network, origin, server_name, url_host
+from lbproxy.config.addresses import (
+    Address,
+    absolute_url,
+    address,
+    host,
+    network,
+    origin,
+    server_name,
+    url_host,
+    virtual,
+)
 
 BASE = Path("/etc/lbproxy")
 
@@ -165,3 +175,32 @@ def test_server_name(text: str, expected: str) -> None:
 def test_not_a_server_name(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a server name such as login\.corp\.example or \*\.corp\.example$"):
         server_name(text)
+
+
+@pytest.mark.parametrize("text", ["192.0.2.10", "2001:db8::10"])
+def test_a_virtual_address(text: str) -> None:
+    assert virtual(text) == ip_address(text)
+    assert address(f"[{text}]:443" if ":" in text else f"{text}:443", Path("/")).ip == ip_address(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("192.0.2.10/24", "without prefix and port"),
+        ("192.0.2.10:443", "without prefix and port"),
+        ("[2001:db8::10]", "without prefix and port"),
+        ("lb.corp.example", "is not an IP address"),
+        (7, "must be a string"),
+        ("127.0.0.1", "cannot move from one host to another"),
+        ("::", "cannot move from one host to another"),
+        ("224.0.0.18", "cannot move from one host to another"),
+    ],
+)
+def test_not_a_virtual_address(value: object, text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        virtual(value)
+
+
+@pytest.mark.parametrize("text", ["localhost:443", "unix:a.sock"])
+def test_an_address_without_ip(text: str) -> None:
+    assert address(text, Path("/")).ip is None

@@ -28,11 +28,20 @@ def names(messages: list[dict[str, Any]]) -> list[str]:
     return [f"{number}-{message['type']}" for number, message in enumerate(messages)]
 
 
+def keeps(recorded: Any, now: Any) -> bool:
+    """Whether all that was recorded is in what is written now, which may have new fields at its end."""
+    if isinstance(recorded, dict):
+        return all(key in now and keeps(value, now[key]) for key, value in recorded.items())
+    if isinstance(recorded, list):
+        return len(recorded) <= len(now) and all(map(keeps, recorded, now))
+    return bool(recorded == now)
+
+
 @pytest.mark.parametrize("said", RECORDED["from_generation"], ids=names(RECORDED["from_generation"]))
 def test_the_master_reads_its_generations(said: dict[str, Any]) -> None:
     message = WITH_GENERATION.from_fields(said)
     assert message is not None
-    assert said.items() <= json.loads(json.dumps(to_fields(message))).items()
+    assert keeps(said, json.loads(json.dumps(to_fields(message))))
     if isinstance(message, Relay):
         assert BETWEEN_GENERATIONS.from_fields(message.message) is not None
 
@@ -41,7 +50,7 @@ def test_the_master_reads_its_generations(said: dict[str, Any]) -> None:
 def test_a_generation_reads_its_master(said: dict[str, Any]) -> None:
     message = WITH_MASTER.from_fields(said)
     assert message is not None
-    assert said.items() <= json.loads(json.dumps(to_fields(message))).items()
+    assert keeps(said, json.loads(json.dumps(to_fields(message))))
     if isinstance(message, Relayed):
         assert BETWEEN_GENERATIONS.from_fields(message.message) is not None
 

@@ -15,6 +15,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.member import Member
 from lbproxy.config import load
 from lbproxy.errors import StartError
+from lbproxy.net.transport import syn_hold
 from lbproxy.record import Record
 from lbproxy.runtime.data_path import TICK, DataPath
 from tests.net.peers import until
@@ -286,3 +287,65 @@ async def test_it_measures_how_late_its_loop_is(tmp_path: Path, backend: str) ->
         while lag.worst < 0.05:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert lag.observed - dict(lag.histogram())[0.05] >= 1
+
+
+async def test_before_its_address_moves_connections_finish_and_new_ones_wait(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        (idle, idle_writer), (busy, busy_writer) = [
+            await asyncio.open_connection("127.0.0.1", one.port) for _ in range(2)
+        ]
+        for reader, writer in ((idle, idle_writer), (busy, busy_writer)):
+            writer.write(ASK % b"login.test")
+            assert b"Connection: close" not in await reader.readuntil(b"\r\n\r\n")
+        one.worker.hold(["login"])
+        waiting = asyncio.ensure_future(one.ask(ASK % b"login.test"))
+        busy_writer.write(ASK % b"login.test")
+        assert b"Connection: close" in await busy.readuntil(b"\r\n\r\n")
+        assert await busy.read() == await idle.read() == b""
+        assert not waiting.done()
+        one.worker.release([])
+        assert b"Connection: close" not in await waiting
+        for writer in (idle_writer, busy_writer):
+            writer.close()
+    assert [record.reason for record in one.records] == ["done"] * 4
+
+
+async def test_connections_to_an_address_that_has_moved_are_cut(tmp_path: Path) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, bench(tmp_path, url) as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(ASK % b"login.test")
+        await asked.wait()
+        one.worker.hold(["login"])
+        one.worker.release(["login"])
+        assert one.worker.connections == 0
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        await ended.wait()
+        writer.close()
+    assert [record.reason for record in one.records] == ["address_gone"]
+
+
+async def test_a_hold_that_a_dead_process_has_left_ends_with_the_next_start(tmp_path: Path, backend: str) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text(CONFIG.format(url=backend, listener="", pool=""))
+    config = load(path)
+    sockets = listen_all(config)
+    syn_hold.hold(sockets["login"])
+    worker = DataPath(config, sockets, lambda _: None, False)
+    worker.start()
+    reader, writer = await asyncio.open_connection(*sockets["login"].getsockname())
+    worker.stop()
+    assert await reader.read() == b""
+    writer.close()
+    sockets["login"].close()

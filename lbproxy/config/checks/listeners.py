@@ -37,6 +37,7 @@ def problems(document: Document) -> Iterator[Problem]:
         asks = {key: value for key, value in listener.items() if value not in _ASKS_NOTHING}
         if str(listener.get("bind")).startswith("unix:"):
             yield from without_meaning(where, asks, _BY_ADDRESS, "with a unix: bind, whose peers have no address")
+            yield from without_meaning(where, listener, ("freebind",), "with a unix: bind, which is no address")
         if mode in ("tcp", "sni"):
             yield from without_meaning(where, asks, _OF_HTTP, f'with mode = "{mode}"')
             text = f'with mode = "{mode}": TLS is passed through to the backends'

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, PrivateAttr, ValidationInfo
 
 from lbproxy.config import addresses
-from lbproxy.config.addresses import Address
+from lbproxy.config.addresses import Address, IpAddress
 from lbproxy.config.lines import Lines
 from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
@@ -27,6 +27,10 @@ def _server_url(value: object) -> str:
 
 _MOST_WORKERS = 256
 """Beyond that it is a mistyped number, which would start as many processes."""
+
+
+_LEAVE_WITHIN = 10.0
+"""Seconds that virtual addresses have to move: a program that moves them asks every second."""
 
 
 def _workers(value: object) -> int | str:
@@ -68,6 +72,8 @@ class Config(Table):
     server_url: Annotated[str, BeforeValidator(_server_url)]
     workers: Annotated[int | Literal["auto"], PlainValidator(_workers)] = 1
     drain_timeout: Duration = 30.0
+    virtual_addresses: tuple[Annotated[IpAddress, PlainValidator(addresses.virtual)], ...] = ()
+    leave_timeout: Duration | None = None
     user: NotEmpty | None = None
     group: NotEmpty | None = None
     listeners: Mapping[Name, Listener] = Field(alias="listener")
@@ -99,6 +105,13 @@ class Config(Table):
         """Those with which users' certificates are minted for the backends of `pool`, by the listener's name."""
         minting = {name: listener.tls.minting for name, listener in self.listeners.items() if listener.tls is not None}
         return {name: mint for name, mint in minting.items() if mint is not None and self.listeners[name].pool == pool}
+
+    @property
+    def leave_within(self) -> float:
+        """Seconds of `leave_timeout`; unless it is set, there is something to wait for only with virtual addresses."""
+        if self.leave_timeout is not None:
+            return self.leave_timeout
+        return _LEAVE_WITHIN if self.virtual_addresses else 0.0
 
     @property
     def worker_count(self) -> int:

@@ -90,6 +90,7 @@ class Listener(Table):
     """
 
     bind: Bind
+    freebind: StrictBool = True
     mode: Literal["http", "tcp", "sni"] = "http"
     pool: str = ""
     sni: Mapping[Annotated[str, BeforeValidator(addresses.server_name)], str] = {}

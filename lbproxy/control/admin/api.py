@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from lbproxy.control.admin.leave import Leaves, leave_routes
 from lbproxy.control.admin.members import MemberOperations, member_routes
 from lbproxy.control.admin.orders import Operations, order_routes
 from lbproxy.control.admin.reload import reload_route
@@ -22,12 +23,14 @@ def api_routes(
     snapshot: Callable[[], Snapshot],
     operations: AllOperations,
     reload: Callable[[], Awaitable[Sequence[str]]],
+    leaves: Leaves,
     count: Callable[[], Awaitable[object]] | None = None,
 ) -> list[web.RouteDef]:
-    """snapshot, count: see `read_routes`. reload: see `reload_route`."""
+    """snapshot, count: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`."""
     return [
         *read_routes(snapshot, count),
         *order_routes(operations, count),
         *member_routes(operations, count),
         reload_route(reload),
+        *leave_routes(leaves, snapshot),
     ]

@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.snapshot import InstanceView, Snapshot
+from lbproxy.control.snapshot import InstanceView, LeaveView, Snapshot
 from lbproxy.errors import AdminError
 
 _TIMEOUT = 5.0  # seconds without a byte
@@ -66,6 +66,21 @@ def remove_backend(bind: Bind, name: str, force: bool = False) -> InstanceView |
 def reload(bind: Bind) -> None:
     """Have the configuration read again; returns once it is served."""
     _ask(bind, "POST", "/reload", _RELOAD_TIMEOUT)
+
+
+def fetch_leave(bind: Bind) -> LeaveView:
+    """How far the host is in leaving its virtual addresses."""
+    return cast(LeaveView, _ask(bind, "GET", "/leave"))
+
+
+def leave(bind: Bind, within: float | None = None) -> LeaveView:
+    """Have the host leave its virtual addresses; within: seconds instead of leave_timeout."""
+    return cast(LeaveView, _ask(bind, "POST", "/leave" if within is None else f"/leave?timeout={within:g}"))
+
+
+def cancel_leave(bind: Bind) -> LeaveView:
+    """Take that back."""
+    return cast(LeaveView, _ask(bind, "DELETE", "/leave"))
 
 
 def _path(name: str) -> str:

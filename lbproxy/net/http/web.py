@@ -139,6 +139,10 @@ class WebService:
         """See `listener.Service`."""
         self.site.draining = True
 
+    def resume(self) -> None:
+        """See `listener.Service`."""
+        self.site.draining = False
+
     # --- the identity of clients
 
     def has_own_lanes(self, certificate: ClientCertificate | None) -> bool:

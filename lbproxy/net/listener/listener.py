@@ -15,6 +15,7 @@ from typing import Protocol
 
 from lbproxy import reasons
 from lbproxy.net.listener.proxy_header import ProxyHeaderReader
+from lbproxy.net.transport import syn_hold
 from lbproxy.net.transport.accept import Acceptor, Socket
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
 from lbproxy.net.transport.lingering_close import LingeringClose
@@ -76,6 +77,9 @@ class Service(Protocol):
 
     def drain(self) -> None:
         """From now on each answer is the last one on its connection."""
+
+    def resume(self) -> None:
+        """End that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +266,31 @@ class Listener:
             ends[reasons.DONE.label] = ends.get(reasons.DONE.label, 0) + self.service.on_fast_path
         return ends
 
+    # --- its address moves to another host
+
+    def hold(self) -> None:
+        """Let new connections wait, and each open one end with its next answer."""
+        syn_hold.hold(self.socket)
+        self.service.drain()
+
+    def finish_idle(self) -> None:
+        """End idle connections; the others end with their answer."""
+        for client in tuple(self.connections):
+            client.drain()
+
+    def release(self, reason: Reason | None) -> None:
+        """End a hold; with a reason, end every connection, too: the address is gone."""
+        if self._draining:  # its socket may be closed
+            return
+        syn_hold.release(self.socket)
+        self.service.resume()
+        if reason is not None:
+            self._stop_connections(reason)
+
+    def _stop_connections(self, reason: Reason) -> None:
+        for client in tuple(self.connections):
+            client.stop(reason)
+
     # --- stopping
 
     def retire(self) -> None:
@@ -275,13 +304,11 @@ class Listener:
     def drain(self) -> None:
         """The same, but idle connections end now."""
         self.retire()
-        for client in tuple(self.connections):
-            client.drain()
+        self.finish_idle()
 
     def stop(self, reason: Reason) -> None:
         """End everything now."""
         self.pause()
-        for client in tuple(self.connections):
-            client.stop(reason)
+        self._stop_connections(reason)
         while self._leaving:
             self._leaving.pop().close()

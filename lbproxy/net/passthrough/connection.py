@@ -80,6 +80,9 @@ class PassService:
     def drain(self) -> None:
         """Nothing to do: no message can be sent into bytes that are not read. See `listener.Service`."""
 
+    def resume(self) -> None:
+        """See `drain`."""
+
     def personal(self, pool: Pool, peer: Peer) -> Personal:
         """What a lane begins with."""
         version = (self.options.send_proxy or {}).get(pool, "none")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
+from lbproxy.process.generation.leaving import Leaving
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.process.workers.supervisor import WorkerSupervisor
@@ -49,6 +50,10 @@ class ServesClients(Protocol):
     def connections(self) -> int: ...
 
     def start(self) -> None: ...
+
+    def hold(self, names: Iterable[str]) -> None: ...
+
+    def release(self, gone: Collection[str]) -> None: ...
 
     def retire(self) -> None: ...
 
@@ -85,6 +90,7 @@ class ControlPlane:
         self.data_path = DataPath(config, inherited.sockets, self.access_log.write, self.access_log.enabled, value)
         self.supervisor = None if forker is None else self._supervisor(forker, lost)
         self.serving: ServesClients = self.supervisor or self.data_path
+        self.leaving = Leaving(config, self.serving, self._show_leaving)
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(
@@ -116,6 +122,9 @@ class ControlPlane:
     def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.data_path.pools, self.data_path.mints, lost)
 
+    def _show_leaving(self, leaving: bool) -> None:
+        self.served.leaving = leaving
+
     def __repr__(self) -> str:
         return f"<control plane, {self.served.state}>"
 
@@ -128,6 +137,7 @@ class ControlPlane:
         stack.callback(data_path.stop)
         if self.supervisor is not None:
             stack.push_async_callback(self.supervisor.stop)
+        stack.push_async_callback(self.leaving.stop)
         data_path.keep_time()
         for (
             name,
@@ -198,7 +208,7 @@ class ControlPlane:
     ) -> None:
         """Serve the admin interface on `sock`."""
         operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_order)
-        routes = api_routes(self.view, operations, reload, self._count)
+        routes = api_routes(self.view, operations, reload, self.leaving, self._count)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 

@@ -27,6 +27,7 @@ from lbproxy.process.ipc.master_messages import (
     Export,
     Failed,
     Gone,
+    Leave,
     Operated,
     Order,
     Ping,
@@ -78,6 +79,7 @@ class Generation:
         self._watch_signals()
         inherited = self._inherited
         self._control_plane = ControlPlane(self._config, inherited, self._barren)
+        self._control_plane.leaving.changed = self._left
         self._master = MasterChannel(inherited.channel, self._told, self._alone)
         self._status_line = StatusLine(
             self._control_plane.data_path.pools.values(),
@@ -89,6 +91,7 @@ class Generation:
                 stack.callback(self._close_sockets)
                 await self._start(stack)
                 await self._stop.wait()
+                await self._leave()
                 await self._drain()
             self._tell_counters()
         except StartError as error:
@@ -131,6 +134,11 @@ class Generation:
     async def _first_round(self) -> None:
         """Wait until every backend has had its first probe, or a stop is wanted."""
         await _first(self._control_plane.first_round(), self._stop.wait())
+
+    async def _leave(self) -> None:
+        """Before lbproxy ends, and while this host still serves: its virtual addresses move to another host."""
+        if self._control_plane.served.state == "serving" and not self._replaced:
+            await _first(self._control_plane.leaving.finish(), self._end.wait())
 
     async def _drain(self) -> None:
         """Let requests finish. After a replacement there is time: idle connections may send one more request."""
@@ -184,6 +192,8 @@ class Generation:
         """The next generation is about to start."""
         self._handed_over = True
         self._master.send(State(dict(self._control_plane.export())))
+        if self._control_plane.leaving.active:
+            self._master.relay(Leave(True))
 
     def _relayed(self, message: Relayed) -> None:
         match BETWEEN_GENERATIONS.from_fields(message.message):
@@ -193,6 +203,9 @@ class Generation:
                 self._control_plane.counter_history.gone(message.generation)
             case Operated(pool, name, said):
                 self._control_plane.hear(pool, name, Said.decode(said))
+            case Leave(leaving):
+                self._control_plane.leaving.adopt(leaving)
+                self._status_line.update()
             case Order(pool, backend, draining):
                 self._control_plane.obey(pool, backend, draining)
 
@@ -200,6 +213,12 @@ class Generation:
         """An operator has said something: a generation that has what this one knew has to hear of it too."""
         if self._handed_over:
             self._master.relay(Operated(pool, name, said.encode()))
+
+    def _left(self, leaving: bool) -> None:
+        """The same of an order to leave."""
+        self._status_line.update()
+        if self._handed_over:
+            self._master.relay(Leave(leaving))
 
     async def _keep_telling(self) -> None:
         while True:

@@ -18,7 +18,11 @@ def listener_key(name: str) -> str:
 def wanted(config: Config) -> list[Wanted]:
     """A place for each listener, for health and metrics, and for the admin interface, which only its owner may open."""
     found = [
-        Wanted(listener_key(name), _place(listener_key(name), listener.bind))
+        Wanted(
+            listener_key(name),
+            _place(listener_key(name), listener.bind),
+            freebind=listener.freebind and listener.bind.ip is not None,
+        )
         for name, listener in config.listeners.items()
     ]
     for key, bind in ((HEALTH, config.admin.health), (METRICS, config.admin.metrics)):

@@ -215,9 +215,18 @@ class Operated(Message):
     said: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Leave(Message):
+    """This host leaves its virtual addresses to others, or takes that back."""
+
+    kind = "leave"
+    since = 4
+    leaving: bool
+
+
 FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status
 ToGeneration = Start | Export | Ping | Retire | Drain | End | Reopen | Relayed | Reloaded | ReloadFailed
-BetweenGenerations = Tally | Gone | Order | Operated
+BetweenGenerations = Tally | Gone | Order | Operated | Leave
 
 WITH_GENERATION: Conversation[ToGeneration, FromGeneration] = Conversation(ToGeneration, FromGeneration)
 WITH_MASTER: Conversation[FromGeneration, ToGeneration] = WITH_GENERATION.reverse()

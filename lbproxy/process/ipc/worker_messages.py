@@ -75,6 +75,22 @@ class Address(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Hold(Message):
+    """The addresses of these listeners are about to move: new connections wait, open ones finish."""
+
+    kind = "hold"
+    listeners: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Message):
+    """End that. The addresses of the listeners `gone` are not on this host any more: their connections end."""
+
+    kind = "release"
+    gone: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Minted(Message):
     """Certificates were made for a listener's users. To the generation too."""
 
@@ -136,7 +152,7 @@ class Empty(Message):
 
 ToForker = Fork | Retire
 FromForker = Born | Died
-ToWorker = Members | Address | Minted | Accept | Count | Reopen | Retire | Drain | End
+ToWorker = Members | Address | Minted | Accept | Hold | Release | Count | Reopen | Retire | Drain | End
 FromWorker = Up | Met | Minted | Counted | Empty
 
 WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)

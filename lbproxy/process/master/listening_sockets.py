@@ -14,6 +14,13 @@ BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel's net.core.somaxconn caps it."""
 
 
+_FREEBIND = {
+    socket.AF_INET: (socket.IPPROTO_IP, 15),  # IP_FREEBIND, ip(7)
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),  # IPV6_FREEBIND of linux/in6.h
+}
+"""Level and name of the option to bind an address that this host does not have."""
+
+
 class Place(NamedTuple):
     """Where to listen: a host (no brackets) and a port, or the path of a Unix socket.
 
@@ -32,11 +39,15 @@ class Place(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A place that a configuration needs: `key` is its name for it; `admin`: the admin interface's."""
+    """A place that a configuration needs: `key` is its name for it; `admin`: the admin interface's.
+
+    freebind: the address may be one that this host does not have, or not yet.
+    """
 
     key: str
     place: Place
     admin: bool = False
+    freebind: bool = False
 
 
 class Owner(NamedTuple):
@@ -73,12 +84,12 @@ def _give(wanted: Wanted, owner: Owner, sock: socket.socket) -> None:
 
 def _listen(wanted: Wanted) -> socket.socket:
     try:
-        return _unix(wanted) if wanted.place.path else _tcp(wanted.place)
+        return _unix(wanted) if wanted.place.path else _tcp(wanted.place, wanted.freebind)
     except OSError as error:
         raise StartError(f"{wanted.key}: cannot listen on {wanted.place}: {error.strerror}") from error
 
 
-def _tcp(place: Place) -> socket.socket:
+def _tcp(place: Place, freebind: bool) -> socket.socket:
     family, kind, _, _, address = socket.getaddrinfo(
         place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -87,6 +98,8 @@ def _tcp(place: Place) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # [::] and 0.0.0.0 can be two listeners
+        if freebind:
+            sock.setsockopt(*_FREEBIND[family], 1)
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError:

@@ -32,9 +32,11 @@ from lbproxy.process.ipc.worker_messages import (
     Counted,
     Empty,
     FromWorker,
+    Hold,
     Members,
     Met,
     Minted,
+    Release,
     ToWorker,
     Up,
 )
@@ -113,6 +115,10 @@ class WorkerProcess(Observer):
                     self._data_path.mints[listener].remember(minted_record)
             case Accept():
                 self._data_path.start()
+            case Hold(listeners):
+                self._data_path.hold(listeners)
+            case Release(gone):
+                self._data_path.release(gone)
             case Count():
                 self._tell_counters()
             case Reopen():

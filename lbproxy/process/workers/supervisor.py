@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -39,8 +39,10 @@ from lbproxy.process.ipc.worker_messages import (
     Fork,
     FromForker,
     FromWorker,
+    Hold,
     Met,
     Minted,
+    Release,
     ToForker,
     ToWorker,
     Up,
@@ -130,6 +132,14 @@ class WorkerSupervisor(Observer):
         """Accept from now on."""
         self._accepts = True
         self._send_all(Accept())
+
+    def hold(self, names: Iterable[str]) -> None:
+        """See `DataPath`. A worker that is forked meanwhile serves as always."""
+        self._send_all(Hold(list(names)))
+
+    def release(self, gone: Collection[str]) -> None:
+        """See `DataPath`."""
+        self._send_all(Release(list(gone)))
 
     def retire(self) -> None:
         """Accept no more. Open connections get one more answer."""

@@ -208,3 +208,18 @@ def test_the_admin_api_is_for_this_machine(problems_of: Callable[[str], list[str
 @pytest.mark.parametrize(("path", "expected"), [("-", "-"), ("", ""), ("/var/log/a", Path("/var/log/a"))])
 def test_access_log_path(path: str, expected: Any, load_text: Callable[[str], Config], sound: str) -> None:
     assert load_text(f'{sound}\n[access_log]\npath = "{path}"').access_log.path == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "seconds"),
+    [
+        ("", 0.0),
+        ('virtual_addresses = ["192.0.2.10"]', 10.0),
+        ('leave_timeout = "20s"', 20.0),
+        ('virtual_addresses = ["192.0.2.10"]\nleave_timeout = "0s"', 0.0),
+    ],
+)
+def test_there_is_something_to_wait_for_with_virtual_addresses_only(
+    keys: str, seconds: float, load_text: Callable[[str], Config], sound: str
+) -> None:
+    assert load_text(f"{keys}\n{sound}").leave_within == seconds

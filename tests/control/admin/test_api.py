@@ -12,8 +12,9 @@ from aiohttp import web
 
 from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.members import Added, Changed
-from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, LeaveView, PoolView, Snapshot
 from tests.control.admin.pool import BareBackends
+from tests.control.admin.test_leave import Stays
 from tests.control.sample import snapshot
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -27,7 +28,7 @@ async def reload() -> list[str]:
 
 def served() -> set[tuple[str, str]]:
     app = web.Application()
-    app.add_routes(api_routes(snapshot, BareBackends(), reload))
+    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays()))
     return {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -53,7 +54,9 @@ def test_each_parameter_of_a_path_is_described() -> None:
         assert {one["name"] for one in named if one["in"] == "path"} == set(re.findall(r"{(\w+)}", path))
 
 
-@pytest.mark.parametrize(("schema", "view"), [("Backend", BackendView), ("Pool", PoolView), ("Snapshot", Snapshot)])
+@pytest.mark.parametrize(
+    ("schema", "view"), [("Backend", BackendView), ("Pool", PoolView), ("Snapshot", Snapshot), ("Leave", LeaveView)]
+)
 def test_what_is_described_is_there(schema: str, view: type) -> None:
     assert SCHEMAS[schema]["properties"].keys() <= view.__annotations__.keys()
 

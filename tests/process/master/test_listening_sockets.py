@@ -13,6 +13,7 @@ import pytest
 
 from lbproxy.errors import StartError
 from lbproxy.process.master.listening_sockets import Owner, Place, Wanted, listen
+from tests.namespaces import needs_root, own_network, run
 
 
 @pytest.fixture
@@ -32,6 +33,24 @@ def test_a_tcp_listener_accepts(host: str, family: socket.AddressFamily) -> None
     with sock, socket.create_connection(sock.getsockname()[:2]):
         assert sock.family == family
         assert not sock.getblocking()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.99", "2001:db8::99"])
+def test_an_address_that_is_not_here_yet(host: str) -> None:
+    """RFC 5737 and RFC 3849: nobody has these."""
+    with listen(Wanted("listener.login.bind", Place(host), freebind=True)) as sock:
+        assert sock.getsockname()[0] == host
+    with pytest.raises(StartError, match=r"listener\.login\.bind: cannot listen on .*: Cannot assign"):
+        listen(Wanted("listener.login.bind", Place(host)))
+
+
+@needs_root
+@pytest.mark.parametrize(("host", "prefix"), [("10.77.9.9", 32), ("fd77::9", 128)])
+def test_it_accepts_once_the_address_comes(host: str, prefix: int) -> None:
+    with own_network(), listen(Wanted("listener.login.bind", Place(host), freebind=True)) as sock:
+        run("ip", "address", "add", f"{host}/{prefix}", "dev", "lo", *(["nodad"] if prefix == 128 else []))
+        with socket.create_connection(sock.getsockname()[:2], timeout=5):
+            pass
 
 
 def test_a_unix_listener_makes_its_directory_and_replaces_a_dead_socket(short: Path) -> None:

@@ -23,8 +23,10 @@ from lbproxy.process.ipc.worker_messages import (
     Count,
     Counted,
     Empty,
+    Hold,
     Members,
     Met,
+    Release,
     Up,
 )
 from lbproxy.process.workers.main import WorkerProcess, work
@@ -216,3 +218,19 @@ def test_one_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFix
         channel.close()
     for sock in sockets.values():
         sock.close()
+
+
+async def test_its_address_is_about_to_move(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    scene.far.say(Hold(["login"]))
+    await scene.counted()
+    writer.write(ASK)
+    assert b"Connection: close" in await reader.readuntil(b"\r\n\r\n")
+    scene.far.say(Release([]))
+    again, second = await scene.connect()
+    second.write(ASK)
+    assert b"Connection: close" not in await again.readuntil(b"\r\n\r\n")
+    scene.far.say(Release(["login"]))
+    assert await again.read() == b""
+    for one in (writer, second):
+        one.close()

@@ -37,9 +37,11 @@ from lbproxy.process.ipc.worker_messages import (
     Empty,
     Fork,
     FromWorker,
+    Hold,
     Members,
     Met,
     Minted,
+    Release,
     ToWorker,
     Up,
 )
@@ -326,3 +328,12 @@ async def test_a_worker_that_stands_still_is_killed(
     for far in (starting, again):
         far.say(Up())
     await scene.supervisor.ready()
+
+
+async def test_all_hear_that_an_address_moves(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.supervisor.hold(["login"])
+    scene.supervisor.release(["login"])
+    for worker in workers:
+        assert (await worker.hears(Hold)).listeners == ["login"]
+        assert (await worker.hears(Release)).gone == ["login"]

@@ -1,0 +1,132 @@
+"""Network namespaces for tests: one for the test itself, or some that are hosts at one switch. Only root makes them.
+
+    with own_network(): ...                      # this thread, and what it starts, is alone with `lo`
+    with Switch("a", "b", "out") as switch:      # three hosts, each with eth0 at one bridge
+        switch.hosts["a"].address                # 10.77.0.1, the first; 10.77.0.0/24 is theirs
+        switch.hosts["a"].inside("ip", "address")
+
+Whatever happens, the end takes every namespace away; what still runs in one is the starter's to end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address
+from itertools import count
+from typing import Self
+
+import pytest
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root, and ip"
+)
+
+_NEW_NETWORK = 0x40000000  # CLONE_NEWNET, unshare(2)
+_NETWORK = IPv4Address("10.77.0.0")
+_numbers = count(1)
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """For this thread, and the processes that it starts: a network with `lo` only, which is up."""
+    libc = ctypes.CDLL(None, use_errno=True)  # os.unshare is there from Python 3.12 on
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if libc.unshare(_NEW_NETWORK):
+            raise OSError(ctypes.get_errno(), "unshare")
+        try:
+            run("ip", "link", "set", "lo", "up")
+            yield
+        finally:
+            if libc.setns(before, _NEW_NETWORK):
+                raise OSError(ctypes.get_errno(), "setns")
+    finally:
+        os.close(before)
+
+
+class Host:
+    """A namespace: its `name` as ip netns(8) has it, and its `address`."""
+
+    def __init__(self, name: str, address: IPv4Address, port: str) -> None:
+        self.name = name
+        self.address = address
+        self._port = port  # its end at the switch
+
+    def __repr__(self) -> str:
+        return f"<host {self.name} {self.address}>"
+
+    def inside(self, *command: str) -> list[str]:
+        """`command`, to be run there."""
+        return ["ip", "netns", "exec", self.name, *command]
+
+    def run(self, *command: str) -> str:
+        """Run `command` there; what it printed."""
+        return run(*self.inside(*command))
+
+    def unplug(self, switch: str) -> None:
+        """Pull its cable out of the switch."""
+        run("ip", "-n", switch, "link", "set", self._port, "down")
+
+    def plug(self, switch: str) -> None:
+        """Put it back."""
+        run("ip", "-n", switch, "link", "set", self._port, "up")
+
+
+class Switch:
+    """A bridge in a namespace of its own, and `hosts` by their short names."""
+
+    def __init__(self, *names: str) -> None:
+        prefix = f"lbt{os.getpid()}x{next(_numbers)}"
+        self.name = f"{prefix}switch"
+        self.hosts = {
+            name: Host(f"{prefix}{name}", _NETWORK + number, f"port{number}") for number, name in enumerate(names, 1)
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            run("ip", "netns", "add", self.name)
+            run("ip", "-n", self.name, "link", "add", "bridge", "type", "bridge")
+            run("ip", "-n", self.name, "link", "set", "bridge", "up")
+            for host in self.hosts.values():
+                self._connect(host)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in (*(host.name for host in self.hosts.values()), self.name):
+            with suppress(subprocess.CalledProcessError):  # it may not be there yet
+                run("ip", "netns", "delete", name)
+
+    def _connect(self, host: Host) -> None:
+        run("ip", "netns", "add", host.name)
+        port = host._port
+        run("ip", "-n", self.name, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", host.name)
+        run("ip", "-n", self.name, "link", "set", port, "master", "bridge", "up")
+        run("ip", "-n", host.name, "link", "set", "lo", "up")
+        run("ip", "-n", host.name, "link", "set", "eth0", "up")
+        run("ip", "-n", host.name, "address", "add", f"{host.address}/24", "dev", "eth0")
+
+    def unplug(self, name: str) -> None:
+        """Pull a host's cable."""
+        self.hosts[name].unplug(self.name)
+
+    def plug(self, name: str) -> None:
+        """Put it back."""
+        self.hosts[name].plug(self.name)
+
+
+def run(*command: str) -> str:
+    """Run a command to its end; what it printed. Raises CalledProcessError, with what it complained of."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        error = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+        error.add_note(done.stderr)
+        raise error
+    return done.stdout
