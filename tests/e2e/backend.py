@@ -94,7 +94,7 @@ async def serve(lane: Lane) -> None:
 
 
 class ScriptedBackend:
-    """Listens on 127.0.0.1 and plays `script` on each connection.
+    """Listens on 127.0.0.1, or on `host`, and plays `script` on each connection.
 
     requests    every head, in order of arrival, over all lanes
     complete    those whose body was read to its end
@@ -104,6 +104,7 @@ class ScriptedBackend:
     def __init__(self, name: str, script: Script = serve, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
         self.script = script
+        self.host = "127.0.0.1"
         self.port = 0
         self.lanes: list[Lane] = []
         self.requests: list[Request] = []
@@ -116,11 +117,11 @@ class ScriptedBackend:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen: on a free port at first, on the same one after a `stop`."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, ssl=self._tls, limit=LIMIT)
+        self._server = await asyncio.start_server(self._connected, self.host, self.port, ssl=self._tls, limit=LIMIT)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

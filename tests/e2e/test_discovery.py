@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Iterable
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import pytest
 from tests.control.discovery.dnsmasq import Dnsmasq
 
 from .backend import Lane, ScriptedBackend, answer
-from .balancer import Balancer, command
+from .balancer import Balancer, command, running
+from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd
+from .surroundings import Surroundings
 
 NAME = "_login._tcp.test"
 CHECK = {"kind": "tcp", "interval": "200ms"}
@@ -108,6 +112,75 @@ async def test_dns_makes_four_of_three_and_three_again_and_no_request_is_lost(
         assert inside(3)(status)
         metrics = (await balancer.admin("/metrics")).body.decode()
         assert 'lbproxy_discovery_stale_seconds{pool="connectors",source="dns"}' in metrics
+
+
+@asynccontextmanager
+async def at_addresses(count: int) -> AsyncIterator[list[ScriptedBackend]]:
+    """Backends at 127.0.0.1, 127.0.0.2 and so on, all at one port, as a name leads to them."""
+    made = [ScriptedBackend(f"127.0.0.{number}", _posts) for number in range(1, count + 1)]
+    try:
+        for one in made:
+            one.host, one.port = one.name, made[0].port
+            await one.start()
+        yield made
+    finally:
+        for one in made:
+            await one.stop()
+
+
+async def test_addresses_make_four_of_three_and_three_again_and_no_request_is_lost(
+    balance: Balance, tmp_path: Path
+) -> None:
+    async with at_addresses(4) as members:
+        with Dnsmasq(tmp_path) as server:
+            names = [one.name for one in members]
+            server.serves({"c.test": names[:3]})
+            discover = {"kind": "dns", "name": "c.test.", "port": members[0].port, "nameservers": [server.address],
+                        "interval": "1s"}  # fmt: skip
+            balancer = await balance(pool={"backends": [], "discover": discover, "check": CHECK})
+            await balancer.until(inside(3))
+            async with Crowd(balancer.connect, kept=4, new=2) as crowd:
+                await asyncio.to_thread(server.serves, {"c.test": names})
+                await balancer.until(inside(4))
+                await has_answered(balancer, names[3])
+                await asyncio.to_thread(server.serves, {"c.test": names[1:]})
+                await balancer.until(inside(3))
+            assert set(await balancer.backends()) == set(names[1:])
+        asked = [seen.target for member in members for seen in member.requests]
+        assert sorted(asked) == sorted(crowd.answered)
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0,
+    reason="without mount namespaces no process has hosts of its own",
+)
+async def test_every_address_of_an_expanded_name_is_a_backend(directory: Path) -> None:
+    """Its process has an /etc/hosts of its own; a reload looks it up at once."""
+    hosts = directory / "hosts"
+    around = Surroundings(["unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"])
+    async with at_addresses(4) as members:
+
+        def write(count: int) -> None:
+            hosts.write_text("".join(f"{one.host} connectors.test\n" for one in members[:count]))
+
+        write(3)
+        entry = {"name": "c", "url": f"http://connectors.test:{members[0].port}", "expand": True, "weight": 2}
+        config = configuration(directory, [], pool={"backends": [entry], "check": CHECK})
+        async with running(config, directory, None, around) as balancer:
+            await balancer.until(inside(3))
+            async with Crowd(balancer.connect, kept=4, new=2) as crowd:
+                for count in (4, 3):
+                    write(count)
+                    balancer.forget()
+                    balancer.signal(signal.SIGHUP)
+                    await balancer.logged("generation_ended")
+                    await balancer.until(inside(count))
+                    await has_answered(balancer, f"c@{members[count - 1].name}")
+            status = await balancer.backends()
+            assert set(status) == {f"c@{one.name}" for one in members[:3]}
+            assert {(one["source"], one["weight"]) for one in status.values()} == {("expand:c", 2)}
+        asked = [seen.target for member in members for seen in member.requests]
+        assert sorted(asked) == sorted(crowd.answered)
 
 
 async def test_a_reload_keeps_discovered_backends_and_their_health(
