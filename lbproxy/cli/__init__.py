@@ -20,6 +20,7 @@ COMMANDS = {
     "ready": "Bring a drained backend back.",
     "backend": "Add, change and remove backends while it runs.",
     "rollout": "Update a pool's backends one after the other.",
+    "fleet": "Show the balancers that share a fleet with it.",
     "register": "Keep a connector in its pool for as long as it serves.",
     "demo": "Try it all on this machine, with sample connectors.",
 }

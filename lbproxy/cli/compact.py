@@ -18,7 +18,7 @@ from rich.console import Group
 from rich.text import Text
 
 from lbproxy.cli.console import plain
-from lbproxy.cli.wording import colour, duration, refusals, share, state, title, waits
+from lbproxy.cli.wording import colour, duration, fleet_state, refusals, share, state, title, waits
 from lbproxy.control.log.timestamp import timestamp
 from lbproxy.control.snapshot import BackendView, ListenerView, PoolView, Snapshot
 
@@ -57,6 +57,8 @@ def _head(snapshot: Snapshot, detail: Detail) -> Iterator[Text]:
     for refused in map(plain, refusals(snapshot, time.time())):
         refused.stylize("red")
         yield refused
+    if snapshot["fleet"] is not None:
+        yield plain(fleet_state(snapshot["fleet"], time.time()))
     listeners = snapshot["listeners"]
     if detail < Detail.POOLS:
         yield from map(_listener, listeners)

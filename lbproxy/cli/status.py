@@ -18,7 +18,7 @@ from lbproxy.cli import config_option
 from lbproxy.cli.compact import compact
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import discovery, duration, refusals, said, share, state, title, waiting_order
+from lbproxy.cli.wording import discovery, duration, fleet_state, refusals, said, share, state, title, waiting_order
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
@@ -85,7 +85,10 @@ def keep_showing(bind: Bind, console: Console, every: float = _EVERY, full: bool
 
 def page(snapshot: Snapshot) -> Group:
     """The snapshot for people."""
-    parts: list[RenderableType] = [plain(title(snapshot)), *_configuration(snapshot["configuration"]), ""]
+    parts: list[RenderableType] = [plain(title(snapshot)), *_configuration(snapshot["configuration"])]
+    if snapshot["fleet"] is not None:
+        parts.append(plain(fleet_state(snapshot["fleet"], time.time())))
+    parts.append("")
     parts.append(_listeners(snapshot["listeners"]))
     parts += [failures for listener in snapshot["listeners"] if (failures := _failures(listener)) is not None]
     for pool in snapshot["pools"]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from lbproxy.control.fleet.views import FleetView
 from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot, StampView, WaitingOrderView
 
 if TYPE_CHECKING:
@@ -43,6 +44,23 @@ def discovery(view: DiscoveryView) -> Iterator[str]:
         doubt = f"; {view['doubt']}" if view["doubt"] else ""
         yield f"{how}, answered {duration(view['age_seconds'])} ago{doubt}"
     yield from (f"left out: {sentence}" for sentence in view["left_out"])
+
+
+def fleet_state(view: FleetView, now: float) -> str:
+    """What this balancer is to its fleet, how many are in it, and for how long etcd has not answered, if it does not.
+
+    now: seconds since the epoch.
+    """
+    membership = view["membership"]
+    if membership == "name taken":
+        membership = f"no member, since another balancer has the name ({view['other']})"
+    elif membership == "read-only":
+        membership = "no member, since etcd lets it only read"
+    live = sum(one["gone"] is None for one in view["replicas"])
+    parts = [f"fleet {view['name']}, here as {view['replica']}: {membership}", f"{live} replica{'s' * (live != 1)}"]
+    if view["unreachable_since"] is not None:
+        parts.append(f"etcd out of reach for {duration(max(0.0, now - view['unreachable_since']))}: {view['error']}")
+    return "; ".join(parts)
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from lbproxy.control.fleet.views import FleetView
+
 
 class ProbeView(TypedDict):
     """The last finished probe of a backend. `reason` is a label of `probes.kerberos.failures`, for kerberos probes."""
@@ -334,7 +336,7 @@ class LeaveView(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """Everything. `pid` is the master's: signals go there."""
+    """Everything. `pid` is the master's: signals go there. `fleet` is None without [fleet]."""
 
     version: str
     pid: int
@@ -352,3 +354,4 @@ class Snapshot(TypedDict):
     request_seconds: Durations
     loop_lag: LagView
     access_log: AccessLogView
+    fleet: FleetView | None

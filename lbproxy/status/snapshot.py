@@ -14,6 +14,7 @@ from lbproxy.balance.membership import FILE
 from lbproxy.balance.orders import Order, Stamp
 from lbproxy.config import Config
 from lbproxy.control.access_log import AccessLog
+from lbproxy.control.fleet.views import FleetView
 from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
@@ -42,6 +43,7 @@ def snapshot(
     access_log: AccessLog,
     served: Served,
     uptime: float,
+    fleet: FleetView | None = None,
 ) -> Snapshot:
     """Everything, now; `uptime` in seconds."""
     ends: Counter[str] = Counter(data_path.lane_ends)
@@ -68,6 +70,7 @@ def snapshot(
         "request_seconds": durations(data_path.listeners.values()),
         "loop_lag": lag(data_path),
         "access_log": {"written": access_log.written, "dropped": access_log.dropped},
+        "fleet": fleet,
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+from lbproxy.control.fleet.views import FleetView, ReplicaView
 from lbproxy.control.snapshot import BackendView, DiscoveryView, ExpiryView, PoolView, Snapshot, TicketView
 from lbproxy.record import Record
 
@@ -210,7 +211,42 @@ def snapshot() -> Snapshot:
         "loop_lag": {"seconds": {"buckets": [(0.005, 98), (0.01, 99)], "count": 100, "sum": 0.7}, "worst": 0.4},
         "request_seconds": {"buckets": [(0.005, 100), (0.5, 590)], "count": 602, "sum": 33.25},
         "access_log": {"written": 602, "dropped": 4},
+        "fleet": None,
     }
+
+
+def replica(name: str, **changed: Any) -> ReplicaView:
+    """A balancer of a fleet that serves, with what has `changed`."""
+    view: ReplicaView = {
+        "name": name,
+        "this": name == "lb1",
+        "host": f"{name}.corp.example",
+        "version": "0.1.0",
+        "configuration": "5f2b8c1a9d3e",
+        "state": "serving",
+        "since": 1795246700.0,
+        "configured": 1795246700.0,
+        "gone": None,
+        "listeners": {"login": "connectors"},
+        "backends": {"connectors": {"up": 2, "down": 1}},
+        "differs": [],
+    }
+    return cast(ReplicaView, view | changed)
+
+
+def fleet(*replicas: ReplicaView, **changed: Any) -> FleetView:
+    """A fleet of `replicas`, of which lb1 is asked, with what has `changed`."""
+    view: FleetView = {
+        "name": "login-eu",
+        "replica": "lb1",
+        "membership": "member",
+        "other": "",
+        "unreachable_since": None,
+        "error": "",
+        "replicas": list(replicas or (replica("lb1"), replica("lb2"))),
+        "ignored": {},
+    }
+    return cast(FleetView, view | changed)
 
 
 RECORD = Record(

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from lbproxy.control.metrics import fleet
 from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
-from lbproxy.control.snapshot import BackendView, DiscoveryView, HandshakesView, ListenerView, PoolView, Snapshot
+from lbproxy.control.snapshot import (
+    BackendView,
+    DiscoveryView,
+    HandshakesView,
+    ListenerView,
+    PoolView,
+    Snapshot,
+)
 
 _LISTENER = ("listener",)
 _BACKEND = ("pool", "backend")
@@ -313,6 +321,7 @@ TABLE: tuple[Row, ...] = (
         "1 while its last answer does not count yet: it is empty, or more than half of the backends are gone",
         _each_source(lambda d: d["doubt"] is not None),
     ),
+    *fleet.ROWS,
     # --- retries
     Gauge(
         "lbproxy_retries_used",

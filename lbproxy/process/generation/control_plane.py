@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lbproxy.balance.backend import State
 from lbproxy.balance.operators import Said
@@ -24,6 +24,7 @@ from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
+from lbproxy.process.generation.fleet_balancer import FleetBalancer
 from lbproxy.process.generation.leaving import Leaving
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
@@ -39,6 +40,9 @@ from lbproxy.status import counters
 from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from lbproxy.control.fleet.fleet import Fleet
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +102,9 @@ class ControlPlane:
             dict if self.supervisor is None else self.supervisor.counters,
             state["accounts"] if state else None,
         )
+        self.fleet: Fleet | None = None
         self._servers: list[AdminServer] = []
-        self._secret = secret
+        self._secret, self._in_fleet = secret, state["fleet"] if state else None
         self._guards = state["guards"] if state else {}
         self._probes = state["kerberos"]["pools"] if state else {}
         self._started = state["started"] if state else time.monotonic()
@@ -157,6 +162,7 @@ class ControlPlane:
             stack.push_async_callback(control.stop)
         self._remind_probes()
         self._remind_guards()
+        self._start_fleet(stack)
         addresses = Addresses(data_path.pools.values(), None if self.supervisor is None else self.supervisor.resolved)
         stack.push_async_callback(addresses.stop)
         for control in self.pool_controls.values():
@@ -178,6 +184,17 @@ class ControlPlane:
             return None
         return {name: count for key, count in found.items() for by, _, name in [key.partition("/")] if by == pool}
 
+    def _start_fleet(self, stack: AsyncExitStack) -> None:
+        if self.etcd is None:
+            return
+        from lbproxy.control.fleet.fleet import Fleet  # only where there is one
+        from lbproxy.runtime.build_fleet import make_place
+
+        place = make_place(self._config, self.served.origin.master, self.served.number)
+        self.fleet = Fleet(self.etcd, place, FleetBalancer(self.pool_controls, self.served), self._in_fleet)
+        stack.push_async_callback(self.fleet.stop)
+        self.fleet.start()
+
     def _remind_probes(self) -> None:
         for name, memory in self._probes.items():
             if name in self.pool_controls:
@@ -198,6 +215,14 @@ class ControlPlane:
     def accept(self) -> None:
         """Let clients in from now on."""
         self.serving.start()
+        if self.fleet is not None:
+            self.fleet.join()
+
+    def replaced(self) -> None:
+        """Another generation of this balancer accepts."""
+        self.sign_ins.retire()
+        if self.fleet is not None:
+            self.fleet.retire()
 
     async def open_admin(
         self,
@@ -243,8 +268,9 @@ class ControlPlane:
     def view(self) -> Snapshot:
         """Everything, now."""
         uptime = time.monotonic() - self._started
+        fleet = None if self.fleet is None else self.fleet.view()
         return self.counter_history.complete(
-            snapshot(self._config, self.data_path, self.pool_controls, self.access_log, self.served, uptime)
+            snapshot(self._config, self.data_path, self.pool_controls, self.access_log, self.served, uptime, fleet)
         )
 
     def export(self) -> handover.HandoverState:
@@ -260,6 +286,7 @@ class ControlPlane:
             "secret": self._secret,
             "accounts": self.counter_history.accounts(self.served.number),
             "started": self._started,
+            "fleet": None if self.fleet is None else self.fleet.memory(),
         }
 
     def hear(self, pool: str, name: str, told: Said) -> None:

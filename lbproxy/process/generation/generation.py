@@ -265,7 +265,7 @@ class Generation:
     def _retired(self) -> None:
         """Another generation accepts."""
         self._replaced = True
-        self._control_plane.sign_ins.retire()
+        self._control_plane.replaced()
         self._stop.set()
 
     def _drain_now(self) -> None:

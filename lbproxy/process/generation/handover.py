@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.consistency.guard import Memory
     from lbproxy.control.discovery.discovery import Discovery
     from lbproxy.control.discovery.discovery import Memory as Discovered
+    from lbproxy.control.fleet.fleet import Memory as InFleet
     from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
     from lbproxy.control.probes.kerberos.sign_ins import SignIns
     from lbproxy.runtime.pool_control import PoolControl
@@ -32,7 +33,7 @@ SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
 
 
-FORMAT = 4
+FORMAT = 5
 """Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state:
 `handover_formats` reads those of other versions.
 
@@ -65,7 +66,7 @@ class HandoverState(TypedDict):
     """`backends` are keyed POOL/NAME, `operated` and `guards` by the pool, what is `minted` by the listener,
     `discovered` by the pool and the source's name.
 
-    `kerberos` is what such checks know.
+    `kerberos` is what such checks know, `fleet` what is known of [fleet].
 
     `started` is the monotonic second at which lbproxy did. There are secrets in it: it is never written anywhere.
     """
@@ -80,6 +81,7 @@ class HandoverState(TypedDict):
     secret: Secret
     accounts: Accounts
     started: float
+    fleet: InFleet | None
 
 
 class StartInputs(NamedTuple):

@@ -40,6 +40,7 @@ def _of_first(left: Mapping[str, Any]) -> HandoverState:
             "operated": operated,
             "discovered": {},
             "kerberos": {"sign_ins": {}, "pools": {}},
+            "fleet": None,
         },
     )
 

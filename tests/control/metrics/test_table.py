@@ -8,7 +8,7 @@ import pytest
 from lbproxy.control.metrics.rows import Row
 from lbproxy.control.metrics.table import TABLE
 from lbproxy.control.snapshot import Snapshot
-from tests.control.sample import discovered_pool, expiry, guarded_pool, kerberos_pool, snapshot
+from tests.control.sample import discovered_pool, expiry, fleet, guarded_pool, kerberos_pool, snapshot
 
 DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 
@@ -37,6 +37,7 @@ def test_names_are_as_prometheus_wants_them() -> None:
 def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
     view = snapshot()
     view["pools"] += [kerberos_pool("windows"), guarded_pool("alike"), discovered_pool("found")]
+    view["fleet"] = fleet()
     samples = row.family(view).samples
     assert samples
     for sample in samples:

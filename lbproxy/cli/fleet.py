@@ -1,0 +1,92 @@
+"""`lbproxy fleet`: which balancers share this fleet, and how are they?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lbproxy.cli import config_option
+from lbproxy.cli.console import output, plain
+from lbproxy.cli.options import admin_bind, admin_option
+from lbproxy.cli.wording import duration, fleet_state
+from lbproxy.config import Address
+from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.fleet.views import FleetView, ReplicaDifferenceView, ReplicaView
+from lbproxy.errors import AdminError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+
+@click.command("fleet")
+@config_option
+@admin_option
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
+def command(path: Path, admin: Address | None, as_json: bool) -> None:
+    """Show the balancers of this one's fleet, and who differs in version or configuration, and since when.
+
+    The exit status is 0, and 1 if the balancer is not running or is in no fleet.
+    """
+    view = fetch_status(admin_bind(path, admin))["fleet"]
+    if view is None:
+        raise AdminError("this balancer is in no fleet: its configuration has no [fleet]")
+    if as_json:
+        click.echo(json.dumps(view, indent=2))
+        return
+    console = output()
+    for part in page(view, time.time()):
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def page(view: FleetView, now: float) -> Iterator[RenderableType]:
+    """All of it for people; `now` in seconds since the epoch."""
+    yield plain(fleet_state(view, now))
+    yield ""
+    yield _replicas(view, now)
+    for one in view["replicas"]:
+        for difference in one["differs"]:
+            yield plain(f"  {one['name']}: {differs(difference, now)}")
+    for key, why in view["ignored"].items():
+        yield plain(f"  {key} is left alone: {why}")
+
+
+def differs(view: ReplicaDifferenceView, now: float) -> str:
+    """How a replica is unlike the others, and for how long."""
+    elsewhere = "the others have several" if view["elsewhere"] is None else f"most have {view['elsewhere']}"
+    return f"{view['what']} {view['here']}, {elsewhere}, for {duration(max(0.0, now - view['since']))}"
+
+
+def _replicas(view: FleetView, now: float) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("replica", "state", "host", "version", "configuration", "serves", "backends", "up"):
+        table.add_column(heading, overflow="fold")
+    for one in view["replicas"]:
+        table.add_row(*map(plain, _row(one, now)))
+    return table
+
+
+def _row(one: ReplicaView, now: float) -> tuple[str, ...]:
+    gone = one["gone"]
+    state = one["state"] if gone is None else f"no answer for {duration(max(0.0, now - gone))}"
+    backends = [
+        f"{pool}: {', '.join(f'{count} {what}' for what, count in sorted(counted.items(), reverse=True)) or 'none'}"
+        for pool, counted in one["backends"].items()
+    ]
+    return (
+        f"{one['name']} (this one)" if one["this"] else one["name"],
+        state,
+        one["host"],
+        one["version"],
+        one["configuration"],
+        " ".join(one["listeners"]),
+        "; ".join(backends),
+        duration(max(0.0, now - one["since"])),
+    )

@@ -1,0 +1,14 @@
+"""Several balancers that look like one: what they tell each other through etcd.
+
+fleet        a balancer in its fleet; all of the others meet here
+keys         which keys etcd has for them, and how their values are read
+replica      what a balancer tells of itself
+presence     its own key, under its lease
+roster       the balancers that there are, and those whose lease has ended
+differences  which of them run another version, or serve another configuration
+reach        whether etcd answers, and since when it does not
+views        what the snapshot shows of it
+
+They share what operators say, never verdicts: each balancer probes and ejects by itself, and is a whole balancer
+without etcd. No user's request waits for anything here.
+"""

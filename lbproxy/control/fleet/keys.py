@@ -1,0 +1,37 @@
+"""Which keys of etcd the balancers of a fleet share, and how their values are read.
+
+    /lbproxy/FLEET/replicas/REPLICA   a balancer that runs, under its lease
+
+Values are JSON objects with a `format`. A value of another format was written by a newer lbproxy: it is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT = 1
+
+
+def replicas(fleet: str) -> str:
+    """The prefix of the balancers."""
+    return f"/lbproxy/{fleet}/replicas/"
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """`fields` as etcd has them."""
+    return json.dumps({"format": FORMAT, **fields}, separators=(",", ":")).encode()
+
+
+def decode(value: bytes) -> dict[str, Any]:
+    """The fields of a value. Raises ValueError, which says what is wrong with it."""
+    try:
+        told = json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON") from None
+    if not isinstance(told, dict):
+        raise ValueError("not a JSON object")
+    if told.pop("format", None) != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}: a newer lbproxy has written it")
+    return told

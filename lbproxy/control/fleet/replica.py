@@ -1,0 +1,69 @@
+"""What a balancer tells the others of itself: the value of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from lbproxy.control.fleet import keys
+
+GONE = "gone"
+"""The state of a balancer that has ended in good order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One balancer. Times are seconds since the epoch.
+
+    `run` is the same for all generations of one lbproxy that was started once, and `generation` grows from one to the
+    next. `state` is starting, serving, draining,
+    or gone once it has ended. `configuration` is a digest, equal where the same is served; `configured` and `upgraded`
+    are since when it has served that, and been this `version`. `listeners` has what it serves: the pool by the
+    listener's name. `backends` counts each pool's by their state.
+    """
+
+    run: str
+    generation: int
+    host: str
+    version: str
+    configuration: str
+    since: float
+    configured: float
+    upgraded: float
+    state: str
+    listeners: Mapping[str, str] = field(default_factory=dict)
+    backends: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """As etcd has it."""
+        return keys.encode(asdict(self))
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """What `encode` gave; what another version has added is left out. Raises ValueError."""
+        told = keys.decode(value)
+        try:
+            found = cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
+        except TypeError:
+            raise ValueError("a field is missing") from None
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Raises ValueError if a field is not of its type."""
+        texts: tuple[Any, ...] = (self.run, self.host, self.version, self.configuration, self.state)
+        if not all(isinstance(one, str) for one in texts):
+            raise ValueError("run, host, version, configuration and state are strings")
+        times: tuple[Any, ...] = (self.generation, self.since, self.configured, self.upgraded)
+        if not all(isinstance(one, int | float) for one in times):
+            raise ValueError("generation, since, configured and upgraded are numbers")
+        _require(self.listeners, str, "listeners")
+        _require(self.backends, dict, "backends")
+        for counted in self.backends.values():
+            _require(counted, int, "backends")
+
+
+def _require(table: Any, kind: type, name: str) -> None:
+    if not isinstance(table, dict) or not all(isinstance(one, kind) for one in table.values()):
+        raise ValueError(f"{name} is not as it has to be")
