@@ -46,6 +46,26 @@ def open_to_all() -> Surroundings:
     return Surroundings(["unshare", "--mount", "sh", "-c", " && ".join([*steps, 'cd . && exec "$@"']), "sh"])
 
 
+def in_a_pod(directory: Path, account: Path, environment: Mapping[str, str]) -> Surroundings:
+    """As a restricted pod has it: `directory` alone is writable, there are no capabilities, and `account` is mounted.
+
+    Skips the test where there are no mount namespaces.
+    """
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("there are no mount namespaces here")
+    there, at = shlex.quote(str(directory)), "/run/secrets/kubernetes.io/serviceaccount"
+    steps = [
+        "mount -t tmpfs tmpfs /run",  # /var/run leads there
+        f"mkdir -p {at}",
+        f"mount --bind {shlex.quote(str(account))} {at}",
+        f"mount --bind {there} {there}",
+        "mount -o remount,ro,bind /",
+        "cd .",
+        'exec setpriv --inh-caps=-all --bounding-set=-all --no-new-privs "$@"',
+    ]
+    return Surroundings(["unshare", "--mount", "sh", "-c", " && ".join(steps), "sh"], environment)
+
+
 def _closed(path: Path) -> Path | None:
     """The first folder on the way to it, or it, that is closed to other users."""
     for folder in [*reversed(path.parents), path]:

@@ -14,8 +14,11 @@ import pytest_asyncio
 from tests.control.kubernetes.api_server import ApiServer, Object, endpoint, endpoint_slice, terminating
 
 from .backend import Lane, ScriptedBackend, answer
+from .balancer import running
+from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd
+from .surroundings import in_a_pod
 from .test_discovery import CHECK, has_answered, inside
 
 
@@ -88,13 +91,37 @@ async def test_an_api_server_that_is_gone_and_a_token_that_was_replaced_are_told
     assert "secret" not in "".join(balancer.log)
 
 
+async def test_in_a_pod_it_has_the_pods_own_account(backends: Backends, server: ApiServer, directory: Path) -> None:
+    members = await backends(_posts, _posts)
+    for member in members:
+        server.put(pod(member))
+    account = directory / "serviceaccount"
+    account.mkdir()
+    around = in_a_pod(directory, account, server.mount(account))
+    discover = {"kind": "kubernetes", "service": "connectors", "port": "http"}
+    config = configuration(directory, [], pool={"discover": discover, "check": CHECK})
+    async with running(config, directory, around=around) as balancer:
+        await balancer.until(inside(2))
+        assert (await balancer.ask("/", "POST", body=b"x")).status == 200
+        server.token = "secret-token-2"
+        server.mount(account)  # as the kubelet does it
+        server.end_watches()
+        await server.has(2, "watch")
+        server.put(pod(members[0], going=True))
+        await balancer.until(inside(1))
+        assert "discovery_stale" not in "".join(balancer.log)
+    tokens = [one.token for one in server.of("watch")]
+    assert tokens[0] == "secret-token-1"
+    assert tokens[-1] == "secret-token-2"
+
+
 async def test_a_reload_keeps_the_pods(
     backends: Backends, balance: Balance, server: ApiServer, directory: Path
 ) -> None:
     members = await backends(_posts, _posts)
     for member in members:
         server.put(pod(member))
-    balancer = await balance(pool=pool(server, directory))
+    balancer = await balance(pool=pool(server, directory, interval="1s"))
     await balancer.until(inside(2))
     await server.stop()
     before = balancer.pid

@@ -8,6 +8,7 @@ from lbproxy.control.discovery import registry
 from lbproxy.control.discovery.registry import Connector
 from lbproxy.control.etcd import Access, Etcd
 from lbproxy.runtime.source_trial import SourceTrial, try_etcd, try_sources
+from tests.control.kubernetes.api_server import ApiServer, endpoint, endpoint_slice
 
 FILE = """
 server_url = "http://login.test"
@@ -26,12 +27,40 @@ name = "{fleet}"
 etcd = ["{etcd}", "http://127.0.0.1:9"]
 """
 
+KUBERNETES = """
+server_url = "http://login.test"
+[listener.login]
+bind = "127.0.0.1:8080"
+pool = "pods"
+[pool.pods.discover]
+kind = "kubernetes"
+service = "connectors"
+port = "http"
+kubeconfig = "admin.conf"
+"""
+
 
 def config(folder: Path, fleet: str, etcd: str) -> Config:
     (folder / "list.json").write_text('[{"name": "c1", "url": "http://c1:1"}, {"name": "c 2", "url": "http://c2:1"}]')
     path = folder / "lb.toml"
     path.write_text(FILE.format(fleet=fleet, etcd=etcd))
     return load(path, {})
+
+
+async def test_a_service_of_kubernetes(tmp_path: Path) -> None:
+    async with ApiServer(tmp_path) as server:
+        server.put(endpoint_slice("c-1", endpoint("a", "10.0.0.1"), endpoint("b", "nowhere")))
+        server.kubeconfig(tmp_path / "admin.conf")
+        path = tmp_path / "lb.toml"
+        path.write_text(KUBERNETES)
+        where = f"own namespace/connectors, http, port http, by {tmp_path}/admin.conf"
+        found = await try_sources(load(path, {}))
+        [trial] = found.values()
+        assert (trial.where, trial.members, len(trial.problems)) == (where, 1, 1)
+        server.verbs = {"list"}
+        [trial] = (await try_sources(load(path, {}))).values()
+        assert trial.members is None
+        assert "cannot watch resource" in trial.problems[0]
 
 
 async def test_what_each_source_would_give(tmp_path: Path, etcd_url: str) -> None:

@@ -72,6 +72,8 @@ class Kubeconfig(Account):
             loader = await load_kube_config(str(self._path), client_configuration=found, persist_config=False)
             self._namespace = str(loader.current_context["context"].get("namespace") or "default")
             return _access(found)
+        except OSError as error:  # of a file that it names, or of a temporary one
+            raise AccountError(f"{self.where}: {error.filename or 'what it names'}: {error.strerror}") from None
         except Exception as error:  # whatever a library raises over a file that is no kubeconfig
             fit = _FIT_TO_SHOW.match(str(error))
             text = fit[0] if fit else f"it is not a usable kubeconfig ({type(error).__name__})"

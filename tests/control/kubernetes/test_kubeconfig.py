@@ -42,6 +42,13 @@ async def test_a_token_in_a_file_that_is_replaced(server: ApiServer, tmp_path: P
     assert [one.token for one in server.asked] == ["secret-token-1", "secret-token-1", "secret-token-2"]
 
 
+async def test_a_token_file_that_is_not_there(server: ApiServer, tmp_path: Path) -> None:
+    path = server.kubeconfig(tmp_path / "config", tokenFile="token")
+    with pytest.raises(AccountError) as error:
+        await Kubeconfig(path).access()
+    assert str(error.value) == f"{path}: {tmp_path}/token: No such file or directory"
+
+
 async def test_a_program_that_makes_tokens(server: ApiServer, tmp_path: Path) -> None:
     program = tmp_path / "login.py"
     told = {
