@@ -3,6 +3,7 @@
 snapshot    the one view of a running balancer, a plain JSON-able dictionary, that all of the following read
 probes      active health checks, one task a backend
 consistency what must be the same on all backends of a pool, read and compared
+counts      what is counted: every number of the snapshot, with its metric
 metrics     the snapshot as Prometheus metrics
 admin       the snapshot, and orders, over a Unix socket or loopback HTTP
 draining    what a drained backend still has to finish

@@ -9,6 +9,14 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from lbproxy.control.counts import (
+    AccessLogView,
+    BackendCounts,
+    Durations,
+    LagView,
+    ListenerCounts,
+    RetryBudgetView,
+)
 from lbproxy.control.fleet.views import FleetView
 
 
@@ -38,14 +46,6 @@ class ProtectionView(TypedDict):
     text: str
 
 
-class HandshakesView(TypedDict):
-    """TLS handshakes since the start: whole ones, ones that resumed a session, and ones that failed."""
-
-    full: int
-    resumed: int
-    failed: int
-
-
 class StampView(TypedDict):
     """Who said something, and when, in seconds since the epoch."""
 
@@ -53,27 +53,8 @@ class StampView(TypedDict):
     at: float
 
 
-class BackendCounts(TypedDict):
-    """What was counted of one backend, and what is open on it now."""
-
-    requests: int
-    active: int
-    errors: int
-    ejections: int
-    lanes_opened: int
-    connect_failures: int
-    retried_from: int
-    idle_lanes: int
-    private_lanes: int
-    tunnels: int
-    tls_handshakes: HandshakesView | None  # None: not an https backend
-    responses: dict[str, int]  # by status class: "1xx" to "5xx"
-
-
 class BackendView(BackendCounts):
-    """One backend. `reason`, its text and `detail` say why it is down; `retried_from` are requests that moved on.
-
-    `active` are requests that are open, with `tunnels`: those of them whose bytes only pass (upgrades, tcp and sni).
+    """One backend. `reason`, its text and `detail` say why it is down.
 
     `weight` (0 to 100) is its part of the turns, of which it gets `ramp`: below 1 in its slow start. `source` is what
     made it a member: file, operator, or a discovery; `added` is who added it, None if its source does not tell.
@@ -160,13 +141,6 @@ class ConsistencyView(TypedDict):
     differences: list[DifferenceView]
 
 
-class RetryBudgetView(TypedDict):
-    """Requests that were sent a second time in the last 10 s, and how many may be."""
-
-    used: int
-    limit: int
-
-
 class DiscoveryView(TypedDict):
     """One source of members beside the file: its name, and `where` it looks.
 
@@ -218,43 +192,15 @@ class ShutOutView(TypedDict):
     everybody: bool
 
 
-class ListenerView(TypedDict):
-    """One listener. `connections` are open now, `accepted` is how many were ever accepted.
-
-    `accept_pauses` is how often accepting stopped for want of descriptors.
-
-    `pool` has several names in mode sni, with spaces between them. `refused` are the connections that were turned away
-    before they could ask anything, `ends` the ends of its requests and connections.
-    """
+class ListenerView(ListenerCounts):
+    """One listener. `pool` has several names in mode sni, with spaces between them."""
 
     name: str
     bind: str
     mode: str
     tls: bool
     pool: str
-    connections: int
-    accepted: int
-    accept_pauses: int
-    requests: int
-    refused: dict[str, int]
-    ends: dict[str, int]
-    tls_handshakes: HandshakesView | None  # None: TLS does not end here
     shut_out: ShutOutView | None  # None: no authority lacks a list
-
-
-class Durations(TypedDict):
-    """How long requests took, in seconds, from a whole head to the end of its answer."""
-
-    buckets: list[tuple[float, int]]  # (le, how many took at most that long); the one without a bound is `count`
-    count: int
-    sum: float
-
-
-class LagView(TypedDict):
-    """How late the timers of event loops were, ten a second each; `worst` is the latest of the last 10 to 20 s."""
-
-    seconds: Durations
-    worst: float
 
 
 class ExpiryView(TypedDict):
@@ -286,13 +232,6 @@ class TlsFilesView(TypedDict):
 
     where: str
     refused: RefusedView | None
-
-
-class AccessLogView(TypedDict):
-    """Lines of the access log."""
-
-    written: int
-    dropped: int
 
 
 class GenerationView(TypedDict):

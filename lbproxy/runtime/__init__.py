@@ -1,7 +1,10 @@
 """From a validated configuration to running parts. Of the packages that run, this one and those above it know `config`.
 
-build_data_path        pools, lanes and listeners from the configuration
-data_path              them all, ticking on one loop
+model                  pools and mints, ticking on one loop
+build_pools            the pools of a model, from the configuration
+data_path              a model with lanes and listeners
+build_data_path        lanes and listeners, from the configuration
+lane_tls               TLS of the lanes to https backends
 pool_control           a pool's probes and its consistency guard
 build_probes           the probes that a pool's configuration asks for
 build_consistency      the guard that it asks for

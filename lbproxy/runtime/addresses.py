@@ -1,4 +1,4 @@
-"""Where every member of every pool is: names are resolved off the data path, and their addresses given to the lanes."""
+"""Where every member of every pool is: names are resolved off the data path, and their addresses given to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Resolved = Callable[[Pool, Backend, socket.AddressFamily, tuple[object, ...]], N
 class Addresses(Observer):
     """Follows the pools from `start` to `stop`."""
 
-    def __init__(self, pools: Iterable[Pool], resolved: Resolved | None = None) -> None:
+    def __init__(self, pools: Iterable[Pool], resolved: Resolved) -> None:
         self._pools = tuple(pools)
         self._resolved = resolved
         # Backends of two pools may share a name: the pool counts here.
@@ -53,9 +53,7 @@ class Addresses(Observer):
 
     def _found(self, key: str, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
         pool, backend = self._members[key]
-        backend.lanes.address = (family, address)
-        if self._resolved is not None:
-            self._resolved(pool, backend, family, address)
+        self._resolved(pool, backend, family, address)
 
 
 def _key(pool: Pool, backend: Backend) -> str:

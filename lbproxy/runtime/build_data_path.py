@@ -1,10 +1,10 @@
-"""From the configuration to the parts of the data path: pools with their lanes, listeners with what they serve."""
+"""From the configuration to the parts of the data path: lanes of backends, listeners with what they serve."""
 
 from __future__ import annotations
 
 import hmac
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from ipaddress import ip_network
 from math import ceil
@@ -12,10 +12,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from lbproxy import config as settings
-from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
-from lbproxy.balance.member import Member
-from lbproxy.balance.pool import Pool
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import Config
 from lbproxy.errors import StartError
@@ -23,13 +20,13 @@ from lbproxy.net.http.site import Site
 from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions, Service
 from lbproxy.net.passthrough.connection import PassOptions, PassService, Routes
-from lbproxy.net.tls import BackendTls, ClientPolicy, ServerTls
+from lbproxy.net.tls import ClientPolicy, ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
 from lbproxy.record import Record
-from lbproxy.runtime.build_pools import build_pool
-from lbproxy.runtime.probe_certificate import make_mint
+from lbproxy.runtime.lane_tls import LaneTls
+from lbproxy.runtime.model import Model
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
 from lbproxy.wire.hosts import port_of, without_port
@@ -47,14 +44,13 @@ class Followed(Protocol):
 
 
 class Assembly:
-    """Makes the parts of one worker. `pools` by name; `files` are what has to be refreshed now and then.
-
-    `mints` are by the listener's name, once that was made.
-    """
+    """Makes what moves bytes in one process: lanes and listeners. `server_tls` are those of the listeners so far."""
 
     def __init__(
         self,
         config: Config,
+        model: Model,
+        lane_tls: LaneTls,
         poller: Poller,
         lane_ends: dict[str, int],
         log: Callable[[Record], None] | None,
@@ -63,68 +59,36 @@ class Assembly:
     ) -> None:
         """log None: nothing is logged. secret: see `ServerTls`.
 
-        Raises StartError when a certificate or key cannot be used.
+        Each member of the model's pools gets its lanes. Raises StartError when a certificate or key cannot be used.
         """
         self._config = config
+        self._model = model
+        self._lane_tls = lane_tls
         self._poller = poller
         self._lane_ends = lane_ends
         self._log = log
         self._on_empty = on_empty
         self._secret = secret
         self._room = DescriptorBudget(poller, streams_allowed())
-        self._towards_backends: dict[str, BackendTls | None] = {}
-        self.files: list[Followed] = []
-        self.mints: dict[str, Mint] = {}
-        self.pools = {name: self._pool(name) for name in config.pools}
+        self.server_tls: list[ServerTls] = []
+        for name, pool in model.pools.items():
+            for backend in pool.backends:
+                self.equip(name, backend)
 
     def __repr__(self) -> str:
-        return f"<assembly of {len(self.pools)} pools>"
+        return f"<assembly of {len(self._model.pools)} pools>"
 
-    # --- pools
-
-    def _pool(self, name: str) -> Pool:
-        options = self._config.pools[name]
-        pool = build_pool(name, options, self._config, self._refuse)
-        self._towards_backends[name] = None
-        if any(backend.scheme == "https" for backend in pool.backends):
-            self._towards(name)
-        for backend in pool.backends:
-            self.equip(name, backend)
-        return pool
+    def files(self) -> Iterator[Followed]:
+        """Everything that has to be refreshed now and then."""
+        yield from self._lane_tls.made.values()
+        yield from self.server_tls
 
     def equip(self, name: str, backend: Backend) -> None:
         """Give `backend`, of the pool `name`, its lanes."""
         options = self._config.pools[name]
-        tls = self._towards(name) if backend.scheme == "https" else None
+        tls = self._lane_tls.of(name) if backend.scheme == "https" else None
         lane_options = LaneOptions(options.connect_timeout, options.idle_lane_timeout, tls, self._room)
         backend.lanes = Lanes(backend, self._poller, lane_options, self._lane_ends)
-
-    def _refuse(self, name: str, member: Member) -> str:
-        """Why `member` may not join the pool `name`: TLS towards it could not be used."""
-        if not member.url.startswith("https:"):
-            return ""
-        try:
-            self._towards(name)
-        except StartError as error:
-            return f"{member.name}: {error}"
-        return ""
-
-    def _towards(self, name: str) -> BackendTls:
-        """TLS towards the https backends of the pool `name`, made when the first one is there. Raises StartError."""
-        made = self._towards_backends.get(name)
-        if made is None:
-            made = self._towards_backends[name] = self._pool_tls(name, self._config.pools[name])
-        return made
-
-    def _pool_tls(self, name: str, pool: settings.Pool) -> BackendTls:
-        tls = pool.tls
-        own = None if tls.certificate is None or tls.key is None else (tls.certificate, tls.key)
-        try:
-            made = BackendTls(tls.ca, verify=tls.verify, server_name=tls.server_name, own=own)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise StartError(f"pool.{name}.tls: {error}") from error
-        self.files.append(made)
-        return made
 
     # --- listeners
 
@@ -144,9 +108,9 @@ class Assembly:
         return Listener(options, sock, self._poller, service, self._room)
 
     def _pass(self, listener: settings.Listener) -> Service:
-        by_name = {name: self.pools[pool] for name, pool in listener.sni.items()}
-        routes = Routes(self.pools[listener.pool] if listener.mode == "tcp" else None, by_name)
-        versions = {pool: self._config.pools[name].send_proxy_protocol for name, pool in self.pools.items()}
+        by_name = {name: self._model.pools[pool] for name, pool in listener.sni.items()}
+        routes = Routes(self._model.pools[listener.pool] if listener.mode == "tcp" else None, by_name)
+        versions = {pool: self._config.pools[name].send_proxy_protocol for name, pool in self._model.pools.items()}
         options = PassOptions(
             listener.header_timeout,
             listener.idle_timeout,
@@ -157,9 +121,7 @@ class Assembly:
 
     def _web(self, name: str, listener: settings.Listener) -> Service:
         pool = self._config.pools[listener.pool]
-        mint = None
-        if listener.tls is not None and listener.tls.minting is not None:
-            mint = self.mints[name] = make_mint(name, listener.tls.minting)
+        mint = self._model.mints.get(name)
         options = WebOptions(
             server_url=self._config.server_url,
             retry_after=max(1, ceil(pool.check.interval)),
@@ -168,13 +130,13 @@ class Assembly:
             send_proxy=pool.send_proxy_protocol,
             retry_buffer=pool.retry_buffer,
             mint=mint,
-            tls=self._towards_backends[listener.pool] if mint is None else self._towards(listener.pool),
+            tls=self._lane_tls.made.get(listener.pool) if mint is None else self._lane_tls.of(listener.pool),
             minted_for=bool(self._config.mints(listener.pool)),
         )
         tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
         if tls is not None:
-            self.files.append(tls)
-        forwards = self.pools[listener.pool]
+            self.server_tls.append(tls)
+        forwards = self._model.pools[listener.pool]
         site = _site(self._config, listener, pool, forwards.rotation, self._log is not None)
         return WebService(options, self._poller, site, forwards, tls, self._log or _discard)
 

@@ -1,4 +1,4 @@
-"""The data path of one process: listeners, pools and lanes on one event loop. No control plane, no configuration file.
+"""The data path of one process: listeners and lanes over a model, on one event loop. No control plane.
 
 `DataPath` is made from a validated configuration and the listening sockets, and is driven by a coarse clock.
 """
@@ -24,10 +24,9 @@ from lbproxy.reasons import Reason
 from lbproxy.record import Record
 from lbproxy.runtime.build_data_path import Assembly
 from lbproxy.runtime.departures import Departures, Leaving
-from lbproxy.runtime.loop_lag import LoopLag
+from lbproxy.runtime.lane_tls import LaneTls
+from lbproxy.runtime.model import Model
 
-TICK = 0.1
-"""Seconds between two looks at the deadlines; timeouts are that coarse."""
 PATIENCE = 0.5
 """Of drain_timeout: how long idle connections have to ask once more, where another process accepts new ones.
 
@@ -42,9 +41,9 @@ TICKS_A_REFRESH = 10
 
 
 class DataPath(Observer):
-    """`pools`, `listeners`, and `mints` of those that have one, by name.
+    """`listeners` by name, and the `model` whose backends they forward to; `pools` and `mints` are the model's.
 
-    `lane_ends` counts how lanes ended, by the reason's label; `lag` is that of the loop.
+    `lane_ends` counts how lanes ended, by the reason's label.
     """
 
     def __init__(
@@ -62,24 +61,24 @@ class DataPath(Observer):
         self._loop = asyncio.get_running_loop()
         self.poller = Poller(self._loop)
         self.lane_ends: dict[str, int] = {}
-        self.lag = LoopLag()
-        assembly = Assembly(config, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret)
-        self._assembly = assembly
+        lane_tls = LaneTls(config)
+        self.model = Model(config, lane_tls.refuse)
+        self.pools, self.mints = self.model.pools, self.model.mints
+        assembly = self._assembly = Assembly(
+            config, self.model, lane_tls, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret
+        )
         self._departures = Departures(config.drain_timeout)
-        self.pools = assembly.pools
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
-        self.mints = assembly.mints
-        self._files = assembly.files
         for pool in self.pools.values():
             pool.observers.append(self)
+        self.model.on_tick.append(self._tick)
         self._ticks = 0
-        self._timer: asyncio.TimerHandle | None = None
         self._all_gone = asyncio.Event()
         self._held: set[str] = set()
         self._hold_timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<worker {self.connections} connections, {self.poller.streams} streams>"
+        return f"<data path, {self.connections} connections, {self.poller.streams} streams>"
 
     @property
     def connections(self) -> int:
@@ -88,8 +87,7 @@ class DataPath(Observer):
 
     def keep_time(self) -> None:
         """Look at deadlines, ramps and files from now on."""
-        if self._timer is None:
-            self._tick()
+        self.model.keep_time()
 
     def start(self) -> None:
         """Accept from now on."""
@@ -148,9 +146,9 @@ class DataPath(Observer):
             listener.stop(reasons.SHUTDOWN)
         for backend in (*self.backends(), *self._departures.backends):
             backend.lanes.close_idle(reasons.LANE_DRAINED)
-        for timer in (self._timer, self._hold_timer):
-            if timer is not None:
-                timer.cancel()
+        self.model.stop()
+        if self._hold_timer is not None:
+            self._hold_timer.cancel()
         self.poller.close()
 
     def left_on(self) -> dict[str, int]:
@@ -161,21 +159,19 @@ class DataPath(Observer):
         """All backends of all pools."""
         return [backend for pool in self.pools.values() for backend in pool.backends]
 
-    def _tick(self) -> None:
-        due = self.poller.now + TICK
-        self._timer = self._loop.call_later(TICK, self._tick)
+    def resolved(self, pool: Pool, backend: Backend, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        """`backend` has this address: lanes are opened to it from now on."""
+        backend.lanes.address = (family, address)
+
+    def _tick(self, now: float) -> None:
         self.poller.tick()
-        if self._ticks:
-            self.lag.observe(self.poller.now - due, self.poller.now)
-        for pool in self.pools.values():
-            pool.tick(self.poller.now)
         self._ticks += 1
         if self._ticks % TICKS_A_REFRESH == 0:
             self._refresh()
 
     def _refresh(self) -> None:
         """Look again at certificates and revocation lists, at the clients that use them, and at draining backends."""
-        for files in self._files:
+        for files in self._assembly.files():
             files.refresh()
         for listener in self.listeners.values():
             if isinstance(listener.service, WebService):

@@ -6,4 +6,5 @@ counters            what was counted, in this process and in others
 counter_history     what earlier generations counted
 tls_files           whether what the files of TLS hold now is in use
 certificate_expiry  when certificates and revocation lists end
+tls_report          the last two of a process, as workers tell them
 """

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypedDict
 
-from lbproxy.control.snapshot import BackendInPool, Snapshot
 from lbproxy.status import counters
 from lbproxy.status.counters import Counters
 
@@ -18,13 +17,11 @@ class Accounts(TypedDict):
 
 
 class CounterHistory:
-    """`own` takes the counters of this process, `workers` that of its workers, if it has any."""
+    """What all processes have counted: those of this generation, and of those before it."""
 
-    def __init__(
-        self, own: Callable[[], Counters], workers: Callable[[], Counters], inherited: Accounts | None = None
-    ) -> None:
-        self._own = own
-        self._workers = workers
+    def __init__(self, generation: Callable[[], list[Counters]], inherited: Accounts | None = None) -> None:
+        """generation: takes the counters of each process of this generation."""
+        self._generation = generation
         self._ended = inherited["ended"] if inherited else {}
         self._draining = dict(inherited["draining"]) if inherited else {}
 
@@ -33,7 +30,15 @@ class CounterHistory:
 
     def own(self) -> Counters:
         """What this generation has counted until now."""
-        return counters.total([self._own(), self._workers()])
+        return counters.total(self._generation())
+
+    def total(self) -> Counters:
+        """The same of all generations."""
+        return counters.total([*self._generation(), *self._others()])
+
+    def of_backend(self, name: str, own: Iterable[Counters]) -> Counters:
+        """What all have counted of the backend POOL/NAME. own: what each process of this generation has."""
+        return counters.total([*own, *(counters.of_backend_alone(one, name) for one in self._others())])
 
     def told(self, generation: int, counted: Counters) -> None:
         """An older generation, which drains, has counted that."""
@@ -43,21 +48,11 @@ class CounterHistory:
         """It has ended."""
         counted = self._draining.pop(str(generation), None)
         if counted is not None:
-            self._ended = counters.total([self._ended, counters.past(counted)])
+            self._ended = counters.total([counters.past(counted), self._ended])
 
     def accounts(self, number: int) -> Accounts:
         """For the next generation; `number` is this one's."""
         return {"ended": self._ended, "draining": {**self._draining, str(number): self.own()}}
 
-    def complete(self, snapshot: Snapshot) -> Snapshot:
-        """`snapshot`, which shows what this process counted, with everything else."""
-        counters.complete(snapshot, self._others())
-        return snapshot
-
-    def complete_backend(self, found: BackendInPool) -> BackendInPool:
-        """The same for one backend."""
-        counters.complete_backend(found["pool"], found["backend"], self._others())
-        return found
-
-    def _others(self) -> Counters:
-        return counters.total([self._ended, *self._draining.values(), self._workers()])
+    def _others(self) -> list[Counters]:
+        return [*self._draining.values(), self._ended]

@@ -1,57 +1,168 @@
-"""What the data path has counted, as plain numbers: those of several processes add up."""
+"""What is counted in this process, as plain numbers (`take`), and sums of what several processes have counted.
+
+`control.counts` declares the numbers. `Counters` have those of a whole process:
+
+| key | has |
+| --- | --- |
+| listeners | `ListenerCounts`, by the listener's name |
+| backends | `BackendCounts`, by POOL/NAME |
+| left_on | requests that are open on backends that have left, by POOL/NAME |
+| budgets | `RetryBudgetView`, by the pool's name |
+| ends | how requests, connections and lanes ended, by reason |
+| request_seconds | `Durations`, its buckets by their upper bound |
+| loop_lag | `LagView`, the same |
+| access_log | `AccessLogView` |
+
+What a process of another version has not counted is not there, and counts as 0.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from functools import cache
+from typing import Any, TypeVar, cast, get_args, get_type_hints, is_typeddict
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.pool import Pool
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.snapshot import BackendCounts, BackendView, Durations, HandshakesView, LagView, Snapshot
+from lbproxy.control.counts import (
+    OF_ONE,
+    AccessLogView,
+    BackendCounts,
+    Durations,
+    HandshakesView,
+    LagView,
+    ListenerCounts,
+    RetryBudgetView,
+    declared,
+)
 from lbproxy.net.http.web import WebService
 from lbproxy.net.listener.listener import Listener
 from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.loop_lag import LoopLag
+from lbproxy.runtime.model import Model
 
 Counters = dict[str, Any]
-"""Numbers in dictionaries of dictionaries, under the names that the snapshot has for them; see `take`."""
+"""Numbers in dictionaries of dictionaries; see above."""
 
-_OPEN = frozenset(
-    {"connections", "active", "idle_lanes", "private_lanes", "tunnels", "used", "limit", "worst", "left_on"}
-)
-"""What is open, or so, now: it ends with its process. Everything else has happened, and stays true."""
+_OPEN = {key for counts in OF_ONE for key, count in declared(counts).items() if count.is_open} | {"left_on"}
+_WORST = {key for counts in OF_ONE for key, count in declared(counts).items() if count.is_worst}
 
-_LARGEST = frozenset({"worst"})
-"""What does not add up: the largest is that of all."""
+View = TypeVar("View")
+
+
+# --- what this process has counted
 
 
 def take(data_path: DataPath, access_log: AccessLog) -> Counters:
-    """Everything that `worker` has counted, and what is open. Backends are keyed POOL/NAME."""
+    """Everything that `data_path` has counted, and what is open."""
     ends: Counter[str] = Counter(data_path.lane_ends)
     for listener in data_path.listeners.values():
         ends.update(listener.ends)
-    backends = {
-        f"{pool.name}/{one.name}": backend_counts(one) for pool in data_path.pools.values() for one in pool.backends
-    }
-    late = lag(data_path)
+    written: AccessLogView = {"written": access_log.written, "dropped": access_log.dropped}
     return {
-        "listeners": {name: _listener(listener) for name, listener in data_path.listeners.items()},
-        "backends": backends,
+        "listeners": {name: _of_listener(listener) for name, listener in data_path.listeners.items()},
+        "backends": {key(pool, one): of_backend(one) for pool in data_path.pools.values() for one in pool.backends},
         "left_on": data_path.left_on(),
-        "budgets": {
-            name: {"used": pool.retry_budget.used, "limit": pool.retry_budget.limit}
-            for name, pool in data_path.pools.items()
-        },
+        "budgets": {name: _of_budget(pool) for name, pool in data_path.pools.items()},
         "ends": dict(ends),
-        "request_seconds": _named(durations(data_path.listeners.values())),
-        "loop_lag": {**late, "seconds": _named(late["seconds"])},
-        "access_log": {"written": access_log.written, "dropped": access_log.dropped},
+        "request_seconds": _requests(data_path.listeners.values()),
+        "loop_lag": _lag(data_path.model.lag),
+        "access_log": written,
     }
+
+
+def take_model(model: Model) -> Counters:
+    """The same of a process without a data path, which only decides."""
+    backends = {key(pool, one): of_backend_in_model(one) for pool in model.pools.values() for one in pool.backends}
+    return {"backends": backends, "loop_lag": _lag(model.lag)}
+
+
+def key(pool: Pool, backend: Backend) -> str:
+    """POOL/NAME."""
+    return f"{pool.name}/{backend.name}"
+
+
+def of_backend(backend: Backend) -> BackendCounts:
+    """Of one backend, in this process."""
+    _, one, two, three, four, five = backend.responses
+    lanes = backend.lanes
+    return {
+        "active": backend.active,
+        "requests": backend.requests,
+        "responses": {"1xx": one, "2xx": two, "3xx": three, "4xx": four, "5xx": five},
+        "errors": backend.errors,
+        "connect_failures": backend.connect_failures,
+        "retried_from": backend.retried_from,
+        "ejections": backend.ejections,
+        "idle_lanes": len(lanes.idle),
+        "private_lanes": lanes.private,
+        "tunnels": lanes.tunnels,
+        "tls_handshakes": _handshakes_with(backend),
+        "lanes_opened": backend.lanes_opened,
+    }
+
+
+def of_backend_in_model(backend: Backend) -> Counters:
+    """The same in a process without a data path: ejections are counted where they are decided."""
+    return {"ejections": backend.ejections}
+
+
+def _of_listener(listener: Listener) -> ListenerCounts:
+    return {
+        "accepted": listener.accepted,
+        "accept_pauses": listener.pauses,
+        "connections": len(listener.connections),
+        "requests": listener.service.requests,
+        "refused": dict(listener.refused),
+        "ends": listener.ends,
+        "tls_handshakes": _handshakes_of_clients(listener),
+    }
+
+
+def _of_budget(pool: Pool) -> RetryBudgetView:
+    return {"used": pool.retry_budget.used, "limit": pool.retry_budget.limit}
+
+
+def _handshakes_of_clients(listener: Listener) -> HandshakesView | None:
+    """A certificate that is not accepted is no failed handshake: it has reasons of its own."""
+    service = listener.service
+    if not isinstance(service, WebService) or service.tls is None:
+        return None
+    failed = sum(listener.ends.get(reason.label, 0) for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
+    return {"full": service.handshakes - service.resumed, "resumed": service.resumed, "failed": failed}
+
+
+def _handshakes_with(backend: Backend) -> HandshakesView | None:
+    lanes = backend.lanes
+    if lanes.options.tls is None:
+        return None
+    return {"full": lanes.handshakes - lanes.resumed, "resumed": lanes.resumed, "failed": lanes.handshakes_failed}
+
+
+def _requests(listeners: Iterable[Listener]) -> Counters:
+    """The listeners' histograms, added up; they have the same buckets."""
+    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
+    columns = zip(*(site.histogram() for site in sites), strict=True)
+    return {
+        "buckets": {str(column[0][0]): sum(count for _, count in column) for column in columns},
+        "count": sum(site.observed for site in sites),
+        "sum": sum(site.seconds for site in sites),
+    }
+
+
+def _lag(lag: LoopLag) -> Counters:
+    buckets = {str(le): count for le, count in lag.histogram()}
+    return {"seconds": {"buckets": buckets, "count": lag.observed, "sum": lag.seconds}, "worst": lag.worst}
+
+
+# --- sums
 
 
 def total(tallies: Iterable[Counters]) -> Counters:
-    """The sum; what only some have counts as 0 for the others."""
+    """The sum. The first one that has a histogram says which buckets there are."""
     found: Counters = {}
     for counters in tallies:
         found = cast(Counters, _sum(found, counters))
@@ -69,116 +180,67 @@ def _past(key: str, value: Any) -> Any:
     return 0 if key in _OPEN else value
 
 
-def complete(snapshot: Snapshot, others: Counters) -> None:
-    """Add what other processes have counted to `snapshot`, for the listeners and backends that are in it."""
-    if not others:
-        return
-    for listener in snapshot["listeners"]:
-        _add(listener, others["listeners"].get(listener["name"], {}))
-    for pool in snapshot["pools"]:
-        _add(pool["retry_budget"], others["budgets"].get(pool["name"], {}))
-        for backend in pool["backends"]:
-            complete_backend(pool["name"], backend, others)
-    _add(snapshot["ends"], others["ends"])
-    _add(snapshot["access_log"], others["access_log"])
-    _add_durations(snapshot["request_seconds"], others["request_seconds"])
-    late = snapshot["loop_lag"]
-    _add_durations(late["seconds"], others["loop_lag"]["seconds"])
-    late["worst"] = max(late["worst"], others["loop_lag"]["worst"])
+def of_backend_alone(counters: Counters, name: str) -> Counters:
+    """Of the backend POOL/NAME, what `counters` have."""
+    return cast(Counters, counters.get("backends", {}).get(name, {}))
 
 
-def complete_backend(pool: str, backend: BackendView, others: Counters) -> None:
-    """The same for one backend."""
-    if others:
-        _add(backend, others["backends"].get(f"{pool}/{backend['name']}", {}))
-
-
-def _add_durations(durations: Durations, more: Counters) -> None:
-    durations["count"] += more["count"]
-    durations["sum"] += more["sum"]
-    durations["buckets"] = [(le, count + more["buckets"].get(str(le), 0)) for le, count in durations["buckets"]]
-
-
-def _add(counted: Any, more: Counters) -> None:
-    counted.update(_sum(counted, more))
-
-
-def _sum(one: Any, other: Any, largest: bool = False) -> Any:
+def _sum(one: Any, other: Any, name: str = "") -> Any:
     if one is None or other is None:  # TLS ends there in one of them only
-        return one
+        return other if one is None else one
     if not isinstance(one, Mapping):
-        return max(one, other) if largest else one + other
-    return {
-        **one,
-        **{key: _sum(one[key], value, key in _LARGEST) if key in one else value for key, value in other.items()},
-    }
+        return max(one, other) if name in _WORST else one + other
+    if name == "buckets" and one:
+        return {le: count + other.get(le, 0) for le, count in one.items()}
+    return {**one, **{key: _sum(one[key], value, key) if key in one else value for key, value in other.items()}}
 
 
-def durations(listeners: Iterable[Listener]) -> Durations:
-    """The listeners' histograms, added up; they have the same buckets."""
-    sites = [listener.service.site for listener in listeners if isinstance(listener.service, WebService)]
-    columns = zip(*(site.histogram() for site in sites), strict=True)
-    return {
-        "buckets": [(column[0][0], sum(count for _, count in column)) for column in columns],
-        "count": sum(site.observed for site in sites),
-        "sum": sum(site.seconds for site in sites),
-    }
+# --- as the status shows them
 
 
-def lag(data_path: DataPath) -> LagView:
-    """How late its loop was."""
-    observed = data_path.lag
-    seconds: Durations = {"buckets": observed.histogram(), "count": observed.observed, "sum": observed.seconds}
-    return {"seconds": seconds, "worst": observed.worst}
+def listener_view(counters: Counters, name: str, tls: bool) -> ListenerCounts:
+    """Of the listener `name`. tls: whether TLS ends there."""
+    counted = _whole(ListenerCounts, counters.get("listeners", {}).get(name, {}))
+    return counted if tls else {**counted, "tls_handshakes": None}
 
 
-def handshakes(listener: Listener) -> HandshakesView | None:
-    """With clients. A certificate that is not accepted is no failed handshake: it has reasons of its own."""
-    service = listener.service
-    if not isinstance(service, WebService) or service.tls is None:
-        return None
-    failed = sum(listener.ends.get(reason.label, 0) for reason in (reasons.TLS_FAILED, reasons.TLS_TIMEOUT))
-    return {"full": service.handshakes - service.resumed, "resumed": service.resumed, "failed": failed}
+def backend_view(counted: Counters, tls: bool) -> BackendCounts:
+    """Of a backend, of which that was counted. tls: whether it is an https backend."""
+    whole = _whole(BackendCounts, counted)
+    return whole if tls else {**whole, "tls_handshakes": None}
 
 
-def backend_handshakes(backend: Backend) -> HandshakesView | None:
-    """Towards a backend; None where its lanes have no TLS."""
-    lanes = backend.lanes
-    if lanes.options.tls is None:
-        return None
-    return {"full": lanes.handshakes - lanes.resumed, "resumed": lanes.resumed, "failed": lanes.handshakes_failed}
+def budget_view(counters: Counters, pool: str) -> RetryBudgetView:
+    """Of a pool."""
+    return _whole(RetryBudgetView, counters.get("budgets", {}).get(pool, {}))
 
 
-def _listener(listener: Listener) -> Counters:
-    return {
-        "connections": len(listener.connections),
-        "accepted": listener.accepted,
-        "accept_pauses": listener.pauses,
-        "requests": listener.service.requests,
-        "refused": dict(listener.refused),
-        "ends": listener.ends,
-        "tls_handshakes": handshakes(listener),
-    }
+def access_log_view(counters: Counters) -> AccessLogView:
+    """Of all processes."""
+    return _whole(AccessLogView, counters.get("access_log", {}))
 
 
-def backend_counts(backend: Backend) -> BackendCounts:
-    """Of one backend, in this process."""
-    return {
-        "requests": backend.requests,
-        "active": backend.active,
-        "errors": backend.errors,
-        "ejections": backend.ejections,
-        "lanes_opened": backend.lanes_opened,
-        "connect_failures": backend.connect_failures,
-        "retried_from": backend.retried_from,
-        "idle_lanes": len(backend.lanes.idle),
-        "private_lanes": backend.lanes.private,
-        "tunnels": backend.lanes.tunnels,
-        "tls_handshakes": backend_handshakes(backend),
-        "responses": {f"{kind}xx": backend.responses[kind] for kind in range(1, 6)},
-    }
+def durations_view(measured: Counters) -> Durations:
+    """Of a histogram."""
+    buckets = [(float(le), count) for le, count in measured.get("buckets", {}).items()]
+    return {"buckets": buckets, "count": measured.get("count", 0), "sum": measured.get("sum", 0.0)}
 
 
-def _named(measured: Durations) -> Counters:
-    """The same with a name for each bucket: its upper bound."""
-    return {**measured, "buckets": {str(le): count for le, count in measured["buckets"]}}
+def lag_view(counters: Counters) -> LagView:
+    """Of all loops."""
+    late = counters.get("loop_lag", {})
+    return {"seconds": durations_view(late.get("seconds", {})), "worst": late.get("worst", 0.0)}
+
+
+def _whole(counts: type[View], counted: Counters) -> View:
+    """With every key of the class `counts`: what was not counted is 0."""
+    return cast(View, _sum(_nothing(cast(Any, counts)), counted))
+
+
+@cache
+def _nothing(counts: Any) -> Any:
+    """The value of a type of a number when nothing was counted."""
+    if is_typeddict(counts):
+        return {key: _nothing(hint) for key, hint in get_type_hints(counts).items()}
+    kinds = [one for one in get_args(counts) if is_typeddict(one)]  # of one that may be None
+    return _nothing(kinds[0]) if kinds else {} if counts == dict[str, int] else 0

@@ -1,19 +1,18 @@
-"""The snapshot of a running balancer, made from the data path's own numbers."""
+"""The snapshot of a running balancer: the model, with what all processes have counted."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Mapping
 
 from lbproxy import __version__
+from lbproxy import config as settings
 from lbproxy.balance import operators
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.membership import FILE
 from lbproxy.balance.orders import Order, Stamp
 from lbproxy.config import Config
-from lbproxy.control.access_log import AccessLog
 from lbproxy.control.fleet.views import FleetView
 from lbproxy.control.snapshot import (
     BackendInPool,
@@ -21,34 +20,37 @@ from lbproxy.control.snapshot import (
     ListenerView,
     PoolView,
     ProtectionView,
-    ShutOutView,
     Snapshot,
     StampView,
     WaitingOrderView,
 )
-from lbproxy.net.http.web import WebService
-from lbproxy.net.listener.listener import Listener
-from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.certificate_expiry import expiries
-from lbproxy.status.counters import backend_counts, durations, handshakes, lag
+from lbproxy.status.counters import (
+    Counters,
+    access_log_view,
+    backend_view,
+    budget_view,
+    durations_view,
+    key,
+    lag_view,
+    listener_view,
+    of_backend_alone,
+)
 from lbproxy.status.served import Served
-from lbproxy.status.tls_files import tls_files
+from lbproxy.status.tls_report import TlsReport
 
 
 def snapshot(
     config: Config,
-    data_path: DataPath,
     pool_controls: Mapping[str, PoolControl],
-    access_log: AccessLog,
     served: Served,
     uptime: float,
+    counted: Counters,
+    tls: TlsReport,
     fleet: FleetView | None = None,
 ) -> Snapshot:
-    """Everything, now; `uptime` in seconds."""
-    ends: Counter[str] = Counter(data_path.lane_ends)
-    for listener in data_path.listeners.values():
-        ends.update(listener.ends)
+    """Everything, now; `uptime` in seconds. counted, tls: those of all processes together."""
     return {
         "version": __version__,
         "pid": served.origin.master,
@@ -62,68 +64,56 @@ def snapshot(
         "state": served.shown,
         "uptime_seconds": uptime,
         "drain_timeout_seconds": config.drain_timeout,
-        "listeners": [_listener(config, listener) for listener in data_path.listeners.values()],
-        "pools": [_pool(config, pool_control) for pool_control in pool_controls.values()],
-        "expiries": expiries(config, data_path, time.time()),
-        "tls_files": tls_files(data_path),
-        "ends": dict(ends),
-        "request_seconds": durations(data_path.listeners.values()),
-        "loop_lag": lag(data_path),
-        "access_log": {"written": access_log.written, "dropped": access_log.dropped},
+        "listeners": [_listener(name, options, counted, tls) for name, options in config.listeners.items()],
+        "pools": [_pool(config, pool_control, counted) for pool_control in pool_controls.values()],
+        "expiries": expiries(tls["endings"], time.time()),
+        "tls_files": tls["files"],
+        "ends": counted.get("ends", {}),
+        "request_seconds": durations_view(counted.get("request_seconds", {})),
+        "loop_lag": lag_view(counted),
+        "access_log": access_log_view(counted),
         "fleet": fleet,
     }
 
 
-def in_pool(pool_control: PoolControl, backend: Backend) -> BackendInPool:
-    """One backend of the link's pool, now."""
-    return {"pool": pool_control.pool.name, "backend": _backend(backend, pool_control, time.monotonic())}
+def in_pool(pool_control: PoolControl, backend: Backend, counted: Counters) -> BackendInPool:
+    """One backend of a pool, now. counted: what all processes have counted of it."""
+    return {"pool": pool_control.pool.name, "backend": _backend(backend, pool_control, time.monotonic(), counted)}
 
 
-def _listener(config: Config, listener: Listener) -> ListenerView:
-    options = config.listeners[listener.name]
+def _listener(name: str, options: settings.Listener, counted: Counters, tls: TlsReport) -> ListenerView:
     return {
-        "name": listener.name,
+        "name": name,
         "bind": str(options.bind),
         "mode": options.mode,
         "tls": options.tls is not None,
         "pool": " ".join(options.pools),
-        "connections": len(listener.connections),
-        "accepted": listener.accepted,
-        "accept_pauses": listener.pauses,
-        "requests": listener.service.requests,
-        "refused": dict(listener.refused),
-        "ends": listener.ends,
-        "tls_handshakes": handshakes(listener),
-        "shut_out": _shut_out(listener),
+        **listener_view(counted, name, tls=options.tls is not None),
+        "shut_out": tls["shut_out"].get(name),
     }
 
 
-def _shut_out(listener: Listener) -> ShutOutView | None:
-    tls = listener.service.tls if isinstance(listener.service, WebService) else None
-    found = None if tls is None else tls.shut_out(time.time())
-    return None if found is None else {"authorities": list(found.authorities), "everybody": found.everybody}
-
-
-def _pool(config: Config, pool_control: PoolControl) -> PoolView:
+def _pool(config: Config, pool_control: PoolControl, counted: Counters) -> PoolView:
     now = time.monotonic()
-    serves = config.worker_count == 1  # or only the workers have requests to send again
-    budget = pool_control.pool.retry_budget
+    pool = pool_control.pool
     return {
-        "name": pool_control.pool.name,
+        "name": pool.name,
         "check": pool_control.check,
-        "retry_budget": {"used": budget.used, "limit": budget.limit if serves else 0},
-        "when_all_down": pool_control.pool.when_all_down,
-        "ready_when_all_down": config.pools[pool_control.pool.name].ready_when_all_down,
-        "refused": {source: list(why) for source, why in pool_control.pool.membership.refused.items()},
-        "waiting_orders": [_waiting(name, order) for name, order in operators.waiting(pool_control.pool).items()],
+        "retry_budget": budget_view(counted, pool.name),
+        "when_all_down": pool.when_all_down,
+        "ready_when_all_down": config.pools[pool.name].ready_when_all_down,
+        "refused": {source: list(why) for source, why in pool.membership.refused.items()},
+        "waiting_orders": [_waiting(name, order) for name, order in operators.waiting(pool).items()],
         "tickets": pool_control.probes.tickets_view(),
         "consistency": None if pool_control.guard is None else pool_control.guard.view(),
         "discovery": [discovery.view() for discovery in pool_control.discoveries],
-        "backends": [_backend(backend, pool_control, now) for backend in pool_control.pool.backends],
+        "backends": [
+            _backend(one, pool_control, now, of_backend_alone(counted, key(pool, one))) for one in pool.backends
+        ],
     }
 
 
-def _backend(backend: Backend, pool_control: PoolControl, now: float) -> BackendView:
+def _backend(backend: Backend, pool_control: PoolControl, now: float, counted: Counters) -> BackendView:
     reason = backend.reason
     added = pool_control.pool.membership.added(backend.source, backend.name)
     return {
@@ -145,7 +135,7 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float) -> Backend
         "reason": None if reason is None else reason.label,
         "reason_text": None if reason is None else reason.text,
         "detail": backend.detail,
-        **backend_counts(backend),
+        **backend_view(counted, tls=backend.scheme == "https"),
         "probe": pool_control.prober.view(backend.name),
         "binds": pool_control.probes.binds(backend.name),
         "facts": {} if pool_control.guard is None else pool_control.guard.facts(backend.name),

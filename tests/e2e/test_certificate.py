@@ -45,17 +45,22 @@ async def test_a_replaced_certificate_is_picked_up(
         assert (await kept.ask()).status == 200
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_a_broken_certificate_leaves_the_old_one(
-    backends: Backends, balance: Balance, authority: Authority, directory: Path
+    backends: Backends, balance: Balance, authority: Authority, directory: Path, workers: int
 ) -> None:
     """And says so; a later good one is picked up."""
-    balancer = await balance(*await backends(), tls=True)
+    balancer = await balance(*await backends(), tls=True, workers=workers)
     first, chain = await serial(balancer), directory / "chain.pem"
     chain.write_text("not a certificate")
     await balancer.logged(str(chain))
+    status = await balancer.until(lambda now: now["tls_files"][0]["refused"] is not None)
+    assert str(chain) in status["tls_files"][0]["refused"]["why"]
+    assert [one["path"] for one in status["expiries"]] == [str(chain)] * len(status["expiries"]) != []
     assert await serial(balancer) == first
     authority.write(directory, "login.test")
     assert await until_changed(balancer, first) != first
+    await balancer.until(lambda now: now["tls_files"][0]["refused"] is None)
 
 
 async def test_a_key_that_does_not_fit_cannot_start(backends: Backends, authority: Authority, directory: Path) -> None:

@@ -14,6 +14,8 @@ from lbproxy.net.http.web import WebService
 from lbproxy.net.passthrough.connection import PassService
 from lbproxy.net.transport.poller import Poller
 from lbproxy.runtime.build_data_path import Assembly
+from lbproxy.runtime.lane_tls import LaneTls
+from lbproxy.runtime.model import Model
 
 FILE = """
 server_url = "https://login.test"
@@ -44,8 +46,10 @@ check.kind = "tcp"
 async def assembly(tmp_path: Path) -> AsyncIterator[Assembly]:
     path = tmp_path / "lbproxy.toml"
     path.write_text(FILE)
-    poller = Poller(asyncio.get_running_loop())
-    yield Assembly(load(path), poller, {}, None, lambda: None)
+    poller, config = Poller(asyncio.get_running_loop()), load(path)
+    lane_tls = LaneTls(config)
+    model = Model(config, lane_tls.refuse)
+    yield Assembly(config, model, lane_tls, poller, {}, None, lambda: None)
     poller.close()
 
 
@@ -70,10 +74,11 @@ async def test_a_web_listener(assembly: Assembly) -> None:
 async def test_a_listener_that_passes_tls_through(assembly: Assembly) -> None:
     def look(service: object) -> None:
         assert isinstance(service, PassService)
-        raw = assembly.pools["raw"]
-        assert service.options.send_proxy == {assembly.pools["web"]: "v2", raw: "v1"}
-        found = [service.routes.find(name) for name in ("login.test", "a.other.test", "other.test", "b.a.other.test")]
-        assert found == [raw, raw, None, None]
+        found = {pool.name: pool for pool in service.options.send_proxy or ()}
+        raw = found["raw"]
+        assert service.options.send_proxy == {found["web"]: "v2", raw: "v1"}
+        routed = [service.routes.find(name) for name in ("login.test", "a.other.test", "other.test", "b.a.other.test")]
+        assert routed == [raw, raw, None, None]
         assert raw.that_only_pass(False) == raw.backends[1:]
         assert [backend.lanes.options.tls is None for backend in raw.backends] == [True, False]
 

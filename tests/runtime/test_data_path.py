@@ -17,7 +17,8 @@ from lbproxy.config import load
 from lbproxy.errors import StartError
 from lbproxy.net.transport import syn_hold
 from lbproxy.record import Record
-from lbproxy.runtime.data_path import TICK, DataPath
+from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.model import TICK
 from tests.net.peers import until
 from tests.process.places import listen_all
 
@@ -280,7 +281,7 @@ async def test_backends_are_all_pools_backends(tmp_path: Path, backend: str) -> 
 
 async def test_it_measures_how_late_its_loop_is(tmp_path: Path, backend: str) -> None:
     async with bench(tmp_path, backend) as one:
-        lag = one.worker.lag
+        lag = one.worker.model.lag
         while not lag.observed:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         time.sleep(TICK + 0.06)  # noqa: ASYNC251  # the loop stands still

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -10,7 +11,7 @@ import pytest
 from lbproxy.config import load
 from lbproxy.control.snapshot import ExpiryView
 from lbproxy.runtime.data_path import DataPath
-from lbproxy.status.certificate_expiry import expiries
+from lbproxy.status.certificate_expiry import endings, expiries
 from tests.pki import DAY, Authority, write_crls
 from tests.process.places import listen_all
 
@@ -59,7 +60,7 @@ async def found(tmp_path: Path) -> AsyncIterator[list[ExpiryView]]:
     config = load(tmp_path / "lbproxy.toml", {})
     sockets = listen_all(config)
     worker = DataPath(config, sockets, lambda record: None, False)
-    yield expiries(config, worker, time.time())
+    yield expiries(json.loads(json.dumps(endings(config, worker))), time.time())  # as they cross a channel
     worker.stop()
     for sock in sockets.values():
         sock.close()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 from lbproxy.config import load
 from lbproxy.control.access_log import AccessLog
+from lbproxy.control.counts import AccessLogView, BackendCounts, ListenerCounts, RetryBudgetView, declared
 from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.loop_lag import BOUNDS
 from lbproxy.status import counters
-from tests.control import sample
 from tests.process.generation.test_generation import CONFIG
 from tests.process.places import listen_all
 
@@ -55,42 +56,61 @@ def test_of_a_process_that_ended_nothing_is_open() -> None:
     assert counters.past({"left_on": {"connectors/c2": 3}}) == {"left_on": {}}
 
 
-def test_a_snapshot_is_completed() -> None:
-    before: Any = sample.snapshot()
-    after: Any = sample.snapshot()
-    counters.complete(after, counted())
-    listener, old = after["listeners"][0], before["listeners"][0]
-    assert listener["requests"] == old["requests"] + 2
-    assert listener["connections"] == old["connections"] + 1
-    assert len(after["listeners"]) == len(before["listeners"])
-    assert after["pools"][0]["backends"][0]["responses"]["2xx"] == 9
-    assert after["ends"]["new_reason"] == 1
-    assert after["request_seconds"]["count"] == before["request_seconds"]["count"] + 2
-    assert after["loop_lag"]["seconds"]["count"] == before["loop_lag"]["seconds"]["count"] + 10
-    assert after["loop_lag"]["worst"] == before["loop_lag"]["worst"] == 0.4
-    assert after["access_log"]["written"] == before["access_log"]["written"] + 2
-    counters.complete(after, {})
+def test_a_histogram_has_the_buckets_of_the_first() -> None:
+    """Those of another version may be others: what it counted above the last one that both have is in the sum."""
+    own, old = counted(), counted()
+    own["request_seconds"]["buckets"] = {"0.1": 1, "0.5": 2}
+    old["request_seconds"]["buckets"] = {"0.1": 4, "0.3": 5}
+    assert counters.total([own, old])["request_seconds"]["buckets"] == {"0.1": 5, "0.5": 2}
+    assert counters.total([{}, old, own])["request_seconds"]["buckets"] == {"0.1": 5, "0.3": 5}
 
 
-async def test_every_number_of_the_snapshot_is_counted(tmp_path: Path) -> None:
-    """Who adds a counter to the snapshot adds it to the counters too, or it would fall back at each reload."""
+def test_tls_that_began_with_a_reload_is_counted() -> None:
+    before, after = counted(), counted()
+    before["listeners"]["login"]["tls_handshakes"] = None
+    after["listeners"]["login"]["tls_handshakes"] = {"full": 1, "resumed": 2, "failed": 3}
+    for tallies in ([before, after], [after, before]):
+        view = counters.listener_view(counters.total(tallies), "login", tls=True)
+        assert view["tls_handshakes"] == {"full": 1, "resumed": 2, "failed": 3}
+    assert counters.listener_view(counters.total([before, after]), "login", tls=False)["tls_handshakes"] is None
+
+
+def test_what_was_not_counted_is_zero() -> None:
+    view = counters.listener_view(counted(), "login", tls=True)
+    assert view == {
+        "accepted": 3,
+        "accept_pauses": 0,
+        "connections": 1,
+        "requests": 2,
+        "refused": {"not_allowed": 1},
+        "ends": {},
+        "tls_handshakes": {"full": 0, "resumed": 0, "failed": 0},
+    }
+    backend = counters.backend_view(counters.of_backend_alone(counted(), "connectors/c1"), tls=False)
+    assert (backend["requests"], backend["tls_handshakes"], backend["lanes_opened"]) == (2, None, 0)
+    assert backend["responses"] == {"1xx": 0, "2xx": 2, "3xx": 0, "4xx": 0, "5xx": 0}
+    assert counters.backend_view(counters.of_backend_alone(counted(), "connectors/none"), tls=True)["requests"] == 0
+    assert counters.budget_view({}, "connectors") == {"used": 0, "limit": 0}
+    assert counters.access_log_view({}) == {"written": 0, "dropped": 0}
+    assert counters.lag_view({}) == {"seconds": {"buckets": [], "count": 0, "sum": 0.0}, "worst": 0.0}
+
+
+async def test_every_number_is_counted(tmp_path: Path) -> None:
+    """What is declared and not counted would be shown as 0."""
     path = tmp_path / "lb.toml"
     path.write_text(CONFIG.format(port=9, kind="none"))
     config = load(path)
     sockets = listen_all(config)
     access_log = AccessLog("")
-    worker = DataPath(config, sockets, access_log.write, False)
-    counted = counters.take(worker, access_log)
-    worker.stop()
+    data_path = DataPath(config, sockets, access_log.write, False)
+    counted = json.loads(json.dumps(counters.take(data_path, access_log)))
+    decided = counters.take_model(data_path.model)
+    data_path.stop()
     for sock in sockets.values():
         sock.close()
-    whole = sample.snapshot()
-    told = {"weight", "ramp", "standby", "source", "ordered", "held_seconds", "since_seconds", "facts"}
-    told |= {"unknown_facts", "probe"}
-    assert _numbers(whole["listeners"][0]) <= counted["listeners"]["login"].keys()
-    assert _numbers(whole["pools"][0]["backends"][0]) - told <= counted["backends"]["connectors/c1"].keys()
-    assert {"ends", "request_seconds", "loop_lag", "access_log"} <= counted.keys()
-
-
-def _numbers(view: Any) -> set[str]:
-    return {key for key, value in view.items() if isinstance(value, int | float | dict) and not isinstance(value, bool)}
+    assert counted["listeners"]["login"].keys() == declared(ListenerCounts).keys()
+    assert counted["backends"]["connectors/c1"].keys() == declared(BackendCounts).keys()
+    assert counted["budgets"]["connectors"].keys() == declared(RetryBudgetView).keys()
+    assert counted["access_log"].keys() == declared(AccessLogView).keys()
+    assert counted["loop_lag"]["seconds"]["buckets"].keys() == {str(le) for le in BOUNDS}
+    assert decided["backends"] == {"connectors/c1": {"ejections": 0}}

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ import pytest
 from lbproxy import __version__, reasons
 from lbproxy.balance.orders import Order, Stamp
 from lbproxy.config import Config, load
+from lbproxy.control import counts
 from lbproxy.control import snapshot as views
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.counters import take, take_model
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
+from lbproxy.status.tls_report import NOTHING, tls_report
 from tests.control.probes.backends import listening
 from tests.net.peers import until
 from tests.pki import Authority
@@ -74,7 +78,8 @@ class Running:
     access_log: AccessLog
 
     def view(self) -> Snapshot:
-        return snapshot(self.config, self.worker, self.pool_controls, self.access_log, served(), 12.5)
+        tls = tls_report(self.config, self.worker, time.time())
+        return snapshot(self.config, self.pool_controls, served(), 12.5, take(self.worker, self.access_log), tls)
 
     async def ask(self, listener: str, data: bytes, tls: ssl.SSLContext | None = None) -> bytes:
         """Everything that a client gets until it is closed."""
@@ -124,10 +129,10 @@ async def test_has_every_key_and_crosses_a_socket(running: Running) -> None:
     assert_shape(view["pools"][0], views.PoolView)
     assert_shape(view["pools"][0]["backends"][0], views.BackendView)
     assert_shape(view["pools"][0]["backends"][0]["probe"], views.ProbeView)
-    assert_shape(view["request_seconds"], views.Durations)
-    assert_shape(view["access_log"], views.AccessLogView)
-    assert_shape(view["listeners"][2]["tls_handshakes"], views.HandshakesView)
-    assert_shape(view["pools"][0]["retry_budget"], views.RetryBudgetView)
+    assert_shape(view["request_seconds"], counts.Durations)
+    assert_shape(view["access_log"], counts.AccessLogView)
+    assert_shape(view["listeners"][2]["tls_handshakes"], counts.HandshakesView)
+    assert_shape(view["pools"][0]["retry_budget"], counts.RetryBudgetView)
     assert_shape(view["expiries"][0], views.ExpiryView)
     assert view["tls_files"] == [{"where": "listener.secure.tls", "refused": None}]
     parsed = json.loads(json.dumps(view))
@@ -242,8 +247,21 @@ async def test_an_end_is_counted_once(running: Running) -> None:
     assert running.view()["ends"] == {"client_gone": 1}
 
 
-async def test_only_who_serves_has_a_retry_budget(running: Running) -> None:
-    """The generation asks no backend where it has workers, whose budgets are added."""
-    assert running.view()["pools"][0]["retry_budget"] == {"used": 0, "limit": 10}
-    running.config = running.config.model_copy(update={"workers": 2})
-    assert running.view()["pools"][0]["retry_budget"] == {"used": 0, "limit": 0}
+async def test_a_process_that_only_decides_has_nothing_else_of_its_own(running: Running) -> None:
+    """Where there are workers: what they have counted is added, and they know of TLS."""
+    [pool] = running.worker.pools.values()
+    pool.evidence(pool.backends[0], reasons.CONNECT_REFUSED, 0.0)
+    counted = take_model(running.worker.model)
+    whole = running.view()
+    view = snapshot(running.config, running.pool_controls, served(), 12.5, counted, NOTHING)
+    assert [one.keys() for one in view["listeners"]] == [one.keys() for one in whole["listeners"]]
+    assert view["listeners"][2]["tls_handshakes"] == {"full": 0, "resumed": 0, "failed": 0}
+    assert view["listeners"][0]["tls_handshakes"] is None
+    assert view["pools"][0]["retry_budget"] == {"used": 0, "limit": 0}
+    [backend] = view["pools"][0]["backends"]
+    assert backend.keys() == whole["pools"][0]["backends"][0].keys()
+    assert (backend["ejections"], backend["errors"], backend["requests"]) == (1, 0, 0)
+    assert backend["responses"] == {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0}
+    assert (view["expiries"], view["tls_files"], view["access_log"]) == ([], [], {"written": 0, "dropped": 0})
+    assert view["request_seconds"] == {"buckets": [], "count": 0, "sum": 0.0}
+    assert view["loop_lag"]["seconds"]["buckets"] == whole["loop_lag"]["seconds"]["buckets"]

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from lbproxy.control.snapshot import Durations, Snapshot
+from lbproxy.control.counts import Durations
+from lbproxy.control.snapshot import Snapshot
 
 Sample = tuple[tuple[str, ...], float]
 """The values of a row's labels, in the row's order, and the number."""

@@ -1,31 +1,67 @@
-"""Every metric of lbproxy: one row each, in the order of docs/monitoring.md."""
+"""Every metric of lbproxy: one row each, in the order of docs/monitoring.md.
+
+What is counted is declared in `control.counts`, with its metrics (`_counted`); all others are here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
+from lbproxy.control.counts import (
+    AccessLogView,
+    BackendCounts,
+    Count,
+    LagView,
+    ListenerCounts,
+    RetryBudgetView,
+    declared,
+)
 from lbproxy.control.metrics import fleet
 from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
-from lbproxy.control.snapshot import (
-    BackendView,
-    DiscoveryView,
-    HandshakesView,
-    ListenerView,
-    PoolView,
-    Snapshot,
-)
+from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot
 
 _LISTENER = ("listener",)
+_POOL = ("pool",)
 _BACKEND = ("pool", "backend")
 _SOURCE = ("pool", "source")
 
 
+Things = Callable[[Snapshot], Iterable[tuple[tuple[str, ...], Mapping[str, Any]]]]
+"""The things of one kind in a snapshot, each with its labels."""
+
+
+def _counted(counts: type, labels: tuple[str, ...], things: Things) -> Iterator[Row]:
+    """The rows of what is declared in `counts`, in its order. Several numbers of one metric are one row."""
+    by_metric: dict[str, dict[str, Count]] = {}
+    for key, count in declared(counts).items():
+        by_metric.setdefault(count.metric, {})[key] = count
+    for metric, numbers in by_metric.items():
+        first = next(iter(numbers.values()))
+        kind = Gauge if first.is_open else Counter
+        names = (*labels, first.label) if first.label else labels
+        yield kind(metric, names, first.help, partial(_samples, numbers, things))
+
+
+def _samples(numbers: Mapping[str, Count], things: Things, snapshot: Snapshot) -> Iterator[Sample]:
+    for labels, thing in things(snapshot):
+        for key, count in numbers.items():
+            found = thing[key]
+            if isinstance(found, Mapping):
+                yield from (((*labels, part), number) for part, number in found.items())
+            elif found is not None:
+                yield (*labels, count.part) if count.part else labels, found
+
+
+def _backends(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    for pool in snapshot["pools"]:
+        for backend in pool["backends"]:
+            yield (pool["name"], backend["name"]), backend
+
+
 def _one(read: Callable[[Snapshot], float]) -> Samples:
     return lambda snapshot: [((), read(snapshot))]
-
-
-def _each_listener(read: Callable[[ListenerView], float]) -> Samples:
-    return lambda snapshot: [((listener["name"],), read(listener)) for listener in snapshot["listeners"]]
 
 
 def _each_backend(read: Callable[[BackendView], float | None]) -> Samples:
@@ -41,10 +77,6 @@ def _each_backend(read: Callable[[BackendView], float | None]) -> Samples:
     return samples
 
 
-def _each_pool(read: Callable[[PoolView], float]) -> Samples:
-    return lambda snapshot: [((pool["name"],), read(pool)) for pool in snapshot["pools"]]
-
-
 def _parts_of_each_backend(read: Callable[[BackendView], Mapping[str, float]]) -> Samples:
     """Several samples a backend, told apart by one more label."""
 
@@ -55,21 +87,6 @@ def _parts_of_each_backend(read: Callable[[BackendView], Mapping[str, float]]) -
                     yield (pool["name"], backend["name"], label), value
 
     return samples
-
-
-def _parts_of_each_listener(read: Callable[[ListenerView], Mapping[str, float]]) -> Samples:
-    """Several samples a listener, told apart by one more label."""
-
-    def samples(snapshot: Snapshot) -> Iterator[Sample]:
-        for listener in snapshot["listeners"]:
-            for label, value in read(listener).items():
-                yield (listener["name"], label), value
-
-    return samples
-
-
-def _handshakes(view: HandshakesView | None) -> Mapping[str, float]:
-    return {} if view is None else {"full": view["full"], "resumed": view["resumed"], "failed": view["failed"]}
 
 
 def _expiries(snapshot: Snapshot) -> Iterable[Sample]:
@@ -134,48 +151,10 @@ TABLE: tuple[Row, ...] = (
         "How late the timers of the event loops were, of all processes",
         lambda s: s["loop_lag"]["seconds"],
     ),
-    Gauge(
-        "lbproxy_loop_lag_worst_seconds",
-        (),
-        "The longest of them in the last 10 to 20 s, of any process",
-        _one(lambda s: s["loop_lag"]["worst"]),
-    ),
+    *_counted(LagView, (), lambda s: [((), s["loop_lag"])]),
     # --- clients
-    Counter(
-        "lbproxy_accepted_total", _LISTENER, "Client connections accepted", _each_listener(lambda x: x["accepted"])
-    ),
-    Counter(
-        "lbproxy_accept_pauses_total",
-        _LISTENER,
-        "Times that accepting stopped for want of descriptors",
-        _each_listener(lambda x: x["accept_pauses"]),
-    ),
-    Gauge("lbproxy_connections", _LISTENER, "Client connections open", _each_listener(lambda x: x["connections"])),
-    Counter(
-        "lbproxy_requests_total",
-        _LISTENER,
-        "Requests received; in modes tcp and sni, connections passed on",
-        _each_listener(lambda x: x["requests"]),
-    ),
-    Counter(
-        "lbproxy_refused_total",
-        ("listener", "reason"),
-        "Connections turned away before they could ask anything",
-        _parts_of_each_listener(lambda x: x["refused"]),
-    ),
-    Counter(
-        "lbproxy_listener_ends_total",
-        ("listener", "reason"),
-        "Requests and connections of clients ended, by why they ended",
-        _parts_of_each_listener(lambda x: x["ends"]),
-    ),
+    *_counted(ListenerCounts, _LISTENER, lambda s: [((one["name"],), one) for one in s["listeners"]]),
     Counter("lbproxy_ends_total", ("reason",), "The same of all listeners, and ends of lanes to backends", _ends),
-    Counter(
-        "lbproxy_tls_handshakes_total",
-        ("listener", "result"),
-        "TLS handshakes with clients: full, resumed or failed; those of refused certificates are not among them",
-        _parts_of_each_listener(lambda x: _handshakes(x["tls_handshakes"])),
-    ),
     Gauge(
         "lbproxy_expiry_seconds",
         ("where", "kind", "path", "name"),
@@ -235,61 +214,7 @@ TABLE: tuple[Row, ...] = (
         "Its weight; less in its slow start",
         _each_backend(lambda b: b["weight"] * b["ramp"]),
     ),
-    Gauge(
-        "lbproxy_backend_active_requests", _BACKEND, "Requests it is working on", _each_backend(lambda b: b["active"])
-    ),
-    Counter("lbproxy_backend_requests_total", _BACKEND, "Requests sent to it", _each_backend(lambda b: b["requests"])),
-    Counter(
-        "lbproxy_backend_responses_total",
-        (*_BACKEND, "class"),
-        "Answers it gave, by class of status (2xx)",
-        _parts_of_each_backend(lambda b: b["responses"]),
-    ),
-    Counter(
-        "lbproxy_backend_errors_total", _BACKEND, "Failures that count against it", _each_backend(lambda b: b["errors"])
-    ),
-    Counter(
-        "lbproxy_backend_connect_failures_total",
-        _BACKEND,
-        "Connections to it that failed",
-        _each_backend(lambda b: b["connect_failures"]),
-    ),
-    Counter(
-        "lbproxy_backend_retried_total",
-        _BACKEND,
-        "Requests that moved from it to another backend",
-        _each_backend(lambda b: b["retried_from"]),
-    ),
-    Counter(
-        "lbproxy_backend_ejections_total",
-        _BACKEND,
-        "Times it was taken out of rotation for its health",
-        _each_backend(lambda b: b["ejections"]),
-    ),
-    Gauge(
-        "lbproxy_backend_lanes",
-        (*_BACKEND, "kind"),
-        "Connections to it: idle shared ones, and private ones",
-        _parts_of_each_backend(lambda b: {"idle": b["idle_lanes"], "private": b["private_lanes"]}),
-    ),
-    Gauge(
-        "lbproxy_backend_tunnels",
-        _BACKEND,
-        "Connections to it whose bytes only pass: upgraded ones, and those of modes tcp and sni",
-        _each_backend(lambda b: b["tunnels"]),
-    ),
-    Counter(
-        "lbproxy_backend_tls_handshakes_total",
-        (*_BACKEND, "result"),
-        "TLS handshakes with it: full, resumed or failed",
-        _parts_of_each_backend(lambda b: _handshakes(b["tls_handshakes"])),
-    ),
-    Counter(
-        "lbproxy_backend_lanes_opened_total",
-        _BACKEND,
-        "Connections opened to it",
-        _each_backend(lambda b: b["lanes_opened"]),
-    ),
+    *_counted(BackendCounts, _BACKEND, _backends),
     Gauge(
         "lbproxy_probe_success",
         _BACKEND,
@@ -323,18 +248,7 @@ TABLE: tuple[Row, ...] = (
     ),
     *fleet.ROWS,
     # --- retries
-    Gauge(
-        "lbproxy_retries_used",
-        ("pool",),
-        "Requests sent a second time in the last 10 s",
-        _each_pool(lambda p: p["retry_budget"]["used"]),
-    ),
-    Gauge(
-        "lbproxy_retries_limit",
-        ("pool",),
-        "Requests that retry_budget lets be sent a second time in 10 s",
-        _each_pool(lambda p: p["retry_budget"]["limit"]),
-    ),
+    *_counted(RetryBudgetView, _POOL, lambda s: [((one["name"],), one["retry_budget"]) for one in s["pools"]]),
     # --- kerberos checks
     Gauge(
         "lbproxy_probe_reason",
@@ -355,11 +269,5 @@ TABLE: tuple[Row, ...] = (
         _each_backend(lambda b: b["binds"]),
     ),
     # --- the access log
-    Counter("lbproxy_access_log_written_total", (), "Lines written", _one(lambda s: s["access_log"]["written"])),
-    Counter(
-        "lbproxy_access_log_dropped_total",
-        (),
-        "Lines lost to a full disk or a stalled reader",
-        _one(lambda s: s["access_log"]["dropped"]),
-    ),
+    *_counted(AccessLogView, (), lambda s: [((), s["access_log"])]),
 )

@@ -14,11 +14,13 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.member import Member
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Stamp
+from lbproxy.balance.pool import Pool
 from lbproxy.config.messages import problems
 from lbproxy.control.log import event
 from lbproxy.control.snapshot import BackendInPool, InstanceView
 from lbproxy.errors import AdminError
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.counters import Counters
 from lbproxy.status.snapshot import in_pool
 
 log = logging.getLogger(__name__)
@@ -33,15 +35,15 @@ class Operations:
     def __init__(
         self,
         pool_controls: Mapping[str, PoolControl],
-        complete: Callable[[BackendInPool], BackendInPool] = lambda found: found,
+        counted: Callable[[Pool, Backend], Counters] = lambda pool, backend: {},
         told: Callable[[str, str, Said], None] = lambda *_: None,
     ) -> None:
-        """pool_controls: by the pool's name. complete: adds what other processes counted.
+        """pool_controls: by the pool's name. counted: what all processes have counted of a backend.
 
         told: called after an order with the pool, the backend's name, and what operators say of it now.
         """
         self._pool_controls = pool_controls
-        self._complete = complete
+        self._counted = counted
         self._told = told
 
     def __repr__(self) -> str:
@@ -125,8 +127,11 @@ class Operations:
         self._told(control.pool.name, name, operators.said(control.pool, name))
 
     def _view(self, found: list[Found]) -> InstanceView:
-        first, *others = (self._complete(in_pool(*one)) for one in found)
+        first, *others = (self._in_pool(*one) for one in found)
         return {**first, "others": others}
+
+    def _in_pool(self, control: PoolControl, backend: Backend) -> BackendInPool:
+        return in_pool(control, backend, self._counted(control.pool, backend))
 
     def _control(self, pool: str) -> PoolControl:
         if pool not in self._pool_controls:

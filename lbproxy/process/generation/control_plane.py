@@ -1,4 +1,7 @@
-"""The control plane around a data path: probes, name resolution, logs, the admin interface, and what they all know."""
+"""The control plane around a model: probes, name resolution, logs, the admin interface, and what they all know.
+
+Beside it is the data path: in this process, or in the workers.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Protocol
 
-from lbproxy.balance.backend import State
+from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.operators import Said
+from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
@@ -34,12 +38,16 @@ from lbproxy.runtime.build_discovery import Registry, make_discoveries
 from lbproxy.runtime.build_etcd import connect
 from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
 from lbproxy.runtime.data_path import DataPath
+from lbproxy.runtime.lane_tls import refuse_without_lanes
+from lbproxy.runtime.model import Model
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.runtime.probe_certificate import make_identity
 from lbproxy.status import counters
 from lbproxy.status.counter_history import CounterHistory
+from lbproxy.status.counters import Counters
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
+from lbproxy.status.tls_report import TlsReport, tls_report
 
 if TYPE_CHECKING:
     from lbproxy.control.fleet.fleet import Fleet
@@ -48,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class ServesClients(Protocol):
-    """What serves the clients: the worker in this process, or the supervisor of those in others."""
+    """What serves the clients: the data path in this process, or the supervisor of the workers."""
 
     @property
     def connections(self) -> int: ...
@@ -65,15 +73,19 @@ class ServesClients(Protocol):
 
     async def drain(self, within: float | None = None) -> bool: ...
 
+    def resolved(self, pool: Pool, backend: Backend, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
+        """`backend` has this address."""
+
 
 OnOrder = Callable[[str, str, Said], None]
 """Called with a pool, a name, and what operators say of it, when that has changed."""
 
 
 class ControlPlane:
-    """`served` is what the snapshot tells of the generation; `links` are by the pool's name.
+    """`served` is what the snapshot tells of the generation; `pool_controls` are by the pool's name.
 
-    `data_path` has the pools that everything is decided for. It is the data path too, unless there is a supervisor.
+    `model` has the pools that everything is decided for. With workers there is a `supervisor`, and else a `data_path`:
+    the one of them that is there is `serving`.
     """
 
     def __init__(
@@ -91,17 +103,20 @@ class ControlPlane:
         forker, secret, state = inherited.forker, inherited.secret, inherited.state
         self.access_log = AccessLog("" if forker else str(config.access_log.path))
         value = bytes.fromhex(secret["value"])
-        self.data_path = DataPath(config, inherited.sockets, self.access_log.write, self.access_log.enabled, value)
-        self.supervisor = None if forker is None else self._supervisor(forker, lost)
-        self.serving: ServesClients = self.supervisor or self.data_path
+        self.data_path: DataPath | None = None
+        self.supervisor: WorkerSupervisor | None = None
+        if forker is None:
+            log, logs = self.access_log.write, self.access_log.enabled
+            self.data_path = DataPath(config, inherited.sockets, log, logs, value)
+            self.model = self.data_path.model
+            self.serving: ServesClients = self.data_path
+        else:
+            self.model = Model(config, refuse_without_lanes(config))
+            self.serving = self.supervisor = self._supervisor(forker, lost)
         self.leaving = Leaving(config, self.serving, self._show_leaving)
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
-        self.counter_history = CounterHistory(
-            lambda: counters.take(self.data_path, self.access_log),
-            dict if self.supervisor is None else self.supervisor.counters,
-            state["accounts"] if state else None,
-        )
+        self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.fleet: Fleet | None = None
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None
@@ -111,21 +126,25 @@ class ControlPlane:
         self.etcd = None if config.fleet is None else connect(config.fleet)  # which all that need it share
         self._discoveries = self._make_discoveries()
         if state:
-            for pool, left_out in handover.operate(state["operated"], self.data_path.pools).items():
-                _log_left_out(pool, left_out)
-            handover.rediscover(state["discovered"], self._discoveries)
-            handover.adopt(state["backends"], self.data_path.pools, time.monotonic())
-            handover.remember_minted(state["minted"], self.data_path.mints)
+            self._go_on(state)
+
+    def _go_on(self, state: handover.HandoverState) -> None:
+        """With what the generation before this one has left to the pools and the mints."""
+        for pool, left_out in handover.operate(state["operated"], self.model.pools).items():
+            _log_left_out(pool, left_out)
+        handover.rediscover(state["discovered"], self._discoveries)
+        handover.adopt(state["backends"], self.model.pools, time.monotonic())
+        handover.remember_minted(state["minted"], self.model.mints)
 
     def _make_discoveries(self) -> dict[str, list[Discovery]]:
         """By the pool's name."""
-        fleet, registry, pools = self._config.fleet, None, self.data_path.pools
+        fleet, registry, pools = self._config.fleet, None, self.model.pools
         if fleet is not None and self.etcd is not None:
             registry = Registry(self.etcd, fleet, self._left_on)
         return {name: make_discoveries(pool, self._config.pools[name], registry) for name, pool in pools.items()}
 
     def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
-        return WorkerSupervisor(self._config.worker_count, forker, self.data_path.pools, self.data_path.mints, lost)
+        return WorkerSupervisor(self._config.worker_count, forker, self.model.pools, self.model.mints, lost)
 
     def _show_leaving(self, leaving: bool) -> None:
         self.served.leaving = leaving
@@ -135,19 +154,18 @@ class ControlPlane:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Everything but accepting, registered on `stack` to be stopped in reverse order."""
-        config, data_path = self._config, self.data_path
+        config, pools = self._config, self.model.pools
         stack.callback(self.access_log.close)
         if self.etcd is not None:
             stack.push_async_callback(self.etcd.close)
-        stack.callback(data_path.stop)
+        stack.callback(self.model.stop)
+        if self.data_path is not None:
+            stack.callback(self.data_path.stop)
         if self.supervisor is not None:
             stack.push_async_callback(self.supervisor.stop)
         stack.push_async_callback(self.leaving.stop)
-        data_path.keep_time()
-        for (
-            name,
-            pool,
-        ) in data_path.pools.items():  # before anything is waited for: an operator's order may come by then
+        self.model.keep_time()
+        for name, pool in pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
             control = PoolControl(
                 pool,
@@ -163,7 +181,7 @@ class ControlPlane:
         self._remind_probes()
         self._remind_guards()
         self._start_fleet(stack)
-        addresses = Addresses(data_path.pools.values(), None if self.supervisor is None else self.supervisor.resolved)
+        addresses = Addresses(pools.values(), self.serving.resolved)
         stack.push_async_callback(addresses.stop)
         for control in self.pool_controls.values():
             control.start_discovery()  # it asks at the next turn of the loop, when everybody follows the pools
@@ -176,10 +194,10 @@ class ControlPlane:
 
     async def _left_on(self, pool: str) -> dict[str, int] | None:
         """What is left on backends that have left `pool`: see `acknowledger.Count`."""
-        if self.supervisor is None:
+        if self.data_path is not None:
             found = self.data_path.left_on()
-        elif await self.supervisor.count():
-            found = self.supervisor.counters().get("left_on", {})
+        elif self.supervisor is not None and await self.supervisor.count():
+            found = counters.total(self.supervisor.counters()).get("left_on", {})
         else:
             return None
         return {name: count for key, count in found.items() for by, _, name in [key.partition("/")] if by == pool}
@@ -232,7 +250,7 @@ class ControlPlane:
         on_order: OnOrder,
     ) -> None:
         """Serve the admin interface on `sock`."""
-        operations = Operations(self.pool_controls, self.counter_history.complete_backend, on_order)
+        operations = Operations(self.pool_controls, self._counted, on_order)
         routes = api_routes(self.view, operations, reload, self.leaving, self._count)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
@@ -268,21 +286,44 @@ class ControlPlane:
     def view(self) -> Snapshot:
         """Everything, now."""
         uptime = time.monotonic() - self._started
+        counted = self.counter_history.total()
         fleet = None if self.fleet is None else self.fleet.view()
-        return self.counter_history.complete(
-            snapshot(self._config, self.data_path, self.pool_controls, self.access_log, self.served, uptime, fleet)
-        )
+        return snapshot(self._config, self.pool_controls, self.served, uptime, counted, self._tls(), fleet)
+
+    def _take(self) -> list[Counters]:
+        """What each process of this generation has counted."""
+        if self.data_path is not None:
+            return [counters.take(self.data_path, self.access_log)]
+        assert self.supervisor is not None
+        return [counters.take_model(self.model), *self.supervisor.counters()]
+
+    def _counted(self, pool: Pool, backend: Backend) -> Counters:
+        """What all processes have counted of `backend`."""
+        name = counters.key(pool, backend)
+        if self.supervisor is None:
+            own = [{**counters.of_backend(backend)}]
+        else:
+            workers = (counters.of_backend_alone(one, name) for one in self.supervisor.counters())
+            own = [counters.of_backend_in_model(backend), *workers]
+        return self.counter_history.of_backend(name, own)
+
+    def _tls(self) -> TlsReport:
+        """What is known of TLS, in whichever process it is."""
+        if self.data_path is not None:
+            return tls_report(self._config, self.data_path, time.time())
+        assert self.supervisor is not None
+        return self.supervisor.tls()
 
     def export(self) -> handover.HandoverState:
         """For the next generation."""
         return {
             "format": handover.FORMAT,
             "backends": handover.export(self.pool_controls),
-            "operated": handover.export_operated(self.data_path.pools),
+            "operated": handover.export_operated(self.model.pools),
             "discovered": handover.export_discovered(self.pool_controls),
             "guards": handover.export_guards(self.pool_controls),
             "kerberos": handover.export_kerberos(self.pool_controls, self.sign_ins),
-            "minted": handover.export_minted(self.data_path.mints),
+            "minted": handover.export_minted(self.model.mints),
             "secret": self._secret,
             "accounts": self.counter_history.accounts(self.served.number),
             "started": self._started,

@@ -82,7 +82,7 @@ class Generation:
         self._control_plane.leaving.changed = self._left
         self._master = MasterChannel(inherited.channel, self._told, self._alone)
         self._status_line = StatusLine(
-            self._control_plane.data_path.pools.values(),
+            self._control_plane.model.pools.values(),
             lambda text: self._master.send(Status(text)),
             self._control_plane.served.remark,
         )
@@ -120,7 +120,7 @@ class Generation:
         gc.freeze()
         self._master.send(Ready())
         if first and self._number == 1:
-            inside = in_rotation(control_plane.data_path.pools.values())
+            inside = in_rotation(control_plane.model.pools.values())
             announce(f"ready: {self._config.server_url} ({inside})")
 
     async def _accept(self, stack: AsyncExitStack) -> None:

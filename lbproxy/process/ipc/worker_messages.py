@@ -124,6 +124,14 @@ class Up(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit(Message):
+    """It cannot serve, and ends. `why` is a sentence for people."""
+
+    kind = "unfit"
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Met(Message):
     """A request of a user failed at the backend POOL/NAME with that URL. `reason` is a label of `reasons`."""
 
@@ -137,10 +145,11 @@ class Met(Message):
 
 @dataclass(frozen=True, slots=True)
 class Counted(Message):
-    """What it has counted until now (`status.counters`)."""
+    """What it has counted until now (`status.counters`), and what it knows of TLS (`status.tls_report`)."""
 
     kind = "tally"
     tally: dict[str, Any]
+    tls: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,7 @@ class Empty(Message):
 ToForker = Fork | Retire
 FromForker = Born | Died
 ToWorker = Members | Address | Minted | Accept | Hold | Release | Count | Reopen | Retire | Drain | End
-FromWorker = Up | Met | Minted | Counted | Empty
+FromWorker = Up | Unfit | Met | Minted | Counted | Empty
 
 WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)
 WITH_WORKER: Conversation[ToWorker, FromWorker] = Conversation(ToWorker, FromWorker)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 
@@ -38,11 +39,13 @@ from lbproxy.process.ipc.worker_messages import (
     Minted,
     Release,
     ToWorker,
+    Unfit,
     Up,
 )
 from lbproxy.reasons import Reason
 from lbproxy.runtime.data_path import PATIENCE, DataPath
 from lbproxy.status import counters
+from lbproxy.status.tls_report import tls_report
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ def work(
         uvloop.run(WorkerProcess(config, sockets, secret).serve(channel))
     except StartError as error:
         event(log, logging.ERROR, "worker_failed", problem=error)
+        channel.send(Unfit(str(error)))
         return 1
     finally:
         handler.close()
@@ -107,9 +111,9 @@ class WorkerProcess(Observer):
             case Members() as members:
                 self._follow(members)
             case Address(name, url, family, address):
-                _, backend = self._find(name)
+                pool, backend = self._find(name)
                 if backend is not None and backend.url == url:
-                    backend.lanes.address = (family, address)
+                    self._data_path.resolved(pool, backend, family, address)
             case Minted(listener, minted_records):
                 for minted_record in minted_records:
                     self._data_path.mints[listener].remember(minted_record)
@@ -196,4 +200,4 @@ class WorkerProcess(Observer):
         counted = counters.take(self._data_path, self._access_log)
         for backend in counted["backends"].values():
             backend["ejections"] = 0  # the generation counts them, wherever they were decided
-        self._channel.send(Counted(counted))
+        self._channel.send(Counted(counted, {**tls_report(self._config, self._data_path, time.time())}))

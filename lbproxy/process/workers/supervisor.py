@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import cast
 
 from lbproxy.auth.mint import Mint
 from lbproxy.balance.backend import Backend
@@ -45,12 +46,14 @@ from lbproxy.process.ipc.worker_messages import (
     Release,
     ToForker,
     ToWorker,
+    Unfit,
     Up,
 )
 from lbproxy.process.workers.news import News, everything, key
 from lbproxy.reasons import TABLE, Reason
 from lbproxy.status import counters
 from lbproxy.status.counters import Counters
+from lbproxy.status.tls_report import TlsReport, merged
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +113,8 @@ class WorkerSupervisor(Observer):
         self._restart_backoff = [RestartBackoff() for _ in range(size)]
         self._accepts = self._ending = False
         self._hopeless = False  # a worker ends as soon as it begins
+        self._unfit = ""  # why the last one did that said so
+        self._tls: dict[int, TlsReport] = {}  # by the worker's index; that of one that died, until the next one tells
         self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
         for pool in pools.values():
             pool.observers.append(self)
@@ -178,7 +183,7 @@ class WorkerSupervisor(Observer):
         """Wait until every worker could accept. Raises StartError if one cannot be brought up."""
         await self._until(lambda: self._hopeless or self._is_complete())
         if self._hopeless:
-            raise StartError("workers end as soon as they are started: their log lines say why")
+            raise StartError(self._unfit or "workers end as soon as they are started: their log lines say why")
 
     def resolved(self, pool: Pool, backend: Backend, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
         """`backend` has this address."""
@@ -200,9 +205,13 @@ class WorkerSupervisor(Observer):
         self._send_all(Count())
         return await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
 
-    def counters(self) -> Counters:
-        """The sum of what all workers counted, also of those that have died."""
-        return counters.total([self._ended, *(worker.counted for worker in self._workers.values())])
+    def counters(self) -> list[Counters]:
+        """What each worker counted, also those that have died."""
+        return [*(worker.counted for worker in self._workers.values()), self._ended]
+
+    def tls(self) -> TlsReport:
+        """What is known of TLS in the workers."""
+        return merged(self._tls.values())
 
     # --- what workers tell
 
@@ -240,8 +249,11 @@ class WorkerSupervisor(Observer):
                 self._met(met)
             case Minted() as minted:
                 self._minted(worker, minted)
-            case Counted(tally):
+            case Unfit(why):
+                self._unfit, self._hopeless = why, True
+            case Counted(tally, tls):
                 worker.counted, worker.asked = tally, False
+                self._tls[index] = cast(TlsReport, tls)
             case Empty():
                 worker.empty = True
         self._happened()
@@ -272,7 +284,7 @@ class WorkerSupervisor(Observer):
         self._workers[index].line.finish()
         worker = self._workers.pop(index)
         worker.asked = False
-        self._ended = counters.total([self._ended, counters.past(worker.counted)])
+        self._ended = counters.total([counters.past(worker.counted), self._ended])
         if self._ending:
             return
         count, delay = self._restart_backoff[index].happened(time.monotonic())

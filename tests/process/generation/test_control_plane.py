@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,11 +15,34 @@ from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs, secret
 from lbproxy.process.generation.listen_addresses import ADMIN, wanted
 from lbproxy.process.ipc.master_messages import WITH_MASTER
+from lbproxy.process.ipc.worker_messages import WITH_FORKER
 from lbproxy.process.master.listening_sockets import listen
+from lbproxy.process.workers.supervisor import WorkerSupervisor
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
 from tests.process.places import listen_all
 from tests.status.test_served import ORIGIN
+
+
+async def test_with_workers_there_is_the_model_alone(pair: Pair, tmp_path: Path) -> None:
+    """A certificate that is not there is the workers' trouble: no TLS is made here that is never used."""
+    path = tmp_path / "lb.toml"
+    tls = 'tls = { certificate = "none.pem", key = "none.key" }\n[pool.connectors]'
+    path.write_text("workers = 2\n" + CONFIG.format(port=9, kind="none").replace("[pool.connectors]", tls, 1))
+    config = load(path)
+    ours, _ = pair(WITH_MASTER)
+    forker, theirs = pair(WITH_FORKER)
+    with socket.socket() as admin:
+        inputs = StartInputs(1, ORIGIN, ours, {}, admin, secret(None, 0.0), forker=forker)
+        control_plane = ControlPlane(config, inputs)
+        assert isinstance(control_plane.serving, WorkerSupervisor)
+        assert (control_plane.data_path, list(control_plane.model.pools)) == (None, ["connectors"])
+        assert all(one.lanes is None for one in control_plane.model.pools["connectors"].backends)
+        theirs.close()
+        view = control_plane.view()
+        assert [(one["name"], one["requests"]) for one in view["listeners"]] == [("login", 0)]
+        assert (view["expiries"], view["tls_files"]) == ([], [])
+        await control_plane.serving.stop()
 
 
 async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None:

@@ -67,7 +67,7 @@ def _answer(index: int, channel: Channel[FromWorker, ToWorker]) -> int:
             message = channel.wait().message
             if isinstance(message, End):
                 return 3
-            channel.send(Counted({"index": index}))
+            channel.send(Counted({"index": index}, {}))
             channel.flush()
     except EOFError:
         return 0

@@ -43,10 +43,13 @@ from lbproxy.process.ipc.worker_messages import (
     Minted,
     Release,
     ToWorker,
+    Unfit,
     Up,
 )
 from lbproxy.process.workers import supervisor
 from lbproxy.process.workers.supervisor import WorkerSupervisor
+from lbproxy.status import counters
+from lbproxy.status.tls_report import NOTHING
 from tests.balance.heard import Verdicts
 from tests.net.peers import until
 from tests.pki import Authority
@@ -210,14 +213,30 @@ async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:
     counting = asyncio.ensure_future(scene.supervisor.count())
     for worker, requests in zip(workers, (3, 4), strict=True):
         await worker.hears(Count)
-        worker.say(Counted({"listeners": {"login": {"requests": requests, "connections": 1}}}))
+        worker.say(Counted({"listeners": {"login": {"requests": requests, "connections": 1}}}, {}))
     await counting
-    assert scene.supervisor.counters()["listeners"]["login"] == {"requests": 7, "connections": 2}
+    assert counters.total(scene.supervisor.counters())["listeners"]["login"] == {"requests": 7, "connections": 2}
     assert scene.supervisor.connections == 2
-    workers[0].say(Counted({"listeners": {"login": {"requests": 5, "connections": 1}}}))  # its last words
+    workers[0].say(Counted({"listeners": {"login": {"requests": 5, "connections": 1}}}, {}))  # its last words
     scene.dies(0, workers[0])
     await scene.born(0)
-    assert scene.supervisor.counters()["listeners"]["login"] == {"requests": 9, "connections": 1}
+    assert counters.total(scene.supervisor.counters())["listeners"]["login"] == {"requests": 9, "connections": 1}
+
+
+async def test_what_workers_know_of_tls_is_known_even_after_their_death(scene: Scene) -> None:
+    assert scene.supervisor.tls() == NOTHING
+    workers = await scene.complete()
+    counting = asyncio.ensure_future(scene.supervisor.count())
+    refused = {"why": "no key", "since": 1.0}
+    for worker, why in zip(workers, (None, refused), strict=True):
+        await worker.hears(Count)
+        report = {"endings": [], "files": [{"where": "listener.login.tls", "refused": why}], "shut_out": {}}
+        worker.say(Counted({}, report))
+    await counting
+    assert scene.supervisor.tls()["files"] == [{"where": "listener.login.tls", "refused": refused}]
+    scene.dies(1, workers[1])
+    await scene.born(1)
+    assert scene.supervisor.tls()["files"] == [{"where": "listener.login.tls", "refused": refused}]
 
 
 async def test_who_does_not_answer_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +247,7 @@ async def test_who_does_not_answer_is_not_waited_for(scene: Scene, monkeypatch: 
     counting = asyncio.create_task(scene.supervisor.count())
     for worker in workers:
         await worker.hears(Count)
-        worker.say(Counted({}))
+        worker.say(Counted({}, {}))
     assert await counting is True
 
 
@@ -254,6 +273,13 @@ async def test_workers_that_cannot_start_are_the_end(scene: Scene, monkeypatch: 
         await ready
 
 
+async def test_a_worker_that_cannot_serve_says_why(scene: Scene) -> None:
+    ready = asyncio.ensure_future(scene.supervisor.ready())
+    (await scene.born(0)).say(Unfit("listener.login.tls: no key"))
+    with pytest.raises(StartError, match=r"^listener\.login\.tls: no key$"):
+        await ready
+
+
 async def test_retiring_and_draining_wait_for_everybody(scene: Scene) -> None:
     workers = await scene.complete()
     scene.supervisor.retire()
@@ -262,7 +288,7 @@ async def test_retiring_and_draining_wait_for_everybody(scene: Scene) -> None:
     for worker in workers:
         await worker.hears(Retire)
         assert not emptied.done()
-        worker.say(Counted({"listeners": {"login": {"connections": 1}}}))
+        worker.say(Counted({"listeners": {"login": {"connections": 1}}}, {}))
         worker.say(Empty())
     assert await emptied
     assert scene.supervisor.connections == 0  # though they were counted a moment ago
