@@ -53,11 +53,13 @@ class Certificates:
 class Node:
     """One server; it keeps its data and its ports while it is stopped."""
 
-    def __init__(self, folder: Path, name: str, client_port: int, options: Sequence[str]) -> None:
+    def __init__(self, folder: Path, name: str, client: str, options: Sequence[str], under: Sequence[str] = ()) -> None:
+        """client: host and port for clients; under: the command that runs it, if one does."""
         self.folder = folder
         self.name = name
         self.tls = any(option.startswith("--cert-file") for option in options)
-        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{client_port}"
+        self.url = f"http{'s' if self.tls else ''}://{client}"
+        self._under = under
         self._options = [
             f"--name={name}",
             f"--data-dir={folder / name}",
@@ -78,7 +80,7 @@ class Node:
         self._notices.settimeout(_READY_WITHIN)
         environ: Mapping[str, str] = {**os.environ, "NOTIFY_SOCKET": f"{self._sockets}/notify"}
         with (self.folder / f"{self.name}.log").open("ab") as log:
-            command = ["etcd", *self._options]
+            command = [*self._under, "etcd", *self._options]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
 
     def wait(self) -> None:
@@ -125,6 +127,16 @@ class Node:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def demand_passwords(self, password: str) -> None:
+        """From now on: root may do everything; the user lbproxy, with this one, what is below /lbproxy/."""
+        self.ctl("user", "add", "root:root")
+        self.ctl("user", "grant-role", "root", "root")
+        self.ctl("role", "add", "fleet")
+        self.ctl("role", "grant-permission", "--prefix=true", "fleet", "readwrite", "/lbproxy/")
+        self.ctl("user", "add", f"lbproxy:{password}")
+        self.ctl("user", "grant-role", "lbproxy", "fleet")
+        self.ctl("auth", "enable")
+
     @property
     def leads(self) -> bool:
         """Whether it is the leader of its cluster."""
@@ -141,14 +153,21 @@ def cluster(folder: Path, size: int, options: Sequence[str] = ()) -> Iterator[li
     nodes = []
     for (name, peer), port in zip(peers.items(), ports, strict=False):
         own = [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster={initial}"]
-        nodes.append(Node(folder, name, port, [*own, *options]))
+        nodes.append(Node(folder, name, f"127.0.0.1:{port}", [*own, *options]))
+    with started(nodes):
+        yield nodes
+
+
+@contextmanager
+def started(nodes: Sequence[Node]) -> Iterator[None]:
+    """All of them, for the length of a block; they are ready when it begins."""
     with ExitStack() as stack:
         for each in nodes:
             stack.callback(each.kill)
             each.launch()
         for each in nodes:
             each.wait()
-        yield nodes
+        yield
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from .backend import ScriptedBackend
 from .balancer import spawn
 from .progress import DEADLINE, Progress
+from .surroundings import PLAIN, Surroundings
 
 
 class Registrar:
@@ -23,10 +24,12 @@ class Registrar:
         self._reader = asyncio.ensure_future(self._read())
 
     @classmethod
-    async def start(cls, fleet: Path, backend: ScriptedBackend, *options: str, name: str = "") -> Registrar:
+    async def start(
+        cls, fleet: Path, backend: ScriptedBackend, *options: str, around: Surroundings = PLAIN
+    ) -> Registrar:
         """fleet: a file with [fleet]."""
-        named = ["--pool", "connectors", "--name", name or backend.name, "--url", backend.url]
-        one = cls(await spawn("register", "-c", str(fleet), *named, *options))
+        named = ["--pool", "connectors", "--name", backend.name, "--url", backend.url]
+        one = cls(await spawn("register", "-c", str(fleet), *named, *options, around=around))
         await one.logged("connector_registered")
         return one
 

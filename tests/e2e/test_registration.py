@@ -12,17 +12,22 @@ from uuid import uuid4
 
 import pytest
 
-from tests.etcd_server import node
+from lbproxy.control.discovery.registry import connectors
+from lbproxy.control.etcd import Access, Etcd
+from tests.control.probes.kerberos.peers import jumping_clock
+from tests.etcd_server import cluster, node
 
 from .backend import Lane, answer
 from .balancer import Balancer, running
 from .client import Client
-from .configuration import configuration
+from .configuration import configuration, toml
 from .conftest import Backends, Balance
 from .crowd import Crowd, serve_posts
 from .registrar import Registrar, registered
+from .surroundings import Surroundings
 from .test_discovery import has_answered, inside
 
+SECRET = "correct-horse"
 CHECK = {"kind": "tcp", "interval": "200ms"}
 POOL = {"backends": [], "discover": {"kind": "etcd", "empty_after": "1h"}, "check": CHECK}
 
@@ -200,3 +205,86 @@ def kept_out(now: dict[str, Any]) -> dict[str, str]:
         for one in now["pools"][0]["backends"]
         if one["inconsistent"] and one["state"] == "up"
     }
+
+
+async def test_a_leader_of_etcd_that_is_killed_costs_no_request_and_no_backend(
+    backends: Backends, balance: Balance, directory: Path, fleet: dict[str, Any], tmp_path: Path
+) -> None:
+    members = await backends(*[serve_posts] * 3)
+    with cluster(tmp_path, 3) as nodes:
+        leader, *others = await asyncio.to_thread(sorted, nodes, key=lambda one: not one.leads)
+        path, fleet["etcd"] = directory / "own.toml", [one.url for one in (leader, *others)]
+        path.write_text(toml({"fleet": fleet}))
+        async with registered(path, *members[:2]):
+            balancer = await balance(pool=POOL, fleet=fleet)
+            await balancer.until(inside(2))
+            async with Crowd(balancer.connect, kept=4, new=2) as crowd:
+                await asyncio.to_thread(leader.kill)
+                async with registered(path, members[2]):
+                    await balancer.until(inside(3))
+                    await has_answered(balancer, "c3")
+            assert not [line for line in balancer.log if "backend_left" in line and "c3" not in line]
+    asked = [seen.target for member in members for seen in member.requests]
+    assert sorted(asked) == sorted(crowd.answered)
+
+
+async def test_a_clock_that_jumps_ends_no_lease(
+    backends: Backends, balance: Balance, directory: Path, fleet: dict[str, Any], fleet_file: Path, etcd_url: str
+) -> None:
+    """A day ahead, and back: balancer and registrations live by libfaketime, etcd by the machine's clock."""
+    offset = directory / "offset"
+    offset.write_text("+0")
+    around = Surroundings(environment=jumping_clock(offset))
+    [member] = await backends(serve_posts)
+    config = configuration(directory, [], pool=POOL, fleet=fleet)
+    etcd = Etcd(Access((etcd_url,)))
+    registrar = await Registrar.start(fleet_file, member, around=around)
+    async with running(config, directory, None, around) as balancer:
+        await balancer.until(inside(1))
+        [before] = (await etcd.list(connectors(fleet["name"], "connectors"))).values
+        days = []
+        for jump in ("+1d", "-1d", "+0"):
+            offset.write_text(jump)
+            await sand_runs_out(etcd, fleet["name"], 4)
+            balancer.forget()
+            assert (await balancer.ask("/", "POST", body=b"x")).status == 200
+            [record] = await balancer.accessed()
+            days.append(record["time"][:10])
+            assert inside(1)(await balancer.status())
+        assert len(set(days)) == 3, "the jumps were real"
+        [after] = (await etcd.list(connectors(fleet["name"], "connectors"))).values
+        assert after == before, "it is the same lease, and nothing was written"
+    await registrar.kill()
+    await etcd.close()
+
+
+async def sand_runs_out(etcd: Etcd, name: str, seconds: int) -> None:
+    """Wait for as long as a lease takes that nobody keeps: by etcd's clock, not by ours."""
+    key = f"/hourglass/{name}/{seconds}"
+    async with etcd.mirror(key) as mirror:
+        await mirror.next()
+        lease, _ = await etcd.grant(seconds)
+        await etcd.put(key, b"", lease)
+        assert (await mirror.next()).values
+        assert not (await mirror.next()).values
+
+
+async def test_passwords_are_in_no_log_and_no_status(
+    backends: Backends, balance: Balance, directory: Path, fleet: dict[str, Any], tmp_path: Path
+) -> None:
+    """Of a user whom etcd knows, and of one whose password it refuses."""
+    [member] = await backends(serve_posts)
+    with node(tmp_path) as server:
+        await asyncio.to_thread(server.demand_passwords, SECRET)
+        right = {**fleet, "etcd": [server.url], "user": "lbproxy", "password": SECRET}
+        path = directory / "own.toml"
+        path.write_text(toml({"fleet": right}))
+        async with registered(path, member) as [registrar]:
+            balancer = await balance(pool=POOL, fleet=right)
+            await balancer.until(inside(1))
+            async with another(directory, right | {"password": "wrong" + SECRET}) as other:
+                await other.logged("discovery_stale", "invalid user ID or password")
+                shown = [*balancer.log, *other.log, *registrar.log]
+                for one in (balancer, other):
+                    shown += [(await one.admin(page)).body.decode() for page in ("/status", "/metrics")]
+            assert not [line for line in shown if SECRET in line]

@@ -13,7 +13,7 @@ import pytest
 
 from lbproxy.control.etcd import Access, Etcd, EtcdRefusedError, EtcdUnavailableError
 from tests.control.probes.backends import answering, listening
-from tests.etcd_server import Certificates, Node, cluster, node
+from tests.etcd_server import Certificates, cluster, node
 
 PASSWORD = "correct horse"
 
@@ -122,20 +122,9 @@ async def test_tls_with_client_certificates(tmp_path: Path, prefix: str) -> None
 # --- users and passwords
 
 
-def _demand_passwords(one: Node) -> None:
-    """root may do everything; lbproxy what is below /lbproxy/."""
-    one.ctl("user", "add", "root:root")
-    one.ctl("user", "grant-role", "root", "root")
-    one.ctl("role", "add", "fleet")
-    one.ctl("role", "grant-permission", "--prefix=true", "fleet", "readwrite", "/lbproxy/")
-    one.ctl("user", "add", f"lbproxy:{PASSWORD}")
-    one.ctl("user", "grant-role", "lbproxy", "fleet")
-    one.ctl("auth", "enable")
-
-
 async def test_users_and_passwords(tmp_path: Path) -> None:
     with node(tmp_path, ["--auth-token-ttl=1"]) as one:
-        _demand_passwords(one)
+        one.demand_passwords(PASSWORD)
         access = Access((one.url,), user="lbproxy", password=PASSWORD)
         async with connected(access) as etcd:
             await etcd.put("/lbproxy/a", b"1")
@@ -154,7 +143,7 @@ async def test_users_and_passwords(tmp_path: Path) -> None:
 
 async def test_a_wrong_password_is_said_and_is_in_no_error(tmp_path: Path) -> None:
     with node(tmp_path) as one:
-        _demand_passwords(one)
+        one.demand_passwords(PASSWORD)
         access = Access((one.url,), user="lbproxy", password="wrong horse")
         async with connected(access) as etcd:
             with pytest.raises(EtcdRefusedError, match="invalid user ID or password") as caught:

@@ -31,6 +31,16 @@ def clock(offset: str) -> dict[str, str]:
     return {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
+def jumping_clock(file: Path) -> dict[str, str]:
+    """The same, with the offset that `file` has at the time."""
+    return {
+        "LD_PRELOAD": str(LIBFAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """A connector that runs: its process and its address."""
