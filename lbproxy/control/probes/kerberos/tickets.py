@@ -3,7 +3,7 @@
 The KDC is asked once for a whole pool, in a thread, at most one at a time: a KDC that hangs holds up nobody but that
 thread. While it is away the last ticket goes on being used, for hours as a rule. The KDC has a time of its own, which
 has nothing to do with the connectors': where the first of several KDCs is dead, the library tries the next one after a
-second or more.
+second, and where it hangs after ten.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ log = logging.getLogger(__name__)
 
 REFRESH = 60.0  # seconds: a newly rotated key is met that soon, and trouble with the KDC noticed
 RETRY = 5.0  # seconds from one question to the next while there is trouble; `Backoff` decides what reaches a KDC
-PATIENCE = 10.0  # seconds after which KDCs that have not answered count as unreachable
+PATIENCE = 30.0
+"""Seconds after which KDCs that have not answered count as unreachable.
+
+MIT's library waits 10 s for a KDC that takes the connection and says nothing before it asks the next one, and a sign-in
+asks twice: where the first of two KDCs hangs, a ticket takes 20 s.
+"""
+
 SHORT = 0.5  # seconds that a probe waits for a ticket while there is trouble that it knows of
 FRESH = 1.0  # seconds within which a ticket counts as made now; also the least time between two questions to the KDC
 THREADS = 4  # one waits for the KDC, the others make tokens

@@ -6,8 +6,9 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -134,6 +135,33 @@ async def test_the_time_that_the_kdc_takes_is_not_the_connectors(corp: Corp, pro
         os.kill(corp.realm.kdc_pid, signal.SIGCONT)
     assert found(result) == (True, "kdc_unreachable")
     assert result.took > 1.9
+
+
+@contextmanager
+def dead_kdc(hangs: bool) -> Iterator[str]:
+    """The address of a KDC whose host takes no connection, or whose process takes it and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8 if hangs else 0) as server, ExitStack() as stack:
+        for _ in range(0 if hangs else 2):  # it has room for one: the next waits, and so does the library's
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["gone", "hangs"])
+async def test_the_first_of_two_kdcs_is_dead(
+    corp: Corp, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, hangs: bool
+) -> None:
+    """The library asks it first each time, for one second or for ten, which is no time of the connectors'."""
+    path = Path(corp.realm.env["KRB5_CONFIG"])
+    alone = path.read_text()
+    with dead_kdc(hangs) as address, corp.sample_connector("--keytab", corp.keytab) as connector:
+        path.write_text(alone.replace("kdc = ", f"kdc = {address}\n        kdc = "))
+        tickets = Tickets("connectors", corp.login())  # with the times that are served with
+        result = await KerberosProbe(session, Page(f"{connector.url}/wsfed", HOST, {200, 302}), tickets, 1.0).run()
+    assert found(result) == GOOD
+    assert result.took > 1.0, "the dead one was asked"
+    assert not caplog.records, "it was no trouble"
 
 
 async def test_without_a_kdc_the_ticket_at_hand_is_used(corp: Corp, probes: Probes) -> None:
