@@ -299,14 +299,6 @@ async def test_haproxy_would_miss_the_header(make: Make, haproxy: tuple[int, int
 # --- kerberos
 
 
-@pytest.fixture
-def corp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corp]:
-    corp = Corp(tmp_path / "realm")
-    monkeypatch.setenv("KRB5_CONFIG", corp.realm.env["KRB5_CONFIG"])
-    yield corp
-    corp.realm.stop()
-
-
 def kerberos(keytab: Path) -> str:
     table = f'{{ principal = "{PRINCIPAL}", keytab = "{keytab}", spn = "HTTP@{HOST}" }}'
     return f'kind = "kerberos"\npath = "/wsfed"\ntimeout = "20s"\nkerberos = {table}'

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
@@ -20,6 +21,7 @@ from lbproxy.config import load
 from lbproxy.runtime.pool_control import PoolControl
 from tests.balance.heard import Verdicts
 from tests.control.probes.backends import hanging, listening
+from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Corp
 from tests.net.peers import until
 
 FILE = """
@@ -161,6 +163,37 @@ async def test_a_suspect_that_hangs_has_the_time_of_a_probe(tmp_path: Path) -> N
         pool_control.pool.evidence(backend, reasons.RESPONSE_TIMEOUT, 0.0)
         await until(lambda: backend.state is State.DOWN)
         assert backend.detail == "timed out after 0.2 s"
+
+
+KERBEROS = """
+[pool.connectors.check.kerberos]
+principal = "{principal}"
+keytab = "{keytab}"
+spn = "HTTP@{host}"
+"""
+
+
+async def test_a_key_that_one_refuses_is_judged_as_soon_as_another_was_shown_it(tmp_path: Path, corp: Corp) -> None:
+    """The first to refuse it is to blame until the other one refuses it too; then it is asked again, at once."""
+    table = KERBEROS.format(principal=PRINCIPAL, keytab=corp.probe_keytab, host=HOST)
+    with (
+        corp.sample_connector("--keytab", corp.keytab) as slow,
+        corp.sample_connector("--keytab", corp.keytab) as quick,
+    ):
+        corp.rotate()
+        slow.process.send_signal(SIGSTOP)
+        async with linked(tmp_path, slow.port, "kerberos", guard=table) as pool_control:
+            pool_control.pool.apply("dns", [Member("c2", quick.url)])
+            await until(lambda: found(pool_control, "c2") == (False, "connector_key"))
+            assert found(pool_control, "c1") is None
+            slow.process.send_signal(SIGCONT)
+            await until(lambda: found(pool_control, "c2") == (True, "spn_key_changed"))
+
+
+def found(pool_control: PoolControl, name: str) -> tuple[bool, str | None] | None:
+    """What the last probe of a backend has found, if it had one."""
+    last = pool_control.prober.last(name)
+    return None if last is None else (last.ok, last.reason)
 
 
 class Versions:
