@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -26,6 +27,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     part = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "usepdb"))
     return 0 if part or chosen else PER_CPU * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Thousands of tests stay until the end: the garbage collector need not look through them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
