@@ -12,7 +12,7 @@ says why (`Membership.refused`); all others stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lbproxy.balance.member import Member
 from lbproxy.balance.orders import Stamp
@@ -29,7 +29,7 @@ Refuse = Callable[[Member], str]
 class Membership:
     """What each source wants, and what follows from all of it."""
 
-    __slots__ = ("_limit", "_refuse", "_refused", "_wanted")
+    __slots__ = ("_all", "_limit", "_refuse", "_refused", "_wanted")
 
     def __init__(self, limit: int, refuse: Refuse = lambda member: "") -> None:
         """limit: members at most, of all sources together."""
@@ -37,6 +37,7 @@ class Membership:
         self._refuse = refuse
         self._wanted: dict[str, dict[str, Member]] = {}
         self._refused: dict[str, tuple[str, ...]] = {}
+        self._all: dict[str, tuple[str, Member]] = {}
 
     def __repr__(self) -> str:
         return f"<membership {', '.join(f'{len(wanted)} of {source}' for source, wanted in self._wanted.items())}>"
@@ -78,27 +79,29 @@ class Membership:
                 wanted[member.name] = member
         self._wanted[source] = wanted
         self._refused[source] = tuple(refused)
+        self._all = {}
+        for each in self.sources:
+            for name, member in self._wanted[each].items():
+                self._all.setdefault(name, (each, member))
 
     @property
     def refused(self) -> Mapping[str, tuple[str, ...]]:
         """By source, a sentence for each member that is left out. A source without any is not there."""
-        taken = self.all()
         found: dict[str, tuple[str, ...]] = {}
         for source, wanted in self._wanted.items():
-            hidden = (
-                f"{name}: {by} has a backend of this name, at {other.url}"
-                for name, member in wanted.items()
-                for by, other in (taken[name],)
-                if other.url != member.url
-            )
-            if why := (*self._refused[source], *hidden):
+            if why := (*self._refused[source], *self._hidden(wanted)):
                 found[source] = why
         return found
 
+    def _hidden(self, wanted: Mapping[str, Member]) -> Iterator[str]:
+        """A sentence for each of `wanted` whose name an earlier source has at another URL."""
+        if sum(map(bool, self._wanted.values())) < 2:
+            return
+        for name, member in wanted.items():
+            by, other = self._all[name]
+            if other.url != member.url:
+                yield f"{name}: {by} has a backend of this name, at {other.url}"
+
     def all(self) -> Mapping[str, tuple[str, Member]]:
         """Every member that the pool should have, by name, with the source that it is taken from."""
-        found: dict[str, tuple[str, Member]] = {}
-        for source in self.sources:
-            for name, member in self._wanted[source].items():
-                found.setdefault(name, (source, member))
-        return found
+        return self._all

@@ -94,14 +94,16 @@ class Pool:
         A wanted member that is not there joins; a member that no source wants leaves. A member whose URL has changed
         leaves and joins, without the health of the old one. A new weight is a change.
         """
+        before = self.membership.all()
         self.membership.say(source, members)
         wanted = self.membership.all()
-        for backend in self.backends:
-            found = wanted.get(backend.name)
-            if found is None or found[1].url != backend.url:
-                self.leave(backend.name)
-        for by, member in wanted.values():
-            self.join(member, by)
+        for name, (_, member) in before.items():
+            found = wanted.get(name)
+            if found is None or found[1].url != member.url:
+                self.leave(name)
+        for name, entry in wanted.items():
+            if before.get(name) != entry:  # of thousands, one
+                self.join(entry[1], entry[0])
         return self.membership.refused.get(source, ())
 
     def join(self, member: Member, source: str = FILE) -> Backend:
