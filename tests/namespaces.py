@@ -34,19 +34,28 @@ _numbers = count(1)
 @contextmanager
 def own_network() -> Iterator[None]:
     """For this thread, and the processes that it starts: a network with `lo` only, which is up."""
-    libc = ctypes.CDLL(None, use_errno=True)  # os.unshare is there from Python 3.12 on
+    with _back_again():
+        _call("unshare", _NEW_NETWORK)
+        run("ip", "link", "set", "lo", "up")
+        yield
+
+
+@contextmanager
+def _back_again() -> Iterator[None]:
+    """At the end this thread is in the network namespace of the beginning."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
-        if libc.unshare(_NEW_NETWORK):
-            raise OSError(ctypes.get_errno(), "unshare")
-        try:
-            run("ip", "link", "set", "lo", "up")
-            yield
-        finally:
-            if libc.setns(before, _NEW_NETWORK):
-                raise OSError(ctypes.get_errno(), "setns")
+        yield
     finally:
+        _call("setns", before, _NEW_NETWORK)
         os.close(before)
+
+
+def _call(name: str, *arguments: int) -> None:
+    """A function of libc(7) that Python has from 3.12 on only."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments):
+        raise OSError(ctypes.get_errno(), name)
 
 
 class Host:
@@ -67,6 +76,17 @@ class Host:
     def run(self, *command: str) -> str:
         """Run `command` there; what it printed."""
         return run(*self.inside(*command))
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread is there: sockets that it makes, and processes that it starts, belong to that host."""
+        with _back_again():
+            namespace = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+            try:
+                _call("setns", namespace, _NEW_NETWORK)
+            finally:
+                os.close(namespace)
+            yield
 
     def unplug(self, switch: str) -> None:
         """Pull its cable out of the switch."""

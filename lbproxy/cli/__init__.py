@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show what the running balancer sees.",
     "health": "Should clients be sent to this host?",
     "leave": "Let the virtual addresses move to another host.",
+    "keepalived": "Print a configuration that moves the virtual addresses.",
     "drain": "Take a backend out of rotation.",
     "ready": "Bring a drained backend back.",
     "backend": "Add, change and remove backends while it runs.",

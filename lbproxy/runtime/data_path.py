@@ -33,7 +33,7 @@ PATIENCE = 0.5
 Closed at once, one that is just sending would be cut off, and its request lost (RFC 9112 section 9.6).
 """
 
-HOLD_PATIENCE = 0.4
+HOLD_PATIENCE = 0.3
 """Seconds that idle connections have to ask once more when their address is about to move to another host."""
 
 TICKS_A_REFRESH = 10

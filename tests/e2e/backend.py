@@ -101,10 +101,12 @@ class ScriptedBackend:
     lanes       every connection, in order; closed ones too
     """
 
-    def __init__(self, name: str, script: Script = serve, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, name: str, script: Script = serve, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.name = name
         self.script = script
-        self.host = "127.0.0.1"
+        self.host = host
         self.port = 0
         self.lanes: list[Lane] = []
         self.requests: list[Request] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 from .backend import Lane, answer
 from .client import Client
@@ -35,7 +35,7 @@ class Crowd:
         self._kept, self._new = kept, new
         self.answered: list[bytes] = []
 
-    async def __aenter__(self) -> Crowd:
+    async def __aenter__(self) -> Self:
         await self._group.__aenter__()
         for act, count in ((self._stay, self._kept), (self._come_and_go, self._new)):
             for _ in range(count):

@@ -143,7 +143,8 @@ class Generation:
     async def _drain(self) -> None:
         """Let requests finish. After a replacement there is time: idle connections may send one more request."""
         control_plane, within = self._control_plane, self._config.drain_timeout
-        control_plane.served.state = "draining"
+        if not self._replaced:  # else lbproxy as a whole serves, and whoever still asks this generation hears so
+            control_plane.served.state = "draining"
         event(log, logging.INFO, "draining", connections=control_plane.serving.connections, within=within)
         deadline = time.monotonic() + within
         reports = tasks.start(self._keep_telling(), name="tallies")
@@ -160,6 +161,7 @@ class Generation:
         self._control_plane.serving.retire()
         if self._replaced:
             await self._control_plane.close_admin()  # the serving generation answers for the status
+            self._control_plane.served.state = "draining"
         await self._control_plane.serving.emptied(patience)
 
     def _close_sockets(self) -> None:

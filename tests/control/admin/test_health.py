@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,6 @@ def test_no_answer_is_a_no(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (b"", "no answer"),
         (b"SSH-2.0-x\r\n", "SSH-2.0-x"),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP/1.1 404 Not Found"),
     ],
@@ -82,6 +82,36 @@ async def test_what_answers_is_something_else(tmp_path: Path, answer: bytes, sai
 
     async with await asyncio.start_unix_server(serve, tmp_path / "admin.sock"):
         assert await ask(tmp_path / "admin.sock") == (False, f"not lbproxy, or an older one: {said}")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_connection_that_ends_is_asked_again(tmp_path: Path, reset: bool) -> None:
+    """A generation has ended, and the next one has the same socket."""
+    with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as pool:
+        server.bind(str(tmp_path / "admin.sock"))
+        server.listen()
+        asking = pool.submit(ask_health, tmp_path / "admin.sock", 60.0)
+        old, _ = server.accept()
+        if not reset:
+            old.recv(1000)
+        old.close()  # with the request unread, that is a reset
+        new, _ = server.accept()
+        new.recv(1000)
+        new.sendall(b"HTTP/1.1 200 OK\r\n\r\nok\n")
+        new.close()
+        assert asking.result() == (True, "ok")
+
+
+def test_no_answer_over_and_over_is_a_no(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as pool:
+        server.bind(str(tmp_path / "admin.sock"))
+        server.listen()
+        asking = pool.submit(ask_health, tmp_path / "admin.sock", 0.1)
+        server.settimeout(0.1)
+        with suppress(TimeoutError):
+            while not asking.done():
+                server.accept()[0].close()
+        assert asking.result() == (False, "lbproxy does not answer within 0.1 s")
 
 
 def test_it_imports_next_to_nothing() -> None:

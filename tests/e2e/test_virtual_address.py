@@ -1,0 +1,106 @@
+"""An address that keepalived moves between two hosts: it moves when it should, and no client notices when it need not.
+
+The hosts are network namespaces, so all of this needs root. LBPROXY_FULL=1: 50,000 connections while hosts leave, one
+after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .virtual_address import OTHER, Clients, Replica, needs_keepalived, two_hosts
+
+FULL = bool(os.environ.get("LBPROXY_FULL"))
+
+
+def on_hosts(test: Callable[..., object]) -> Callable[..., object]:
+    """Such a test needs root, and keepalived."""
+    for mark in needs_keepalived:
+        test = mark(test)
+    return test
+
+
+async def leave(replica: Replica) -> None:
+    status, out, error = await replica.run("leave")
+    assert status == 0, error
+    assert "not on this host any more: 10.77.0.100" in out
+
+
+@on_hosts
+@pytest.mark.parametrize(("workers", "requests"), [(1, 50_000 if FULL else 2_000), (2, 10_000 if FULL else 500)])
+async def test_a_host_that_leaves_loses_nothing(tmp_path: Path, workers: int, requests: int) -> None:
+    async with two_hosts(tmp_path, workers=workers) as site, Clients(site) as clients:
+        while len(clients.answered) < requests:
+            await clients.more(requests // 4)
+            first = await site.owner()
+            await leave(first)
+            assert (await site.owner()).name == OTHER[first.name]
+            assert (await first.run("health"))[0] == 1
+            assert (await first.run("leave", "--cancel"))[0] == 0
+            assert (await first.run("health"))[0] == 0
+            await clients.more(100)
+            assert (await site.owner()).name == OTHER[first.name], "it moves when it must, and not back"
+
+
+@on_hosts
+async def test_term_loses_nothing(tmp_path: Path) -> None:
+    async with two_hosts(tmp_path) as site:
+        async with Clients(site) as clients:
+            await clients.more(200)
+            first = await site.owner()
+            first.balancer.signal(signal.SIGTERM)
+            await site.owner(OTHER[first.name])
+            assert await first.balancer.exited() == 0
+            await clients.more(200)
+        assert any(" leaving " in line and "by=TERM" in line for line in first.balancer.log)
+
+
+@on_hosts
+async def test_lbproxy_is_killed(tmp_path: Path) -> None:
+    async with two_hosts(tmp_path) as site:
+        first = await site.owner()
+        async with await site.connect() as client:
+            assert (await client.ask("/", "POST", body=b"x")).status == 200
+        await first.balancer.kill()
+        second = await site.owner(OTHER[first.name])
+        async with await site.connect() as client:
+            assert (await client.ask("/", "POST", body=b"x")).status == 200
+        assert (await second.balancer.status())["listeners"][0]["requests"] == 1
+
+
+@on_hosts
+async def test_a_host_is_cut_off(tmp_path: Path) -> None:
+    async with two_hosts(tmp_path) as site:
+        first = await site.owner()
+        second = site.hosts[OTHER[first.name]]
+        site.switch.unplug(first.name)
+        await site.has_address(second)  # and so has the other one, which hears no adverts
+        async with await site.connect() as client:
+            assert (await client.ask("/", "POST", body=b"x")).status == 200
+        site.switch.plug(first.name)
+        assert await site.owner(), "one of them gives it back"
+
+
+@on_hosts
+async def test_reloads_and_upgrades_move_nothing(tmp_path: Path) -> None:
+    async with two_hosts(tmp_path) as site:
+        first = await site.owner()
+        moves = [replica.host.inside("ip", "monitor", "address") for replica in site.hosts.values()]
+        watching = [await asyncio.create_subprocess_exec(*one, stdout=asyncio.subprocess.PIPE) for one in moves]
+        async with Clients(site) as clients:
+            for number in (signal.SIGHUP, signal.SIGUSR2):
+                served = len([line for line in first.balancer.log if "generation_serves" in line])
+                first.balancer.signal(number)
+                await first.balancer.logged("generation_serves", count=served + 1)
+                await clients.more(100)
+        assert (await site.owner()).name == first.name
+        for one in watching:
+            one.terminate()
+            out, _ = await one.communicate()
+            assert out == b"", "an address has moved"
