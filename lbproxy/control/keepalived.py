@@ -103,7 +103,8 @@ _SCRIPT = """\
 vrrp_script lbproxy_health {{
     script "{health}"
     interval 1
-    timeout 5
+    # It has a limit of its own; this one is for a host that cannot even start it.
+    timeout 10
     fall 1
     rise 2
     # Not 0, which takes the host out: when no host is healthy, the address stays where it is, and clients get an
