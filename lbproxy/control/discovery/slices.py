@@ -109,8 +109,8 @@ def _number(ports: list[Mapping[str, Any]], port: Port) -> int | None:
     """The number of `port`; a Service without any ports (headless) has each."""
     if not ports and isinstance(port, int):
         return port
-    fit = [one for one in ports if port is None or port in (one.get("name"), one.get("port"))]
-    number = fit[0].get("port") if len(fit) == 1 else None
+    fit = {one.get("port") for one in ports if port is None or port in (one.get("name"), one.get("port"))}
+    number = fit.pop() if len(fit) == 1 else None
     return number if isinstance(number, int) else None
 
 

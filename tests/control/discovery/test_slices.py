@@ -96,6 +96,13 @@ def test_the_port_by_name_by_number_or_the_only_one(port: Port) -> None:
     assert found(one, port=port, scheme="https").members == (Member("a", "https://10.0.0.1:4000"),)
 
 
+@pytest.mark.parametrize("port", [4000, None, "web"])
+def test_one_port_may_have_two_names(port: Port) -> None:
+    one = endpoint_slice("c-1", endpoint("a", "10.0.0.1"))
+    one["ports"].append({"name": "web", "port": 4000})
+    assert found(one, port=port).members == (Member("a", "http://10.0.0.1:4000"),)
+
+
 @pytest.mark.parametrize("ports", [None, []])
 def test_a_service_without_ports_has_each(ports: Any) -> None:
     one = endpoint_slice("c-1", endpoint("a", "10.0.0.1")) | {"ports": ports}

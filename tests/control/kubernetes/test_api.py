@@ -182,6 +182,15 @@ async def test_lines_of_a_stream() -> None:
             assert [await stream.line() for _ in range(4)] == [{"a": 1}, {"b": 2}, {"c": 3}, None]
 
 
+async def test_lines_may_be_cut_anywhere() -> None:
+    told = '{"a": "\u00e9\u4e2d"}\n{"b": 2}\n'.encode()
+    for cut in range(1, len(told)):
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (told[:cut], told[cut:]))
+        async with answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n") as api:
+            with await api.open("/", {}) as stream:
+                assert [await stream.line() for _ in range(3)] == [{"a": "\u00e9\u4e2d"}, {"b": 2}, None]
+
+
 async def test_waiting_for_a_line_may_be_given_up() -> None:
     head = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n'
     async with answering(head, end=False) as api:
