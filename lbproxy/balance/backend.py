@@ -39,9 +39,10 @@ class Backend(BackendCore):
     its requests.
 
     The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
-    `lanes_opened`, `connect_failures`, `retried_from`, `errors_in_row`, which it sets to 0 on an answer that is no
-    error (health adds to it), and `responses`, by status // 100, which `count_response` counts. `lanes` is the data
-    path's own attachment, never touched here.
+    `lanes_opened`, `connect_failures`, `retried_from` and `retried_to` (requests that moved away from it, and to it),
+    `bytes_to` and `bytes_from`, `errors_in_row`, which it sets to 0 on an answer that is no error (health adds to it),
+    and `responses`, by status // 100, which `count_response` counts. `latency` has how long answers took to begin.
+    `lanes` is the data path's own attachment, never touched here.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Backend(BackendCore):
         "readmit_wait",
         "reason",
         "retried_from",
+        "retried_to",
         "rise_count",
         "scheme",
         "since",
@@ -91,7 +93,7 @@ class Backend(BackendCore):
         self.held_until = self.readmit_wait = 0.0
         self.rise_count = self.fall_count = 0
         self.errors = self.ejections = 0
-        self.lanes_opened = self.connect_failures = self.retried_from = 0
+        self.lanes_opened = self.connect_failures = self.retried_from = self.retried_to = 0
 
     @property
     def in_rotation(self) -> bool:

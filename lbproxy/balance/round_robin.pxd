@@ -3,6 +3,8 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+from lbproxy.balance.latency cimport Latency
+
 
 cdef class BackendCore:
     """The typed part of a `Backend`."""
@@ -10,6 +12,9 @@ cdef class BackendCore:
         public uint64_t requests
         public int64_t active
         public int64_t errors_in_row
+        readonly Latency latency
+        public uint64_t bytes_to    # on its lanes, without what TLS adds
+        public uint64_t bytes_from
         public bint placed          # in its pool's rotation; `Pool` writes it
         public bint only_passes     # tcp://: its bytes only pass, it gets no requests
         public object lanes         # the data path's own attachment, never touched in this package

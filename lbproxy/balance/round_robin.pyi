@@ -1,14 +1,19 @@
 from typing import Any
 
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.latency import Latency
 
 class BackendCore:
     requests: int
     active: int
     errors_in_row: int
+    bytes_to: int
+    bytes_from: int
     placed: bool
     only_passes: bool
     lanes: Any
+    @property
+    def latency(self) -> Latency: ...
     @property
     def responses(self) -> list[int]: ...
     def count_response(self, status: int) -> None: ...

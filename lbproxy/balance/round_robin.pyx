@@ -1,8 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The typed parts of `Backend` and `Rotation`: what a request costs that needs no decision."""
 
+from lbproxy.balance.latency cimport Latency
+
 
 cdef class BackendCore:
+
+    def __cinit__(self, *_, **__):
+        self.latency = Latency()
 
     @property
     def responses(self):

@@ -16,7 +16,7 @@ class Count(NamedTuple):
 
     label: the metric's label that tells the parts of the number apart, if it has parts. part: the value of that label,
     where several numbers are one metric. is_open: it is open now, and ends with its process; the others have happened,
-    and only grow. is_worst: of several processes the largest counts, and not the sum.
+    and only grow. is_worst: of several processes the largest counts, and not the sum. is_histogram: it is `Waits`.
     """
 
     metric: str
@@ -25,6 +25,7 @@ class Count(NamedTuple):
     part: str = ""
     is_open: bool = False
     is_worst: bool = False
+    is_histogram: bool = False
 
 
 @cache
@@ -84,11 +85,24 @@ class ListenerCounts(TypedDict):
     ]
 
 
+class Waits(TypedDict):
+    """How long something took, many times: `below` has how many took less than each bound, and not less than the last.
+
+    Bounds are seconds, as text, those of `lbproxy.balance.latency`; those that have none are left out. `sum` is of all,
+    in seconds.
+    """
+
+    below: dict[str, int]
+    sum: float
+
+
 class BackendCounts(TypedDict):
-    """Of one backend. `retried_from` are requests that moved from it to another one.
+    """Of one backend. `retried_from` are requests that moved from it to another one, `retried_to` those that came so.
 
     `active` are requests that are open, with `tunnels`: those of them whose bytes only pass (upgrades, tcp and sni).
-    `tls_handshakes` None: it is no https backend.
+    `bytes_to` and `bytes_from` have what connections moved until their last request ended. `first_byte` is the time
+    from when the whole request was sent until the head of its answer was there. `tls_handshakes` None: it is no https
+    backend.
     """
 
     active: Annotated[int, Count("lbproxy_backend_active_requests", "Requests it is working on", is_open=True)]
@@ -101,6 +115,9 @@ class BackendCounts(TypedDict):
     connect_failures: Annotated[int, Count("lbproxy_backend_connect_failures_total", "Connections to it that failed")]
     retried_from: Annotated[
         int, Count("lbproxy_backend_retried_total", "Requests that moved from it to another backend")
+    ]
+    retried_to: Annotated[
+        int, Count("lbproxy_backend_retried_to_total", "Requests that came to it after another backend had failed them")
     ]
     ejections: Annotated[
         int, Count("lbproxy_backend_ejections_total", "Times it was taken out of rotation for its health")
@@ -140,6 +157,32 @@ class BackendCounts(TypedDict):
         ),
     ]
     lanes_opened: Annotated[int, Count("lbproxy_backend_lanes_opened_total", "Connections opened to it")]
+    bytes_to: Annotated[
+        int,
+        Count(
+            "lbproxy_backend_bytes_total",
+            "Bytes that went to it (to) and came from it (from), without what TLS adds",
+            label="direction",
+            part="to",
+        ),
+    ]
+    bytes_from: Annotated[
+        int,
+        Count(
+            "lbproxy_backend_bytes_total",
+            "Bytes that went to it (to) and came from it (from), without what TLS adds",
+            label="direction",
+            part="from",
+        ),
+    ]
+    first_byte: Annotated[
+        Waits,
+        Count(
+            "lbproxy_backend_first_byte_seconds",
+            "Time from the end of a request until the head of its answer was there",
+            is_histogram=True,
+        ),
+    ]
 
 
 class RetryBudgetView(TypedDict):

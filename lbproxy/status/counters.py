@@ -25,6 +25,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints, is_typeddict
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
+from lbproxy.balance.latency import Latency, bounds
 from lbproxy.balance.pool import Pool
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.counts import (
@@ -36,6 +37,7 @@ from lbproxy.control.counts import (
     LagView,
     ListenerCounts,
     RetryBudgetView,
+    Waits,
     declared,
 )
 from lbproxy.net.http.web import WebService
@@ -49,6 +51,8 @@ Counters = dict[str, Any]
 
 _OPEN = {key for counts in OF_ONE for key, count in declared(counts).items() if count.is_open} | {"left_on"}
 _WORST = {key for counts in OF_ONE for key, count in declared(counts).items() if count.is_worst}
+
+_BOUNDS = tuple(map(str, bounds()))
 
 View = TypeVar("View")
 
@@ -102,6 +106,10 @@ def of_backend(backend: Backend) -> BackendCounts:
         "tunnels": lanes.tunnels,
         "tls_handshakes": _handshakes_with(backend),
         "lanes_opened": backend.lanes_opened,
+        "bytes_to": backend.bytes_to,
+        "bytes_from": backend.bytes_from,
+        "first_byte": _waits(backend.latency),
+        "retried_to": backend.retried_to,
     }
 
 
@@ -120,6 +128,11 @@ def _of_listener(listener: Listener) -> ListenerCounts:
         "ends": listener.ends,
         "tls_handshakes": _handshakes_of_clients(listener),
     }
+
+
+def _waits(latency: Latency) -> Waits:
+    counted = zip(_BOUNDS, latency.buckets, strict=True)
+    return {"below": {bound: count for bound, count in counted if count}, "sum": latency.seconds}
 
 
 def _of_budget(pool: Pool) -> RetryBudgetView:

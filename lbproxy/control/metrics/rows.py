@@ -62,13 +62,14 @@ class Counter(Row):
 
 @dataclass(frozen=True, slots=True)
 class Histogram(Row):
-    """A distribution, without labels."""
+    """A distribution, with fixed buckets."""
 
     kind: ClassVar[str] = "histogram"
-    durations: Callable[[Snapshot], Durations]
+    durations: Callable[[Snapshot], Iterable[tuple[tuple[str, ...], Durations]]]
 
     def family(self, snapshot: Snapshot) -> Metric:
-        durations = self.durations(snapshot)
-        buckets = [(str(float(le)), count) for le, count in durations["buckets"]]
-        buckets.append(("+Inf", durations["count"]))
-        return HistogramMetricFamily(self.name, self.help, buckets=buckets, sum_value=durations["sum"])
+        family = HistogramMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, durations in self.durations(snapshot):
+            buckets = [(str(float(le)), count) for le, count in durations["buckets"]]
+            family.add_metric(labels, [*buckets, ("+Inf", durations["count"])], durations["sum"])
+        return family

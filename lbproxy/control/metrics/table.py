@@ -13,6 +13,7 @@ from lbproxy.control.counts import (
     AccessLogView,
     BackendCounts,
     Count,
+    Durations,
     LagView,
     ListenerCounts,
     RetryBudgetView,
@@ -21,6 +22,7 @@ from lbproxy.control.counts import (
 from lbproxy.control.metrics import fleet
 from lbproxy.control.metrics.rows import Counter, Gauge, Histogram, Row, Sample, Samples
 from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot
+from lbproxy.control.waits import durations
 
 _LISTENER = ("listener",)
 _POOL = ("pool",)
@@ -39,9 +41,16 @@ def _counted(counts: type, labels: tuple[str, ...], things: Things) -> Iterator[
         by_metric.setdefault(count.metric, {})[key] = count
     for metric, numbers in by_metric.items():
         first = next(iter(numbers.values()))
-        kind = Gauge if first.is_open else Counter
         names = (*labels, first.label) if first.label else labels
+        if first.is_histogram:
+            yield Histogram(metric, names, first.help, partial(_histograms, next(iter(numbers)), things))
+            continue
+        kind = Gauge if first.is_open else Counter
         yield kind(metric, names, first.help, partial(_samples, numbers, things))
+
+
+def _histograms(key: str, things: Things, snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], Durations]]:
+    return ((labels, durations(thing[key])) for labels, thing in things(snapshot))
 
 
 def _samples(numbers: Mapping[str, Count], things: Things, snapshot: Snapshot) -> Iterator[Sample]:
@@ -149,7 +158,7 @@ TABLE: tuple[Row, ...] = (
         "lbproxy_loop_lag_seconds",
         (),
         "How late the timers of the event loops were, of all processes",
-        lambda s: s["loop_lag"]["seconds"],
+        lambda s: [((), s["loop_lag"]["seconds"])],
     ),
     *_counted(LagView, (), lambda s: [((), s["loop_lag"])]),
     # --- clients
@@ -171,7 +180,7 @@ TABLE: tuple[Row, ...] = (
         "lbproxy_request_duration_seconds",
         (),
         "Time from the end of a request's head to the end of its answer",
-        lambda s: s["request_seconds"],
+        lambda s: [((), s["request_seconds"])],
     ),
     # --- backends
     Gauge(

@@ -84,6 +84,9 @@ class Attempts:
         """
         return exchange.body_kept and self.repeatable(exchange) and self.has_other(backend)
 
-    def may_ask_another(self, exchange: Exchange, backend: Backend) -> bool:
-        """Whether the request may be taken from a backend that has answered badly; if so, that is counted."""
-        return self.may_leave(exchange, backend) and self.pool.retry_budget.allow()
+    def may_ask_another(self, exchange: Exchange, backend: Backend, status: int) -> bool:
+        """Whether the request may be taken from a backend that has answered with `status`; if so, that is counted."""
+        may = self.may_leave(exchange, backend) and self.pool.retry_budget.allow()
+        if may:
+            backend.count_response(status)
+        return may

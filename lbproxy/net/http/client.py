@@ -181,9 +181,9 @@ class ClientConnection(ClientMemory):
         if self._route is _SPREAD or self._owns_all:
             self._own.claim(lane, self)
         exchange.served_by = lane
+        fresh = lane.begin(exchange.tries)
         exchange.tries += 1
-        lane.served += 1
-        exchange.run(lane.stream, lane.served == 1)
+        exchange.run(lane.stream, fresh)
 
     # --- called by lanes (`net.upstream.lane.Waiter`)
 
@@ -220,7 +220,7 @@ class ClientConnection(ClientMemory):
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is tried. Not while the client is bound to its lane."""
         assert exchange.lane is not None
-        return not self._pending and self._attempts.may_ask_another(exchange, exchange.lane.backend)
+        return not self._pending and self._attempts.may_ask_another(exchange, exchange.lane.backend, status)
 
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""

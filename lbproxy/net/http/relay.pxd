@@ -42,8 +42,9 @@ cdef class Relay(Handler):
         readonly uint64_t bytes_in
         readonly uint64_t bytes_out
         readonly uint64_t body_sent # bytes of the request body that went to the lane
-        readonly double sent        # seconds, CLOCK_MONOTONIC; 0: not reached; both only for the access log
+        readonly double sent        # seconds, CLOCK_MONOTONIC; 0: not reached
         readonly double first_byte
+        double _asked               # when the backend had the whole request; until then, when it got the first of it
         readonly bint has_body
         size_t _keeps               # how many bytes of the body may be kept
         bytearray _sent_body        # what was sent of it; None: not kept, or too much
@@ -66,6 +67,7 @@ cdef class Relay(Handler):
         int client_gone(self) except -1
         # its own
         int await_answer(self) except -1
+        void _answered(self) noexcept
         int await_body(self) except -1
         int _await_reader(self) except -1
         int _keep_sent(self, Slice span) except -1

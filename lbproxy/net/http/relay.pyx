@@ -143,8 +143,7 @@ cdef class Relay(Handler):
         self._fresh = fresh
         self._scanned = 0
         self.enter(SENT)
-        if self.site.logs:
-            self.sent = monotonic()
+        self.sent = self._asked = monotonic()
         link.send(head, len(self._head))     # a loss shows when the lane is read
         if self._sent_body:
             body = self._sent_body
@@ -234,7 +233,10 @@ cdef class Relay(Handler):
             self.await_answer()
         else:
             self.await_client(0)            # the clock of the answer runs
-        return self._settle() if done else 0
+        if not done:
+            return 0
+        self._asked = monotonic()
+        return self._settle()
 
     cdef int client_drained(self) except -1:
         """The client has read what was queued: the answer may go on, and it may be waited for again."""
@@ -311,6 +313,12 @@ cdef class Relay(Handler):
                     self.link.consume(self.link.rx_size)
                 return 0
 
+    cdef void _answered(self) noexcept:
+        """The final head is there. What a client takes to upload is no time of the backend."""
+        self.first_byte = monotonic()
+        if self.lane is not None:
+            self.lane.backend.latency.observe(self.first_byte - self._asked)
+
     cdef bint _again(self, int status):
         """Whether another backend is asked in place of this answer."""
         return self.site.retries and status in self.site.retry_statuses and self.policy.asks_again(self, status)
@@ -334,8 +342,7 @@ cdef class Relay(Handler):
         cdef bint decode = not self._takes_chunks and response.framing == Framing.CHUNKED
         cdef size_t used = 0
         cdef Slice first = Slice(data, 0)
-        if self.site.logs:
-            self.first_byte = monotonic()
+        self._answered()
         self._sent_body = None
         self.status = response.status
         # A backend that answers without asking for the body need not read it (RFC 9110 section 10.1.1), and may take it
@@ -393,8 +400,7 @@ cdef class Relay(Handler):
         if not self._upgrade or not response.flags.upgrade & 2:
             return self._lane_failed(reasons.RESPONSE_UNASKED)
         self.status = 101
-        if self.site.logs:
-            self.first_byte = monotonic()
+        self._answered()
         if self.watch or response.asks_connection_auth:
             self.policy.answering(self, response)
         early = data[head:size]

@@ -217,9 +217,9 @@ class PassthroughConnection(Handler):
     def lane_ready(self, lane: Lane) -> None:
         """See `lane.Waiter`."""
         service = self.service
+        lane.begin(self._tries)
         self._tries += 1
         self.connected_at = monotonic()
-        lane.served = 1
         lane.claim(self)
         lane.join()
         service.requests += 1

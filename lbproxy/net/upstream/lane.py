@@ -123,6 +123,12 @@ class Lane(LaneCore):
             self.owner = owner
             self.lanes.private += 1
 
+    def begin(self, tries: int) -> bool:
+        """A request goes out on it, after so many tries on other ones: whether it is the first on this lane."""
+        self.served += 1
+        self.backend.retried_to += tries > 0
+        return self.served == 1
+
     def join(self) -> None:
         """From here on it is one half of a tunnel, to its end."""
         self.tunnel = True
@@ -136,6 +142,7 @@ class Lane(LaneCore):
         self.waiter = None
         self._remember_session()
         self.stream.close()
+        self.count_bytes()
         self.lanes.ended(self, reason)
 
     # --- events: only while no request is on it

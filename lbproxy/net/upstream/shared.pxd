@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What the data path does with shared lanes by itself, without a call into Python."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from lbproxy.balance.round_robin cimport BackendCore, RoundRobin
 from lbproxy.net.transport.poller cimport Handler
@@ -24,6 +24,9 @@ cdef class LaneCore(Handler):
         public object owner         # of a private lane
         public int64_t served       # requests so far
         public bint closed
+        uint64_t _counted_to        # bytes that its backend's counters have
+        uint64_t _counted_from
+        void count_moved(self) noexcept
     cpdef rest(self)
 
 

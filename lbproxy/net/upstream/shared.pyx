@@ -3,6 +3,8 @@
 
 from libc.math cimport INFINITY
 
+from lbproxy.net.transport.stream cimport Stream
+
 
 cdef class LanesCore:
 
@@ -17,11 +19,23 @@ cdef class LaneCore(Handler):
 
         A private one stays idle for as long as its owner stays.
         """
+        self.count_moved()
         if self.owner is None:
             self.stream.watch(self, self.lanes.idle_timeout)
             self.lanes.idle.append(self)
         else:
             self.stream.watch(self, INFINITY)
+
+    cdef void count_moved(self) noexcept:
+        cdef Stream stream = self.stream
+        self.backend.bytes_to += stream.sent - self._counted_to
+        self.backend.bytes_from += stream.received - self._counted_from
+        self._counted_to = stream.sent
+        self._counted_from = stream.received
+
+    def count_bytes(self):
+        """Let its backend's counters have what has moved since it rested last."""
+        self.count_moved()
 
 
 cdef LaneCore next_idle_lane(RoundRobin round_robin):

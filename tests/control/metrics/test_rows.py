@@ -24,7 +24,7 @@ def test_a_counter_keeps_its_whole_name() -> None:
 
 
 def test_a_histogram_has_a_bucket_without_bound() -> None:
-    row = Histogram("lbproxy_x_seconds", (), "Help", lambda s: s["request_seconds"])
+    row = Histogram("lbproxy_x_seconds", (), "Help", lambda s: [((), s["request_seconds"])])
     assert samples(row.family(snapshot())) == [
         ("lbproxy_x_seconds_bucket", {"le": "0.005"}, 100),
         ("lbproxy_x_seconds_bucket", {"le": "0.5"}, 590),

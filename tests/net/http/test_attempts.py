@@ -96,7 +96,7 @@ def test_the_budget_is_asked_for_what_a_backend_failed() -> None:
     assert attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
     assert not attempts.may_follow(exchange, reasons.LANE_LOST)  # type: ignore[arg-type]
     assert attempts.may_follow(exchange, reasons.LANE_STALE)  # type: ignore[arg-type]
-    assert not attempts.may_ask_another(exchange, members.backends[0])  # type: ignore[arg-type]
+    assert not attempts.may_ask_another(exchange, members.backends[0], 503)  # type: ignore[arg-type]
     assert attempts.may_leave(exchange, members.backends[0])  # type: ignore[arg-type]
     assert not attempts.may_follow(exchange, reasons.RESPONSE_TIMEOUT)  # type: ignore[arg-type]
 

@@ -197,6 +197,9 @@ async def test_errors_that_nobody_sees_count_all_the_same(front: Build) -> None:
         await other.send(answer(b"ok"))
         await client.sees(answer(b"ok"))
     assert home.backends[0].state is State.DOWN
+    assert (home.backends[0].responses[5], home.backends[1].responses[5]) == (3, 0), "no client saw them, but they were"
+    assert (home.backends[0].retried_from, home.backends[1].retried_to) == (3, 3)
+    assert (home.backends[0].retried_to, home.backends[1].retried_from) == (0, 0)
 
 
 # --- whose lane it was

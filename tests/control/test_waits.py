@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from bisect import bisect_right
+from math import ceil, inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbproxy.balance.latency import bounds
+from lbproxy.control.waits import METRIC_BOUNDS, answers, durations, percentile
+
+BOUNDS = bounds()
+
+
+def below(*seconds: float) -> dict[str, int]:
+    """Those times, as they are counted."""
+    found: dict[str, int] = {}
+    for one in seconds:
+        bound = str(BOUNDS[bisect_right(BOUNDS, one)])
+        found[bound] = found.get(bound, 0) + 1
+    return found
+
+
+@given(st.lists(st.floats(min_value=0.00025, max_value=65), min_size=1), st.sampled_from([50, 90, 99, 100]))
+def test_a_percentile_is_known_to_within_12_percent(times: list[float], percent: int) -> None:
+    true = sorted(times)[ceil(len(times) * percent / 100) - 1]
+    found = percentile(below(*times), percent)
+    assert found is not None
+    assert abs(found - true) <= 0.12 * true
+
+
+def test_of_nothing_there_is_no_percentile() -> None:
+    assert percentile({}, 50) is None
+    assert percentile({"0.014": 0}, 50) is None
+
+
+def test_what_is_beyond_the_bounds_is_at_the_bound() -> None:
+    assert percentile(below(0.0001), 50) == 0.00025
+    assert percentile(below(1000), 50) == 65.536
+    assert percentile({"0.3": 1}, 50) == 0.3, "a bound of another version is one"
+
+
+def test_a_metric_has_few_buckets_and_exact_ones() -> None:
+    assert set(METRIC_BOUNDS) <= set(BOUNDS)
+    found = durations({"below": below(0.0009, 0.0011, 0.9, 0.9, 100), "sum": 102.0})
+    assert dict(found["buckets"]) == {le: (le >= 0.001) + (le >= 0.002) + 2 * (le >= 1.024) for le in METRIC_BOUNDS}
+    assert (found["count"], found["sum"]) == (5, 102.0)
+    assert answers({"below": {"0.1": 2, str(inf): 3}, "sum": 1.0}) == 5
