@@ -2,6 +2,8 @@
 
 play        `balancer, backend = await play(script, tls=False)`: one backend behind a balancer with the default options
             of `configuration`, both shared by all tests; for what depends on neither history nor options
+share       `balancer, backends = await share(script, ..., tls=False, **changes)`: the same with a backend a script, and
+            with other options; for the tests that want the same. An ejected backend is back after 50 ms
 backends    `await backends(script, ...)` starts one backend a script, named c1, c2 and so on
 balance     `await balance(*backends, tls=False, **changes)` starts a balancer of the test's own in front of them
 passes      `await passes(*backends, mode="tcp", **changes)` the same, for connections that are passed through
@@ -24,12 +26,13 @@ from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
 from .passing import Member, passing
-from .peers import Peers, one_backend
+from .peers import Peers, Stages
 from .tls import Authority
 
 Backends = Callable[..., Awaitable[list[ScriptedBackend]]]
 Balance = Callable[..., Awaitable[Balancer]]
 Play = Callable[..., Awaitable[tuple[Balancer, ScriptedBackend]]]
+Share = Callable[..., Awaitable[tuple[Balancer, tuple[ScriptedBackend, ...]]]]
 
 _HERE = Path(__file__).parent
 
@@ -99,27 +102,37 @@ async def passes(directory: Path, backends: Backends) -> AsyncIterator[Balance]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def plain_peers() -> AsyncIterator[Peers]:
-    async with one_backend() as peers:
-        yield peers
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def tls_peers() -> AsyncIterator[Peers]:
-    async with one_backend(tls=True) as peers:
-        yield peers
+async def stages(authority: Authority) -> AsyncIterator[Stages]:
+    stages = Stages(authority)
+    yield stages
+    await stages.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def play(plain_peers: Peers, tls_peers: Peers) -> AsyncIterator[Play]:
-    used: set[Peers] = set()
+async def share(stages: Stages) -> AsyncIterator[Share]:
+    used: list[Peers] = []
 
-    async def start(script: Script = serve, tls: bool = False) -> tuple[Balancer, ScriptedBackend]:
-        peers = tls_peers if tls else plain_peers
-        used.add(peers)
-        peers.play(script)
-        return peers.balancer, peers.backend
+    async def start(
+        *scripts: Script, tls: bool = False, **changes: Any
+    ) -> tuple[Balancer, tuple[ScriptedBackend, ...]]:
+        peers = await stages.get(len(scripts), tls, changes)
+        used.append(peers)
+        peers.play(*scripts)
+        return peers.balancer, peers.backends
 
     yield start
     for peers in used:
-        await peers.settle()
+        try:
+            await peers.settle()
+        except BaseException:
+            await stages.end(peers)  # no other test is to suffer from it
+            raise
+
+
+@pytest.fixture
+def play(share: Share) -> Play:
+    async def start(script: Script = serve, tls: bool = False) -> tuple[Balancer, ScriptedBackend]:
+        balancer, [backend] = await share(script, tls=tls)
+        return balancer, backend
+
+    return start

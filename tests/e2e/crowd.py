@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 from .backend import Lane, answer
 from .client import Client
 
-PAUSE = 0.01
-"""Seconds between two requests of a user."""
+PAUSE = 0.01 if os.environ.get("LBPROXY_FULL") else 0.03
+"""Seconds between two requests of a user: a crowd at full speed takes the CPU from the reload that it is there for."""
 
 
 async def serve_posts(lane: Lane) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from .backend import Lane, Script, answer
 from .client import chunked, request
-from .conftest import Backends, Balance, Play
+from .conftest import Backends, Balance, Play, Share
 from .message import Cut
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -149,24 +149,21 @@ async def test_a_backend_that_never_answers(backends: Backends, balance: Balance
     assert {item["state"] for item in (await balancer.backends()).values()} == {"up"}
 
 
-async def test_a_backend_that_never_says_continue(backends: Backends, balance: Balance) -> None:
+async def test_a_backend_that_never_says_continue(share: Share) -> None:
     """A client that waits for its 100 is not to blame: it is the backend's time that runs."""
 
     async def never(lane: Lane) -> None:
         await lane.until_closed()
 
-    [backend] = await backends(never)
-    balancer = await balance(backend, pool={"response_timeout": "300ms"})
+    balancer, _ = await share(never, pool={"response_timeout": "300ms"})
     async with await balancer.connect() as client:
         await client.send(request("/waits", "POST", "Content-Length: 4", "Expect: 100-continue"))
         assert (await client.response()).status == 504
     await balancer.accessed(target="/waits", reason="response_timeout", status=504)
 
 
-async def test_a_backend_that_stops_in_the_body(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(
-        *await backends(says(OK + b"Content-Length: 10\r\n\r\n12345")), pool={"response_timeout": "300ms"}
-    )
+async def test_a_backend_that_stops_in_the_body(share: Share) -> None:
+    balancer, _ = await share(says(OK + b"Content-Length: 10\r\n\r\n12345"), pool={"response_timeout": "300ms"})
     async with await balancer.connect() as client:
         await client.send(request("/stops"))
         with pytest.raises(Cut):

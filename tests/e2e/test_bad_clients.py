@@ -8,10 +8,10 @@ import ssl
 
 import pytest
 
-from .backend import Lane, answer
+from .backend import Lane, answer, serve
 from .balancer import Balancer
 from .client import Client, chunked, request
-from .conftest import Backends, Balance, Play
+from .conftest import Backends, Balance, Play, Share
 from .message import Cut
 from .reloads import comes_true
 
@@ -24,11 +24,10 @@ async def settled(balancer: Balancer) -> None:
 
 
 @pytest.mark.parametrize("part", [b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: login.test\r\nX-A"])
-async def test_half_a_head_and_silence(backends: Backends, balance: Balance, part: bytes) -> None:
+async def test_half_a_head_and_silence(share: Share, part: bytes) -> None:
     """408 after header_timeout; a connection that sent nothing is closed without a word (RFC 9112 section 9.5)."""
-    [backend] = await backends()
     times = {"header_timeout": "300ms"} if part else {"idle_timeout": "300ms"}
-    balancer = await balance(backend, listener=times)
+    balancer, [backend] = await share(serve, listener=times)
     async with await balancer.connect() as client:
         await client.send(part)
         if part:
@@ -60,16 +59,15 @@ async def test_a_head_one_byte_at_a_time_does_not_stretch_the_timeout(backends: 
                 await dripping
 
 
-async def test_an_idle_connection_is_closed(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(), listener={"idle_timeout": "300ms"})
+async def test_an_idle_connection_is_closed(share: Share) -> None:
+    balancer, _ = await share(serve, listener={"idle_timeout": "300ms"})
     async with await balancer.connect() as client:
         assert (await client.ask()).status == 200
         assert await client.rest() == b""
 
 
-async def test_half_a_body_and_silence(backends: Backends, balance: Balance) -> None:
-    [backend] = await backends()
-    balancer = await balance(backend, listener={"idle_timeout": "300ms"})
+async def test_half_a_body_and_silence(share: Share) -> None:
+    balancer, [backend] = await share(serve, listener={"idle_timeout": "300ms"})
     async with await balancer.connect() as client:
         await client.send(request("/", "POST", "Content-Length: 10"), b"12345")
         assert (await client.response()).status == 408

@@ -11,7 +11,7 @@ from .backend import Lane, answer, serve
 from .balancer import running
 from .client import HOST, Client, request
 from .configuration import configuration, free_port
-from .conftest import Backends, Balance, Play
+from .conftest import Backends, Balance, Play, Share
 from .tls import Authority
 
 
@@ -94,15 +94,15 @@ async def test_the_backend_closing_its_lane_does_not_close_the_client(play: Play
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_pipelined_requests_are_answered_in_order(backends: Backends, balance: Balance, tls: bool) -> None:
-    balancer = await balance(*await backends(echo_target, echo_target, echo_target), tls=tls)
+async def test_pipelined_requests_are_answered_in_order(share: Share, tls: bool) -> None:
+    balancer, _ = await share(echo_target, echo_target, echo_target, tls=tls)
     async with await balancer.connect() as client:
         await client.send(b"".join(request(f"/{number}") for number in range(50)))
         for number in range(50):
             assert (await client.response()).body == f"/{number}".encode()
 
 
-async def test_a_slow_first_answer_keeps_its_place(backends: Backends, balance: Balance) -> None:
+async def test_a_slow_first_answer_keeps_its_place(share: Share) -> None:
     release = asyncio.Event()
 
     async def slow(lane: Lane) -> None:
@@ -111,8 +111,7 @@ async def test_a_slow_first_answer_keeps_its_place(backends: Backends, balance: 
                 await release.wait()
             await lane.send(answer(seen.target))
 
-    first, second = await backends(slow, slow)
-    balancer = await balance(first, second)
+    balancer, [first, second] = await share(slow, slow)
     async with await balancer.connect() as client:
         await client.send(request("/slow") + request("/quick") + request("/last"))
         await first.until(lambda: first.requests)

@@ -41,17 +41,17 @@ async def test_order_names_and_values_of_a_request_are_kept(play: Play) -> None:
     assert [item for item in backend.requests[0].fields if item in wanted] == wanted
 
 
-async def test_order_names_and_values_of_an_answer_are_kept(backends: Backends, balance: Balance) -> None:
+async def test_order_names_and_values_of_an_answer_are_kept(play: Play) -> None:
     lines = ["X-b: 2", "x-A: 1", "Set-Cookie: a=b; Path=/", "X-b: 3", "Set-Cookie: c=d", "X-Latin: caf\xe9"]
-    balancer = await balance(*await backends(answering(*lines)))
+    balancer, _ = await play(answering(*lines))
     response = await balancer.ask()
     wanted = [_field(line) for line in lines]
     assert [item for item in response.fields if item in wanted] == wanted
 
 
-async def test_two_www_authenticate_lines_stay_two(backends: Backends, balance: Balance) -> None:
+async def test_two_www_authenticate_lines_stay_two(play: Play) -> None:
     lines = ["WWW-Authenticate: Negotiate", 'WWW-Authenticate: Basic realm="a, b"']
-    balancer = await balance(*await backends(answering(*lines, status="401 Unauthorized")))
+    balancer, _ = await play(answering(*lines, status="401 Unauthorized"))
     response = await balancer.ask()
     assert response.status == 401
     assert response.all("www-authenticate") == [b"Negotiate", b'Basic realm="a, b"']
@@ -106,9 +106,9 @@ async def test_hop_by_hop_lines_of_a_request_end_here(play: Play) -> None:
     assert not {b"x-named", b"x-also-named", b"upgrade"} & set(seen.tokens("connection"))
 
 
-async def test_hop_by_hop_lines_of_an_answer_end_here(backends: Backends, balance: Balance) -> None:
+async def test_hop_by_hop_lines_of_an_answer_end_here(play: Play) -> None:
     lines = ("Connection: keep-alive, X-Named", "Keep-Alive: timeout=5", "X-Named: 1", "Upgrade: h2c", "X-Kept: 3")
-    balancer = await balance(*await backends(answering(*lines)))
+    balancer, _ = await play(answering(*lines))
     response = await balancer.ask()
     assert (response.status, response.get("x-kept")) == (200, b"3")
     for name in ("keep-alive", "x-named", "upgrade"):

@@ -8,9 +8,9 @@ import contextlib
 
 import pytest
 
-from .backend import Lane, ScriptedBackend, answer
+from .backend import Lane, answer
 from .client import Client, request
-from .conftest import Backends, Balance, Play
+from .conftest import Play, Share
 from .message import Cut
 from .tokens import kerberos_token, ntlm_token, user_of
 
@@ -61,11 +61,9 @@ async def is_answered(client: Client, user: str, *lines: str) -> None:
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("first", ["401 first", "token first"])
-async def test_strangers_never_meet_a_victims_lane(
-    backends: Backends, balance: Balance, first: str, count: int, tls: bool
-) -> None:
+async def test_strangers_never_meet_a_victims_lane(share: Share, first: str, count: int, tls: bool) -> None:
     """In their defaults nginx, Envoy and Caddy answer 90 of 90 as the victim, and HAProxy 29 of 30 as somebody else."""
-    balancer = await balance(*await backends(*[binds] * count), tls=tls)
+    balancer, _ = await share(*[binds] * count, tls=tls)
     async with await balancer.connect() as stranger:
         for number in range(30):
             async with await balancer.connect() as victim:
@@ -80,8 +78,8 @@ async def test_strangers_never_meet_a_victims_lane(
             await strangers_get_nothing(stranger, 1)
 
 
-async def test_victims_at_the_same_time_stay_themselves(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(binds, binds, binds))
+async def test_victims_at_the_same_time_stay_themselves(share: Share) -> None:
+    balancer, _ = await share(binds, binds, binds)
 
     async def victim(user: str) -> None:
         async with await balancer.connect() as client:
@@ -92,10 +90,9 @@ async def test_victims_at_the_same_time_stay_themselves(backends: Backends, bala
     await asyncio.gather(*(victim(f"user{number}") for number in range(30)))
 
 
-async def test_fresh_tickets_of_one_connection_are_spread(backends: Backends, balance: Balance) -> None:
+async def test_fresh_tickets_of_one_connection_are_spread(share: Share) -> None:
     """Rule 4: each goes to the next backend; a request without a token follows the lane authenticated last."""
-    members = await backends(binds, binds, binds)
-    balancer = await balance(*members)
+    balancer, members = await share(binds, binds, binds)
     async with await balancer.connect() as client:
         for number in range(30):
             response = await client.ask("/", "GET", f"Authorization: Negotiate {kerberos_token(f'user{number}')}")
@@ -107,9 +104,8 @@ async def test_fresh_tickets_of_one_connection_are_spread(backends: Backends, ba
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_a_private_lane_ends_with_its_owner(backends: Backends, balance: Balance, how: str) -> None:
-    [backend] = await backends(binds)
-    balancer = await balance(backend)
+async def test_a_private_lane_ends_with_its_owner(share: Share, how: str) -> None:
+    balancer, [backend] = await share(binds)
     client = await balancer.connect()
     await is_answered(client, "alice", f"Authorization: Negotiate {kerberos_token('alice')}")
     assert (await balancer.backends())["c1"]["private_lanes"] == 1
@@ -155,8 +151,8 @@ async def test_schemes_for_one_request_share_a_lane(play: Play, value: str) -> N
 
 
 @pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
-async def test_ntlm_stays_on_its_lane(backends: Backends, balance: Balance, scheme: str) -> None:
-    balancer = await balance(*await backends(ntlm, ntlm, ntlm))
+async def test_ntlm_stays_on_its_lane(share: Share, scheme: str) -> None:
+    balancer, _ = await share(ntlm, ntlm, ntlm)
 
     async def user(name: str) -> None:
         async with await balancer.connect() as client:
@@ -170,7 +166,7 @@ async def test_ntlm_stays_on_its_lane(backends: Backends, balance: Balance, sche
     await asyncio.gather(*(user(f"user{number}") for number in range(30)))
 
 
-async def test_a_lane_that_dies_in_an_exchange_ends_its_client(backends: Backends, balance: Balance) -> None:
+async def test_a_lane_that_dies_in_an_exchange_ends_its_client(share: Share) -> None:
     """Rule 5: the client must start again cleanly, so it may not go on over this connection."""
 
     async def dies(lane: Lane) -> None:
@@ -179,8 +175,7 @@ async def test_a_lane_that_dies_in_an_exchange_ends_its_client(backends: Backend
         await lane.request()
         lane.reset()
 
-    members: list[ScriptedBackend] = await backends(dies, dies)
-    balancer = await balance(*members)
+    balancer, members = await share(dies, dies)
     async with await balancer.connect() as client:
         assert (await client.ask("/", "GET", f"Authorization: NTLM {ntlm_token(1)}")).status == 401
         await client.send(request("/", "GET", f"Authorization: NTLM {ntlm_token(3, 'alice')}"))

@@ -20,7 +20,7 @@ from tests.wire.hellos import hello
 from .backend import Lane, answer
 from .balancer import Balancer
 from .client import HOST, Client, request
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Share
 from .handshakes import SegmentedTls
 from .haproxy import haproxy, needs_haproxy
 from .programs import curl
@@ -90,15 +90,13 @@ BAD = {
 
 
 @pytest.fixture
-def front(backends: Backends, balance: Balance, passes: Balance) -> Any:
-    """`await front(mode="http", **changes)`: a balancer that believes 127.0.0.1, before a backend that `tells`."""
+def front(share: Share) -> Any:
+    """`await front(**changes)`: a balancer that believes 127.0.0.1, before a backend that `tells`."""
 
-    async def start(mode: str = "http", listener: dict[str, Any] | None = None, **changes: Any) -> Balancer:
-        listener = {**FROM_HERE, **(listener or {})}
-        [backend] = await backends(tells)
-        if mode == "http":
-            return await balance(backend, listener=listener, **changes)
-        return await passes(backend, mode=mode, listener=listener, **changes)
+    async def start(listener: dict[str, Any] | None = None, **changes: Any) -> Balancer:
+        balancer: Balancer
+        balancer, _ = await share(tells, listener={**FROM_HERE, **(listener or {})}, **changes)
+        return balancer
 
     return start
 
@@ -166,15 +164,16 @@ async def test_nobody_else_is_believed(front: Any, authority: Authority) -> None
 
 async def test_nobody_else_is_believed_before_tls(front: Any, authority: Authority) -> None:
     balancer: Balancer = await front(tls=True)
+    before = await ends(balancer, "tls_failed")
     client = await balancer.connect(tls=None, source=USER)
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         await SegmentedTls(client, authority.client_context(), ahead=v1("203.0.113.7")).__aenter__()
     await client.close()
-    assert await ends(balancer, "tls_failed") == 1
+    assert await ends(balancer, "tls_failed") == before + 1
 
 
-async def test_allow_is_about_the_user(front: Any) -> None:
-    balancer: Balancer = await front(listener={"allow": ["203.0.113.0/24"]})
+async def test_allow_is_about_the_user(backends: Backends, balance: Balance) -> None:
+    balancer = await balance(*await backends(tells), listener={**FROM_HERE, "allow": ["203.0.113.0/24"]})
     async with await balancer.connect() as client:
         await client.send(v2("203.0.113.7") + request())
         assert (await client.response()).body == b"203.0.113.7"
@@ -224,8 +223,11 @@ async def test_headers_before_what_is_passed_through(backends: Backends, passes:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_curl_tells_who_it_is(front: Any, authority: Authority, directory: Path, tls: bool) -> None:
-    balancer: Balancer = await front(listener={"accept_proxy_protocol_from": ["127.0.0.0/8"]}, tls=tls)
+async def test_curl_tells_who_it_is(
+    backends: Backends, balance: Balance, authority: Authority, directory: Path, tls: bool
+) -> None:
+    listener = {"accept_proxy_protocol_from": ["127.0.0.0/8"]}
+    balancer = await balance(*await backends(tells), listener=listener, tls=tls)
     ca = authority.write_ca(directory / "ca.pem")
     options = ("--haproxy-protocol", "--interface", USER, "--cacert", ca)
     assert (await curl(balancer.address, "/", *options, scheme="https" if tls else "http")).out == USER

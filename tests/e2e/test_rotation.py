@@ -10,7 +10,7 @@ import pytest
 from .backend import Lane, ScriptedBackend, answer
 from .balancer import Balancer
 from .configuration import free_port
-from .conftest import Backends, Balance
+from .conftest import Backends, Balance, Share
 
 QUICK = {"interval": "100ms", "timeout": "1s"}
 """Of a check; tests wait for what follows from the probes, never for their times."""
@@ -46,22 +46,23 @@ async def spread(balancer: Balancer, count: int) -> Counter[bytes]:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-async def test_requests_of_one_connection_are_spread_evenly(backends: Backends, balance: Balance, tls: bool) -> None:
-    balancer = await balance(*await backends(*[Health()] * 3), tls=tls)
+async def test_requests_of_one_connection_are_spread_evenly(share: Share, tls: bool) -> None:
+    balancer, _ = await share(*[Health()] * 3, tls=tls)
     assert await spread(balancer, 300) == {b"c1": 100, b"c2": 100, b"c3": 100}
 
 
-async def test_connections_of_one_request_are_spread_evenly(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(*[Health()] * 3))
+async def test_connections_of_one_request_are_spread_evenly(share: Share) -> None:
+    balancer, _ = await share(*[Health()] * 3)
     assert Counter([(await balancer.ask()).body for _ in range(300)]) == {b"c1": 100, b"c2": 100, b"c3": 100}
 
 
-async def test_concurrent_requests_are_spread_evenly(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(*[Health()] * 3))
+async def test_concurrent_requests_are_spread_evenly(share: Share) -> None:
+    balancer, _ = await share(*[Health()] * 3)
+    before = await balancer.backends()
     spreads = await asyncio.gather(*(spread(balancer, 10) for _ in range(30)))
     assert sum(spreads, Counter()) == {b"c1": 100, b"c2": 100, b"c3": 100}
-    status = await balancer.backends()
-    assert [status[name]["requests"] for name in ("c1", "c2", "c3")] == [100, 100, 100]
+    after = await balancer.backends()
+    assert [after[name]["requests"] - before[name]["requests"] for name in ("c1", "c2", "c3")] == [100, 100, 100]
 
 
 async def test_a_401_is_healthy_when_expected(backends: Backends, balance: Balance) -> None:
