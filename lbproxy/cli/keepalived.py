@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import socket
 import sys
 from ipaddress import ip_address
 from pathlib import Path
+from socket import gethostname
 
 import click
 
@@ -100,16 +100,18 @@ def command(
     if '"' in notify or "\n" in notify:
         raise click.UsageError("--notify: a command without quotation marks and line breaks")
     health = f"{_program()} health -c {shlex.quote(str(path.absolute()))}"
-    if '"' in health:
-        raise click.UsageError(f"{path}: its path has a quotation mark, which keepalived cannot read")
-    group = Group(hosts, virtual, interface, router_id, health, notify, user or config.user or "lbproxy")
+    admin = config.admin.bind.path
+    socket = shlex.quote(str(admin)) if admin else ""
+    if '"' in health + socket:
+        raise click.UsageError(f"{path}, or a path in it, has a quotation mark, which keepalived cannot read")
+    group = Group(hosts, virtual, interface, router_id, health, socket, notify, user or config.user or "lbproxy")
     if not group.first:
         raise click.UsageError("the hosts' addresses need the IP version of a virtual address")
     click.echo(keepalived(group, _this(config, hosts, this), f"lbproxy {__version__}"), nl=False)
 
 
 def _this(config: Config, hosts: dict[str, IpAddress], given: str | None) -> str:
-    name = given or (config.fleet.replica_name if config.fleet else socket.gethostname())
+    name = given or (config.fleet.replica_name if config.fleet else gethostname())
     if name not in hosts:
         raise click.UsageError(f"--this: there is no --host {name}=; there is {', '.join(hosts)}")
     return name

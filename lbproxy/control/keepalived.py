@@ -16,7 +16,7 @@ IpAddress = IPv4Address | IPv6Address
 ADVERT = 0.2
 """Seconds between two adverts. A host is taken for dead after three of them, and a skew (RFC 9568 section 6.1)."""
 
-_PRIORITY, _UNHEALTHY = 250, -100
+_PRIORITY, _UNHEALTHY, _STOPPED = 250, -100, -50
 """The highest for hosts that do not own the address is 254. The skew is (256 - priority) / 256 adverts: 5 ms."""
 
 
@@ -24,7 +24,8 @@ _PRIORITY, _UNHEALTHY = 250, -100
 class Group:
     """Hosts, each with the address of its own that adverts are sent from, and the `virtual` addresses of all.
 
-    health, notify: command lines. user: the account that runs them. router: the VRRP router identifier, 1 to 255.
+    health, notify: command lines. socket: a file that is there while lbproxy runs, if there is one. user: the account
+    that runs them. router: the VRRP router identifier, 1 to 255.
     """
 
     hosts: dict[str, IpAddress]
@@ -32,6 +33,7 @@ class Group:
     interface: str
     router: int
     health: str
+    socket: str
     notify: str
     user: str
 
@@ -56,7 +58,8 @@ def keepalived(group: Group, host: str, made_by: str) -> str:
     blocks = [
         _TOP.format(host=host, hosts=", ".join(group.hosts), made_by=made_by),
         _GLOBAL.format(host=host, user=group.user),
-        _SCRIPT.format(health=group.health, weight=_UNHEALTHY),
+        _HEALTH.format(health=group.health, weight=_UNHEALTHY),
+        *([_RUNS.format(socket=group.socket, weight=_STOPPED)] if group.socket else []),
         _INSTANCE.format(
             interface=group.interface,
             router=group.router,
@@ -66,6 +69,7 @@ def keepalived(group: Group, host: str, made_by: str) -> str:
             peers=_lines(f"{address}    # {name}" for name, address in peers.items()),
             first=_lines(_placed(group, group.first)),
             others=_OTHERS.format(others=_lines(_placed(group, group.others))) if group.others else "",
+            runs="\n        lbproxy_runs" if group.socket else "",
             notify=group.notify,
         ),
     ]
@@ -99,7 +103,7 @@ global_defs {{
 }}
 """
 
-_SCRIPT = """\
+_HEALTH = """\
 vrrp_script lbproxy_health {{
     script "{health}"
     interval 1
@@ -109,6 +113,15 @@ vrrp_script lbproxy_health {{
     rise 2
     # Not 0, which takes the host out: when no host is healthy, the address stays where it is, and clients get an
     # error page instead of nothing.
+    weight {weight}
+}}
+"""
+
+_RUNS = """\
+vrrp_script lbproxy_runs {{
+    # When no host is healthy, one where lbproxy runs is still better than one where it has ended.
+    script "/usr/bin/test -S {socket}"
+    interval 1
     weight {weight}
 }}
 """
@@ -134,7 +147,7 @@ vrrp_instance lbproxy {{
     }}
 {others}\
     track_script {{
-        lbproxy_health
+        lbproxy_health{runs}
     }}
     notify "{notify}"
 }}

@@ -60,8 +60,9 @@ def test_keepalived_takes_it(tmp_path: Path, file: str, options: tuple[str, ...]
 
 def test_it_runs_health_with_this_configuration(file: str) -> None:
     result = run("keepalived", "-c", file, *LB1)
-    [line] = [line.strip() for line in result.output.splitlines() if line.strip().startswith("script ")]
-    command = line.removeprefix('script "').removesuffix('"')
+    scripts = [line.strip() for line in result.output.splitlines() if line.strip().startswith("script ")]
+    assert scripts[1] == f'script "/usr/bin/test -S {Path(file).parent}/admin.sock"'
+    command = scripts[0].removeprefix('script "').removesuffix('"')
     assert command.endswith(f"lbproxy health -c {file}")
     done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "lbproxy is not running\n")

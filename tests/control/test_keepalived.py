@@ -10,8 +10,8 @@ HOSTS: dict[str, IpAddress] = {f"lb{number}": ip_address(f"192.0.2.{number}") fo
 V4, V6 = ip_address("192.0.2.10"), ip_address("2001:db8::10")
 
 
-def group(*virtual: IpAddress, hosts: dict[str, IpAddress] = HOSTS) -> Group:
-    return Group(hosts, virtual, "eth0", 51, "/opt/lbproxy/bin/lbproxy health -c a.toml", "/bin/true", "lbproxy")
+def group(*virtual: IpAddress, hosts: dict[str, IpAddress] = HOSTS, socket: str = "") -> Group:
+    return Group(hosts, virtual, "eth0", 51, "/opt/lbproxy/bin/lbproxy health", socket, "/bin/true", "lbproxy")
 
 
 def block(text: str, name: str) -> list[str]:
@@ -41,3 +41,10 @@ def test_addresses_of_the_other_ip_version_move_with_those_of_the_first() -> Non
     assert block(text, "virtual_ipaddress") == ["2001:db8::10/128 dev eth0"]
     assert block(text, "virtual_ipaddress_excluded") == ["192.0.2.10/32 dev eth0"]
     assert "excluded" not in keepalived(group(V4), "lb1", "a test")
+
+
+def test_where_lbproxy_has_ended_is_worse_than_where_it_is_not_healthy() -> None:
+    text = keepalived(group(V4, socket="/run/lbproxy/admin.sock"), "lb1", "a test")
+    assert 'script "/usr/bin/test -S /run/lbproxy/admin.sock"\n' in text
+    assert block(text, "track_script") == ["lbproxy_health", "lbproxy_runs"]
+    assert block(keepalived(group(V4), "lb1", "a test"), "track_script") == ["lbproxy_health"]

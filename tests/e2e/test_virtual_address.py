@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from .backend import Lane
+from .client import request
 from .virtual_address import OTHER, Clients, Replica, needs_keepalived, two_hosts
 
 FULL = bool(os.environ.get("LBPROXY_FULL"))
@@ -46,6 +48,51 @@ async def test_a_host_that_leaves_loses_nothing(tmp_path: Path, workers: int, re
             assert (await first.run("health"))[0] == 0
             await clients.more(100)
             assert (await site.owner()).name == OTHER[first.name], "it moves when it must, and not back"
+
+
+@on_hosts
+async def test_a_listener_at_every_address_loses_nothing(tmp_path: Path) -> None:
+    async with two_hosts(tmp_path, bind="0.0.0.0") as site, Clients(site) as clients:
+        await clients.more(200)
+        first = await site.owner()
+        await leave(first)
+        await clients.more(200)
+        assert (await site.owner()).name == OTHER[first.name]
+
+
+@on_hosts
+async def test_a_request_that_takes_longer_than_the_move_is_cut_and_told(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def silent(lane: Lane) -> None:
+        await lane.request()
+        asked.set()
+        await lane.until_closed()
+
+    async with two_hosts(tmp_path, silent) as site:
+        first = await site.owner()
+        async with await site.connect() as client:
+            await client.send(request("/", "GET"))
+            await asked.wait()
+            await leave(first)
+            ends = (await first.balancer.status())["listeners"][0]["ends"]
+            assert ends == {"address_gone": 1}
+
+
+@on_hosts
+async def test_without_another_host_the_address_stays(tmp_path: Path) -> None:
+    """Health says no, and clients are served all the same, by whoever is left."""
+    async with two_hosts(tmp_path) as site:
+        first = await site.owner()
+        second = site.hosts[OTHER[first.name]]
+        second.keepalived.terminate()
+        await second.keepalived.wait()
+        status, _, error = await first.run("leave", "--timeout", "3s")
+        assert status == 1
+        assert "still on this host: 10.77.0.100" in error
+        assert await site.owner() is first
+        async with await site.connect() as client:
+            assert (await client.ask("/", "POST", body=b"x")).status == 200
 
 
 @on_hosts

@@ -24,7 +24,7 @@ import pytest
 from lbproxy.control.host_addresses import AddressChanges, present
 from tests.namespaces import Host, Switch, needs_root
 
-from .backend import ScriptedBackend
+from .backend import Script, ScriptedBackend
 from .balancer import Balancer, command
 from .client import Client
 from .configuration import configuration
@@ -140,17 +140,19 @@ class Clients(Crowd):
 
 
 @asynccontextmanager
-async def two_hosts(directory: Path, **changes: Any) -> AsyncIterator[Site]:
-    """See above. `changes` are keys at the top of the configuration."""
+async def two_hosts(
+    directory: Path, script: Script = serve_posts, bind: str = ADDRESS, **changes: Any
+) -> AsyncIterator[Site]:
+    """See above. `script` is the backend's, `bind` the host of the listeners; `changes` are keys at the file's top."""
     with Switch("a", "b", "out") as switch, switch.hosts["out"].entered():
         async with AsyncExitStack() as stack:
-            backend = ScriptedBackend("c1", serve_posts, host=str(switch.hosts["out"].address))
+            backend = ScriptedBackend("c1", script, host=str(switch.hosts["out"].address))
             await backend.start()
             stack.push_async_callback(backend.stop)
             hosts = {}
             for name in OTHER:
                 (directory / name).mkdir()
-                hosts[name] = await stack.enter_async_context(_replica(name, switch, directory, backend, changes))
+                hosts[name] = await stack.enter_async_context(_replica(name, switch, directory, backend, bind, changes))
             site = Site(switch, hosts)
             await site.owner()
             yield site
@@ -158,13 +160,13 @@ async def two_hosts(directory: Path, **changes: Any) -> AsyncIterator[Site]:
 
 @asynccontextmanager
 async def _replica(
-    name: str, switch: Switch, directory: Path, backend: ScriptedBackend, changes: dict[str, Any]
+    name: str, switch: Switch, directory: Path, backend: ScriptedBackend, bind: str, changes: dict[str, Any]
 ) -> AsyncIterator[Replica]:
     host, folder = switch.hosts[name], directory / name
     config = configuration(
         folder,
         [(backend.name, backend.url)],
-        listener={"bind": f"{ADDRESS}:{PORT}", "hosts": ["*"]},
+        listener={"bind": f"{bind}:{PORT}", "hosts": ["*"]},
         virtual_addresses=[ADDRESS],
         **changes,
     )

@@ -21,7 +21,7 @@ class FleetBalancer:
 
     def state(self) -> str:
         """See `Balancer`."""
-        return self._served.state
+        return self._served.shown
 
     def backends(self) -> dict[str, dict[str, int]]:
         """See `Balancer`. One that is drained counts as draining, whatever its health is."""
