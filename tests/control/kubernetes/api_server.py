@@ -55,9 +55,9 @@ class Asked(NamedTuple):
 class ApiServer:
     """At `url`, with the account of `token`, in `namespace`."""
 
-    def __init__(self, folder: Path, namespace: str = "login") -> None:
+    def __init__(self, folder: Path, namespace: str = "login", host: str = "127.0.0.1") -> None:
         authority = Authority.root("kubernetes")
-        files = authority.server("127.0.0.1", "kubernetes.test").write(folder, "kube-apiserver")
+        files = authority.server(host, "kubernetes.test").write(folder, "kube-apiserver")
         self.ca = authority.write_certificate(folder / "kube-ca.crt")
         self.namespace = namespace
         self.token = "secret-token-1"
@@ -77,9 +77,10 @@ class ApiServer:
         self._pages: dict[str, tuple[int, list[Object]]] = {}
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(files.chain, files.key)
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        self.host = host
+        with socket.create_server((host, 0)) as free:
             self.port: int = free.getsockname()[1]
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.url = f"https://{host}:{self.port}"
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,7 +96,7 @@ class ApiServer:
         app.router.add_get(PATH, self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.0, handler_cancellation=True, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True).start()
+        await web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls, reuse_address=True).start()
 
     async def stop(self) -> None:
         """Close the listener and every connection; the objects stay, as in etcd."""
@@ -109,7 +110,7 @@ class ApiServer:
         (folder / "token").write_text(f"{self.token}\n")
         (folder / "ca.crt").write_bytes(self.ca.read_bytes())
         (folder / "namespace").write_text(self.namespace)
-        return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.port)}
+        return {"KUBERNETES_SERVICE_HOST": self.host, "KUBERNETES_SERVICE_PORT": str(self.port)}
 
     def kubeconfig(self, path: Path, **user: Any) -> Path:
         """Write one, with `user` in the place of its user, who has the token."""

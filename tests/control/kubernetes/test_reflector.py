@@ -3,14 +3,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lbproxy.control.kubernetes import Api, KubernetesError, Reflector
+from lbproxy.control.kubernetes import Api, KubernetesError, PodAccount, Reflector
+from lbproxy.control.kubernetes import api as api_module
 from lbproxy.control.kubernetes import reflector as module
 from lbproxy.control.kubernetes.reflector import Times
 from tests.control.kubernetes.api_server import BACKLOG, PATH, ApiServer, endpoint, endpoint_slice
+from tests.namespaces import Switch, needs_root
 
 WITHIN = 30.0  # seconds; each test awaits what it wants
 
@@ -266,3 +269,30 @@ async def test_a_server_that_is_gone_keeps_what_was_known(server: ApiServer, ref
     server.put(endpoint_slice("c-1", endpoint("a", "10.0.0.2")))
     await until(reflector, {"c-1": ["10.0.0.2"]})
     assert len(server.of("list")) == 1, "it goes on from the version that it had"
+
+
+@needs_root
+async def test_a_server_that_is_gone_without_a_word_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody closes the connection of the watch, which may be silent for minutes."""
+    monkeypatch.setattr(api_module, "_KEEPALIVE", tuple((option, 1) for option, _ in api_module._KEEPALIVE))
+    monkeypatch.setattr(api_module, "DEADLINE", 1.0)
+    with Switch("apiserver", "lbproxy") as switch:
+        there, here = switch.hosts["apiserver"], switch.hosts["lbproxy"]
+        with there.entered():
+            server = ApiServer(tmp_path, host=str(there.address))
+            await server.start()
+        with here.entered():
+            api = Api(PodAccount(tmp_path, server.mount(tmp_path)))
+            reflector = reflect(api)
+            await reflector.catch_up()
+            switch.unplug("apiserver")
+            server.put(endpoint_slice("c-1", endpoint("a", "10.0.0.1")))
+            await reflector.changed(WITHIN)
+            with pytest.raises(KubernetesError):
+                await reflector.catch_up()
+            switch.plug("apiserver")
+            await until(reflector, {"c-1": ["10.0.0.1"]})
+            assert len(server.of("list")) == 1, "it goes on from the version that it had"
+            reflector.close()
+            await api.close()
+        await server.stop()
