@@ -6,7 +6,8 @@
     ├── MissingExtraError   the installation's: an optional dependency is needed; names the extra to install
     ├── MessageError        lbproxy's own: a process got a message that it cannot read, from one of another version
     ├── AdminError          the operator's: a command that the running balancer refused, or could not receive
-    └── RolloutError        the operator's: a rolling update that must not begin, or that stopped
+    ├── RolloutError        the operator's: a rolling update that must not begin, or that stopped
+    └── InstanceError       the administrator's: an installation of a connector, or a pack of one, that cannot be used
 
 What goes wrong on the data path is not raised but ended with a row of `lbproxy.reasons`, which
 says whose fault it is, whether a retry is safe and which HTTP status the client gets.
@@ -69,3 +70,7 @@ class AdminError(LbproxyError):
 
 class RolloutError(LbproxyError):
     """A rolling update that must not begin, or that stopped; then it also says what that leaves, a line each."""
+
+
+class InstanceError(LbproxyError):
+    """An installation of a connector, or a pack of one, that cannot be used; a line for each reason."""

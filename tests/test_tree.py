@@ -42,8 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": IO | LOGIC | FILES | GROUND | {"config"},
     "status": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "preflight": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
+    "instance": FILES | GROUND | {"config"},  # it runs on a connector's host, and shares nothing with the data path
     "process": {"status", "preflight", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "cli": {"process", "status", "preflight", "runtime", "config", "demo"} | IO | LOGIC | FILES | GROUND,
+    "cli": {"process", "status", "preflight", "instance", "runtime", "config", "demo"} | IO | LOGIC | FILES | GROUND,
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -23,6 +23,7 @@ COMMANDS = {
     "rollout": "Update a pool's backends one after the other.",
     "fleet": "Show the balancers that share a fleet with it.",
     "register": "Keep a connector in its pool for as long as it serves.",
+    "instance": "Make connectors of one, and find where they differ.",
     "demo": "Try it all on this machine, with sample connectors.",
 }
 """Name -> the line in `lbproxy --help`."""

@@ -55,6 +55,14 @@ def _check(text: str) -> None:
         absolute_url(text, ("http", "https"))
 
 
+def _instance_facts(kind: str, directory: Path, environment: Path | None) -> dict[str, str]:
+    """As its files are now, which its process has read at its start. Raises InstanceError."""
+    from lbproxy.instance.facts import read_facts  # what reads them is not needed otherwise
+    from lbproxy.instance.model import Where
+
+    return read_facts(kind, Where(directory, environment)).facts
+
+
 @click.command("register")
 @config_option
 @click.option("--pool", required=True, callback=_checked(_name), metavar="POOL", help="The pool that it belongs to.")
@@ -73,11 +81,31 @@ def _check(text: str) -> None:
     help="Something that should be the same on all connectors, such as version=1.8.0; may be given again.",
 )  # fmt: skip
 @click.option(
+    "--instance", "kind", metavar="KIND", help="Send the facts of the instance in --dir too: auth0, apono or files."
+)
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path), default=Path(), metavar="DIR",
+    help="With --instance: where it is installed.",
+)  # fmt: skip
+@click.option(
+    "--environment", type=click.Path(path_type=Path), metavar="FILE",
+    help="With --instance: the file of variables that its service is started with.",
+)  # fmt: skip
+@click.option(
     "--drain-timeout", callback=seconds, default="30s", show_default=True, metavar="DURATION",
     help="How long to wait, after TERM, until balancers have drained it.",
 )  # fmt: skip
 def command(
-    path: Path, pool: str, name: str, url: str, check: str, facts: dict[str, str], drain_timeout: float
+    path: Path,
+    pool: str,
+    name: str,
+    url: str,
+    check: str,
+    facts: dict[str, str],
+    kind: str | None,
+    directory: Path,
+    environment: Path | None,
+    drain_timeout: float,
 ) -> None:
     """Keep a connector in a pool of every balancer of the fleet, for as long as this command runs.
 
@@ -85,9 +113,12 @@ def command(
     --check is good. After TERM or INT it is taken out; the command waits until every balancer has drained it, or until
     --drain-timeout has gone. Then the connector may end.
 
-    The exit status is 0. It is 1 if the configuration cannot be used, or another live registration has the name.
+    The exit status is 0. It is 1 if the configuration or the instance cannot be read, or another live registration has
+    the name.
     """
     fleet = config.fleet(path)
+    if kind is not None:
+        facts = {**_instance_facts(kind, directory, environment), **facts}
     handler = operational_log.setup()
     try:
         asyncio.run(register(fleet, Wanted(pool, name, url, check, facts, drain_timeout)))

@@ -1,0 +1,88 @@
+"""`lbproxy instance facts`: what the consistency guard compares."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lbproxy.cli.console import say
+from lbproxy.cli.instance.options import (
+    FILE,
+    dir_option,
+    environment_option,
+    keytab_option,
+    kind_option,
+    other_options,
+    where,
+)
+from lbproxy.config import Address
+from lbproxy.config.addresses import NOWHERE, address
+from lbproxy.instance.facts import PATH, FactsServer, TlsFiles, read_facts, serve, server_context
+
+
+def _listen(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
+    try:
+        found = None if value is None else address(value, NOWHERE)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if found is not None and found.path is not None:
+        raise click.BadParameter(f"{value!r} is not host:port or [v6]:port")
+    return found
+
+
+@click.command("facts")
+@kind_option
+@dir_option
+@environment_option
+@keytab_option
+@other_options
+@click.option("--listen", callback=_listen, metavar="HOST:PORT", help="Serve them there, as /facts, until TERM.")
+@click.option("--certificate", type=FILE, metavar="FILE", help="The certificate to serve them with, as PEM.")
+@click.option("--key", type=FILE, metavar="FILE", help="Its key.")
+@click.option("--client-ca", type=FILE, metavar="FILE", help="Who may ask: holders of a certificate of this authority.")
+def command(
+    kind: str,
+    directory: Path,
+    environment: Path | None,
+    keytab: Path | None,
+    listen: Address | None,
+    certificate: Path | None,
+    key: Path | None,
+    client_ca: Path | None,
+    **others: Any,
+) -> None:
+    """Print the facts of the instance in DIR as JSON; secrets are digests, from which they cannot be guessed.
+
+    With --listen they are served to the consistency guard, and read from the files again each time. Other addresses
+    than those of loopback need --certificate, --key and --client-ca.
+
+    The exit status is 0, or 1 if the instance cannot be read or the address cannot be listened on.
+    """
+    read = partial(read_facts, kind, where(directory, environment, keytab, **others))
+    if listen is None:
+        click.echo(read().model_dump_json(indent=2))
+        return
+    files = (certificate, key, client_ca)
+    tls = None
+    if certificate is not None and key is not None and client_ca is not None:
+        tls = server_context(TlsFiles(certificate, key, client_ca))
+    elif any(files):
+        raise click.UsageError("--certificate, --key and --client-ca belong together")
+    elif not listen.is_local:
+        raise click.UsageError(f"{listen} is no loopback address: give --certificate, --key and --client-ca")
+    read()  # an instance that cannot be read is told now
+    scheme = "http" if tls is None else "https"
+    server = FactsServer(read, lambda text: click.echo(f"lbproxy: error: {text}", err=True))
+    asyncio.run(
+        serve(
+            server,
+            listen.host,
+            listen.port,
+            tls,
+            lambda host, port: say(f"facts of {directory.resolve()} at {scheme}://{Address(host, port)}{PATH}"),
+        )
+    )

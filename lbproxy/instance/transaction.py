@@ -1,0 +1,338 @@
+"""How the files of an installation are changed: all of them or none, also if lbproxy is killed in the middle.
+
+    staging    the new files are written beside the old ones, under names of their own    killed here: they are removed
+    switching  each takes its place, by a rename                                          killed here: it is finished
+    done       what was there before is kept, sealed, so that it can be undone
+
+The state is in the journal, in the folder `model.FOLDER` of the installation, which the next run reads. New files have
+the owner and the mode of the place they go to from their first byte on. The folder keeps nothing in plain text: the
+files from before are sealed with the passphrase or the key that the pack was opened with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
+
+from lbproxy.errors import InstanceError
+from lbproxy.instance import reading
+from lbproxy.instance.model import FOLDER
+from lbproxy.instance.sealing import Opener, Sealer
+
+_JOURNAL, _BEFORE, _LOCK = "journal.json", "before.age", "lock"
+_NEW = ".new"
+
+
+class State(StrEnum):
+    """See the head of this file."""
+
+    STAGING = "staging"
+    SWITCHING = "switching"
+    DONE = "done"
+
+
+class Change(NamedTuple):
+    """The file `name`, in `below` a `directory`, gets this content, mode and owner; without content it is removed."""
+
+    directory: Path
+    below: str
+    name: str
+    content: bytes | None
+    mode: int = 0o600
+    uid: int = -1
+    gid: int = -1
+
+    @property
+    def path(self) -> Path:
+        """For people."""
+        return self.directory / self.below / self.name
+
+
+class Step(BaseModel):
+    """A change as the journal has it: `after` is the SHA-256 of the content, "" if the file is removed."""
+
+    directory: str
+    below: str
+    name: str
+    temporary: str
+    after: str
+
+
+class Journal(BaseModel):
+    """`what`: for people, what is applied or undone. `last` is the journal of the change before, which is done."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: State
+    what: str
+    made: str
+    steps: list[Step]
+    undoes: bool = False
+    last: Journal | None = None
+
+
+class _Saved(BaseModel):
+    directory: str
+    below: str
+    name: str
+    there: bool
+    mode: int
+    uid: int
+    gid: int
+    content: Base64Bytes
+
+
+class _Before(BaseModel):
+    files: list[_Saved]
+
+
+def current(change: Change) -> Change:
+    """The same file as it is now. Raises InstanceError for what is no regular file, or behind a link."""
+    try:
+        with reading.opened(change.directory, change.below) as at:
+            content, found = reading.read_at(at, change.name)
+    except FileNotFoundError:
+        return change._replace(content=None)
+    except OSError as error:
+        raise InstanceError(f"{change.path}: {reading.reason(error)}") from None
+    return change._replace(content=content, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
+
+
+class Transaction:
+    """The changes of one installation, one at a time; use it within `locked`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __repr__(self) -> str:
+        return f"<transaction in {self._directory}>"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else changes the installation meanwhile. Makes the folder. Raises InstanceError."""
+        with self._folder(make=True) as at:
+            lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+            except BlockingIOError:
+                raise InstanceError(f"{self._directory}: another lbproxy is changing it") from None
+            finally:
+                os.close(lock)
+
+    def journal(self) -> Journal | None:
+        """What was done last, or begun. Raises InstanceError."""
+        if not reading.exists(self._directory, FOLDER):
+            return None
+        with self._folder() as at:
+            return self._read_journal(at)
+
+    def recover(self) -> str:
+        """Finish or take back what was begun and not ended. What was done, for people; "" if nothing had to be."""
+        journal = self.journal()
+        if journal is None or journal.state is State.DONE:
+            return ""
+        with self._folder() as at:
+            if journal.state is State.STAGING:
+                for step in journal.steps:
+                    _remove(step)
+                with suppress(FileNotFoundError):
+                    os.unlink(_BEFORE + _NEW, dir_fd=at)
+                self._set(at, journal.last)
+                return (
+                    f"{journal.what}, begun {journal.made}, was cut off before it changed anything; nothing is changed"
+                )
+            lost = self._finish(at, journal)
+        return "; ".join(
+            [f"{journal.what}, begun {journal.made}, was cut off in the middle; it is finished now", *lost]
+        )
+
+    def run(self, changes: Sequence[Change], sealer: Sealer, what: str, undoes: bool = False) -> None:
+        """Make all changes. Raises InstanceError or OSError with nothing changed."""
+        before = [current(change) for change in changes]
+        sealed = sealer.seal(_before(before))
+        steps = [_step(change) for change in changes]
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._folder() as at:
+            journal = Journal(
+                state=State.STAGING, what=what, made=made, steps=steps, undoes=undoes, last=self._read_journal(at)
+            )
+            self._set(at, journal)
+            try:
+                _write(at, _BEFORE + _NEW, sealed, 0o600)
+                for change, step in zip(changes, steps, strict=True):
+                    _stage(change, step)
+            except BaseException:
+                self.recover()
+                raise
+            switching = journal.model_copy(update={"state": State.SWITCHING, "last": None})
+            self._set(at, switching)
+            if lost := self._finish(at, switching):
+                raise InstanceError("\n".join(lost))
+
+    def before(self, opener: Opener) -> list[Change]:
+        """What would undo the last change. Raises InstanceError."""
+        journal = self.journal()
+        if journal is None:
+            raise InstanceError(f"{self._directory}: nothing was applied here")
+        try:
+            with self._folder() as at:
+                sealed, _ = reading.read_at(at, _BEFORE)
+            saved = _Before.model_validate_json(opener.open(sealed, "what was there before"))
+        except (OSError, ValidationError):
+            raise InstanceError(f"{self._directory / FOLDER / _BEFORE}: cannot be read") from None
+        return [
+            Change(
+                Path(one.directory), one.below, one.name, one.content if one.there else None, one.mode, one.uid, one.gid
+            )
+            for one in saved.files
+        ]
+
+    def changed_since(self) -> list[Path]:
+        """Files that are not as the last change has left them. Raises InstanceError."""
+        journal = self.journal()
+        changed = []
+        for step in [] if journal is None else journal.steps:
+            now = current(Change(Path(step.directory), step.below, step.name, None)).content
+            if step.after != ("" if now is None else hashlib.sha256(now).hexdigest()):
+                changed.append(Path(step.directory, step.below, step.name))
+        return changed
+
+    # --- the folder
+
+    @contextmanager
+    def _folder(self, make: bool = False) -> Iterator[int]:
+        """A descriptor of it. Whoever else could write there could have files put anywhere by root."""
+        try:
+            with reading.opened(self._directory) as above:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(FOLDER, 0o700, dir_fd=above)
+            with reading.opened(self._directory, FOLDER) as at:
+                found = os.fstat(at)
+                if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                    raise InstanceError(f"{self._directory / FOLDER}: is not yours alone; run it as its owner")
+                yield at
+        except PermissionError as error:
+            raise InstanceError(f"{self._directory}: {error.strerror}; run it as root, or as the owner") from None
+
+    def _read_journal(self, at: int) -> Journal | None:
+        try:
+            return Journal.model_validate_json(reading.read_at(at, _JOURNAL)[0])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            raise InstanceError(
+                f"{self._directory / FOLDER / _JOURNAL}: cannot be read; look at what is there"
+            ) from None
+
+    def _set(self, at: int, journal: Journal | None) -> None:
+        if journal is None:
+            with suppress(FileNotFoundError):
+                os.unlink(_JOURNAL, dir_fd=at)
+        else:
+            _write(at, _JOURNAL + _NEW, journal.model_dump_json().encode(), 0o600)
+            os.rename(_JOURNAL + _NEW, _JOURNAL, src_dir_fd=at, dst_dir_fd=at)
+        os.fsync(at)
+
+    def _finish(self, at: int, journal: Journal) -> list[str]:
+        """What was lost meanwhile, a sentence each: whatever it is, the rest is done and can be undone."""
+        lost = [trouble for step in journal.steps if (trouble := _switch(step))]
+        with suppress(FileNotFoundError):
+            os.rename(_BEFORE + _NEW, _BEFORE, src_dir_fd=at, dst_dir_fd=at)
+        if not journal.undoes:
+            self._set(at, journal.model_copy(update={"state": State.DONE}))
+            return lost
+        self._set(at, None)  # what is undone is not kept
+        with suppress(FileNotFoundError):
+            os.unlink(_BEFORE, dir_fd=at)
+        return lost
+
+
+# --- one file
+
+
+def _step(change: Change) -> Step:
+    return Step(
+        directory=str(change.directory),
+        below=change.below,
+        name=change.name,
+        temporary=f".{change.name}.lbproxy-{os.urandom(4).hex()}",
+        after="" if change.content is None else hashlib.sha256(change.content).hexdigest(),
+    )
+
+
+def _before(saved: Sequence[Change]) -> bytes:
+    entries = [
+        _Saved.model_construct(
+            directory=str(one.directory),
+            below=one.below,
+            name=one.name,
+            there=one.content is not None,
+            mode=one.mode,
+            uid=one.uid,
+            gid=one.gid,
+            content=one.content or b"",
+        )
+        for one in saved
+    ]
+    return _Before.model_construct(files=entries).model_dump_json(warnings=False).encode()
+
+
+def _stage(change: Change, step: Step) -> None:
+    if change.content is None:
+        return
+    with reading.opened(change.directory, change.below, make=True) as at:
+        _write(at, step.temporary, change.content, change.mode, change.uid, change.gid)
+        os.fsync(at)
+
+
+def _write(at: int, name: str, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """A new file; one of that name is taken away before."""
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=at)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
+    with os.fdopen(descriptor, "wb") as file:
+        found = os.fstat(descriptor)
+        if (uid, gid) not in ((-1, -1), (found.st_uid, found.st_gid)):
+            os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _switch(step: Step) -> str:
+    """Put one file into its place, where it may be already. Says what is wrong if its content is nowhere."""
+    with reading.opened(Path(step.directory), step.below) as at:
+        if not step.after:
+            with suppress(FileNotFoundError):
+                os.unlink(step.name, dir_fd=at)
+        elif _digest(at, step.temporary) == step.after:
+            os.rename(step.temporary, step.name, src_dir_fd=at, dst_dir_fd=at)
+        elif _digest(at, step.name) != step.after:
+            return f"{Path(step.directory, step.below, step.name)}: its new content is gone; apply again, or undo"
+        os.fsync(at)
+    return ""
+
+
+def _digest(at: int, name: str) -> str:
+    try:
+        return hashlib.sha256(reading.read_at(at, name)[0]).hexdigest()
+    except OSError:
+        return ""
+
+
+def _remove(step: Step) -> None:
+    with suppress(OSError), reading.opened(Path(step.directory), step.below) as at:
+        os.unlink(step.temporary, dir_fd=at)
