@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
 from lbproxy.errors import InstanceError, MissingExtraError
@@ -107,7 +108,7 @@ class Identity:
             lines = (line.strip() for line in content.decode().splitlines())
             key = age.x25519.Identity.from_str(next(line for line in lines if line and not line.startswith("#")))
             return cls(key, key.to_public())
-        except (ValueError, TypeError, StopIteration, age.IdentityError, age.RecipientError):
+        except (ValueError, TypeError, StopIteration, UnsupportedAlgorithm, age.IdentityError, age.RecipientError):
             raise InstanceError(f"{path}: is not a private key of age, or of SSH without a passphrase") from None
 
     def seal(self, content: bytes) -> bytes:

@@ -17,6 +17,7 @@ from lbproxy.cli import main
 from lbproxy.control.discovery import registry
 from lbproxy.control.discovery.registry import Connector
 from lbproxy.control.etcd import Access, Etcd, Mirror
+from tests.instance.connector import Connector as Installed
 
 
 def command(config: Path, url: str, *options: str) -> list[str]:
@@ -75,3 +76,34 @@ def test_a_file_without_a_fleet(tmp_path: Path) -> None:
     config.write_text("")
     result = CliRunner().invoke(main, command(config, "http://c1:4000"))
     assert (result.exit_code, result.stderr) == (1, f"lbproxy: error: {config}: fleet: missing\n")
+
+
+def test_an_instance_that_cannot_be_read(tmp_path: Path) -> None:
+    config = tmp_path / "fleet.toml"
+    config.write_text('[fleet]\nname = "f"\netcd = ["http://127.0.0.1:1"]\n')
+    options = ["--instance", "auth0", "--dir", str(tmp_path)]
+    result = CliRunner().invoke(main, command(config, "http://c1:4000", *options))
+    assert result.exit_code == 1
+    assert result.stderr == f"lbproxy: error: {tmp_path / 'package.json'}: No such file or directory\n"
+
+
+async def test_the_facts_of_an_instance_are_sent(tmp_path: Path, etcd_url: str) -> None:
+    """What is given by --fact goes before what was read."""
+    fleet, config = uuid4().hex, tmp_path / "fleet.toml"
+    config.write_text(f'[fleet]\nname = "{fleet}"\netcd = ["{etcd_url}"]\nlease = "2s"\n')
+    instance = Installed.make(tmp_path / "c")
+    etcd = Etcd(Access((etcd_url,)))
+    with socket.create_server(("127.0.0.1", 0)) as connector:
+        url = f"http://127.0.0.1:{connector.getsockname()[1]}"
+        options = ("--instance", "auth0", "--dir", str(instance.directory), "--fact", "version=mine")
+        program = [sys.executable, "-m", "lbproxy", *command(config, url, *options)]
+        async with etcd.mirror(registry.connectors(fleet, "p")) as mirror:
+            assert await _urls(mirror) == []
+            process = await asyncio.create_subprocess_exec(*program, stderr=subprocess.DEVNULL)
+            (value,) = (await mirror.next()).values.values()
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+    await etcd.close()
+    facts = Connector.decode(value.value).facts
+    assert (facts["version"], facts["server_url"]) == ("mine", "https://login.corp.example")
+    assert facts["session_secret"].startswith("hmac:")

@@ -64,9 +64,8 @@ def command(
     instance = load(kind, place)
     found = kind_of(kind).inspect(place, instance.files)
     journal = Transaction(directory).journal()
-    begun = (
-        [] if journal is None or journal.state is State.DONE else [f"{journal.what} is not finished here; run apply"]
-    )
+    cut_off = journal is not None and journal.state is not State.DONE
+    begun = ["an apply was cut off here; run `lbproxy instance apply` again"] if cut_off else []
     if problems := [*begun, *instance.problems, *found.problems]:
         raise InstanceError("\n".join(problems))
     for warning in (*instance.warnings, *found.warnings):

@@ -1,0 +1,214 @@
+"""Files are changed all or not at all, whenever lbproxy is killed, and can be put back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from lbproxy.errors import InstanceError
+from lbproxy.instance.model import FOLDER
+from lbproxy.instance.sealing import Identity
+from lbproxy.instance.transaction import Change, State, Transaction, current
+from tests.instance.killer import NEW, OLD, Killer, changes, killing
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "connector"
+    (made / "lib").mkdir(parents=True)
+    (made / "config.json").write_bytes(OLD)
+    (made / "config.json").chmod(0o640)
+    (made / "obsolete").write_bytes(OLD)
+    (made / "obsolete").chmod(0o644)
+    return made
+
+
+def content(directory: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(directory)): (path.read_bytes(), path.stat().st_mode & 0o777)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and FOLDER not in path.parts
+    }
+
+
+def applied(directory: Path, identity: Identity) -> None:
+    transaction = Transaction(directory)
+    with transaction.locked():
+        transaction.run(changes(directory), identity, "apply of pack 1")
+
+
+AFTER = {"certs/cert.key": (NEW, 0o600), "config.json": (NEW, 0o600), "lib/mapper.js": (NEW, 0o644)}
+
+
+def test_changes_all_and_puts_it_back(directory: Path, identity: Identity) -> None:
+    before = content(directory)
+    applied(directory, identity)
+    assert content(directory) == AFTER
+    transaction = Transaction(directory)
+    with transaction.locked():
+        assert transaction.recover() == ""
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == before
+    assert sorted(path.name for path in (directory / FOLDER).iterdir()) == ["lock"]
+    with pytest.raises(InstanceError, match="nothing was applied here"):
+        transaction.before(identity)
+
+
+def test_what_is_kept_is_sealed(directory: Path, identity: Identity) -> None:
+    applied(directory, identity)
+    kept = b"".join(path.read_bytes() for path in (directory / FOLDER).iterdir())
+    assert OLD not in kept
+    assert NEW not in kept
+    assert (directory / FOLDER).stat().st_mode & 0o777 == 0o700
+    (directory.parent / "other").write_text(str(pyrage.x25519.Identity.generate()))
+    with pytest.raises(InstanceError, match="what was there before: cannot be opened"):
+        Transaction(directory).before(Identity.read(directory.parent / "other"))
+
+
+def kill_at_every_step(directory: Path, killer: Killer, what: str) -> set[str]:
+    """Every state that recovery comes to, when lbproxy is killed before each step: "before" or "after"."""
+    start, come_to, step = content(directory), set(), 0
+    kept = {path.name: path.read_bytes() for path in (directory / FOLDER).glob("*")}
+    while killer.kill(what, step):
+        recovered = Transaction(directory)
+        with recovered.locked():
+            recovered.recover()
+            assert recovered.recover() == "", "once is enough"
+        found = content(directory)
+        come_to.add("before" if found == start else "after")
+        if found != start:
+            assert found == (AFTER if what == "apply" else BEFORE), f"killed at step {step}"
+            _restore(directory, start, kept)
+        step += 1
+    return come_to
+
+
+BEFORE = {"config.json": (OLD, 0o640), "obsolete": (OLD, 0o644)}
+
+
+def _restore(directory: Path, files: dict[str, tuple[bytes, int]], kept: dict[str, bytes]) -> None:
+    for path in [*content(directory), *(str(one.relative_to(directory)) for one in (directory / FOLDER).iterdir())]:
+        (directory / path).unlink()
+    for path, (text, mode) in files.items():
+        (directory / path).write_bytes(text)
+        (directory / path).chmod(mode)
+    for name, text in kept.items():
+        (directory / FOLDER / name).write_bytes(text)
+
+
+@pytest.mark.usefixtures("identity")
+def test_killed_at_any_step_it_is_all_or_nothing(directory: Path, tmp_path: Path) -> None:
+    with killing(directory, tmp_path / "identity") as killer:
+        assert kill_at_every_step(directory, killer, "apply") == {"before", "after"}
+        assert content(directory) == AFTER
+        assert kill_at_every_step(directory, killer, "undo") == {"before", "after"}
+        assert content(directory) == BEFORE
+
+
+@pytest.mark.usefixtures("identity")
+def test_says_what_it_found(directory: Path, tmp_path: Path) -> None:
+    told, step = [], 0
+    with killing(directory, tmp_path / "identity") as killer:
+        while killer.kill("apply", step):
+            with (transaction := Transaction(directory)).locked():
+                told.append(transaction.recover())
+            step += 1
+    assert any("apply of pack 1, begun 20" in one and one.endswith("anything; nothing is changed") for one in told)
+    assert any(one.endswith("was cut off in the middle; it is finished now") for one in told)
+
+
+def test_an_undo_is_still_possible_after_an_apply_that_was_cut_off(
+    directory: Path, identity: Identity, tmp_path: Path
+) -> None:
+    applied(directory, identity)
+    transaction = Transaction(directory)
+    with killing(directory, tmp_path / "identity") as killer:
+        assert killer.kill("apply", 8)
+    with transaction.locked():
+        assert "nothing is changed" in transaction.recover()
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == BEFORE
+
+
+def test_what_has_changed_since(directory: Path, identity: Identity) -> None:
+    applied(directory, identity)
+    assert Transaction(directory).changed_since() == []
+    (directory / "config.json").write_bytes(b"as the connector writes it at its start")
+    assert Transaction(directory).changed_since() == [directory / "config.json"]
+
+
+def test_a_file_that_cannot_be_written_leaves_all_as_it_was(directory: Path, identity: Identity) -> None:
+    before = content(directory)
+    transaction = Transaction(directory)
+    long = Change(directory, ".", "x" * 250, NEW)  # its temporary name is longer than a name may be
+    with transaction.locked(), pytest.raises(OSError, match="File name too long"):
+        transaction.run([*changes(directory), long], identity, "apply")
+    assert content(directory) == before
+    assert transaction.journal() is None
+
+
+def test_no_link_is_followed(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(OLD)
+    (directory / "config.json").unlink()
+    (directory / "config.json").symlink_to(tmp_path / "victim")
+    with pytest.raises(InstanceError, match="is a symbolic link"):
+        applied(directory, identity)
+    (directory / "config.json").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (directory / "certs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InstanceError, match="is a symbolic link"):
+        applied(directory, identity)
+    assert (tmp_path / "victim").read_bytes() == OLD
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_two_at_the_same_time(directory: Path) -> None:
+    with (
+        Transaction(directory).locked(),
+        pytest.raises(InstanceError, match="another lbproxy is changing it"),
+        Transaction(directory).locked(),
+    ):
+        pass
+
+
+def test_a_journal_that_somebody_else_may_have_written(directory: Path) -> None:
+    (directory / FOLDER).mkdir(mode=0o755)
+    with pytest.raises(InstanceError, match="is not yours alone"):
+        Transaction(directory).journal()
+    (directory / FOLDER).chmod(0o700)
+    (directory / FOLDER / "journal.json").write_text("{}")
+    with pytest.raises(InstanceError, match=r"journal\.json: cannot be read"):
+        Transaction(directory).journal()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_owners(directory: Path, identity: Identity) -> None:
+    transaction = Transaction(directory)
+    with transaction.locked():
+        transaction.run([Change(directory, ".", "config.json", NEW, 0o640, 1234, 2345)], identity, "apply")
+    found = (directory / "config.json").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 2345, 0o640)
+    assert current(Change(directory, ".", "config.json", None)).uid == 1234
+
+
+def test_content_that_was_lost_is_told_and_can_be_undone(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    transaction, step = Transaction(directory), 0
+    with killing(directory, tmp_path / "identity") as killer:
+        while killer.kill("apply", step) and _state(transaction) is not State.SWITCHING:
+            with transaction.locked():
+                transaction.recover()
+            step += 1
+    (temporary,) = directory.glob(".config.json.lbproxy-*")
+    temporary.unlink()
+    with transaction.locked():
+        assert "config.json: its new content is gone; apply again, or undo" in transaction.recover()
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == BEFORE
+
+
+def _state(transaction: Transaction) -> State | None:
+    journal = transaction.journal()
+    return None if journal is None else journal.state
