@@ -23,6 +23,8 @@ from lbproxy.cli.instance.options import (
 )
 from lbproxy.errors import InstanceError
 from lbproxy.instance import pack
+from lbproxy.instance.model import Where
+from lbproxy.instance.pack import Pack
 from lbproxy.instance.plan import Plan, Planned, make_plan
 from lbproxy.instance.sealing import Opener
 from lbproxy.instance.transaction import Transaction, current
@@ -71,15 +73,19 @@ def command(
         raise click.UsageError("name a pack, or --undo alone")
     if not directory.is_dir():
         raise InstanceError(f"{directory}: no directory")
-    transaction = Transaction(directory)
-    if file is None:
-        _undo(transaction, opener(passphrase_file, identity), dry_run, yes)
-        return
-    found = pack.read(file)
     key = opener(passphrase_file, identity)
+    if file is None:
+        _undo(Transaction(directory), key, dry_run, yes)
+    else:
+        place = where(directory, environment, keytab, authorities, **others)
+        _apply(pack.read(file), place, port, key, dry_run, yes)
+
+
+def _apply(found: Pack, place: Where, port: int | None, key: Opener, dry_run: bool, yes: bool) -> None:
+    transaction = Transaction(place.directory)
     packed = found.open(key)
     _recover(transaction, dry_run)
-    plan = make_plan(found.manifest.kind, packed, where(directory, environment, keytab, authorities, **others), port)
+    plan = make_plan(found.manifest.kind, packed, place, port)
     say(f"pack {found.manifest.id[:8]} of {found.manifest.made}, by {found.manifest.by}")
     _show(plan)
     if not plan.changes:
@@ -90,7 +96,8 @@ def command(
         return
     with transaction.locked():
         transaction.run(plan.changes, key, f"apply of pack {found.manifest.id[:8]}")
-    say(f"applied; `lbproxy instance apply --dir {directory} --undo` takes it back. Start the connector in {directory}")
+    undo = f"`lbproxy instance apply --dir {place.directory} --undo`"
+    say(f"applied; {undo} takes it back. Start the connector in {place.directory}")
 
 
 def _recover(transaction: Transaction, dry_run: bool) -> None:

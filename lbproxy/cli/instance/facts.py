@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,23 +67,22 @@ def command(
     if listen is None:
         click.echo(read().model_dump_json(indent=2))
         return
-    files = (certificate, key, client_ca)
-    tls = None
-    if certificate is not None and key is not None and client_ca is not None:
-        tls = server_context(TlsFiles(certificate, key, client_ca))
-    elif any(files):
-        raise click.UsageError("--certificate, --key and --client-ca belong together")
-    elif not listen.is_local:
-        raise click.UsageError(f"{listen} is no loopback address: give --certificate, --key and --client-ca")
+    tls = _tls(listen, certificate, key, client_ca)
     read()  # an instance that cannot be read is told now
-    scheme = "http" if tls is None else "https"
     server = FactsServer(read, lambda text: click.echo(f"lbproxy: error: {text}", err=True))
-    asyncio.run(
-        serve(
-            server,
-            listen.host,
-            listen.port,
-            tls,
-            lambda host, port: say(f"facts of {directory.resolve()} at {scheme}://{Address(host, port)}{PATH}"),
-        )
-    )
+    said = f"facts of {directory.resolve()} at {'http' if tls is None else 'https'}://"
+
+    def ready(host: str, port: int) -> None:
+        say(f"{said}{Address(host, port)}{PATH}")
+
+    asyncio.run(serve(server, listen.host, listen.port, tls, ready))
+
+
+def _tls(listen: Address, certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
+    if certificate is not None and key is not None and client_ca is not None:
+        return server_context(TlsFiles(certificate, key, client_ca))
+    if any((certificate, key, client_ca)):
+        raise click.UsageError("--certificate, --key and --client-ca belong together")
+    if not listen.is_local:
+        raise click.UsageError(f"{listen} is no loopback address: give --certificate, --key and --client-ca")
+    return None
