@@ -35,7 +35,7 @@ def write_files(directory: Path) -> None:
     certs.mkdir()
     root, users = Authority.root("users root"), Authority.root("users")
     Authority.root("connectors").write_certificate(certs / "connectors-ca.pem")
-    for name in ("login", "apono"):
+    for name in ("login", "apono", "lb1"):
         Authority.root().server(HOST, "apono.corp.example").write(certs, name)
     users.write_certificate(certs / "users-ca.pem")
     write_crls(certs / "users-root.crl", root.crl())
