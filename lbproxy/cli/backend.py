@@ -13,7 +13,7 @@ import click
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output, plain, say
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import said, state, waiting_order
+from lbproxy.cli.wording import here_only, said, state, waiting_order
 from lbproxy.config import Address
 from lbproxy.control.admin.client import add_backend, change_backend, fetch_status, remove_backend
 from lbproxy.control.draining import unfinished
@@ -200,3 +200,5 @@ def _say(found: InstanceView | None, sentence: str, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
     else:
         say(sentence)
+        if found is not None and (alone := here_only(found)):
+            say(alone)

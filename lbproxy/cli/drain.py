@@ -12,10 +12,11 @@ import click
 from lbproxy.cli import config_option
 from lbproxy.cli.console import plain, progress, say
 from lbproxy.cli.options import admin_bind, admin_option, seconds
+from lbproxy.cli.wording import here_only
 from lbproxy.config import Address
 from lbproxy.control.admin.client import drain, fetch_instance, fetch_status
 from lbproxy.control.admin.sockets import Bind
-from lbproxy.control.draining import unfinished
+from lbproxy.control.draining import died, silent, unfinished, waited_for
 from lbproxy.control.instance import members, order_name, title
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
@@ -42,9 +43,11 @@ def command(
     """Give the instance NAME no new work; what it has may finish.
 
     Backends of one name are one instance: it is drained in every pool that has one. POOL/NAME is drained in that pool
-    only. It stays drained until `lbproxy ready NAME`.
+    only. It stays drained until `lbproxy ready NAME`. In a fleet it is drained on every replica, and --wait waits for
+    all of them.
 
-    The exit status is 0. It is 1 if the order is refused or, with --wait, if something is left when the time is over.
+    The exit status is 0. It is 1 if the order is refused or, with --wait, if something is left when the time is over,
+    or a replica that runs has not applied the order within its lease.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout has a meaning only with --wait")
@@ -58,6 +61,8 @@ def command(
     else:
         left = unfinished(after) or "nothing"
         say(f"{title(after)} is drained; {left} to finish")
+        for line in filter(None, (here_only(after), died(after) if wait else "")):
+            say(line)
 
 
 def wait_until_empty(
@@ -72,14 +77,16 @@ def wait_until_empty(
     deadline = time.monotonic() + within
     try:
         with console.status("") as line:
-            while left := unfinished(seen):
+            while left := waited_for(seen):
                 if not all(one["backend"]["draining"] for one in members(seen)):
-                    raise AdminError(f"{name} was made ready again, with {left} to finish")
+                    raise AdminError(f"{name} was made ready again, with {left}")
+                if late := silent(seen):
+                    raise AdminError(f"{name}: {late} within its lease, though it runs; it stays drained")
                 if time.monotonic() >= deadline:
-                    raise AdminError(f"{name} still has {left} to finish after {within:g} s; it stays drained")
-                line.update(plain(f"{name}: {left} to finish"))
+                    raise AdminError(f"{name} still waits after {within:g} s: {left}; it stays drained")
+                line.update(plain(f"{name}: {left}"))
                 time.sleep(every)
                 seen = fetch_instance(bind, order_name(seen))
     except KeyboardInterrupt:
-        raise AdminError(f"interrupted: {name} stays drained, with {unfinished(seen)} to finish") from None
+        raise AdminError(f"interrupted: {name} stays drained, with {waited_for(seen)}") from None
     return seen

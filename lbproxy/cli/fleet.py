@@ -16,7 +16,7 @@ from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.cli.wording import duration, fleet_state
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
-from lbproxy.control.fleet.views import FleetView, ReplicaDifferenceView, ReplicaView
+from lbproxy.control.fleet.views import FleetView, GivenView, OrderView, ReplicaDifferenceView, ReplicaView
 from lbproxy.errors import AdminError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
 def command(path: Path, admin: Address | None, as_json: bool) -> None:
-    """Show the balancers of this one's fleet, and who differs in version or configuration, and since when.
+    """Show the balancers of this one's fleet, who differs in version or configuration and since when, and all orders.
 
     The exit status is 0, and 1 if the balancer is not running or is in no fleet.
     """
@@ -52,6 +52,7 @@ def page(view: FleetView, now: float) -> Iterator[RenderableType]:
     for one in view["replicas"]:
         for difference in one["differs"]:
             yield plain(f"  {one['name']}: {differs(difference, now)}")
+    yield from _orders(view["orders"], now)
     for key, why in view["ignored"].items():
         yield plain(f"  {key} is left alone: {why}")
 
@@ -71,6 +72,38 @@ def _replicas(view: FleetView, now: float) -> Table:
     for one in view["replicas"]:
         table.add_row(*map(plain, _row(one, now)))
     return table
+
+
+def _orders(orders: list[OrderView], now: float) -> Iterator[RenderableType]:
+    if orders:
+        yield ""
+        yield "orders"
+    for one in orders:
+        given = "; ".join(f"{_given(field, it)}, {_when(it, now)}" for field, it in one["given"].items())
+        yield plain(f"  {one['pool']}/{one['backend']}: {given}")
+        if one["waits"]:
+            yield plain("    there is no such backend here: the order waits for one")
+        if one["here_only"]:
+            yield plain(f"    applied here only: {one['here_only']}")
+
+
+def _given(field: str, given: GivenView) -> str:
+    value = given["value"]
+    match field, value:
+        case "drain", True:
+            return "drained"
+        case "drain", False:
+            return "ready"
+        case "member", [url, weight, standby]:
+            return f"added at {url} with weight {weight}{', as a standby' if standby else ''}"
+        case "member", None:
+            return "removed"
+    return f"{field} {'as its source says' if value is None else str(value).lower()}"
+
+
+def _when(given: GivenView, now: float) -> str:
+    by = f" by {given['by']}" if given["by"] else ""
+    return f"{duration(max(0.0, now - given['at']))} ago{by} on {given['replica']}"
 
 
 def _row(one: ReplicaView, now: float) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import click
 from lbproxy.cli import config_option
 from lbproxy.cli.console import say
 from lbproxy.cli.options import admin_bind, admin_option
+from lbproxy.cli.wording import here_only
 from lbproxy.config import Address
 from lbproxy.control.admin.client import make_ready
 from lbproxy.control.instance import members, title
@@ -32,6 +33,8 @@ def command(path: Path, admin: Address | None, name: str, as_json: bool) -> None
         click.echo(json.dumps(after, indent=2))
     else:
         say(f"no backend is called {name}; one that comes gets work" if after is None else _told(after))
+        if after is not None and (alone := here_only(after)):
+            say(alone)
 
 
 def _told(after: InstanceView) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lbproxy.control.fleet.views import FleetView
-from lbproxy.control.snapshot import BackendView, DiscoveryView, Snapshot, StampView, WaitingOrderView
+from lbproxy.control.snapshot import BackendView, DiscoveryView, InstanceView, Snapshot, StampView, WaitingOrderView
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,6 +44,12 @@ def discovery(view: DiscoveryView) -> Iterator[str]:
         doubt = f"; {view['doubt']}" if view["doubt"] else ""
         yield f"{how}, answered {duration(view['age_seconds'])} ago{doubt}"
     yield from (f"left out: {sentence}" for sentence in view["left_out"])
+
+
+def here_only(instance: InstanceView) -> str:
+    """Says so if an order did not reach the other balancers of the fleet; else empty."""
+    fleet = instance["fleet"]
+    return f"applied here only: {fleet['here_only']}" if fleet is not None and fleet["here_only"] else ""
 
 
 def fleet_state(view: FleetView, now: float) -> str:

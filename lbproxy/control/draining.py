@@ -21,5 +21,33 @@ def unfinished(instance: InstanceView) -> str:
     return ", ".join(_counted(number, what) for number, what in open_now if number)
 
 
+def waited_for(instance: InstanceView) -> str:
+    """All that a drain waits for: what is open here, and what is missing on the other replicas; "" when it is done."""
+    left = unfinished(instance)
+    parts = [f"{left} to finish"] if left else []
+    if (fleet := instance["fleet"]) is not None:
+        if fleet["here_only"]:
+            parts.append(f"the order to reach the fleet ({fleet['here_only']})")
+        parts += [f"{one['replica']}: {one['what']}" for one in fleet["replicas"] if one["what"] and not one["gone"]]
+    return "; ".join(parts)
+
+
+def silent(instance: InstanceView) -> str:
+    """Which replicas live, and have not applied the order within their lease: "lb2 has not applied the order"."""
+    fleet = instance["fleet"]
+    return (
+        ""
+        if fleet is None
+        else "; ".join(f"{one['replica']} {one['what']}" for one in fleet["replicas"] if one["silent"])
+    )
+
+
+def died(instance: InstanceView) -> str:
+    """Which replicas have died since the order was given: they are not waited for."""
+    fleet = instance["fleet"]
+    names = [] if fleet is None else [one["replica"] for one in fleet["replicas"] if one["gone"]]
+    return f"{', '.join(names)}: not waited for, since the lease has ended" if names else ""
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -17,7 +17,7 @@ from lbproxy.control.counts import (
     ListenerCounts,
     RetryBudgetView,
 )
-from lbproxy.control.fleet.views import FleetView
+from lbproxy.control.fleet.views import FleetView, InstanceInFleetView
 
 
 class ProbeView(TypedDict):
@@ -114,10 +114,11 @@ class InstanceView(BackendInPool):
     """One instance: the answer to what is asked about it, or done to it.
 
     Backends of one name are one instance, in whatever pools they are: `others` are those in further pools. It is empty
-    where POOL/NAME was asked for, which is one backend.
+    where POOL/NAME was asked for, which is one backend. `fleet` is None without [fleet].
     """
 
     others: list[BackendInPool]
+    fleet: InstanceInFleetView | None
 
 
 class DifferenceView(TypedDict):

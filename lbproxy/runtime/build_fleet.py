@@ -11,7 +11,7 @@ from pydantic import SecretBytes, SecretStr
 
 from lbproxy import __version__
 from lbproxy.config import Config
-from lbproxy.control.fleet.fleet import Place
+from lbproxy.control.fleet.place import Place
 
 _OF_ONE_HOST = {
     "fleet": True,

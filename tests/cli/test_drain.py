@@ -67,7 +67,7 @@ async def test_gives_up_in_time(tmp_path: Path) -> None:
         result = await run("drain", "-c", str(config), "c1", "--wait", "--timeout", "1ms")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "lbproxy: error: connectors/c1 still has 3 requests to finish after 0.001 s; it stays drained\n"
+        "lbproxy: error: connectors/c1 still waits after 0.001 s: 3 requests to finish; it stays drained\n"
     )
     assert backends.views["c1"]["draining"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from lbproxy.control.fleet.views import FleetView, ReplicaView
+from lbproxy.control.fleet.views import FleetView, OrderView, ReplicaView
 from lbproxy.control.snapshot import BackendView, DiscoveryView, ExpiryView, PoolView, Snapshot, TicketView
 from lbproxy.record import Record
 
@@ -238,6 +238,18 @@ def replica(name: str, **changed: Any) -> ReplicaView:
     return cast(ReplicaView, view | changed)
 
 
+def ordered(**changed: Any) -> OrderView:
+    """An operator's drain of c1, with what has `changed`."""
+    view: OrderView = {
+        "pool": "connectors",
+        "backend": "c1",
+        "given": {"drain": {"value": True, "by": "olga", "at": 1795246740.0, "replica": "lb2"}},
+        "here_only": "",
+        "waits": False,
+    }
+    return cast(OrderView, view | changed)
+
+
 def fleet(*replicas: ReplicaView, **changed: Any) -> FleetView:
     """A fleet of `replicas`, of which lb1 is asked, with what has `changed`."""
     view: FleetView = {
@@ -248,6 +260,7 @@ def fleet(*replicas: ReplicaView, **changed: Any) -> FleetView:
         "unreachable_since": None,
         "error": "",
         "replicas": list(replicas or (replica("lb1"), replica("lb2"))),
+        "orders": [],
         "ignored": {},
     }
     return cast(FleetView, view | changed)

@@ -10,7 +10,7 @@ from tests.control.sample import backend
 def instance(*views: BackendView) -> InstanceView:
     """One backend, or those of further pools as well."""
     members: list[BackendInPool] = [{"pool": f"p{number}", "backend": view} for number, view in enumerate(views)]
-    return {"pool": members[0]["pool"], "backend": members[0]["backend"], "others": members[1:]}
+    return {"pool": members[0]["pool"], "backend": members[0]["backend"], "others": members[1:], "fleet": None}
 
 
 @pytest.mark.parametrize(

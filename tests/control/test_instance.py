@@ -4,8 +4,8 @@ from lbproxy.control.instance import members, order_name, title
 from lbproxy.control.snapshot import InstanceView
 from tests.control.sample import backend, dead_backend
 
-ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": []}
-TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}]}
+ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": [], "fleet": None}
+TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}], "fleet": None}
 
 
 def test_its_backends_in_order() -> None:

@@ -80,7 +80,7 @@ async def test_waiting_has_an_end(backends: Backends, balance: Balance) -> None:
         await slow.until(lambda: slow.requests)
         code, out, err = await drain(balancer, "c1", "--wait")
         assert (code, out) == (1, "")
-        assert err == "lbproxy: error: connectors/c1 still has 1 request to finish after 0.2 s; it stays drained\n"
+        assert err == "lbproxy: error: connectors/c1 still waits after 0.2 s: 1 request to finish; it stays drained\n"
         assert (await balancer.backends())["c1"]["draining"]
         gate.opened.set()
         assert (await client.response()).body == b"c1"  # the request is not the worse for it

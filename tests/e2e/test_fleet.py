@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from signal import SIGHUP
+from signal import SIGCONT, SIGHUP, SIGSTOP
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
+from lbproxy.control.etcd import Access, Etcd
 from tests.etcd_server import node
 
-from .backend import ScriptedBackend, serve
-from .balancer import Balancer, command
+from .backend import Lane, ScriptedBackend, answer, serve
+from .balancer import Balancer, command, descendants
 from .configuration import configuration
 from .conftest import Backends
 
@@ -132,3 +134,126 @@ async def test_it_starts_and_serves_without_etcd(backends: Backends, replica: Fl
         assert (await balancer.ask()).status == 200
         assert (await balancer.admin("/readyz")).status == 200
         await balancer.stop()
+
+
+async def drained(balancer: Balancer, *names: str) -> dict[str, Any]:
+    """Its status, when exactly these backends are drained."""
+    return await balancer.until(
+        lambda seen: {one["name"] for one in seen["pools"][0]["backends"] if one["draining"]} == set(names)
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_an_order_holds_on_all_and_survives_restarts_of_all(
+    backends: Backends, replica: Fleet, workers: int
+) -> None:
+    first, second, third = await backends(serve, serve, serve)
+    balancers = [await replica(f"lb{n}", first, second, workers=workers) for n in (1, 2)]
+    assert await told("drain", "-c", str(balancers[0].path), "c1") == "connectors/c1 is drained; nothing to finish\n"
+    await told("backend", "add", "-c", str(balancers[1].path), "connectors/c9", third.url, "--weight", "3")
+    await told("backend", "set", "-c", str(balancers[0].path), "connectors/c2", "--weight", "2")
+    for balancer in balancers:
+        await drained(balancer, "c1")
+        await balancer.until(lambda seen: len(seen["pools"][0]["backends"]) == 3)
+    for balancer in balancers:
+        await balancer.stop()
+    again = [await Balancer.start(one.config, one.path.parent) for one in balancers]
+    try:
+        for balancer in again:
+            snapshot = await drained(balancer, "c1")
+            weights = {one["name"]: one["weight"] for one in snapshot["pools"][0]["backends"]}
+            assert weights == {"c1": 1, "c2": 2, "c9": 3}
+            assert "c1" not in {(await balancer.ask()).body.decode() for _ in range(4)}
+        text = await told("fleet", "-c", str(again[0].path))
+        assert "connectors/c1: drained, " in text
+        await told("ready", "-c", str(again[1].path), "c1")
+        await drained(again[0])
+    finally:
+        for balancer in again:
+            await balancer.kill()
+
+
+async def test_drain_waits_for_what_another_replica_has(backends: Backends, replica: Fleet) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(lane: Lane) -> None:
+        await lane.request()
+        await go_on.wait()
+        await lane.send(answer(b"late"))
+
+    first, second = await backends(slow, serve)
+    one, other = await replica("lb1", first, second), await replica("lb2", first, second)
+    await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
+    asked = asyncio.ensure_future(other.ask())
+    await first.until(lambda: first.requests)
+    waiting = asyncio.ensure_future(command("drain", "-c", str(one.path), "c1", "--wait", "--timeout", "30s"))
+    await drained(other, "c1")
+    view = await one.admin("/backends/c1")
+    while not any(it["what"] == "1 request to finish" for it in json.loads(view.body)["fleet"]["replicas"]):
+        view = await one.admin("/backends/c1")
+    assert not waiting.done()
+    go_on.set()
+    assert (await asked).body == b"late"
+    assert (await waiting)[:2] == (0, "connectors/c1 is drained; nothing to finish\n")
+
+
+async def test_a_dead_replica_is_named_and_not_waited_for(backends: Backends, replica: Fleet) -> None:
+    first, second = await backends(serve, serve)
+    one, other = await replica("lb1", first, second), await replica("lb2", first, second)
+    await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
+    for pid in [other.master, *descendants(other.master)]:
+        os.kill(pid, SIGSTOP)
+    try:
+        code, out, _ = await command("drain", "-c", str(one.path), "c1", "--wait", "--timeout", "30s")
+        assert (code, out.splitlines()[1:]) == (0, ["lb2: not waited for, since the lease has ended"])
+    finally:
+        for pid in [other.master, *descendants(other.master)]:
+            os.kill(pid, SIGCONT)
+    await drained(other, "c1")
+
+
+async def test_orders_while_etcd_is_gone(backends: Backends, replica: Fleet, tmp_path: Path) -> None:
+    """Each side gives orders; when etcd is back the newest counts on both, and the side that lost says so."""
+    first, second, third = await backends(serve, serve, serve)
+    with node(tmp_path) as etcd:
+        one = await replica("lb1", first, second, third, etcd=etcd.url)
+        other = await replica("lb2", first, second, third, etcd=etcd.url)
+        await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
+        await asyncio.to_thread(etcd.kill)
+        out = await told("drain", "-c", str(one.path), "c1")
+        assert out.splitlines()[1].startswith("applied here only: ")
+        await told("backend", "set", "-c", str(one.path), "connectors/c2", "--weight", "2")
+        await told("drain", "-c", str(other.path), "c3")
+        await told("backend", "set", "-c", str(other.path), "connectors/c2", "--weight", "4")
+        await drained(one, "c1")
+        await drained(other, "c3")
+        assert "applied here only: " in await told("fleet", "-c", str(one.path))
+        await one.logged("ERROR fleet_unreachable")
+        assert {(await one.ask()).status, (await other.ask()).status} == {200}
+        await asyncio.to_thread(etcd.start)
+        for balancer in (one, other):
+            snapshot = await drained(balancer, "c1", "c3")
+            await balancer.until(lambda seen: seen["pools"][0]["backends"][1]["weight"] == 4)
+            await in_fleet(balancer, lambda fleet: not any(order["here_only"] for order in fleet["orders"]))
+            assert snapshot["fleet"]["unreachable_since"] is None
+        await one.logged("WARNING fleet_order_superseded", "field=weight", "here=2", "now=4", "replica=lb2")
+        await other.logged("INFO fleet_order_applied", "backend=c1", "drain=True")
+        await one.stop()
+        await other.stop()
+
+
+async def test_orders_that_a_newer_version_gave_are_left_alone(
+    backends: Backends, replica: Fleet, etcd_url: str, fleet_name: str
+) -> None:
+    first, second = await backends(serve, serve)
+    etcd = Etcd(Access((etcd_url,)))
+    key = f"/lbproxy/{fleet_name}/orders/connectors/c1"
+    await etcd.put(key, b'{"format":2}')
+    balancer = await replica("lb1", first, second)
+    assert key in (await in_fleet(balancer, lambda fleet: fleet["ignored"]))["ignored"]
+    out = await told("drain", "-c", str(balancer.path), "c1")
+    assert out.splitlines()[1] == "applied here only: etcd has orders for it that a newer lbproxy has written"
+    found = await etcd.get(key)
+    assert found is not None
+    assert found.value == b'{"format":2}'
+    await etcd.close()

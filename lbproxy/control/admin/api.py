@@ -9,7 +9,7 @@ from aiohttp import web
 
 from lbproxy.control.admin.leave import Leaves, leave_routes
 from lbproxy.control.admin.members import MemberOperations, member_routes
-from lbproxy.control.admin.orders import Operations, order_routes
+from lbproxy.control.admin.orders import Operations, Wait, order_routes
 from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.snapshot import Snapshot
@@ -25,12 +25,16 @@ def api_routes(
     reload: Callable[[], Awaitable[Sequence[str]]],
     leaves: Leaves,
     count: Callable[[], Awaitable[object]] | None = None,
+    settle: Wait | None = None,
 ) -> list[web.RouteDef]:
-    """snapshot, count: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`."""
+    """snapshot, count: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
+
+    settle: see `order_routes`.
+    """
     return [
         *read_routes(snapshot, count),
-        *order_routes(operations, count),
-        *member_routes(operations, count),
+        *order_routes(operations, count, settle),
+        *member_routes(operations, count, settle),
         reload_route(reload),
         *leave_routes(leaves, snapshot),
     ]

@@ -11,13 +11,13 @@ what the balancer refuses gets 409, each with a sentence. docs/openapi.yaml has 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Protocol, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from lbproxy.control.admin.orders import answered
+from lbproxy.control.admin.orders import Wait, answered
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
@@ -74,16 +74,20 @@ class MemberOperations(Protocol):
         """
         ...
 
+    def shared(self, found: InstanceView) -> InstanceView:
+        """The same, with what the fleet makes of its orders now."""
+        ...
+
 
 Body = TypeVar("Body", bound=_Body)
 
 
 def member_routes(
-    operations: MemberOperations, count: Callable[[], Awaitable[object]] | None = None
+    operations: MemberOperations, count: Wait | None = None, settle: Wait | None = None
 ) -> list[web.RouteDef]:
     """The routes above; `operations` is called on the event loop.
 
-    count: see `read_routes`. Whoever counts knows the order before it is answered.
+    count: see `read_routes`. Whoever counts knows the order before it is answered. settle: see `order_routes`.
     """
 
     async def answer(request: web.Request, order: Callable[[str, str], InstanceView | None]) -> web.Response:
@@ -91,9 +95,9 @@ def member_routes(
             found = order(request.match_info["pool"], request.match_info["name"])
         except AdminError as error:
             return web.Response(status=409, text=f"{error}\n")
-        if count is not None:
-            await count()
-        return answered(found)
+        for wait in filter(None, (settle, count)):
+            await wait()
+        return answered(None if found is None else operations.shared(found))
 
     async def put(request: web.Request) -> web.StreamResponse:
         body = await _read(request, Added)

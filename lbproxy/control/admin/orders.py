@@ -43,38 +43,45 @@ class Operations(Protocol):
         ...
 
 
+Wait = Callable[[], Awaitable[object]]
+"""Awaited after an order, and before it is answered."""
+
+
 def answered(found: InstanceView | None) -> web.Response:
     """The answer to an order: how the instance is then, or 204 where there is no backend."""
     return web.Response(status=204) if found is None else web.json_response(found)
 
 
-def order_routes(operations: Operations, count: Callable[[], Awaitable[object]] | None = None) -> list[web.RouteDef]:
+def order_routes(operations: Operations, count: Wait | None = None, settle: Wait | None = None) -> list[web.RouteDef]:
     """The routes above; `operations` is called on the event loop.
 
     count: see `read_routes`. What it counts is no older than the order: nothing that began before is missing.
+    settle: waits until the fleet has what was ordered, or cannot be reached.
     """
 
-    async def answer(request: web.Request, order: Callable[[str], InstanceView | None]) -> web.Response:
+    async def answer(
+        request: web.Request, order: Callable[[str], InstanceView | None], *waits: Wait | None
+    ) -> web.Response:
         name = "/".join(request.match_info[part] for part in ("pool", "name") if part in request.match_info)
         try:
             found = order(name)
-            if count is not None:
-                await count()
+            for wait in filter(None, waits):
+                await wait()
                 found = None if found is None else operations.show(name)
             return answered(found)
         except AdminError as error:
             return web.Response(status=409, text=f"{error}\n")
 
     async def show(request: web.Request) -> web.Response:
-        return await answer(request, operations.show)
+        return await answer(request, operations.show, count)
 
     async def drain(request: web.Request) -> web.Response:
         force, by = request.query.get("force") == "true", await peer(request)
-        return await answer(request, lambda name: operations.drain(name, force, by))
+        return await answer(request, lambda name: operations.drain(name, force, by), settle, count)
 
     async def ready(request: web.Request) -> web.Response:
         by = await peer(request)
-        return await answer(request, lambda name: operations.ready(name, by))
+        return await answer(request, lambda name: operations.ready(name, by), settle, count)
 
     return [
         route

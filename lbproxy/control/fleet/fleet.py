@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import NamedTuple, TypedDict
 
+from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Stamp
 from lbproxy.control import tasks
 from lbproxy.control.etcd import Etcd, View
 from lbproxy.control.fleet import keys
 from lbproxy.control.fleet.differences import differences
+from lbproxy.control.fleet.order_book import BookMemory, Key, OrderBook
+from lbproxy.control.fleet.place import Balancer, Place
 from lbproxy.control.fleet.presence import Presence
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.replica import GONE, Replica
 from lbproxy.control.fleet.roster import Roster
-from lbproxy.control.fleet.views import FleetView, ReplicaView
+from lbproxy.control.fleet.shared_orders import SharedOrders
+from lbproxy.control.fleet.views import FleetView, InstanceInFleetView, ReplicaView
+from lbproxy.control.fleet.waiting import Ordered, waited_for
+
+PATIENCE = 1.0
+"""Seconds for which a start waits for the orders of the fleet, unless etcd refuses connections."""
 
 LOOK = 0.5
 """Seconds between two looks at what there is to tell the others."""
-
-
-class Place(NamedTuple):
-    """Which balancer this is: `replica` of the fleet `fleet`, on `host`. `ttl` is the lease, in seconds.
-
-    `run` is the same for all generations of one lbproxy that was started once; `configuration` is a digest of what is
-    served, and `listeners` has the pool of each.
-    """
-
-    fleet: str
-    replica: str
-    host: str
-    ttl: float
-    run: str
-    generation: int
-    version: str
-    configuration: str
-    listeners: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """Of this balancer, in etcd."""
-        return keys.replicas(self.fleet) + self.replica
 
 
 class Memory(TypedDict):
@@ -53,6 +40,7 @@ class Memory(TypedDict):
     configuration: str
     configured: float
     unreachable_since: float | None
+    orders: BookMemory
 
 
 class Begun(NamedTuple):
@@ -61,18 +49,6 @@ class Begun(NamedTuple):
     since: float
     configured: float
     upgraded: float
-
-
-class Balancer(Protocol):
-    """The balancer that this is, as its fleet sees it."""
-
-    def state(self) -> str:
-        """Whether it is starting, serving or draining."""
-        ...
-
-    def backends(self) -> dict[str, dict[str, int]]:
-        """How many backends each pool has in each state."""
-        ...
 
 
 class Fleet:
@@ -87,6 +63,14 @@ class Fleet:
         self._reach = Reach(memory["unreachable_since"] if memory else None)
         self._presence = Presence(etcd, place.key, place.ttl, self._describe, self._reach)
         self._roster = Roster()
+        book = OrderBook(place.replica, place.run, time.time)
+        if memory:
+            book.remember(memory["orders"])
+        self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
+        self._orders_seen = asyncio.Event()
+        self._news = asyncio.Event()
+        self._applied = 0  # the revision of orders that every process has heard of ...
+        self._left: dict[str, str] = {}  # ... and what was left after that
         self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -95,7 +79,18 @@ class Fleet:
 
     def start(self) -> None:
         """Follow the others from now on."""
+        for pool, name, told in self._balancer.ordered():
+            self.orders.adopt(Key(pool, name), told)
+        self.orders.start()
+        self._follow(keys.orders(self._place.fleet), self._see_orders)
         self._follow(keys.replicas(self._place.fleet), self._see_replicas)
+
+    async def begun(self) -> None:
+        """Return when the orders of the fleet are applied, or cannot be had soon."""
+        waits = [asyncio.ensure_future(one.wait()) for one in (self._orders_seen, self._reach.failing)]
+        await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
 
     def join(self) -> None:
         """This generation serves: tell the others."""
@@ -106,12 +101,17 @@ class Fleet:
         """The next generation serves. It takes the key over, which stays as it is until then."""
         self._presence.retire()
 
+    def give(self, pool: str, name: str, told: Said, stamp: Stamp, fields: tuple[str, ...] | None = None) -> None:
+        """An operator has ordered that here, and it is carried out here: see `SharedOrders.give`."""
+        self.orders.give(Key(pool, name), told, stamp, fields)
+
     async def stop(self) -> None:
         """Tell the others that this balancer ends, unless another generation of it goes on."""
         self._ended = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.orders.stop()
         self._reach.stop()
         await self._presence.stop()
 
@@ -124,6 +124,24 @@ class Fleet:
             "configuration": self._place.configuration,
             "configured": self._begun.configured,
             "unreachable_since": self._reach.since,
+            "orders": self.orders.book.memory(),
+        }
+
+    def instance(self, names: Iterable[tuple[str, str]]) -> InstanceInFleetView:
+        """What the others make of the orders for these backends, each a pool and a name."""
+        own, book, now = [Key(*one) for one in names], self.orders.book, time.monotonic()
+        ordered = [
+            Ordered(
+                key,
+                book.modified.get(key, 0),
+                now - self.orders.seen_at.get(key, now),
+                max((given.at for given in book.entries.get(key, {}).values()), default=0.0),
+            )
+            for key in own
+        ]
+        return {
+            "here_only": next(filter(None, map(self.orders.here_only, own)), ""),
+            "replicas": waited_for(ordered, self._roster, self._place.replica, self._place.ttl),
         }
 
     def view(self) -> FleetView:
@@ -136,8 +154,9 @@ class Fleet:
             "other": presence.other,
             "unreachable_since": reach.since,
             "error": reach.error,
-            "replicas": [*self._replicas()],
-            "ignored": dict(self._roster.ignored),
+            "replicas": self._replicas(),
+            "orders": self.orders.view(self._balancer.has),
+            "ignored": self._roster.ignored | self.orders.ignored,
         }
 
     def _follow(self, prefix: str, see: Callable[[View], None]) -> None:
@@ -155,6 +174,11 @@ class Fleet:
     def _see_replicas(self, view: View) -> None:
         self._roster.see(view.values, time.time())
         self._presence.seen(view.values.get(self._place.key))
+
+    def _see_orders(self, view: View) -> None:
+        self.orders.see(view)
+        self._orders_seen.set()
+        self._news.set()
 
     def _replicas(self) -> list[ReplicaView]:
         known = {name: (one, None) for name, one in self._roster.live.items()}
@@ -185,8 +209,18 @@ class Fleet:
 
     async def _keep_looking(self) -> None:
         while True:
-            self._presence.look()
-            await asyncio.sleep(LOOK)
+            await self._look()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._news.wait()
+
+    async def _look(self) -> None:
+        """What is acknowledged was counted after every process had heard of it."""
+        self._news.clear()
+        revision = self.orders.book.revision
+        if (revision != self._applied or self._left or self._balancer.left()) and await self._balancer.count():
+            self._applied, self._left = revision, self._balancer.left()
+        self._presence.look()
 
     def _describe(self) -> Replica:
         place = self._place
@@ -200,6 +234,9 @@ class Fleet:
             GONE if self._ended else self._balancer.state(),
             place.listeners,
             self._balancer.backends(),
+            self._applied,
+            self._left,
+            tuple(sorted(one.removeprefix(keys.orders(place.fleet)) for one in self.orders.ignored)),
         )
 
 

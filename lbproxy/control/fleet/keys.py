@@ -1,6 +1,7 @@
 """Which keys of etcd the balancers of a fleet share, and how their values are read.
 
-    /lbproxy/FLEET/replicas/REPLICA   a balancer that runs, under its lease
+    /lbproxy/FLEET/replicas/REPLICA      a balancer that runs, under its lease
+    /lbproxy/FLEET/orders/POOL/BACKEND   what operators have ordered for a backend; it stays
 
 Values are JSON objects with a `format`. A value of another format was written by a newer lbproxy: it is left alone.
 """
@@ -17,6 +18,11 @@ FORMAT = 1
 def replicas(fleet: str) -> str:
     """The prefix of the balancers."""
     return f"/lbproxy/{fleet}/replicas/"
+
+
+def orders(fleet: str) -> str:
+    """The prefix of the orders."""
+    return f"/lbproxy/{fleet}/orders/"
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

@@ -18,14 +18,14 @@ PATIENCE = 1.0
 class Reach:
     """`since` is when it began not to answer (seconds since the epoch), None while it answers; `error` says why.
 
-    `known` is set as soon as either is known.
+    `failing` is set while it does not.
     """
 
     def __init__(self, since: float | None = None, patience: float = PATIENCE) -> None:
         """since: that of the process before this one, which has said it in the log."""
         self.since = since
         self.error = ""
-        self.known = asyncio.Event()
+        self.failing = asyncio.Event()
         self._said = since is not None
         self._patience = patience
         self._timer: asyncio.TimerHandle | None = None
@@ -36,14 +36,14 @@ class Reach:
     def failed(self, error: EtcdError) -> None:
         """It has not answered, or refuses what has to be."""
         self.error = str(error)
-        self.known.set()
+        self.failing.set()
         if self.since is None:
             self.since = time.time()
             self._timer = asyncio.get_running_loop().call_later(self._patience, self._say)
 
     def answered(self) -> None:
         """It has answered."""
-        self.known.set()
+        self.failing.clear()
         self.stop()
         if self.since is not None and self._said:
             event(log, logging.INFO, "fleet_reached", after=round(max(0.0, time.time() - self.since), 1))

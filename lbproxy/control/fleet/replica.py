@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -21,6 +21,9 @@ class Replica:
     or gone once it has ended. `configuration` is a digest, equal where the same is served; `configured` and `upgraded`
     are since when it has served that, and been this `version`. `listeners` has what it serves: the pool by the
     listener's name. `backends` counts each pool's by their state.
+
+    `revision` is that of etcd up to which orders are applied, but for the backends that are `not_understood`; `left` is
+    what backends that are drained had to finish after that. Both name them POOL/BACKEND.
     """
 
     run: str
@@ -34,6 +37,9 @@ class Replica:
     state: str
     listeners: Mapping[str, str] = field(default_factory=dict)
     backends: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    revision: int = 0
+    left: Mapping[str, str] = field(default_factory=dict)
+    not_understood: Sequence[str] = ()
 
     def encode(self) -> bytes:
         """As etcd has it."""
@@ -43,6 +49,8 @@ class Replica:
     def decode(cls, value: bytes) -> Self:
         """What `encode` gave; what another version has added is left out. Raises ValueError."""
         told = keys.decode(value)
+        if isinstance(told.get("not_understood"), list):
+            told["not_understood"] = tuple(told["not_understood"])
         try:
             found = cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
         except TypeError:
@@ -55,11 +63,14 @@ class Replica:
         texts: tuple[Any, ...] = (self.run, self.host, self.version, self.configuration, self.state)
         if not all(isinstance(one, str) for one in texts):
             raise ValueError("run, host, version, configuration and state are strings")
-        times: tuple[Any, ...] = (self.generation, self.since, self.configured, self.upgraded)
+        times: tuple[Any, ...] = (self.generation, self.revision, self.since, self.configured, self.upgraded)
         if not all(isinstance(one, int | float) for one in times):
-            raise ValueError("generation, since, configured and upgraded are numbers")
+            raise ValueError("generation, revision, since, configured and upgraded are numbers")
         _require(self.listeners, str, "listeners")
         _require(self.backends, dict, "backends")
+        _require(self.left, str, "left")
+        if not isinstance(self.not_understood, tuple) or not all(isinstance(one, str) for one in self.not_understood):
+            raise ValueError("not_understood is a list of strings")
         for counted in self.backends.values():
             _require(counted, int, "backends")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class ReplicaDifferenceView(TypedDict):
@@ -40,6 +40,51 @@ class ReplicaView(TypedDict):
     differs: list[ReplicaDifferenceView]
 
 
+class WaitedForView(TypedDict):
+    """A balancer that an order waits for: `what` is missing there, "" if nothing is.
+
+    `silent`: it lives, and has not applied the order within its lease. `gone`: its lease has ended since the order was
+    given; it is not waited for.
+    """
+
+    replica: str
+    what: str
+    silent: bool
+    gone: bool
+
+
+class InstanceInFleetView(TypedDict):
+    """What the other balancers make of the orders for an instance.
+
+    `here_only` is why they hold here only, "" if etcd has them.
+    """
+
+    here_only: str
+    replicas: list[WaitedForView]
+
+
+class GivenView(TypedDict):
+    """What an operator has ordered: by whom, when (seconds since the epoch), and on which replica."""
+
+    value: Any
+    by: str
+    at: float
+    replica: str
+
+
+class OrderView(TypedDict):
+    """The orders for a backend, by what was ordered: drain, weight, standby, or member, a backend that was added.
+
+    `here_only` is why they hold on this balancer only, "" if etcd has them. `waits`: there is no such backend here.
+    """
+
+    pool: str
+    backend: str
+    given: dict[str, GivenView]
+    here_only: str
+    waits: bool
+
+
 class FleetView(TypedDict):
     """What this balancer knows of its fleet `name`, in which it is called `replica`.
 
@@ -55,4 +100,5 @@ class FleetView(TypedDict):
     unreachable_since: float | None
     error: str
     replicas: list[ReplicaView]
+    orders: list[OrderView]
     ignored: dict[str, str]

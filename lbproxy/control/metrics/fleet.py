@@ -51,6 +51,18 @@ ROWS: tuple[Row, ...] = (
         _differing,
     ),
     Gauge(
+        "lbproxy_fleet_orders",
+        _FLEET,
+        "Backends that operators have ordered something of",
+        _fleet(lambda f: len(f["orders"])),
+    ),
+    Gauge(
+        "lbproxy_fleet_orders_here_only",
+        _FLEET,
+        "Those of them whose orders hold on this balancer only, since etcd does not have them yet",
+        _fleet(lambda f: sum(bool(one["here_only"]) for one in f["orders"])),
+    ),
+    Gauge(
         "lbproxy_fleet_values_ignored",
         _FLEET,
         "Values in etcd that this balancer does not understand, and leaves alone",

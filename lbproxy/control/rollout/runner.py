@@ -10,6 +10,7 @@ from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from lbproxy.control.draining import died
 from lbproxy.control.rollout.plan import Target, check_spare
 from lbproxy.control.rollout.waiting import everywhere, until_back, until_finished, until_good
 from lbproxy.control.snapshot import InstanceView, PoolView
@@ -149,7 +150,8 @@ class Rollout:
         self.step = Step.DRAINED
         await self._balancer.drain(target, force=conditions.keep == 0)
         await self._until(target, lambda instance, _: until_finished(instance))
-        self._observer.done(target, "drained, and nothing left to finish")
+        gone = died(await self._balancer.instance(target))
+        self._observer.done(target, f"drained, and nothing left to finish{gone and f' ({gone})'}")
         await self._run_command(target)
         await self._until(target, partial(self._until_good, target))
         facts = "".join(f", {name} is {value}" for name, value in conditions.expected.items())

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lbproxy.control.draining import unfinished
+from lbproxy.control.draining import silent, waited_for
 from lbproxy.control.instance import members
 from lbproxy.control.snapshot import BackendView, InstanceView
+from lbproxy.errors import RolloutError
 
 
 def until_finished(instance: InstanceView) -> str:
-    """The end of everything that is open, in all pools."""
-    return f"{left} to finish" if (left := unfinished(instance)) else ""
+    """The end of everything that is open, in all pools and on all replicas.
+
+    Raises RolloutError if a replica lives and has not applied the order within its lease.
+    """
+    if late := silent(instance):
+        raise RolloutError(f"{late} within its lease, though it runs")
+    return waited_for(instance)
 
 
 def everywhere(instance: InstanceView, awaited: Callable[[str, BackendView], str]) -> str:

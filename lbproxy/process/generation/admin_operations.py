@@ -16,6 +16,8 @@ from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Stamp
 from lbproxy.balance.pool import Pool
 from lbproxy.config.messages import problems
+from lbproxy.control.fleet.views import InstanceInFleetView
+from lbproxy.control.instance import members
 from lbproxy.control.log import event
 from lbproxy.control.snapshot import BackendInPool, InstanceView
 from lbproxy.errors import AdminError
@@ -28,6 +30,13 @@ log = logging.getLogger(__name__)
 Found = tuple[PoolControl, Backend]
 """A backend, and the control of its pool."""
 
+Told = Callable[[str, str, Said, Stamp, tuple[str, ...] | None], None]
+"""Called after an order with the pool, the backend's name, what operators say of it now, who gave the order and when,
+and the fields that it was about (see `control.fleet.merge`); None: all of them.
+"""
+
+InFleet = Callable[[list[tuple[str, str]]], InstanceInFleetView | None]
+
 
 class Operations:
     """`Operations` of `control.admin.orders` and `MemberOperations` of `.members`, for the pools of `pool_controls`."""
@@ -36,15 +45,17 @@ class Operations:
         self,
         pool_controls: Mapping[str, PoolControl],
         counted: Callable[[Pool, Backend], Counters] = lambda pool, backend: {},
-        told: Callable[[str, str, Said], None] = lambda *_: None,
+        told: Told = lambda *_: None,
+        in_fleet: InFleet = lambda _: None,
     ) -> None:
-        """pool_controls: by the pool's name. counted: what all processes have counted of a backend.
+        """pool_controls: by the pool's name. counted: what all processes have counted of a backend. told: see `Told`.
 
-        told: called after an order with the pool, the backend's name, and what operators say of it now.
+        in_fleet: what the other balancers make of the orders for backends, each a pool and a name.
         """
         self._pool_controls = pool_controls
         self._counted = counted
         self._told = told
+        self._in_fleet = in_fleet
 
     def __repr__(self) -> str:
         return f"<operations on {' '.join(self._pool_controls)}>"
@@ -66,10 +77,11 @@ class Operations:
             )
         for control, backend in found:
             if not backend.draining:
-                control.drain(backend, by, time.time())
+                stamp = Stamp(by, time.time())
+                control.drain(backend, *stamp)
                 fields = {"pool": control.pool.name, "backend": backend.name, "active": backend.active}
                 event(log, logging.INFO, "backend_drained", **fields, by=by)
-                self._tell(control, backend.name)
+                self._tell(control, backend.name, stamp, ("drain",))
         return self._view(found)
 
     def ready(self, name: str, by: str) -> InstanceView | None:
@@ -88,7 +100,7 @@ class Operations:
 
     def _is_ready(self, control: PoolControl, name: str, by: str) -> None:
         event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=name, by=by)
-        self._tell(control, name)
+        self._tell(control, name, Stamp(by, time.time()), ("drain",))
 
     # --- members
 
@@ -98,7 +110,7 @@ class Operations:
         backend = operators.add(control.pool, _fit(Member(name, url, weight, standby, Stamp(by, time.time()))))
         event(log, logging.INFO, "backend_added", pool=pool, backend=name, url=backend.url, weight=weight,
               standby=standby, by=by)  # fmt: skip
-        self._tell(control, name)
+        self._tell(control, name, Stamp(by, time.time()), ("member", "weight", "standby"))
         return self._view([(control, backend)])
 
     def change(
@@ -109,7 +121,7 @@ class Operations:
         backend = operators.change(control.pool, name, given, Stamp(by, time.time()), force)
         now = control.pool.ordered(name) if backend is None else backend
         event(log, logging.INFO, "backend_set", pool=pool, backend=name, weight=now.weight, standby=now.standby, by=by)
-        self._tell(control, name)
+        self._tell(control, name, Stamp(by, time.time()), tuple(given))
         return None if backend is None else self._view([(control, backend)])
 
     def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView | None:
@@ -120,15 +132,19 @@ class Operations:
         backend = operators.remove(control.pool, name, force)
         fields = {} if backend is None else {"url": backend.url, "active": backend.active}
         event(log, logging.INFO, "backend_removed", pool=pool, backend=name, **fields, by=by)
-        self._tell(control, name)
+        self._tell(control, name, Stamp(by, time.time()))
         return last
 
-    def _tell(self, control: PoolControl, name: str) -> None:
-        self._told(control.pool.name, name, operators.said(control.pool, name))
+    def shared(self, found: InstanceView) -> InstanceView:
+        """See `Operations` of the orders."""
+        return {**found, "fleet": self._in_fleet([(one["pool"], one["backend"]["name"]) for one in members(found)])}
+
+    def _tell(self, control: PoolControl, name: str, stamp: Stamp, fields: tuple[str, ...] | None = None) -> None:
+        self._told(control.pool.name, name, operators.said(control.pool, name), stamp, fields)
 
     def _view(self, found: list[Found]) -> InstanceView:
         first, *others = (self._in_pool(*one) for one in found)
-        return {**first, "others": others}
+        return self.shared({**first, "others": others, "fleet": None})
 
     def _in_pool(self, control: PoolControl, backend: Backend) -> BackendInPool:
         return in_pool(control, backend, self._counted(control.pool, backend))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Stamp
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
 from lbproxy.control import tasks
@@ -180,7 +181,7 @@ class ControlPlane:
             stack.push_async_callback(control.stop)
         self._remind_probes()
         self._remind_guards()
-        self._start_fleet(stack)
+        await self._start_fleet(stack)
         addresses = Addresses(pools.values(), self.serving.resolved)
         stack.push_async_callback(addresses.stop)
         for control in self.pool_controls.values():
@@ -202,16 +203,19 @@ class ControlPlane:
             return None
         return {name: count for key, count in found.items() for by, _, name in [key.partition("/")] if by == pool}
 
-    def _start_fleet(self, stack: AsyncExitStack) -> None:
+    async def _start_fleet(self, stack: AsyncExitStack) -> None:
+        """A backend that is drained in the fleet gets no request before that is known, if etcd answers at once."""
         if self.etcd is None:
             return
         from lbproxy.control.fleet.fleet import Fleet  # only where there is one
         from lbproxy.runtime.build_fleet import make_place
 
         place = make_place(self._config, self.served.origin.master, self.served.number)
-        self.fleet = Fleet(self.etcd, place, FleetBalancer(self.pool_controls, self.served), self._in_fleet)
+        balancer = FleetBalancer(self.pool_controls, self.served, self._carry_out, self._counted, self._count)
+        self.fleet = Fleet(self.etcd, place, balancer, self._in_fleet)
         stack.push_async_callback(self.fleet.stop)
         self.fleet.start()
+        await self.fleet.begun()
 
     def _remind_probes(self) -> None:
         for name, memory in self._probes.items():
@@ -250,8 +254,17 @@ class ControlPlane:
         on_order: OnOrder,
     ) -> None:
         """Serve the admin interface on `sock`."""
-        operations = Operations(self.pool_controls, self._counted, on_order)
-        routes = api_routes(self.view, operations, reload, self.leaving, self._count)
+        fleet = self.fleet
+
+        def told(pool: str, name: str, said: Said, stamp: Stamp, fields: tuple[str, ...] | None) -> None:
+            on_order(pool, name, said)
+            if fleet is not None:
+                fleet.give(pool, name, said, stamp, fields)
+
+        settle = None if fleet is None else fleet.orders.settled
+        in_fleet = (lambda _: None) if fleet is None else fleet.instance
+        operations = Operations(self.pool_controls, self._counted, told, in_fleet)
+        routes = api_routes(self.view, operations, reload, self.leaving, self._count, settle)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 
@@ -264,7 +277,7 @@ class ControlPlane:
         await self._open(AdminServer(sock, metrics_routes(self.view, self._count), anybody=True))
 
     @property
-    def _count(self) -> Callable[[], Awaitable[object]] | None:
+    def _count(self) -> Callable[[], Awaitable[bool]] | None:
         """What brings the counters of other processes up to date, if there are any."""
         return None if self.supervisor is None else self.supervisor.count
 
@@ -332,6 +345,12 @@ class ControlPlane:
 
     def hear(self, pool: str, name: str, told: Said) -> None:
         """What operators have said to the generation before this one, while this one started."""
+        self._carry_out(pool, name, told)
+        if self.fleet is not None:
+            self.fleet.give(pool, name, told, Stamp("", time.time()))
+
+    def _carry_out(self, pool: str, name: str, told: Said) -> None:
+        """Operators have said that of a backend, on whatever replica."""
         pool_control = self.pool_controls.get(pool)
         if pool_control is not None:
             _log_left_out(pool, pool_control.hear(name, told))

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+from lbproxy.balance import operators
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.membership import OPERATOR
+from lbproxy.balance.operators import Said
+from lbproxy.balance.pool import Pool
+from lbproxy.control.draining import unfinished
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.counters import Counters
 from lbproxy.status.served import Served
+from lbproxy.status.snapshot import in_pool
 
 
 class FleetBalancer:
-    """`control.fleet.fleet.Balancer`, for the pools of `pool_controls`, which are by their names."""
+    """`control.fleet.place.Balancer`, for the pools of `pool_controls`, which are by their names."""
 
-    def __init__(self, pool_controls: Mapping[str, PoolControl], served: Served) -> None:
+    def __init__(
+        self,
+        pool_controls: Mapping[str, PoolControl],
+        served: Served,
+        hear: Callable[[str, str, Said], None],
+        counted: Callable[[Pool, Backend], Counters],
+        count: Callable[[], Awaitable[bool]] | None,
+    ) -> None:
+        """hear: carries out what operators say of a pool's backend. counted: what all processes have counted of it.
+
+        count: has the other processes count, if there are any.
+        """
         self._pool_controls = pool_controls
         self._served = served
+        self._hear = hear
+        self._counted = counted
+        self._count = count
 
     def __repr__(self) -> str:
         return f"<balancer of {' '.join(self._pool_controls)} for its fleet>"
@@ -29,3 +51,37 @@ class FleetBalancer:
             name: dict(Counter("draining" if one.draining else one.state.value for one in control.pool.backends))
             for name, control in self._pool_controls.items()
         }
+
+    def ordered(self) -> Iterator[tuple[str, str, Said]]:
+        """See `Balancer`."""
+        for name, control in self._pool_controls.items():
+            pool = control.pool
+            for backend in {*pool.orders, *(member.name for member in pool.membership.of(OPERATOR))}:
+                yield name, backend, operators.said(pool, backend)
+
+    def apply(self, pool: str, name: str, told: Said) -> None:
+        """See `Balancer`."""
+        if pool in self._pool_controls:
+            self._hear(pool, name, told)
+
+    def has(self, pool: str, name: str) -> bool:
+        """See `Balancer`."""
+        control = self._pool_controls.get(pool)
+        return control is not None and control.pool.by_name(name) is not None
+
+    async def count(self) -> bool:
+        """See `Balancer`."""
+        return self._count is None or await self._count()
+
+    def left(self) -> dict[str, str]:
+        """See `Balancer`."""
+        return {
+            f"{name}/{backend.name}": what
+            for name, control in self._pool_controls.items()
+            for backend in control.pool.backends
+            if backend.draining and (what := self._unfinished(control, backend))
+        }
+
+    def _unfinished(self, control: PoolControl, backend: Backend) -> str:
+        seen = in_pool(control, backend, self._counted(control.pool, backend))
+        return unfinished({**seen, "others": [], "fleet": None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lbproxy.control.fleet.views import InstanceInFleetView
 from lbproxy.control.instance import members
 from lbproxy.control.snapshot import BackendInPool, BackendView, InstanceView
 from lbproxy.errors import AdminError
@@ -25,6 +26,7 @@ class BareBackends:
         self.asked: list[str] = []
         self.elsewhere: dict[str, BackendView] = {}
         self._other = ""
+        self.fleet: InstanceInFleetView | None = None
 
     def share(self, pool: str) -> None:
         """Every backend is in `pool` too."""
@@ -38,7 +40,10 @@ class BareBackends:
         self.asked.append(name)
         both = bool(self.elsewhere) and short == name
         others: list[BackendInPool] = [{"pool": self._other, "backend": self.elsewhere[short]}] if both else []
-        return {"pool": "connectors", "backend": self.views[short], "others": others}
+        return self.shared({"pool": "connectors", "backend": self.views[short], "others": others, "fleet": None})
+
+    def shared(self, found: InstanceView) -> InstanceView:
+        return {**found, "fleet": self.fleet}
 
     def drain(self, name: str, force: bool, by: str = "") -> InstanceView:
         return self._ordered("force" if force else "drain", name, draining=True)

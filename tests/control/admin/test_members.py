@@ -29,7 +29,7 @@ class Told:
         if name == "no":
             raise AdminError("no is not wanted")
         self.orders.append((pool, name, *rest))
-        return {"pool": pool, "backend": backend(name), "others": []}
+        return {"pool": pool, "backend": backend(name), "others": [], "fleet": None}
 
     def add(self, pool: str, name: str, url: str, weight: int, standby: bool, by: str) -> InstanceView:
         return self._ordered(pool, name, url, weight, standby, by)
@@ -43,6 +43,9 @@ class Told:
     def remove(self, pool: str, name: str, force: bool, by: str) -> InstanceView | None:
         found = self._ordered(pool, name, force, by)
         return None if name == "gone" else found
+
+    def shared(self, found: InstanceView) -> InstanceView:
+        return {**found, "fleet": {"here_only": "", "replicas": []}}
 
 
 @pytest.fixture

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Order, Stamp
 from lbproxy.control.etcd import Access, Etcd
 from lbproxy.control.fleet import keys
-from lbproxy.control.fleet.fleet import Fleet, Memory, Place
+from lbproxy.control.fleet.fleet import Fleet, Memory
+from lbproxy.control.fleet.place import Place
 from lbproxy.control.fleet.views import FleetView, ReplicaView
 from tests.control.fleet.made import replica
 
@@ -22,12 +25,31 @@ class BareBalancer:
     def __init__(self) -> None:
         self.now = "serving"
         self.counted = {"connectors": {"up": 2}}
+        self.told: dict[tuple[str, str], Said] = {}
+        self.busy: dict[str, str] = {}
+        self.before: list[tuple[str, str, Said]] = []
+        self.all_counted = True
 
     def state(self) -> str:
         return self.now
 
     def backends(self) -> dict[str, dict[str, int]]:
         return self.counted
+
+    def ordered(self) -> list[tuple[str, str, Said]]:
+        return self.before
+
+    def apply(self, pool: str, name: str, told: Said) -> None:
+        self.told[pool, name] = told
+
+    def has(self, pool: str, name: str) -> bool:
+        return name == "c1"
+
+    async def count(self) -> bool:
+        return self.all_counted
+
+    def left(self) -> dict[str, str]:
+        return {name: what for name, what in self.busy.items() if what}
 
 
 def place(fleet: str, replica: str, **changed: Any) -> Place:
@@ -40,8 +62,10 @@ async def make(etcd: Etcd, fleet_name: str) -> AsyncIterator[Make]:
     """A fleet that is started and has joined."""
     async with AsyncExitStack() as stack:
 
-        def start(replica: str, memory: Memory | None = None, **changed: Any) -> Fleet:
-            fleet = Fleet(etcd, place(fleet_name, replica, **changed), BareBalancer(), memory)
+        def start(
+            replica: str, memory: Memory | None = None, balancer: BareBalancer | None = None, **changed: Any
+        ) -> Fleet:
+            fleet = Fleet(etcd, place(fleet_name, replica, **changed), balancer or BareBalancer(), memory)
             fleet.start()
             fleet.join()
             stack.push_async_callback(fleet.stop)
@@ -119,3 +143,73 @@ async def test_a_value_that_is_not_understood_is_told(make: Make, etcd: Etcd, fl
     await etcd.put(key, b'{"format":2,"mood":"fine"}')
     view = await until(make("lb1"), lambda view: view["ignored"])
     assert view["ignored"] == {key: "its format is not 1: a newer lbproxy has written it"}
+
+
+DRAINED = Said(None, Order(drain=True, stamps={"drain": Stamp("olga", 5.0)}))
+
+
+async def test_an_order_holds_everywhere_and_is_waited_for(make: Make) -> None:
+    there = BareBalancer()
+    here, other = make("lb1"), make("lb2", balancer=there)
+    await until(here, lambda view: len(view["replicas"]) == 2)
+    there.busy = {"connectors/c1": "2 requests"}
+    here.give("connectors", "c1", DRAINED, Stamp("olga", 5.0), ("drain",))
+    await here.orders.settled()
+    assert here.instance([("connectors", "c1")])["here_only"] == ""
+    await until(other, lambda view: view["orders"])
+    assert there.told["connectors", "c1"].order.stamps == {"drain": Stamp("olga on lb1", 5.0)}
+
+    def waits(_: FleetView) -> list[str]:
+        return [one["what"] for one in here.instance([("connectors", "c1")])["replicas"] if one["what"]]
+
+    await until(here, lambda view: waits(view) == ["2 requests to finish"])
+    there.busy = {}
+    await until(here, lambda view: waits(view) == [])
+    [order] = here.view()["orders"]
+    assert order["given"] == {"drain": {"value": True, "by": "olga", "at": 5.0, "replica": "lb1"}}
+    assert (order["here_only"], order["waits"]) == ("", False)
+
+
+async def test_what_was_not_counted_everywhere_is_not_acknowledged(make: Make) -> None:
+    there = BareBalancer()
+    here, other = make("lb1"), make("lb2", balancer=there)
+    await until(here, lambda view: len(view["replicas"]) == 2)
+    there.all_counted = False
+    here.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    await until(other, lambda view: view["orders"])
+    [waited] = here.instance([("connectors", "c1")])["replicas"]
+    assert (waited["what"], waited["silent"]) == ("has not applied the order", False)
+    there.all_counted = True
+    await until(here, lambda _: here.instance([("connectors", "c1")])["replicas"][0]["what"] == "")
+
+
+async def test_orders_outlive_all_replicas(make: Make) -> None:
+    first = make("lb1")
+    first.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    await first.orders.settled()
+    await first.stop()
+    balancer = BareBalancer()
+    again = make("lb1", balancer=balancer, run="another")
+    await again.begun()
+    assert balancer.told["connectors", "c1"].order.drain
+
+
+async def test_orders_from_before_the_fleet_are_brought_in(make: Make, etcd: Etcd, fleet_name: str) -> None:
+    balancer = BareBalancer()
+    balancer.before = [("connectors", "c1", DRAINED)]
+    fleet = make("lb1", balancer=balancer)
+    await until(fleet, lambda view: view["orders"] and not view["orders"][0]["here_only"])
+    assert await etcd.get(f"{keys.orders(fleet_name)}connectors/c1") is not None
+
+
+async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(fleet_name: str) -> None:
+    etcd = Etcd(Access(("http://127.0.0.1:9",)))
+    fleet = Fleet(etcd, place(fleet_name, "lb1"), BareBalancer())
+    fleet.start()
+    await fleet.begun()
+    await until(fleet, lambda view: view["unreachable_since"])
+    fleet.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    await fleet.orders.settled()
+    assert fleet.instance([("connectors", "c1")])["here_only"] == "etcd http://127.0.0.1:9: connection refused"
+    await fleet.stop()
+    await etcd.close()

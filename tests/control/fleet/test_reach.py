@@ -34,7 +34,7 @@ async def test_it_is_said_once_and_once_when_it_is_over(caplog: pytest.LogCaptur
     assert events(caplog) == ["fleet_unreachable"]
     reach.answered()
     reach.answered()
-    assert (reach.since, reach.error, reach.known.is_set()) == (None, "", True)
+    assert (reach.since, reach.error, reach.failing.is_set()) == (None, "", False)
     assert events(caplog) == ["fleet_unreachable", "fleet_reached"]
 
 

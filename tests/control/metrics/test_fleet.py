@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from lbproxy.control.fleet.views import ReplicaDifferenceView
 from tests.control.metrics.test_table import values
-from tests.control.sample import fleet, replica, snapshot
+from tests.control.sample import fleet, ordered, replica, snapshot
 
 
 def test_what_is_known_of_a_fleet() -> None:
@@ -19,5 +19,8 @@ def test_what_is_known_of_a_fleet() -> None:
         ("login-eu", "configuration"): 0,
     }
     assert values("lbproxy_fleet_values_ignored", view) == {("login-eu",): 1}
+    view["fleet"] = fleet(orders=[ordered(), ordered(here_only="no answer")])
+    assert values("lbproxy_fleet_orders", view) == {("login-eu",): 2}
+    assert values("lbproxy_fleet_orders_here_only", view) == {("login-eu",): 1}
     view["fleet"] = fleet()
     assert values("lbproxy_fleet_unreachable_seconds", view) == {("login-eu",): 0}

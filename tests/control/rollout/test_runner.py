@@ -65,6 +65,7 @@ class Site:
             "pool": "connectors",
             "backend": self._look(self.views[target.name]),
             "others": [] if raw is None else [{"pool": "raw", "backend": self._look(raw)}],
+            "fleet": None,
         }
 
     def _look(self, view: BackendView) -> BackendView:

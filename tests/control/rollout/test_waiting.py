@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.control.rollout.waiting import everywhere, until_back, until_finished, until_good
-from lbproxy.control.snapshot import BackendView, InstanceView
+from lbproxy.control.snapshot import BackendInPool, BackendView, InstanceView
 from tests.control.sample import backend, dead_backend, new_backend
 
 VERSION = {"version": "1.8.0"}
@@ -68,15 +68,16 @@ def test_back_is_in_rotation_with_its_whole_share() -> None:
     assert until_back(backend("c1") | {"ramp": 0.4}) == "the end of its slow start (at 40%)"
 
 
-ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": []}
-TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}]}
+ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": [], "fleet": None}
+TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}], "fleet": None}
 
 
 def test_everything_that_is_open_in_any_pool_is_waited_for() -> None:
     idle = backend("c1") | {"active": 0, "private_lanes": 0}
-    open_in_raw: InstanceView = {"pool": "a", "backend": idle, "others": [{"pool": "raw", "backend": backend("c1")}]}
+    others: list[BackendInPool] = [{"pool": "raw", "backend": backend("c1")}]
+    open_in_raw: InstanceView = {"pool": "a", "backend": idle, "others": others, "fleet": None}
     assert until_finished(open_in_raw) == "1 request, 8 private lanes to finish"
-    assert until_finished({"pool": "a", "backend": idle, "others": []}) == ""
+    assert until_finished({"pool": "a", "backend": idle, "others": [], "fleet": None}) == ""
 
 
 def test_an_instance_is_back_when_it_is_back_everywhere() -> None:

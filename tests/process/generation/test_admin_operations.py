@@ -146,7 +146,7 @@ async def test_orders_without_a_backend_are_shown_and_taken_back(
 ) -> None:
     """c3 was drained, and has left; in the pool windows it is still there."""
     told: list[tuple[str, str, Said]] = []
-    operations = Operations(pool_controls, told=lambda *one: told.append(one))
+    operations = Operations(pool_controls, told=lambda *one: told.append(one[:3]))
     for control in pool_controls.values():
         control.pool.apply("dns", [Member("c3", "http://127.0.0.6:9")])
     operations.drain("c3", force=True, by="olga")
@@ -195,7 +195,7 @@ async def test_what_operators_do_to_the_backends_of_a_pool(
     caplog.clear()
     caplog.set_level(logging.INFO)
     told: list[tuple[str, str, Said]] = []
-    operations = Operations(pool_controls, told=lambda *one: told.append(one))
+    operations = Operations(pool_controls, told=lambda *one: told.append(one[:3]))
     before = time.time()
     added = operations.add("linux", "c3", "http://127.0.0.5:9/", 2, standby=False, by="olga")["backend"]
     assert (added["url"], added["weight"], added["source"]) == ("http://127.0.0.5:9", 2, "operator")
@@ -231,9 +231,27 @@ async def test_what_cannot_be_added(
     pool_controls: dict[str, PoolControl], pool: str, name: str, url: str, weight: int, why: str
 ) -> None:
     told: list[object] = []
-    operations = Operations(pool_controls, told=lambda *one: told.append(one))
+    operations = Operations(pool_controls, told=lambda *one: told.append(one[:3]))
     before = {name: [one.name for one in control.pool.backends] for name, control in pool_controls.items()}
     with pytest.raises(AdminError, match=why):
         operations.add(pool, name, url, weight, standby=False, by="olga")
     assert before == {name: [one.name for one in control.pool.backends] for name, control in pool_controls.items()}
     assert told == []
+
+
+async def test_an_order_says_which_fields_it_is_about_and_who_gave_it(pool_controls: dict[str, PoolControl]) -> None:
+    """The fleet must not take what this balancer cannot have for what was taken back."""
+    told: list[tuple[str, tuple[str, ...] | None]] = []
+    operations = Operations(pool_controls, told=lambda *one: told.append((one[3].by, one[4])))
+    operations.drain("w2", force=False, by="olga")
+    operations.ready("w2", by="bert")
+    operations.add("linux", "c3", "http://127.0.0.5:9/", 2, standby=False, by="olga")
+    operations.change("linux", "c3", {"weight": 5}, force=False, by="olga")
+    operations.remove("linux", "c3", force=False, by="olga")
+    assert told == [
+        ("olga", ("drain",)),
+        ("bert", ("drain",)),
+        ("olga", ("member", "weight", "standby")),
+        ("olga", ("weight",)),
+        ("olga", None),
+    ]

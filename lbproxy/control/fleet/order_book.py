@@ -1,0 +1,208 @@
+"""All orders of the fleet as this replica knows them, beside what etcd has. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypedDict
+
+from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Stamp
+from lbproxy.control.fleet import merge
+from lbproxy.control.fleet.merge import NOTHING, Clock, Entry, Given
+
+KEPT = 30 * 86400.0
+"""Seconds for which an order that was taken back is kept: a replica that was cut off for longer might bring it back."""
+
+
+class Key(NamedTuple):
+    """Whose orders."""
+
+    pool: str
+    backend: str
+
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.backend}"
+
+
+class Stored(NamedTuple):
+    """Orders as etcd has them, since the revision `modified`."""
+
+    entry: Entry
+    modified: int
+
+
+class Lost(NamedTuple):
+    """An order that was given here, and a later one of another replica that counts instead of it.
+
+    `here_only`: etcd did not have the one that was given here.
+    """
+
+    key: Key
+    field: str
+    here: Given
+    now: Given
+    here_only: bool
+
+
+class Seen(NamedTuple):
+    """What follows from a look at etcd: keys whose orders are others now, and orders of this replica that lost."""
+
+    changed: list[Key]
+    lost: list[Lost]
+
+
+class BookMemory(TypedDict):
+    """An `OrderBook` as JSON has it: for each key its pool, backend, entry, and revision (0: not in etcd)."""
+
+    entries: list[tuple[str, str, dict[str, list[Any]], int]]
+    pending: list[tuple[str, str, list[str]]]
+    highest: int
+    revision: int
+
+
+class OrderBook:
+    """`entries` has the orders, `pending` the fields of those that etcd does not have yet: they are applied here only.
+
+    `modified` is since which revision etcd has a key as it is known here; `revision` is what was seen of etcd last.
+    """
+
+    def __init__(self, replica: str, run: str, wall: Callable[[], float]) -> None:
+        """wall: the time, in seconds since the epoch."""
+        self.entries: dict[Key, dict[str, Given]] = {}
+        self.modified: dict[Key, int] = {}
+        self.pending: dict[Key, set[str]] = {}
+        self.revision = 0
+        self._replica = replica
+        self._run = run
+        self._clock = Clock(wall)
+
+    def __repr__(self) -> str:
+        return f"<order book of {len(self.entries)}, {len(self.pending)} here only, at {self.revision}>"
+
+    def said(self, key: Key) -> Said:
+        """What is ordered for `key`."""
+        return merge.said(key.backend, self.entries.get(key, {}), self._replica)
+
+    def give(self, key: Key, told: Said, stamp: Stamp, fields: Collection[str] = tuple(NOTHING)) -> bool:
+        """Operators say `told` here; only `fields` are meant. Returns whether that is something new.
+
+        stamp: who says so and when, where `told` does not say it of a field itself.
+        """
+        entry, new = dict(self.entries.get(key, {})), set()
+        stamps = dict(told.order.stamps)
+        if told.member is not None and told.member.added is not None:
+            stamps["member"] = told.member.added
+        for field, value in merge.values(told).items():
+            if field in fields and value != (entry[field].value if field in entry else NOTHING[field]):
+                by, at = stamps.get(field, stamp)
+                entry[field] = Given(value, self._clock.now(), self._run, self._replica, by, at)
+                new.add(field)
+        if new:
+            self.entries[key] = entry
+            self.pending.setdefault(key, set()).update(new)
+        return bool(new)
+
+    def adopt(self, key: Key, told: Said) -> None:
+        """An order that is older than the fleet: it counts from when it was given."""
+        if key in self.entries:
+            return
+        stamps = dict(told.order.stamps)
+        if told.member is not None and told.member.added is not None:
+            stamps["member"] = told.member.added
+        entry = {}
+        for field, value in merge.values(told).items():
+            if value != NOTHING[field]:
+                by, at = stamps.get(field, Stamp())
+                entry[field] = Given(value, int(at * 1e6), self._run, self._replica, by, at)
+        if entry:
+            self._clock.saw(entry)
+            self.entries[key] = entry
+            self.pending[key] = set(entry)
+
+    # --- what etcd has
+
+    def see(self, stored: Mapping[Key, Stored], revision: int, unread: Collection[Key] = ()) -> Seen:
+        """etcd has exactly these orders at `revision`; `unread` are those that could not be understood.
+
+        A key that vanished was deleted by hand, or because it was void for long: its orders end. If etcd itself is
+        another one than before, all that is known here is written to it.
+        """
+        if revision < self.revision:
+            self.modified.clear()
+            self.pending.update((key, set(entry)) for key, entry in self.entries.items() if not merge.is_void(entry))
+        self.revision = revision
+        seen = Seen([], [])
+        for key, found in stored.items():
+            if found.modified > self.modified.get(key, 0):
+                self._take(key, found, seen)
+        for key in [key for key, at in self.modified.items() if key not in stored and at <= revision]:
+            del self.modified[key]
+            if key not in unread and key not in self.pending:
+                self.entries.pop(key, None)
+                seen.changed.append(key)
+        return seen
+
+    def found(self, key: Key, found: Stored | None) -> Seen:
+        """etcd has that of `key`, where something else was expected; None: it has no such key."""
+        seen = Seen([], [])
+        if found is None:
+            self.modified.pop(key, None)
+        else:
+            self._take(key, found, seen)
+        return seen
+
+    def wrote(self, key: Key, entry: Entry, revision: int) -> None:
+        """etcd has `entry`, which was written, since `revision`."""
+        self.modified[key] = max(revision, self.modified.get(key, 0))
+        self._pend(key, entry)
+
+    def void(self, now: float) -> list[Key]:
+        """Keys of which nothing was left for so long (`KEPT`) that they may be deleted; now: since the epoch."""
+        return [
+            key
+            for key, entry in self.entries.items()
+            if merge.is_void(entry) and all(now - given.at > KEPT for given in entry.values())
+        ]
+
+    def _take(self, key: Key, found: Stored, seen: Seen) -> None:
+        before = self.entries.get(key, {})
+        now = merge.merged(before, found.entry)
+        self._clock.saw(found.entry)
+        self.modified[key] = found.modified
+        for field, here in before.items():
+            if here.run == self._run and now[field].value != here.value:
+                here_only = field in self.pending.get(key, ())
+                seen.lost.append(Lost(key, field, here, now[field], here_only))
+        if now != before:
+            self.entries[key] = now
+            seen.changed.append(key)
+        self._pend(key, found.entry)
+
+    def _pend(self, key: Key, stored: Entry) -> None:
+        """etcd has `stored`: what is known here beside that is to be written."""
+        missing = {field for field, given in self.entries.get(key, {}).items() if stored.get(field) != given}
+        if missing:
+            self.pending[key] = missing
+        else:
+            self.pending.pop(key, None)
+
+    # --- the next generation
+
+    def memory(self) -> BookMemory:
+        """All of it."""
+        return {
+            "entries": [(*key, merge.encode(one), self.modified.get(key, 0)) for key, one in self.entries.items()],
+            "pending": [(*key, sorted(fields)) for key, fields in self.pending.items()],
+            "highest": self._clock.highest,
+            "revision": self.revision,
+        }
+
+    def remember(self, memory: BookMemory) -> None:
+        """Go on from there."""
+        for pool, backend, entry, modified in memory["entries"]:
+            key = Key(pool, backend)
+            self.entries[key] = merge.decode(backend, entry)
+            if modified:
+                self.modified[key] = modified
+        self.pending = {Key(pool, backend): set(fields) for pool, backend, fields in memory["pending"]}
+        self._clock.highest, self.revision = memory["highest"], memory["revision"]
