@@ -28,7 +28,7 @@ run: debian-demo build ## the demo: a realm, a CA, three sample connectors and t
 	@exec $(BIN)/lbproxy demo $(ARGS)
 
 test: debian-test build .venv/.tools ## the whole suite (ARGS="tests/wire -k chunk" for a part of it)
-	@exec $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 20 $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations 20 $(LONG) $(ARGS)
 
 bench: debian-bench build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="--runs 3" for the worst of three)
 	@exec $(BIN)/python -m bench.load $(if $(PEERS),--peers $(PEERS)) $(ARGS)
@@ -65,6 +65,9 @@ build: .venv/.built ## .venv and the compiled data path
 .venv/.bench: .venv/.installed
 	@tools/prepare extra bench
 	@touch $@
+
+# The long form of a test takes longer than any other may.
+test: LONG := $(if $(LBPROXY_FULL),-o faulthandler_timeout=3600)
 
 # What each target needs of Debian, all of it at once.
 debian-build:

@@ -22,7 +22,7 @@ OWN_ERRORS = frozenset({502, 503, 504})
 class Answers(asyncio.Protocol):
     """The client's end of its connection: answers, one after the other, for the requests in `awaited`.
 
-    since: when it began to wait for what it waits for; 0: it does not wait.
+    looks: at it, since it began to wait for what it waits for; None: it does not wait.
     """
 
     def __init__(self, ledger: Ledger, client: Client) -> None:
@@ -35,7 +35,7 @@ class Answers(asyncio.Protocol):
         self.echoed = 0
         self.ends = False  # the last answer said that there will be no other
         self.refused = False  # what was sent last is no request
-        self.since = 0.0
+        self.looks: int | None = None
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._buffer = b""
@@ -53,11 +53,11 @@ class Answers(asyncio.Protocol):
         if self.closed:
             return
         self._waiter = self._loop.create_future()
-        self.since = self._loop.time()
+        self.looks = 0
         try:
             await self._waiter
         finally:
-            self.since = 0.0
+            self.looks = None
             self._waiter = None
 
     def _wake(self) -> None:

@@ -109,7 +109,7 @@ class Site:
         """Of a balancer in front of all of them. A machine that is only busy should meet none of its timeouts."""
         return {
             "server_url": f"http://login.test:{modes[0].port}",
-            "drain_timeout": "60s",
+            "drain_timeout": "5m",
             "listener": {mode.kind.name: self._listener(mode) for mode in modes},
             "pool": {mode.kind.name: self._pool(mode) for mode in modes},
             "access_log": {"path": ""},
@@ -121,8 +121,8 @@ class Site:
             "bind": f"127.0.0.1:{mode.port}",
             "pool": mode.kind.name,
             "hosts": ["*"],
-            "header_timeout": "10s",
-            "idle_timeout": "10s",
+            "header_timeout": "60s",
+            "idle_timeout": "60s",
         }
         if mode.kind.mint:
             table["tls"] = self.users.tls(required=False, client_identity="mint", mint=self._mint_table)
