@@ -150,6 +150,13 @@ def test_kubernetes_knows_every_field(built: Built, version: str) -> None:
             kubernetes_validate.validate(one, version, strict=True)
 
 
+@pytest.mark.parametrize("name", ["sidecar.yaml", "register.yaml"])
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_kubernetes_knows_every_field_of_the_examples(name: str, version: str) -> None:
+    for one in yaml.safe_load_all((BASE / name).read_text()):
+        kubernetes_validate.validate(one, version, strict=True)
+
+
 def namespaces(built: Built) -> set[str]:
     return {
         name if kind == "Namespace" else one["metadata"].get("namespace") for (kind, name), one in built.objects.items()

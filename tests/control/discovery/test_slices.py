@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -78,6 +79,19 @@ def test_a_pod_with_addresses_of_both_families_is_one_backend() -> None:
 
 def test_of_several_addresses_the_first_is_used() -> None:
     assert found(endpoint_slice("c-1", endpoint("a", "10.0.0.9", "10.0.0.1"))).members[0].url == "http://10.0.0.9:4000"
+
+
+def test_the_order_of_slices_does_not_matter() -> None:
+    slices = [
+        endpoint_slice("c-1", endpoint("a", "10.0.0.1"), endpoint("b", "10.0.0.2"), terminating("c", "10.0.0.3")),
+        endpoint_slice("c-2", endpoint("a", "10.0.0.1", ready=False), endpoint("c", "10.0.0.3")),
+        endpoint_slice("c-3", terminating("b", "10.0.0.2"), endpoint("b", "10.0.0.9", uid="2")),
+        endpoint_slice("c-6", endpoint("a", "fd00::1"), endpoint("c", "fd00::3"), family="IPv6"),
+    ]
+    wanted = found(*slices)
+    assert [member.url for member in wanted.members] == ["http://10.0.0.1:4000", "http://10.0.0.9:4000"]
+    assert wanted.leaving == {"c"}
+    assert all(found(*order) == wanted for order in permutations(slices))
 
 
 def test_the_next_pod_of_a_name_is_not_the_one_that_ends() -> None:

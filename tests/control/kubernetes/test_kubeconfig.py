@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lbproxy.control.kubernetes import Api
+from lbproxy.control.kubernetes.account import Access
 from lbproxy.control.kubernetes.errors import AccountError
 from lbproxy.control.kubernetes.kubeconfig import Kubeconfig
 from tests.control.kubernetes.api_server import PATH, ApiServer
@@ -76,6 +77,16 @@ async def test_authorities_in_the_file_itself_and_another_server_name(server: Ap
     await ask(account)
     assert await account.namespace() == "default"
     assert (await account.access()).server == server.url
+
+
+async def test_a_server_without_tls_and_a_context_without_a_user(tmp_path: Path) -> None:
+    """As `kubectl proxy` serves it."""
+    path = tmp_path / "config"
+    path.write_text(
+        "{current-context: c, contexts: [{name: c, context: {cluster: k}}],"
+        " clusters: [{name: k, cluster: {server: 'http://127.0.0.1:8001'}}]}"
+    )
+    assert await Kubeconfig(path).access() == Access("http://127.0.0.1:8001")
 
 
 async def test_a_server_that_nobody_vouches_for(server: ApiServer, tmp_path: Path) -> None:
