@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography import x509
@@ -59,6 +60,7 @@ def _public(key: object) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined,no-any-return]  # of every kind of key
 
 
+@lru_cache(maxsize=8)  # facts are asked for again and again, and both derivations are slow on purpose
 def ldap_password(encrypted: str, key: bytes) -> str | None:
     """LDAP_BIND_CREDENTIALS in plain text, as lib/crypto.js of the connector decrypts it; None: not under this key.
 
@@ -126,6 +128,7 @@ class ServerKey(NamedTuple):
     warning: str = ""
 
 
+@lru_cache(maxsize=8)
 def server_key(pfx: str, passphrase: str) -> ServerKey:
     """pfx: base64 of PKCS #12."""
     try:

@@ -1,0 +1,160 @@
+"""Three connectors made of one by pack and apply; each of the eight ways to drift is found by diff and by the guard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+import pytest_asyncio
+from click.testing import CliRunner, Result
+
+from lbproxy.cli import main
+from tests.instance.connector import Connector, with_certificates
+from tests.instance.drift import DRIFTS
+from tests.pki import Authority
+
+from .backend import ScriptedBackend
+from .balancer import Balancer, running, spawn
+from .configuration import configuration, free_port
+
+HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+
+
+@pytest.fixture
+def key(directory: Path) -> Path:
+    """The private key of the other hosts; the public one is beside it."""
+    identity = pyrage.x25519.Identity.generate()
+    (directory / "host").write_text(str(identity))
+    (directory / "host.pub").write_text(str(identity.to_public()))
+    return directory / "host"
+
+
+@pytest.fixture
+def three(directory: Path, key: Path) -> list[Connector]:
+    """As an administrator makes them."""
+    first = Connector.make(directory / "c1", port=free_port())
+    with_certificates(first)
+    succeeds("pack", "--dir", first.directory, "--recipient", f"{key}.pub", directory / "c.pack")
+    made = [first]
+    for name in ("c2", "c3"):
+        made.append(Connector.install(directory / name))
+        options = ("--dir", made[-1].directory, "--port", free_port(), "--identity", key, "--yes")
+        succeeds("apply", *options, directory / "c.pack")
+    return made
+
+
+def instance(*words: object) -> Result:
+    """`lbproxy instance WORDS`."""
+    return CliRunner().invoke(main, ["instance", *map(str, words)])
+
+
+def succeeds(*words: object) -> str:
+    done = instance(*words)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@asynccontextmanager
+async def telling(connectors: list[Connector], directory: Path, port: int) -> AsyncIterator[None]:
+    """`lbproxy instance facts` on each host, for balancers with a certificate."""
+    root = Authority.root()
+    root.write_certificate(directory / "root.pem")
+    shown = root.issue("lb1").write(directory, "lb1")
+    (directory / "lb1-both.pem").write_bytes(shown.chain.read_bytes() + shown.key.read_bytes())
+    root.server(*HOSTS).write(directory, "facts")
+    tls = ["--certificate", "facts.pem", "--key", "facts.key", "--client-ca", "root.pem"]
+    tls = [str(directory / word) if not word.startswith("--") else word for word in tls]
+    processes = []
+    try:
+        for host, connector in zip(HOSTS, connectors, strict=True):
+            listen = ["--dir", str(connector.directory), "--listen", f"{host}:{port}"]
+            processes.append(await spawn("instance", "facts", *listen, *tls))
+        for process in processes:
+            assert process.stdout is not None
+            assert b"/facts" in await process.stdout.readline()
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            await process.communicate()
+
+
+def pool(directory: Path, port: int) -> dict[str, Any]:
+    facts = {name: {"url": f"https://{{host}}:{port}/facts", "json": f"/facts/{name}"} for name in DRIFTS}
+    files = {name: str(directory / path) for name, path in
+             (("ca", "root.pem"), ("certificate", "lb1.pem"), ("key", "lb1.key"))}  # fmt: skip
+    guard = {"policy": "eject-minority", "interval": "200ms", "facts": facts}
+    return {"check": {"kind": "tcp", "interval": "200ms", "timeout": "10s"}, "tls": files, "consistency": guard}
+
+
+@pytest.fixture
+def port() -> int:
+    """Where each host tells its facts."""
+    return free_port()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def balancer(three: list[Connector], directory: Path, port: int) -> AsyncIterator[Balancer]:
+    backends = [ScriptedBackend(f"c{number}", host=host) for number, host in enumerate(HOSTS, 1)]
+    async with AsyncExitStack() as stack:
+        for backend in backends:
+            await backend.start()
+            stack.push_async_callback(backend.stop)
+        await stack.enter_async_context(telling(three, directory, port))
+        urls = [(backend.name, backend.url) for backend in backends]
+        config = configuration(directory, urls, pool=pool(directory, port))
+        yield await stack.enter_async_context(running(config, directory))
+
+
+async def served(balancer: Balancer) -> Counter[str]:
+    answers = [await balancer.ask() for _ in range(6)]
+    return Counter(answer.body.decode() for answer in answers)
+
+
+@contextmanager
+def drifted(connector: Connector, fact: str) -> Iterator[str]:
+    """The connector in one of the ways, and repaired after it; words of what users would notice."""
+    good = connector.files()
+    drift, words = DRIFTS[fact]
+    drift(connector)
+    yield words
+    for path, (content, _) in good.items():
+        (connector.directory / path).write_bytes(content)
+
+
+async def test_one_that_has_drifted_is_kept_out_and_comes_back(
+    three: list[Connector], balancer: Balancer, directory: Path, port: int
+) -> None:
+    shown = ("--ca", directory / "root.pem", "--certificate", directory / "lb1-both.pem")
+    assert "are alike" in succeeds("diff", *shown, three[0].directory, f"https://{HOSTS[2]}:{port}/facts")
+    assert instance("diff", *shown[:2], three[0].directory, f"https://{HOSTS[2]}:{port}/facts").exit_code == 2
+    assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
+    for count, fact in enumerate(DRIFTS, 1):
+        with drifted(three[2], fact) as words:
+            line = await balancer.logged("backend_ejected", "backend=c3", "reason=consistency", count=count)
+            assert f'detail="{fact} is ' in line
+            assert await served(balancer) == {"c1": 3, "c2": 3}
+            told = instance("diff", directory / "c.pack", three[2].directory)
+            assert (told.exit_code, words in told.stdout) == (1, True), f"{fact}: {told.output}"
+        await balancer.logged("backend_readmitted", "backend=c3", "reason=consistency", count=count)
+    assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
+
+
+async def test_only_the_port_may_differ_and_apply_repairs_the_rest(
+    three: list[Connector], key: Path, directory: Path
+) -> None:
+    first, second, third = three
+    assert len({connector.config["PORT"] for connector in three}) == 3
+    for drift, _ in DRIFTS.values():
+        drift(third)
+    (third.directory / "package.json").write_bytes((first.directory / "package.json").read_bytes())
+    port = third.config["PORT"]
+    assert instance("diff", second.directory, third.directory).exit_code == 1
+    succeeds("apply", "--dir", third.directory, "--identity", key, "--yes", directory / "c.pack")
+    succeeds("diff", second.directory, third.directory)
+    assert third.config["PORT"] == port
