@@ -53,6 +53,27 @@ class StampView(TypedDict):
     at: float
 
 
+class WindowView(TypedDict):
+    """The last `seconds` of a backend: how many answers there were, and how many 5xx among them.
+
+    The percentiles are of the seconds until an answer began, to within 12 %; None if there was no answer.
+    """
+
+    seconds: float
+    answers: int
+    server_errors: int
+    p50: float | None
+    p90: float | None
+    p99: float | None
+
+
+class RecentView(TypedDict):
+    """The last minute of a backend, and the last ten."""
+
+    minute: WindowView
+    ten_minutes: WindowView
+
+
 class BackendView(BackendCounts):
     """One backend. `reason`, its text and `detail` say why it is down.
 
@@ -62,6 +83,7 @@ class BackendView(BackendCounts):
     not come back yet.
     `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
     `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
+    `recent` is what happened lately.
     `facts` are what the consistency guard read at it last, by the names that the configuration gives them.
     """
 
@@ -83,6 +105,7 @@ class BackendView(BackendCounts):
     reason: str | None
     reason_text: str | None
     detail: str
+    recent: RecentView
     probe: ProbeView | None
     binds: bool | None
     facts: dict[str, str | None]  # None: not known
@@ -167,7 +190,8 @@ class PoolView(TypedDict):
 
     `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
     `refused` has the backends that a source wanted and could not have: by the source, a sentence each.
-    `discovery` has each source of members beside the file. `waiting_orders` are those without a backend.
+    `discovery` has each source of members beside the file. `waiting_orders` are those without a backend. `outliers` has
+    the backends that answer far slower than the others, or with errors: by the name, what stands out.
     """
 
     name: str
@@ -180,6 +204,7 @@ class PoolView(TypedDict):
     ready_when_all_down: bool
     refused: dict[str, list[str]]
     waiting_orders: list[WaitingOrderView]
+    outliers: dict[str, list[str]]
     backends: list[BackendView]
 
 

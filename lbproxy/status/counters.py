@@ -108,7 +108,7 @@ def of_backend(backend: Backend) -> BackendCounts:
         "lanes_opened": backend.lanes_opened,
         "bytes_to": backend.bytes_to,
         "bytes_from": backend.bytes_from,
-        "first_byte": _waits(backend.latency),
+        "first_byte": waits(backend.latency),
         "retried_to": backend.retried_to,
     }
 
@@ -130,7 +130,8 @@ def _of_listener(listener: Listener) -> ListenerCounts:
     }
 
 
-def _waits(latency: Latency) -> Waits:
+def waits(latency: Latency) -> Waits:
+    """Of the waits that a process has measured, those that happened."""
     counted = zip(_BOUNDS, latency.buckets, strict=True)
     return {"below": {bound: count for bound, count in counted if count}, "sum": latency.seconds}
 

@@ -37,8 +37,10 @@ from lbproxy.status.counters import (
     listener_view,
     of_backend_alone,
 )
+from lbproxy.status.outliers import outliers
 from lbproxy.status.served import Served
 from lbproxy.status.tls_report import TlsReport
+from lbproxy.status.windows import Windows
 
 
 def snapshot(
@@ -48,6 +50,7 @@ def snapshot(
     uptime: float,
     counted: Counters,
     tls: TlsReport,
+    windows: Windows,
     fleet: FleetView | None = None,
 ) -> Snapshot:
     """Everything, now; `uptime` in seconds. counted, tls: those of all processes together."""
@@ -65,7 +68,7 @@ def snapshot(
         "uptime_seconds": uptime,
         "drain_timeout_seconds": config.drain_timeout,
         "listeners": [_listener(name, options, counted, tls) for name, options in config.listeners.items()],
-        "pools": [_pool(config, pool_control, counted) for pool_control in pool_controls.values()],
+        "pools": [_pool(config, pool_control, counted, windows) for pool_control in pool_controls.values()],
         "expiries": expiries(tls["endings"], time.time()),
         "tls_files": tls["files"],
         "ends": counted.get("ends", {}),
@@ -76,9 +79,10 @@ def snapshot(
     }
 
 
-def in_pool(pool_control: PoolControl, backend: Backend, counted: Counters) -> BackendInPool:
+def in_pool(pool_control: PoolControl, backend: Backend, counted: Counters, windows: Windows) -> BackendInPool:
     """One backend of a pool, now. counted: what all processes have counted of it."""
-    return {"pool": pool_control.pool.name, "backend": _backend(backend, pool_control, time.monotonic(), counted)}
+    view = _backend(backend, pool_control, time.monotonic(), counted, windows)
+    return {"pool": pool_control.pool.name, "backend": view}
 
 
 def _listener(name: str, options: settings.Listener, counted: Counters, tls: TlsReport) -> ListenerView:
@@ -93,9 +97,12 @@ def _listener(name: str, options: settings.Listener, counted: Counters, tls: Tls
     }
 
 
-def _pool(config: Config, pool_control: PoolControl, counted: Counters) -> PoolView:
+def _pool(config: Config, pool_control: PoolControl, counted: Counters, windows: Windows) -> PoolView:
     now = time.monotonic()
     pool = pool_control.pool
+    backends = [
+        _backend(one, pool_control, now, of_backend_alone(counted, key(pool, one)), windows) for one in pool.backends
+    ]
     return {
         "name": pool.name,
         "check": pool_control.check,
@@ -107,13 +114,14 @@ def _pool(config: Config, pool_control: PoolControl, counted: Counters) -> PoolV
         "tickets": pool_control.probes.tickets_view(),
         "consistency": None if pool_control.guard is None else pool_control.guard.view(),
         "discovery": [discovery.view() for discovery in pool_control.discoveries],
-        "backends": [
-            _backend(one, pool_control, now, of_backend_alone(counted, key(pool, one))) for one in pool.backends
-        ],
+        "outliers": outliers({one["name"]: one["recent"] for one in backends}),
+        "backends": backends,
     }
 
 
-def _backend(backend: Backend, pool_control: PoolControl, now: float, counted: Counters) -> BackendView:
+def _backend(
+    backend: Backend, pool_control: PoolControl, now: float, counted: Counters, windows: Windows
+) -> BackendView:
     reason = backend.reason
     added = pool_control.pool.membership.added(backend.source, backend.name)
     return {
@@ -136,6 +144,7 @@ def _backend(backend: Backend, pool_control: PoolControl, now: float, counted: C
         "reason_text": None if reason is None else reason.text,
         "detail": backend.detail,
         **backend_view(counted, tls=backend.scheme == "https"),
+        "recent": windows.of(pool_control.pool, backend, counted, now),
         "probe": pool_control.prober.view(backend.name),
         "binds": pool_control.probes.binds(backend.name),
         "facts": {} if pool_control.guard is None else pool_control.guard.facts(backend.name),

@@ -5,8 +5,27 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 from lbproxy.control.fleet.views import FleetView, OrderView, ReplicaView
-from lbproxy.control.snapshot import BackendView, DiscoveryView, ExpiryView, PoolView, Snapshot, TicketView
+from lbproxy.control.snapshot import (
+    BackendView,
+    DiscoveryView,
+    ExpiryView,
+    PoolView,
+    Snapshot,
+    TicketView,
+    WindowView,
+)
 from lbproxy.record import Record
+
+
+def window(seconds: float = 60.0, answers: int = 10) -> WindowView:
+    return {
+        "seconds": seconds,
+        "answers": answers,
+        "server_errors": answers // 10,
+        "p50": 0.012,
+        "p90": 0.1,
+        "p99": 0.8,
+    }
 
 
 def backend(name: str) -> BackendView:
@@ -46,6 +65,7 @@ def backend(name: str) -> BackendView:
         "tunnels": 0,
         "tls_handshakes": None,
         "responses": {"1xx": 0, "2xx": 7, "3xx": 1, "4xx": 2, "5xx": 0},
+        "recent": {"minute": window(), "ten_minutes": window(600.0, 20)},
         "probe": {"ok": True, "detail": "401", "reason": None, "took_seconds": 0.003, "age_seconds": 1.5},
         "binds": None,
         "facts": {},
@@ -102,6 +122,7 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "ready_when_all_down": False,
         "refused": {},
         "waiting_orders": [],
+        "outliers": {},
         "tickets": None,
         "consistency": None,
         "discovery": [],

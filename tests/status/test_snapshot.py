@@ -23,10 +23,11 @@ from lbproxy.control.access_log import AccessLog
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.pool_control import PoolControl
-from lbproxy.status.counters import take, take_model
+from lbproxy.status.counters import of_backend, take, take_model
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
 from lbproxy.status.tls_report import NOTHING, tls_report
+from lbproxy.status.windows import Windows
 from tests.control.probes.backends import listening
 from tests.net.peers import until
 from tests.pki import Authority
@@ -76,10 +77,12 @@ class Running:
     worker: DataPath
     pool_controls: dict[str, PoolControl]
     access_log: AccessLog
+    windows: Windows
 
     def view(self) -> Snapshot:
         tls = tls_report(self.config, self.worker, time.time())
-        return snapshot(self.config, self.pool_controls, served(), 12.5, take(self.worker, self.access_log), tls)
+        counted = take(self.worker, self.access_log)
+        return snapshot(self.config, self.pool_controls, served(), 12.5, counted, tls, self.windows)
 
     async def ask(self, listener: str, data: bytes, tls: ssl.SSLContext | None = None) -> bytes:
         """Everything that a client gets until it is closed."""
@@ -108,7 +111,9 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         [pool] = worker.pools.values()
         pool_control = PoolControl(pool, config.pools["connectors"], config.server_url)
         await pool_control.prober.first_round.wait()
-        yield Running(config, worker, {"connectors": pool_control}, access_log)
+        windows = Windows(worker.pools, lambda pool, backend: {**of_backend(backend)})
+        worker.model.on_tick.append(windows.tick)
+        yield Running(config, worker, {"connectors": pool_control}, access_log, windows)
         await pool_control.stop()
         worker.stop()
         access_log.close()
@@ -253,7 +258,7 @@ async def test_a_process_that_only_decides_has_nothing_else_of_its_own(running: 
     pool.evidence(pool.backends[0], reasons.CONNECT_REFUSED, 0.0)
     counted = take_model(running.worker.model)
     whole = running.view()
-    view = snapshot(running.config, running.pool_controls, served(), 12.5, counted, NOTHING)
+    view = snapshot(running.config, running.pool_controls, served(), 12.5, counted, NOTHING, Windows({}, lambda *_: {}))
     assert [one.keys() for one in view["listeners"]] == [one.keys() for one in whole["listeners"]]
     assert view["listeners"][2]["tls_handshakes"] == {"full": 0, "resumed": 0, "failed": 0}
     assert view["listeners"][0]["tls_handshakes"] is None

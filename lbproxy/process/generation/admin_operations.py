@@ -24,6 +24,7 @@ from lbproxy.errors import AdminError
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.counters import Counters
 from lbproxy.status.snapshot import in_pool
+from lbproxy.status.windows import Windows
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Operations:
         self,
         pool_controls: Mapping[str, PoolControl],
         counted: Callable[[Pool, Backend], Counters] = lambda pool, backend: {},
+        windows: Windows | None = None,
         told: Told = lambda *_: None,
         in_fleet: InFleet = lambda _: None,
     ) -> None:
@@ -54,6 +56,7 @@ class Operations:
         """
         self._pool_controls = pool_controls
         self._counted = counted
+        self._windows = Windows({}, counted) if windows is None else windows
         self._told = told
         self._in_fleet = in_fleet
 
@@ -147,7 +150,7 @@ class Operations:
         return self.shared({**first, "others": others, "fleet": None})
 
     def _in_pool(self, control: PoolControl, backend: Backend) -> BackendInPool:
-        return in_pool(control, backend, self._counted(control.pool, backend))
+        return in_pool(control, backend, self._counted(control.pool, backend), self._windows)
 
     def _control(self, pool: str) -> PoolControl:
         if pool not in self._pool_controls:

@@ -49,6 +49,7 @@ from lbproxy.status.counters import Counters
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
 from lbproxy.status.tls_report import TlsReport, tls_report
+from lbproxy.status.windows import Windows
 
 if TYPE_CHECKING:
     from lbproxy.control.fleet.fleet import Fleet
@@ -118,6 +119,8 @@ class ControlPlane:
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
+        self.windows = Windows(self.model.pools, self._counted)
+        self.model.on_tick.append(self.windows.tick)
         self.fleet: Fleet | None = None
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None
@@ -263,7 +266,7 @@ class ControlPlane:
 
         settle = None if fleet is None else fleet.orders.settled
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
-        operations = Operations(self.pool_controls, self._counted, told, in_fleet)
+        operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
         routes = api_routes(self.view, operations, reload, self.leaving, self._count, settle)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
@@ -301,7 +304,9 @@ class ControlPlane:
         uptime = time.monotonic() - self._started
         counted = self.counter_history.total()
         fleet = None if self.fleet is None else self.fleet.view()
-        return snapshot(self._config, self.pool_controls, self.served, uptime, counted, self._tls(), fleet)
+        return snapshot(
+            self._config, self.pool_controls, self.served, uptime, counted, self._tls(), self.windows, fleet
+        )
 
     def _take(self) -> list[Counters]:
         """What each process of this generation has counted."""

@@ -1,0 +1,65 @@
+"""Which backends answer far slower than the others of their pool, or with errors.
+
+It is said in words, and nothing is done about it. Few requests say nothing: a median of three answers is chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from lbproxy.control.snapshot import RecentView, WindowView
+
+ENOUGH = 20
+"""Answers in a window from which it counts."""
+
+TIMES_SLOWER = 4.0
+SLOWER_BY = 0.1
+"""A median is an outlier if it is so many times that of the others, and so many seconds more."""
+
+MANY_ERRORS = 0.05
+"""The part of the answers that are 5xx from which it is said..."""
+
+FEWEST_ERRORS = 5
+"""... and how many there have to be."""
+
+
+def outliers(recent: Mapping[str, RecentView]) -> dict[str, list[str]]:
+    """What stands out of each backend, by its name, such as "slow: p50 840 ms, others 12 ms" and "5xx 20 %".
+
+    recent: of all backends of a pool, by their names.
+    """
+    windows = {name: found for name, one in recent.items() if (found := _window(one)) is not None}
+    told = {name: [*_slow(name, windows), *_errors(windows[name])] for name in windows}
+    return {name: words for name, words in told.items() if words}
+
+
+def _window(recent: RecentView) -> WindowView | None:
+    """The last minute, or the last ten if that has too few answers; None if those have too few as well."""
+    for window in (recent["minute"], recent["ten_minutes"]):
+        if window["answers"] >= ENOUGH:
+            return window
+    return None
+
+
+def _slow(name: str, windows: Mapping[str, WindowView]) -> Iterable[str]:
+    own = windows[name]["p50"]
+    others = [one["p50"] for other, one in windows.items() if other != name and one["p50"] is not None]
+    if own is None or not others:
+        return
+    usual = median(others)
+    if own >= TIMES_SLOWER * usual and own >= usual + SLOWER_BY:
+        yield f"slow: p50 {time_of(own)}, others {time_of(usual)}"
+
+
+def _errors(window: WindowView) -> Iterable[str]:
+    part = window["server_errors"] / window["answers"]
+    if window["server_errors"] >= FEWEST_ERRORS and part >= MANY_ERRORS:
+        yield f"5xx {100 * part:.0f} %"
+
+
+def time_of(seconds: float) -> str:
+    """With two digits or three: 0.4 ms, 12 ms, 840 ms, 2.1 s."""
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
