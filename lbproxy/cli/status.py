@@ -16,15 +16,16 @@ from rich.text import Text
 
 from lbproxy.cli import config_option
 from lbproxy.cli.compact import compact
+from lbproxy.cli.complaints import complaints
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option
-from lbproxy.cli.wording import discovery, duration, fleet_state, refusals, said, share, state, title, waiting_order
+from lbproxy.cli.trend import Trend
+from lbproxy.cli.wording import duration, failed, fleet_state, refusals, share, size, state, time_of, title
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
 from lbproxy.control.admin.sockets import Bind
 from lbproxy.control.log.timestamp import timestamp
 from lbproxy.control.snapshot import (
-    BackendView,
     ConfigurationView,
     ExpiryView,
     ListenerView,
@@ -32,6 +33,7 @@ from lbproxy.control.snapshot import (
     ProbeView,
     Snapshot,
 )
+from lbproxy.errors import AdminError
 from lbproxy.reasons import TABLE, Fault
 
 _EVERY = 1.0  # seconds between two looks of --watch
@@ -42,42 +44,64 @@ _SOON = 14  # days
 @click.command("status")
 @config_option
 @admin_option
+@click.option("--pool", metavar="NAME", help="Show this pool alone.")
+@click.option("--wide", is_flag=True, help="Show everything, in wide tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 @click.option(
-    "--watch", is_flag=True,
-    help="Look again every second, until interrupted; shows as much as the terminal has room for, of every pool.",
-)  # fmt: skip
-@click.option("--full", is_flag=True, help="With --watch: everything, though the terminal may cut it off.")
-def command(path: Path, admin: Address | None, as_json: bool, watch: bool, full: bool) -> None:
+    "--watch", is_flag=True, help="Look again every second, until interrupted, and show how the numbers went."
+)
+@click.option("--full", is_flag=True, help="With --watch: the same as --wide.")
+def command(
+    path: Path, admin: Address | None, pool: str | None, wide: bool, as_json: bool, watch: bool, full: bool
+) -> None:
     """Show what the running balancer sees: its listeners, and the state of every backend.
 
-    The exit status is 0 if it answers, and 1 if it is not running.
+    It shows as much as the terminal has room for, of every pool. 5xx, p50 and p99 are of the last minute: the part of
+    the answers that were errors, and the time until answers began. The exit status is 0 if lbproxy answers, and 1 if it
+    is not running.
     """
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together")
     if full and not watch:
-        raise click.UsageError("--full has a meaning only with --watch: without it, everything is shown")
+        raise click.UsageError("--full has a meaning only with --watch; --wide shows everything")
     bind = admin_bind(path, admin)
-    if as_json:
-        click.echo(json.dumps(fetch_status(bind), indent=2))
-        return
     console = output()
     if watch:
-        keep_showing(bind, console, full=full)
+        keep_showing(bind, console, full=full or wide, pool=pool)
+        return
+    snapshot = of_pool(fetch_status(bind), pool)
+    if as_json:
+        click.echo(json.dumps(snapshot, indent=2))
     else:
-        console.print(page(fetch_status(bind)))
+        console.print(
+            page(snapshot) if wide else compact(snapshot, console.height - 1 if console.is_terminal else None)
+        )
 
 
-def keep_showing(bind: Bind, console: Console, every: float = _EVERY, full: bool = False) -> None:
+def of_pool(snapshot: Snapshot, pool: str | None) -> Snapshot:
+    """With this pool alone, if it is not None. Raises AdminError if there is no such pool."""
+    if pool is None:
+        return snapshot
+    found = [one for one in snapshot["pools"] if one["name"] == pool]
+    if not found:
+        raise AdminError(f"there is no pool {pool}; there is {', '.join(one['name'] for one in snapshot['pools'])}")
+    return {**snapshot, "pools": found}
+
+
+def keep_showing(
+    bind: Bind, console: Console, every: float = _EVERY, full: bool = False, pool: str | None = None
+) -> None:
     """Show what fits the terminal, or all of it, again and again, until the user interrupts.
 
-    Raises AdminError when the balancer is gone.
+    Raises AdminError when the balancer is gone, or has no such pool.
     """
+    trend = Trend()
     with Live(console=console, auto_refresh=False, screen=True) as live:
         try:
             while True:
-                snapshot = fetch_status(bind)
-                live.update(page(snapshot) if full else compact(snapshot, console.height), refresh=True)
+                snapshot = of_pool(fetch_status(bind), pool)
+                trend.note(snapshot)
+                live.update(page(snapshot) if full else compact(snapshot, console.height, trend), refresh=True)
                 time.sleep(every)
         except KeyboardInterrupt:
             return
@@ -92,7 +116,7 @@ def page(snapshot: Snapshot) -> Group:
     parts.append(_listeners(snapshot["listeners"]))
     parts += [failures for listener in snapshot["listeners"] if (failures := _failures(listener)) is not None]
     for pool in snapshot["pools"]:
-        parts += ["", _backends(pool), *_complaints(pool)]
+        parts += ["", _backends(pool), _answers(pool), *complaints(pool)]
     if snapshot["expiries"]:
         parts += ["", _expiries(snapshot["expiries"])]
     refused = refusals(snapshot, time.time())
@@ -158,6 +182,23 @@ def _expiries(expiries: list[ExpiryView]) -> Table:
     return table
 
 
+def _answers(pool: PoolView) -> Table:
+    """How long answers took to begin, of the last minute and the last ten; and sums since the start."""
+    table = _table("", (" answers",), ("5xx", "p50", "p90", "p99", "10 min", "p99", "moved", "connects", "to", "from"))
+    for backend in pool["backends"]:
+        minute, ten = backend["recent"]["minute"], backend["recent"]["ten_minutes"]
+        table.add_row(
+            plain(f" {backend['name']}"),
+            failed(minute),
+            *map(time_of, (minute["p50"], minute["p90"], minute["p99"], ten["p50"], ten["p99"])),
+            f"{backend['retried_from']}-{backend['retried_to']}",
+            f"{backend['lanes_opened']}-{backend['connect_failures']}",
+            size(backend["bytes_to"]),
+            size(backend["bytes_from"]),
+        )
+    return table
+
+
 def _backends(pool: PoolView) -> Table:
     table = _table(
         f"pool {pool['name']} (check {pool['check']}; when all are down: {pool['when_all_down']})",
@@ -179,48 +220,6 @@ def _backends(pool: PoolView) -> Table:
             f"{backend['idle_lanes']}+{backend['private_lanes']}",
         )
     return table
-
-
-def _complaints(pool: PoolView) -> Iterator[Text]:
-    """A line for what is wrong with the pool's tickets, what its sources may not have, and what is to say of a backend.
-
-    That is what operators said of it, why it is down, and how it is unlike the others.
-    """
-    tickets = pool["tickets"]
-    if tickets is not None and tickets["reason_text"] is not None:
-        since = duration(tickets["since_seconds"])
-        yield plain(f"  kerberos, for {since}: {tickets['reason_text']} ({tickets['detail']})")
-    yield from (plain(f"  {line}") for source in pool["discovery"] for line in discovery(source))
-    if pool["consistency"] is not None and pool["consistency"]["updating"]:
-        yield plain(
-            "  an update is under way: until all are alike, nobody else is kept out for being unlike the others"
-        )
-    for source, sentences in pool["refused"].items():
-        yield from (plain(f"  refused, from {source}: {sentence}") for sentence in sentences)
-    yield from (plain(f"  {waiting_order(order, time.time())}") for order in pool["waiting_orders"])
-    for backend in pool["backends"]:
-        if told := said(backend, time.time()):
-            yield plain(f"  {backend['name']}: {told}")
-        why = ": ".join(part for part in (backend["reason_text"], backend["detail"]) if part)
-        if why:
-            yield plain(f"  {backend['name']}: {why}")
-        yield from _differences(pool, backend)
-        protection = backend["extended_protection"]
-        if protection is not None:
-            yield plain(f"  {backend['name']}: extended protection {protection['verdict']}: {protection['text']}")
-
-
-def _differences(pool: PoolView, backend: BackendView) -> Iterator[Text]:
-    """What the consistency guard has found of a backend, and what it could not find out."""
-    name = backend["name"]
-    differences = [] if pool["consistency"] is None else pool["consistency"]["differences"]
-    unlike = "; ".join(one["backends"][name] for one in differences if name in one["backends"])
-    if backend["inconsistent"]:
-        yield plain(f"  {name}: kept out, unlike the others: {unlike or backend['inconsistent']}")
-    elif unlike:
-        yield plain(f"  {name}: unlike the others: {unlike}")
-    for fact, why in backend["unknown_facts"].items():
-        yield plain(f"  {name}: {fact} is not known: {why}")
 
 
 def _probe(probe: ProbeView | None, binds: bool | None) -> Text:

@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lbproxy.control.fleet.views import FleetView
-from lbproxy.control.snapshot import BackendView, DiscoveryView, InstanceView, Snapshot, StampView, WaitingOrderView
+from lbproxy.control.snapshot import (
+    BackendView,
+    DiscoveryView,
+    InstanceView,
+    Snapshot,
+    StampView,
+    WaitingOrderView,
+    WindowView,
+)
+from lbproxy.control.waits import time_of as waits_time
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -81,9 +90,29 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400}d {whole // 3600 % 24}h"
 
 
+def size(count: int) -> str:
+    """Bytes in the unit that leaves up to four digits: 812, 9.1k, 12M."""
+    number = float(count)
+    for unit in ("", "k", "M", "G"):
+        if number < 1000:
+            return f"{number:.1f}{unit}" if unit and number < 10 else f"{number:.0f}{unit}"
+        number /= 1000
+    return f"{number:.0f}T"
+
+
 def share(backend: BackendView, total: int) -> str:
     """The backend's part of the `total` requests of its pool."""
     return f"{backend['requests'] / total:.1%}" if total else "-"
+
+
+def failed(window: WindowView) -> str:
+    """The part of the answers that were 5xx; "-" if there was no answer."""
+    return f"{100 * window['server_errors'] / window['answers']:.0f}%" if window["answers"] else "-"
+
+
+def time_of(seconds: float | None) -> str:
+    """With its unit; "-" if it is not known."""
+    return "-" if seconds is None else waits_time(seconds)
 
 
 def state(backend: BackendView) -> Text:

@@ -1,4 +1,4 @@
-"""What can be read from `Waits`: a percentile, and the few buckets of a metric."""
+"""What can be read from `Waits`: a percentile, and the few buckets of a metric; and how a time is written."""
 
 from __future__ import annotations
 
@@ -45,3 +45,10 @@ def durations(waits: Waits) -> Durations:
     counted = [(float(bound), count) for bound, count in waits["below"].items()]
     buckets = [(le, sum(count for bound, count in counted if bound <= le)) for le in METRIC_BOUNDS]
     return {"buckets": buckets, "count": answers(waits), "sum": waits["sum"]}
+
+
+def time_of(seconds: float) -> str:
+    """With one digit or more: 0.4 ms, 12 ms, 840 ms, 2.1 s."""
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

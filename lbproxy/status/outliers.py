@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from lbproxy.control.snapshot import RecentView, WindowView
+from lbproxy.control.waits import time_of
 
 ENOUGH = 20
 """Answers in a window from which it counts."""
@@ -56,10 +57,3 @@ def _errors(window: WindowView) -> Iterable[str]:
     part = window["server_errors"] / window["answers"]
     if window["server_errors"] >= FEWEST_ERRORS and part >= MANY_ERRORS:
         yield f"5xx {100 * part:.0f} %"
-
-
-def time_of(seconds: float) -> str:
-    """With two digits or three: 0.4 ms, 12 ms, 840 ms, 2.1 s."""
-    if seconds < 0.01:
-        return f"{seconds * 1000:.1f} ms"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

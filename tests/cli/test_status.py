@@ -314,3 +314,26 @@ def test_sources_of_backends_have_a_line_each() -> None:
     text = shown(view)
     assert "  discovery dns (A, AAAA connectors.test. port 4000): 2 backends, answered 3s ago" in text
     assert "  discovery file-list (/etc/lbproxy/backends.json): 1 backends, failing for 1m 3s" in text
+
+
+def test_how_the_answers_of_a_backend_were() -> None:
+    lately = [" c1", "10%", "12 ms", "100 ms", "800 ms", "12 ms", "800 ms", "6-2", "4-5", "9.0k", "70k"]
+    assert lately in words(shown(snapshot()))
+
+
+async def test_one_pool_alone(folder: Path) -> None:
+    where = ("-c", str(folder / "lbproxy.toml"))
+    assert (await run(*where, "--pool", "connectors", "--wide")).output.count("\npool connectors (") == 1
+    assert [
+        one["name"] for one in json.loads((await run(*where, "--pool", "connectors", "--json")).stdout)["pools"]
+    ] == ["connectors"]
+    result = await run(*where, "--pool", "other")
+    assert (result.exit_code, result.stderr) == (1, "lbproxy: error: there is no pool other; there is connectors\n")
+
+
+async def test_it_is_compact_unless_it_shall_be_wide(folder: Path) -> None:
+    where = ("-c", str(folder / "lbproxy.toml"))
+    compact, wide = (await run(*where)).output, (await run(*where, "--wide")).output
+    assert "pool connectors: 1 of 3 in rotation" in compact
+    assert "http://10.0.0.1:4000/c1" not in compact
+    assert "http://10.0.0.1:4000/c1" in wide

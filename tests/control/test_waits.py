@@ -3,11 +3,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from math import ceil, inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.balance.latency import bounds
-from lbproxy.control.waits import METRIC_BOUNDS, answers, durations, percentile
+from lbproxy.control.waits import METRIC_BOUNDS, answers, durations, percentile, time_of
 
 BOUNDS = bounds()
 
@@ -46,3 +47,10 @@ def test_a_metric_has_few_buckets_and_exact_ones() -> None:
     assert dict(found["buckets"]) == {le: (le >= 0.001) + (le >= 0.002) + 2 * (le >= 1.024) for le in METRIC_BOUNDS}
     assert (found["count"], found["sum"]) == (5, 102.0)
     assert answers({"below": {"0.1": 2, str(inf): 3}, "sum": 1.0}) == 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.00025, "0.2 ms"), (0.0042, "4.2 ms"), (0.012, "12 ms"), (0.84, "840 ms"), (2.14, "2.1 s")]
+)
+def test_a_time_has_few_digits(seconds: float, text: str) -> None:
+    assert time_of(seconds) == text

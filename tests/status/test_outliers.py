@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.control.snapshot import RecentView, WindowView
-from lbproxy.status.outliers import outliers, time_of
+from lbproxy.status.outliers import outliers
 from lbproxy.status.windows import NOTHING
 
 
@@ -53,10 +53,3 @@ def test_one_alone_cannot_be_slow_but_can_fail() -> None:
 
 def test_a_whole_pool_that_is_slow_has_no_outlier() -> None:
     assert outliers({name: recent(2.0) for name in ("c1", "c2", "c3")}) == {}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.00025, "0.2 ms"), (0.0042, "4.2 ms"), (0.012, "12 ms"), (0.84, "840 ms"), (2.14, "2.1 s")]
-)
-def test_a_time_has_few_digits(seconds: float, text: str) -> None:
-    assert time_of(seconds) == text

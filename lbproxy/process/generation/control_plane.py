@@ -119,8 +119,7 @@ class ControlPlane:
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
-        self.windows = Windows(self.model.pools, self._counted)
-        self.model.on_tick.append(self.windows.tick)
+        self.windows = self._windows()
         self.fleet: Fleet | None = None
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None
@@ -146,6 +145,11 @@ class ControlPlane:
         if fleet is not None and self.etcd is not None:
             registry = Registry(self.etcd, fleet, self._left_on)
         return {name: make_discoveries(pool, self._config.pools[name], registry) for name, pool in pools.items()}
+
+    def _windows(self) -> Windows:
+        windows = Windows(self.model.pools, self._counted)
+        self.model.on_tick.append(windows.tick)
+        return windows
 
     def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.model.pools, self.model.mints, lost)
