@@ -40,7 +40,7 @@ from lbproxy.status.counters import (
 from lbproxy.status.outliers import outliers
 from lbproxy.status.served import Served
 from lbproxy.status.tls_report import TlsReport
-from lbproxy.status.windows import Windows
+from lbproxy.status.windows import NOTHING_RECENT, Windows
 
 
 def snapshot(
@@ -79,8 +79,10 @@ def snapshot(
     }
 
 
-def in_pool(pool_control: PoolControl, backend: Backend, counted: Counters, windows: Windows) -> BackendInPool:
-    """One backend of a pool, now. counted: what all processes have counted of it."""
+def in_pool(
+    pool_control: PoolControl, backend: Backend, counted: Counters, windows: Windows | None = None
+) -> BackendInPool:
+    """One backend of a pool, now. counted: what all processes have counted of it. No windows: nothing is recent."""
     view = _backend(backend, pool_control, time.monotonic(), counted, windows)
     return {"pool": pool_control.pool.name, "backend": view}
 
@@ -120,7 +122,7 @@ def _pool(config: Config, pool_control: PoolControl, counted: Counters, windows:
 
 
 def _backend(
-    backend: Backend, pool_control: PoolControl, now: float, counted: Counters, windows: Windows
+    backend: Backend, pool_control: PoolControl, now: float, counted: Counters, windows: Windows | None
 ) -> BackendView:
     reason = backend.reason
     added = pool_control.pool.membership.added(backend.source, backend.name)
@@ -144,7 +146,7 @@ def _backend(
         "reason_text": None if reason is None else reason.text,
         "detail": backend.detail,
         **backend_view(counted, tls=backend.scheme == "https"),
-        "recent": windows.of(pool_control.pool, backend, counted, now),
+        "recent": NOTHING_RECENT if windows is None else windows.of(pool_control.pool, backend, counted, now),
         "probe": pool_control.prober.view(backend.name),
         "binds": pool_control.probes.binds(backend.name),
         "facts": {} if pool_control.guard is None else pool_control.guard.facts(backend.name),

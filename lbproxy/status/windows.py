@@ -38,6 +38,7 @@ _WHOLE = 0xFFFFFFFF
 _ZEROS = bytes(4 * (_ERRORS + 1))
 
 NOTHING: WindowView = {"seconds": 0.0, "answers": 0, "server_errors": 0, "p50": None, "p90": None, "p99": None}
+NOTHING_RECENT: RecentView = {"minute": NOTHING, "ten_minutes": NOTHING}
 
 
 class _Reading(NamedTuple):
@@ -92,7 +93,7 @@ class Windows:
         """The last minute and the last ten of a backend, of which `counted` is what there is now."""
         readings = self._readings.get(key(pool, backend))
         if not readings:
-            return {"minute": NOTHING, "ten_minutes": NOTHING}
+            return NOTHING_RECENT
         counts = _counts(counted)
         return {
             "minute": _window(readings, counts, now, MINUTE),

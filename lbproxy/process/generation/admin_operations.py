@@ -56,7 +56,7 @@ class Operations:
         """
         self._pool_controls = pool_controls
         self._counted = counted
-        self._windows = Windows({}, counted) if windows is None else windows
+        self._windows = windows
         self._told = told
         self._in_fleet = in_fleet
 
