@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +42,11 @@ class Actor:
             self.process.stdin.write(b"\n")
             self.process.stdin.close()
         self.channel.close()
+
+    def mumble(self, kind: str) -> None:
+        """Say something of that kind that nobody can read: it has no field."""
+        data = json.dumps({"type": kind}).encode()
+        self.channel.socket.sendall(struct.pack("!IH", len(data), 0) + data)
 
     def heard(self) -> ToGeneration:
         """The next message."""

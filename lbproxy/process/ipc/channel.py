@@ -15,7 +15,7 @@ import socket
 import struct
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple
 
 from lbproxy.control.log import event
@@ -45,7 +45,8 @@ class Received(NamedTuple, Generic[Hears]):
 class Channel(Generic[Says, Hears]):
     """One end of a socket pair. Lost peers raise nothing on `send`: the end is told by `receive`.
 
-    `protocol` is what the peer has greeted with: a message that is newer is not sent to it.
+    `protocol` is what the peer has greeted with: a message that is newer is not sent to it. `unreadable` is called with
+    the error of each message that `receive` leaves out.
     """
 
     def __init__(self, sock: socket.socket, conversation: Conversation[Says, Hears], rest: bytes = b"") -> None:
@@ -53,6 +54,7 @@ class Channel(Generic[Says, Hears]):
         sock.setblocking(False)
         self.socket = sock
         self.protocol = PROTOCOL
+        self.unreadable: Callable[[MessageError], None] = lambda error: None
         self._conversation = conversation
         self._incoming = bytearray(rest)
         self._descriptors: list[int] = []
@@ -115,7 +117,7 @@ class Channel(Generic[Says, Hears]):
     def receive(self) -> list[Received[Hears]]:
         """Every whole message that is there. Raises EOFError when the peer is gone and all was received.
 
-        A message that cannot be read is logged and left out.
+        A message that cannot be read is logged and left out; see `unreadable`.
         """
         ended = self._gather()
         found = []
@@ -124,6 +126,7 @@ class Channel(Generic[Says, Hears]):
                 one = self._decode(*raw)
             except MessageError as error:
                 event(log, logging.ERROR, "message_unreadable", problem=error)
+                self.unreadable(error)
                 continue
             if one is not None:
                 found.append(one)

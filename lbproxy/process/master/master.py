@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lbproxy.control.log import announce, event
-from lbproxy.errors import StartError
+from lbproxy.errors import MessageError, StartError
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.master_messages import (
     Alive,
@@ -71,15 +71,7 @@ END_WITHIN = 5.0
 GONE = to_fields(Gone())
 """What the others are told in the name of a generation that has ended."""
 
-SIGNALS = (
-    signal.SIGCHLD,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
+SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Master:
@@ -158,6 +150,7 @@ class Master:
             self._reactor.later(START_WITHIN, lambda: self._too_late(handle))
         elif handle.stage is Stage.SERVING:
             self.current, self._good = handle, handle.text
+        handle.channel.unreadable = lambda error: self._unreadable(handle, error)
         self._reactor.watch(handle.channel, lambda received: self._told(handle, received), lambda: None)
 
     def reload(self) -> None:
@@ -223,6 +216,13 @@ class Master:
                 handle.status_line = text
                 if handle is self.current:
                     self._notifier.status(handle.status_line)
+
+    def _unreadable(self, handle: GenerationHandle, error: MessageError) -> None:
+        """What `handle` said cannot be read. If that is what the coming generation needs to start, it fails at once."""
+        coming = self.coming
+        if coming is not None and not coming.provided and handle in (coming, self.current):
+            coming.problems = [f"generation {handle.number} cannot be understood: {error}"]
+            coming.send(End())
 
     def _needed(self, handle: GenerationHandle, needs: Needs) -> None:
         """A generation has read its configuration: what the old one knows is asked for, and then all is provided."""

@@ -115,6 +115,8 @@ def test_a_message_of_an_unknown_kind_is_left_out_and_its_descriptors_closed(pai
 
 def test_a_message_that_cannot_be_read_is_logged_and_left_out(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
     one, other = pair(WORDS)
+    told: list[MessageError] = []
+    other.unreadable = told.append
     reader, writer = os.pipe()
     raw(one, b'{"type":"word"}', writer)
     raw(one, b"no JSON")
@@ -122,6 +124,7 @@ def test_a_message_that_cannot_be_read_is_logged_and_left_out(pair: Pair, caplog
     os.close(writer)
     assert messages(other) == [Word("after")]
     assert [record.message for record in caplog.records] == ["message_unreadable"] * 2
+    assert [str(error).partition(":")[0] for error in told] == ["message word", "a message that is no JSON"]
     assert str(vars(caplog.records[0])["fields"]["problem"]) == "message word: text is missing"
     assert os.read(reader, 1) == b""
     os.close(reader)

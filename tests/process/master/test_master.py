@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from unittest.mock import ANY
 
 import pytest
 
@@ -129,6 +130,36 @@ def test_a_failed_start_leaves_the_old_one_and_is_reported(play: FakeMaster, cap
     assert old.heard() == Reloaded(5, ["lb.toml: x: missing"])
     assert isinstance(old.heard(), ReloadFailed)
     assert "reload_failed" in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "why"), [
+    ("needs", "generation 2 cannot be understood: message needs: places is missing"),
+    ("state", "generation 1 cannot be understood: message state: state is missing"),
+])  # fmt: skip
+def test_what_a_start_waits_for_and_cannot_be_read_fails_at_once(play: FakeMaster, kind: str, why: str) -> None:
+    """With the reason: nothing else would end it before START_WITHIN."""
+    if kind == "needs":
+        old, new = play.serving(), play.actor()
+        new.mumble(kind)
+    else:
+        old, new = play.asked()
+        old.mumble(kind)
+    play.until(lambda: new.handle.problems)
+    assert new.handle.problems == [why]
+    assert new.heard() == End()
+    play.ends(new)
+    assert play.master.current is old.handle
+    assert old.heard() == ReloadFailed([why], ANY)
+
+
+def test_what_cannot_be_read_and_nobody_waits_for_is_left_out(play: FakeMaster) -> None:
+    old, new = play.asked()
+    old.channel.send(State({}))
+    play.until(lambda: new.handle.provided)
+    new.mumble("status")
+    new.channel.send(Status("goes on"))
+    play.until(lambda: new.handle.status_line == "goes on")
+    assert new.handle.problems == []
 
 
 @pytest.fixture
