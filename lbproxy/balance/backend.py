@@ -38,11 +38,11 @@ class Backend(BackendCore):
     operator's order. `source` is what made it a member; `departed` says that it has left the pool, and only finishes
     its requests.
 
-    The other counters are the data path's, which writes them as plain attributes: `requests`, `active` (now open),
-    `lanes_opened`, `connect_failures`, `retried_from` and `retried_to` (requests that moved away from it, and to it),
-    `bytes_to` and `bytes_from`, `errors_in_row`, which it sets to 0 on an answer that is no error (health adds to it),
-    and `responses`, by status // 100, which `count_response` counts. `latency` has how long answers took to begin.
-    `lanes` is the data path's own attachment, never touched here.
+    The other counters are the data path's. `begin`, `leave` and `end` keep the books of requests: `requests`, `active`
+    (now open), `responses`, by status // 100, and `errors_in_row`, which an answer that is no error sets to 0 (health
+    adds to it). As plain attributes it writes `lanes_opened`, `connect_failures`, `retried_from` and `retried_to`
+    (requests that moved away from it, and to it), `bytes_to` and `bytes_from`. `latency` has how long answers took to
+    begin. `lanes` is the data path's own attachment, never touched here.
     """
 
     __slots__ = (

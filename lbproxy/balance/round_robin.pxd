@@ -7,7 +7,7 @@ from lbproxy.balance.latency cimport Latency
 
 
 cdef class BackendCore:
-    """The typed part of a `Backend`."""
+    """The typed part of a `Backend`, with the books of its requests: each begins, and is left or ends, once."""
     cdef:
         public uint64_t requests
         public int64_t active
@@ -19,7 +19,8 @@ cdef class BackendCore:
         public bint only_passes     # tcp://: its bytes only pass, it gets no requests
         public object lanes         # the data path's own attachment, never touched in this package
         uint64_t[6] _responses
-    cpdef count_response(self, int status)
+        void begin_request(self) noexcept
+        bint end_request(self, int status) noexcept
 
 
 cdef class RoundRobin:

@@ -14,8 +14,38 @@ cdef class BackendCore:
         """How many answers there were, by status // 100."""
         return [self._responses[i] for i in range(6)]
 
-    cpdef count_response(self, int status):
-        """An answer with `status`, from 100 to 599."""
+    cdef void begin_request(self) noexcept:
+        self.active += 1
+
+    cdef bint end_request(self, int status) noexcept:
+        self.active -= 1
+        self.requests += 1
+        if status == 0:
+            return False
+        self._responses[status // 100] += 1
+        if 502 <= status <= 504:
+            return False
+        self.errors_in_row = 0
+        return True
+
+    def begin(self):
+        """A request is given to it, and is open from now on."""
+        self.begin_request()
+
+    def leave(self):
+        """An open request goes elsewhere, or is given up: it had no part of an answer."""
+        self.active -= 1
+
+    def end(self, int status):
+        """An open request is over. status: of its whole answer, 100 to 599; 0: it got none.
+
+        True: the answer is no error of the backend. Errors are 502, 503 and 504 (RFC 9110 section 15.6): it could not
+        do its work. A 500 may be the request's own fault.
+        """
+        return self.end_request(status)
+
+    def count_response(self, int status):
+        """A whole answer of a request that is not over: another backend is asked instead."""
         self._responses[status // 100] += 1
 
 

@@ -45,12 +45,30 @@ def test_responses_are_counted_by_their_first_digit() -> None:
     backend = Backend("c1", "http://127.0.0.1:80")
     assert backend.responses == [0] * 6
     for status in (101, 200, 299, 304, 404, 500, 599):
-        backend.count_response(status)
+        backend.begin()
+        backend.end(status)
     assert backend.responses == [0, 1, 2, 1, 1, 2]
-    assert (backend.requests, backend.active, backend.errors_in_row, backend.placed, backend.lanes) == (
-        0,
-        0,
-        0,
-        False,
-        None,
-    )
+    assert (backend.requests, backend.active, backend.placed, backend.lanes) == (7, 0, False, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "good", "in_row"),
+    [(200, True, 0), (401, True, 0), (500, True, 0), (501, True, 0), (505, True, 0)]
+    + [(status, False, 2) for status in (0, 502, 503, 504)],
+)
+def test_an_answer_ends_errors_in_a_row_unless_it_is_one(status: int, good: bool, in_row: int) -> None:
+    backend = Backend("c1", "http://127.0.0.1:80")
+    backend.errors_in_row = 2
+    backend.begin()
+    assert backend.active == 1
+    assert backend.end(status) is good
+    assert (backend.active, backend.requests, backend.errors_in_row) == (0, 1, in_row)
+    assert sum(backend.responses) == (status > 0)
+
+
+def test_a_request_that_goes_elsewhere_was_none() -> None:
+    backend = Backend("c1", "http://127.0.0.1:80")
+    backend.begin()
+    backend.begin()
+    backend.leave()
+    assert (backend.active, backend.requests) == (1, 0)

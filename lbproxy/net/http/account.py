@@ -6,7 +6,6 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.reasons import Reason
 
-_GATEWAY_ERRORS = frozenset({502, 503, 504})
 _HEAD_REFUSED = frozenset({400, 431})
 LARGE_HEAD = 8192
 """Bytes of a request head beyond which many servers refuse it by default; a ticket with many groups is larger."""
@@ -17,15 +16,10 @@ def settle(backend: Backend, status: int, reason: Reason) -> tuple[Reason, str] 
 
     Returns what this is evidence of, with a detail; None: an answer that is no evidence against the backend.
     """
-    backend.active -= 1
-    backend.requests += 1
-    if reason is not reasons.DONE and reason is not reasons.TUNNEL_DONE:
-        return reason, ""
-    backend.count_response(status)
-    if status in _GATEWAY_ERRORS:
-        return reasons.BACKEND_ERROR, str(status)
-    backend.errors_in_row = 0
-    return None
+    answered = reason is reasons.DONE or reason is reasons.TUNNEL_DONE
+    if backend.end(status if answered else 0):
+        return None
+    return (reasons.BACKEND_ERROR, str(status)) if answered else (reason, "")
 
 
 def refuses_large_head(status: int, head_size: int) -> bool:

@@ -156,7 +156,7 @@ class ClientConnection(ClientMemory):
         if not isinstance(opened, Lane):
             return self._passed_over(backend, *opened)
         self.exchange.lane = opened
-        backend.active += 1
+        backend.begin()
         return False
 
     def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
@@ -177,7 +177,7 @@ class ClientConnection(ClientMemory):
         exchange = self.exchange
         if exchange.lane is None:
             exchange.lane = lane
-            lane.backend.active += 1
+            lane.backend.begin()
         if self._route is _SPREAD or self._owns_all:
             self._own.claim(lane, self)
         exchange.served_by = lane
@@ -386,7 +386,7 @@ class ClientConnection(ClientMemory):
     def _leave(self) -> Lane | None:
         lane, self.exchange.lane = self.exchange.lane, None
         if lane is not None:
-            lane.backend.active -= 1
+            lane.backend.leave()
         return lane
 
     def _closed(self, reason: Reason | None) -> None:

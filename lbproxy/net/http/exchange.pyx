@@ -28,7 +28,6 @@ from lbproxy.wire.hosts import without_port
 
 from libc.string cimport memcmp, memcpy
 
-from lbproxy.balance.round_robin cimport BackendCore
 from lbproxy.net.http.phases cimport ENDED, IDLE, SENT, UPLOADING, WAITING, phase_name
 from lbproxy.net.http.relay cimport Relay
 from lbproxy.net.http.site cimport Site
@@ -295,7 +294,7 @@ cdef class Exchange(Relay):
         cdef LaneCore lane = next_idle_lane(self.site.round_robin)
         if lane is None:
             return False
-        lane.backend.active += 1
+        lane.backend.begin_request()
         lane.served += 1
         self.lane = self.served_by = lane
         self.tries = 1
@@ -400,12 +399,8 @@ cdef class Exchange(Relay):
     cdef int _end_fast_path(self) except -1:
         """A request of the fast path ended well: count it without the policy."""
         cdef LaneCore lane = self.lane
-        cdef BackendCore backend = lane.backend
         self.lane = None
-        backend.active -= 1
-        backend.requests += 1
-        backend.errors_in_row = 0
-        backend.count_response(self.status)
+        lane.backend.end_request(self.status)
         self.site.on_fast_path += 1
         lane.rest()
         if self.site.logs:

@@ -197,7 +197,7 @@ class PassthroughConnection(Handler):
             opened = backend.lanes.open(self, self.service.personal(self._pool, self.peer))
             if isinstance(opened, Lane):
                 self._lane = opened
-                backend.active += 1
+                backend.begin()
                 return
             if not self._passed_over(backend, *opened):
                 return
@@ -228,7 +228,8 @@ class PassthroughConnection(Handler):
 
     def lane_unready(self, lane: Lane, reason: Reason, detail: str) -> None:
         """See `lane.Waiter`."""
-        self._leave()
+        self._lane = None
+        lane.backend.leave()
         if self._passed_over(lane.backend, reason, detail):
             self._next()
 
@@ -274,7 +275,6 @@ class PassthroughConnection(Handler):
         """The tunnel has ended."""
         lane = self._lane
         assert lane is not None
-        lane.backend.requests += 1
         if reason.counts is reasons.Counts.NOTHING:
             lane.backend.errors_in_row = 0
         self._evidence(lane.backend, reason)
@@ -294,15 +294,13 @@ class PassthroughConnection(Handler):
             self.stream.write(words)
         LingeringClose(self.stream, True, lambda: self._end(reason))
 
-    def _leave(self) -> Lane | None:
+    def _end(self, reason: Reason) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
-            lane.backend.active -= 1
-        return lane
-
-    def _end(self, reason: Reason) -> None:
-        lane = self._leave()
-        if lane is not None:
+            if self._tunnel is None:
+                lane.backend.leave()
+            else:
+                lane.backend.end(0)
             lane.close(None)
         # A reset: without an answer, an orderly end would look like one.
         if not self.stream.closed:
