@@ -40,12 +40,13 @@ _NO_CONNECTION = frozenset({reasons.CONNECT_REFUSED, reasons.CONNECT_TIMEOUT, re
 class Rules:
     """How many results in a row decide, each at least 1; and the waits of a backend that flaps, in seconds.
 
-    `interval` is the time from a probe to the next; `readmit_backoff` the longest wait, with 0 there is none.
+    `interval` is the time from a probe to the next; `readmit_backoff` the longest wait, with 0 there is none. The
+    defaults of users are those of the configuration.
     """
 
-    rise: int = 2
+    rise: int = 1
     fall: int = 1
-    consecutive_errors: int = 3
+    consecutive_errors: int = 1
     interval: float = 0.0
     readmit_backoff: float = 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
@@ -18,8 +19,6 @@ from lbproxy.balance.placement import Placement
 from lbproxy.balance.retry import RetryBudget
 from lbproxy.balance.rotation import Rotation
 from lbproxy.reasons import Reason
-
-MAX_BACKENDS = 10_000
 
 
 class Pool:
@@ -41,14 +40,16 @@ class Pool:
         rules: Rules,
         when_all_down: Literal["try", "refuse"] = "try",
         slow_start: float = 0.0,
-        retry_budget: float = 0.2,
+        retry_budget: float = 0.0,
         *,
         standby_below: int = 1,
-        max_backends: int = MAX_BACKENDS,
+        max_backends: int = sys.maxsize,
         refuse: Refuse = lambda member: "",
     ) -> None:
         """backends: those of the configuration file. slow_start: in seconds; retry_budget: the part of the requests
         that may be sent a second time; refuse: why a member may not join, though its fields are sound.
+
+        What is left out limits nothing and delays nothing. The defaults of users are those of the configuration.
         """
         self.name = name
         self.rules = rules

@@ -38,7 +38,7 @@ class RetryBudget:
 
     __slots__ = ("_bucket", "_counted", "_requests", "_retries", "floor", "ratio")
 
-    def __init__(self, ratio: float = 0.2, floor: int = 10) -> None:
+    def __init__(self, ratio: float, floor: int = 10) -> None:
         self.ratio = ratio
         self.floor = floor
         self._requests = [0] * WINDOW  # by the second, modulo WINDOW

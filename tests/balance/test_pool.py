@@ -433,7 +433,7 @@ def test_a_weight_of_zero_is_no_work_at_all() -> None:
 
 
 def test_requests_of_those_that_left_still_count_for_the_retry_budget() -> None:
-    pool = pool_of("ab", up="ab")
+    pool = pool_of("ab", up="ab", retry_budget=0.2)
     named(pool, "a").requests = 1000
     pool.tick(1.0)
     pool.leave("a")

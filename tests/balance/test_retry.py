@@ -25,7 +25,7 @@ def taken(budget: RetryBudget, wanted: int = 10_000) -> int:
 
 
 def test_a_fifth_of_the_requests_of_the_last_ten_seconds() -> None:
-    budget = RetryBudget()
+    budget = RetryBudget(0.2)
     for second in range(60):
         budget.tick(1000.0 + second, 100 * (second + 1))
     assert taken(budget) == 200
@@ -47,7 +47,7 @@ def test_a_retry_is_forgotten_after_ten_seconds() -> None:
 
 
 def test_a_quiet_service_may_retry_too() -> None:
-    budget = RetryBudget()
+    budget = RetryBudget(0.2)
     assert taken(budget) == 10
     budget.tick(0.1, 10)
     assert taken(budget) == 0
@@ -58,14 +58,14 @@ def test_a_quiet_service_may_retry_too() -> None:
 
 
 def test_after_a_pause_nothing_old_counts() -> None:
-    budget = RetryBudget()
+    budget = RetryBudget(0.2)
     budget.tick(3.0, 1000)
     budget.tick(1e6, 1000)
     assert budget.limit == 10
 
 
 def test_a_clock_that_stands_still_or_goes_back_a_little_loses_no_request() -> None:
-    budget = RetryBudget()
+    budget = RetryBudget(0.2)
     for now, total in ((7.05, 40), (6.95, 80), (7.05, 100)):
         budget.tick(now, total)
     assert budget.limit == 20

@@ -80,7 +80,7 @@ class ListenerFixture:
         self.lane_ends: dict[str, int] = {}
         self.places = [Place(f"c{number + 1}", poller, self.lane_ends) for number in range(backends)]
         self.backends = [place.backend for place in self.places]
-        self.pool = Pool("connectors", self.backends, Rules(), "refuse")
+        self.pool = Pool("connectors", self.backends, Rules(rise=2, consecutive_errors=3), "refuse")
         for backend in self.backends:
             self.pool.probed(backend, True, "", poller.now)
         self.records: list[Record] = []

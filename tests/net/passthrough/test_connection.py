@@ -44,7 +44,7 @@ class Passing:
         schemes = [*["tcp"] * backends, *["https"] * web]
         self.places = [Place(f"c{number}", poller, ends, scheme) for number, scheme in enumerate(schemes, 1)]
         self.backends = [place.backend for place in self.places]
-        self.pool = Pool("connectors", self.backends, Rules(), "refuse")
+        self.pool = Pool("connectors", self.backends, Rules(rise=2, consecutive_errors=3), "refuse")
         for backend in self.backends:
             self.pool.probed(backend, True, "", poller.now)
         self.records: list[Record] = []
