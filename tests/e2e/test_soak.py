@@ -116,7 +116,7 @@ async def test_nothing_is_lost_and_nothing_grows(
     backends: Backends, balance: Balance, authority: Authority, directory: Path
 ) -> None:
     members = await backends(serve, serve)
-    balancer = await balance(*members, workers=1, drain_timeout="10s", access_log={"path": str(directory / "log")})
+    balancer = await balance(*members, workers=1, drain_timeout="2m", access_log={"path": str(directory / "log")})
     soak = Soak(balancer, authority, directory)
     await soak.begin()
     before = soak.sizes()

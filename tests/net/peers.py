@@ -12,7 +12,7 @@ from contextlib import suppress
 from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test that waits for a peer has failed; no test passes or fails by being faster."""
 
 

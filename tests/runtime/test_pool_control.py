@@ -65,7 +65,7 @@ async def changed(pool_control: PoolControl) -> tuple[Backend, Change, object, s
     """What the pool tells next."""
     told: asyncio.Queue[tuple[Backend, Change, object, str]] = asyncio.Queue()
     pool_control.pool.observers.append(Verdicts(lambda *change: told.put_nowait(change)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         change = await told.get()
     pool_control.pool.observers.pop()
     return change

@@ -68,7 +68,7 @@ class Scene:
     async def says(self, found: Answer | Exception) -> float:
         """The source says so; for how long it is not to be asked again."""
         self.source.answers.put_nowait(found)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.source.waits.get()
 
     @property
@@ -145,7 +145,7 @@ async def test_a_source_that_cannot_start_is_started_again() -> None:
     it = Scene(Rules(), 30.0, 100)
     it.source.fails_to_start = True
     it.discovery.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await it.discovery.answered.wait()
     assert it.discovery.view()["error"] == "the test: not yet"
     await it.source.waits.get()

@@ -21,7 +21,7 @@ async def names(source: FileSource) -> list[str]:
 
 async def changes(source: FileSource) -> None:
     """Wait for it, as long as a test may."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await source.wait(FOREVER)
 
 

@@ -134,6 +134,6 @@ async def readable(descriptor: int) -> None:
     ready = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, ready.set)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await ready.wait()
     loop.remove_reader(descriptor)

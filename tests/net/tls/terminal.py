@@ -18,7 +18,7 @@ from lbproxy.reasons import Reason
 from tests.pki import Authority, Files, Holder
 
 NAME = "login.corp.example"
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test that waits for a peer has failed."""
 
 _AGE = iter(range(1, 1_000_000))

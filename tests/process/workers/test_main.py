@@ -114,7 +114,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def refused(scene: Scene) -> None:
     """Wait until it accepts no more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with suppress(ConnectionRefusedError):
             while True:
                 (await scene.connect())[1].close()
