@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import NamedTuple
 
 from lbproxy.balance.member import Member
 from lbproxy.control import tasks
@@ -14,6 +17,20 @@ from lbproxy.control.etcd import CompactedError, Etcd, EtcdError, KeyValue
 
 GRACE = 3.0
 """Seconds within which a watch that broke may stand again: a cluster that elects another leader has not failed."""
+
+GATHER = 0.25
+"""Seconds between two answers at least: where much changes, many changes are one answer. The first is given at once."""
+
+
+class _Entry(NamedTuple):
+    """A key, understood; with a `problem` it can be no member."""
+
+    value: KeyValue
+    name: str
+    member: Member | None = None
+    state: str = ""
+    facts: Mapping[str, str] = MappingProxyType({})
+    problem: str = ""
 
 
 class EtcdSource(Source):
@@ -43,7 +60,10 @@ class EtcdSource(Source):
         self._following: asyncio.Task[None] | None = None
         self._values: Mapping[str, KeyValue] | None = None
         self._revision = 0  # of `_values`
-        self._answered = 0  # the revision of the last answer
+        self._entries: dict[str, _Entry] = {}  # by key, those of the last answer
+        self._answered = 0  # its revision
+        self._answered_at = -GATHER  # on the loop's clock
+        self._waited_for = True  # somebody waits until it is acknowledged
         self._error: EtcdError | None = None  # since the last view
         self._patience: asyncio.TimerHandle | None = None  # until that is a failure
         self._news = asyncio.Event()
@@ -76,38 +96,42 @@ class EtcdSource(Source):
         if again:
             await self._list()
         assert self._values is not None, "or there was an error"
-        self._answered = self._revision
-        return self._answer(self._values)
+        answer = self._answer(self._values)
+        self._waited_for = not self._answered or bool(answer.leaving)
+        self._answered, self._answered_at = self._revision, asyncio.get_running_loop().time()
+        return answer
 
     async def wait(self, seconds: float) -> None:
         """Return earlier when something has changed, or when etcd has not answered for a while."""
-        if self._acknowledger is not None and self._answered:
+        if self._acknowledger is not None and self._answered and self._waited_for:
             self._acknowledger.seen(self._answered)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
-        except TimeoutError:
-            pass
+                await asyncio.sleep(self._answered_at + GATHER - asyncio.get_running_loop().time())
 
     def _answer(self, values: Mapping[str, KeyValue]) -> Answer:
-        members: list[Member] = []
-        left_out: list[str] = []
-        leaving: set[str] = set()
-        facts: dict[str, Mapping[str, str]] = {}
-        for key, value in values.items():
-            name = key.removeprefix(self.where)
-            try:
-                connector = Connector.decode(value.value)
-                member = connector.member(name)
-            except ValueError as error:
-                left_out.append(f"{name}: {error}")
-                continue
-            facts[name] = connector.facts
-            if connector.state == State.SERVING:
-                members.append(member)
-            elif connector.state == State.LEAVING:
-                leaving.add(name)
-        return Answer(tuple(members), left_out=tuple(left_out), leaving=frozenset(leaving), facts=facts)
+        entries = {key: self._entry(key, value) for key, value in values.items()}
+        self._entries = entries
+        of_state = {state: [one for one in entries.values() if one.state == state] for state in State}
+        return Answer(
+            tuple(one.member for one in of_state[State.SERVING] if one.member is not None),
+            left_out=tuple(one.problem for one in entries.values() if one.problem),
+            leaving=frozenset(one.name for one in of_state[State.LEAVING]),
+            facts={one.name: one.facts for one in entries.values() if one.member is not None},
+        )
+
+    def _entry(self, key: str, value: KeyValue) -> _Entry:
+        """What `value` means; it is read once, because of a thousand connectors few change at a time."""
+        known = self._entries.get(key)
+        if known is not None and known.value == value:
+            return known
+        name = key.removeprefix(self.where)
+        try:
+            connector = Connector.decode(value.value)
+            return _Entry(value, name, connector.member(name), connector.state, connector.facts)
+        except ValueError as error:
+            return _Entry(value, name, problem=f"{name}: {error}")
 
     async def _follow(self) -> None:
         async with self._etcd.mirror(self.where, self._failed) as mirror:

@@ -113,17 +113,18 @@ class Registration:
 
     async def _enter(self, state: State) -> None:
         lease: Lease | None = None
+        modified = 0
         try:
             lease = await self._etcd.hold(self._ttl)
             modified = await self._claim(lease, state)
         except EtcdError as error:
-            modified = 0
             self._tell(logging.ERROR, "connector_not_registered", error=error)
+        finally:
+            if lease is not None and not modified:
+                with suppress(EtcdError):  # it ends by itself
+                    await lease.revoke()
         if lease is not None and modified:
             self._held = _Held(lease, state, modified)
-        elif lease is not None:
-            with suppress(EtcdError):  # it ends by itself
-                await lease.revoke()
 
     async def _claim(self, lease: Lease, state: State) -> int:
         """The revision from which on the key is this registration's; 0 if another one has it, maybe a dead one."""

@@ -81,6 +81,20 @@ async def test_what_can_be_no_member_is_left_out_with_the_reason(etcd: Etcd, pre
     assert gopher.startswith("c2: ")
 
 
+async def test_one_that_registers_anew_is_another(etcd: Etcd, prefix: str) -> None:
+    """All others are as they were, and not read again."""
+    await etcd.put(f"{prefix}c1", connector("c1", version="1"))
+    await etcd.put(f"{prefix}c2", connector("c2", version="1"))
+    async with following(etcd, prefix) as source:
+        before = await source.look()
+        await etcd.put(f"{prefix}c2", connector("elsewhere", version="2"))
+        await changes(source)
+        answer = await source.look()
+    assert answer.members == (before.members[0], Member("c2", "http://elsewhere:4000"))
+    assert answer.members[0] is before.members[0]
+    assert answer.facts == {"c1": {"version": "1"}, "c2": {"version": "2"}}
+
+
 async def test_a_doubted_answer_is_asked_for_anew(etcd: Etcd, prefix: str) -> None:
     """Whatever the watch has told so far."""
     async with following(etcd, prefix) as source:
@@ -89,7 +103,7 @@ async def test_a_doubted_answer_is_asked_for_anew(etcd: Etcd, prefix: str) -> No
         assert [member.name for member in (await source.look(again=True)).members] == ["c1"]
 
 
-async def test_what_the_pool_has_heard_of_is_acknowledged(etcd: Etcd, fleet_name: str, prefix: str) -> None:
+async def test_when_a_connector_leaves_that_is_acknowledged(etcd: Etcd, fleet_name: str, prefix: str) -> None:
     async def nothing() -> dict[str, int]:
         return {}
 
@@ -101,10 +115,13 @@ async def test_what_the_pool_has_heard_of_is_acknowledged(etcd: Etcd, fleet_name
         await source.look()
         waiting = asyncio.create_task(changes(source))
         await mirror.next()
-        put = await etcd.put(f"{prefix}c1", connector("c1"))
+        await etcd.put(f"{prefix}c1", connector("c1"))
         await waiting
-        answer = await source.look()
-        assert answer.members
+        assert (await source.look()).members
+        waiting = asyncio.create_task(changes(source))
+        put = await etcd.put(f"{prefix}c1", connector("c1", State.LEAVING))
+        await waiting
+        assert (await source.look()).leaving
         waiting = asyncio.create_task(changes(source))
         [value] = (await mirror.next()).values.values()
         assert Acknowledgement.decode(value.value) == Acknowledgement(put)
