@@ -28,9 +28,9 @@ def progress() -> Console:
     return Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 
 
-def say(line: str) -> None:
-    """One line on standard output, harmless as `plain` makes it."""
-    click.echo(_printable(line))
+def say(line: str, err: bool = False) -> None:
+    """One line on standard output, or on standard error, harmless as `plain` makes it."""
+    click.echo(_printable(line), err=err)
 
 
 def plain(value: str) -> Text:

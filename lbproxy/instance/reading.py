@@ -55,8 +55,8 @@ def _make(at: int, name: str) -> None:
         os.chown(name, owner.st_uid, owner.st_gid, dir_fd=at, follow_symlinks=False)
 
 
-def read_at(at: int, name: str) -> tuple[bytes, os.stat_result]:
-    """The content of a regular file in an opened directory. Raises OSError, whose strerror says why."""
+def read_at(at: int | None, name: str) -> tuple[bytes, os.stat_result]:
+    """The content of a regular file in an opened directory, or at a path. Raises OSError, whose strerror says why."""
     descriptor = os.open(name, os.O_RDONLY | _PLAIN, dir_fd=at)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
@@ -98,10 +98,10 @@ def alone(path: Path, area: Area, secret: bool) -> File:
     """A file that is an area by itself; its name may be a link, as the administrator wrote it. Raises InstanceError."""
     try:
         real = path.resolve(strict=True)
+        content, found = read_at(None, str(real))  # its directory may be one that only lets through
     except (OSError, RuntimeError) as error:
         raise InstanceError(f"{path}: {reason(error)}") from None
-    found = file_below(real.parent, real.name, secret)
-    return File(area, "", found.content, found.mode, secret)
+    return File(area, "", content, stat.S_IMODE(found.st_mode) & 0o777, secret)
 
 
 def tree(directory: Path, below: str, secret: bool = False, area: Area = Area.INSTANCE) -> list[File]:

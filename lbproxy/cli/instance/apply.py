@@ -120,7 +120,7 @@ def _show(plan: Plan) -> None:
     for name, value in plan.kept.items():
         say(f"{name} is {value}")
     for warning in plan.warnings:
-        click.echo(f"lbproxy: warning: {warning}", err=True)
+        say(f"lbproxy: warning: {warning}", err=True)
     if plan.problems:
         raise InstanceError("\n".join([*plan.problems, "nothing was changed"]))
 
@@ -151,7 +151,7 @@ def _undo(transaction: Transaction, key: Opener, dry_run: bool, yes: bool) -> No
     for one in planned:
         say(_line(one))
     for path in transaction.changed_since():
-        click.echo(f"lbproxy: warning: {path} was changed after the apply, and that will be lost", err=True)
+        say(f"lbproxy: warning: {path} was changed after the apply, and that will be lost", err=True)
     if dry_run or not _agreed(yes):
         say("nothing was changed")
         return

@@ -71,7 +71,7 @@ def command(
         found = compare(*(reader.read(one, given.get(one)) for one in (first, second)))
     except LbproxyError as error:
         for line in str(error).splitlines():
-            click.echo(f"lbproxy: error: {line}", err=True)
+            say(f"lbproxy: error: {line}", err=True)
         sys.exit(2)
     if as_json:
         click.echo(json.dumps(_as_json(first, second, found), indent=2))

@@ -69,7 +69,7 @@ def command(
         return
     tls = _tls(listen, certificate, key, client_ca)
     read()  # an instance that cannot be read is told now
-    server = FactsServer(read, lambda text: click.echo(f"lbproxy: error: {text}", err=True))
+    server = FactsServer(read, lambda text: say(f"lbproxy: error: {text}", err=True))
     said = f"facts of {directory.resolve()} at {'http' if tls is None else 'https'}://"
 
     def ready(host: str, port: int) -> None:

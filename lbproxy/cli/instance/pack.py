@@ -69,7 +69,7 @@ def command(
     if problems := [*begun, *instance.problems, *found.problems]:
         raise InstanceError("\n".join(problems))
     for warning in (*instance.warnings, *found.warnings):
-        click.echo(f"lbproxy: warning: {warning}", err=True)
+        say(f"lbproxy: warning: {warning}", err=True)
     sealer = Recipients.read(recipients) if recipients else passphrase(passphrase_file, new=True)
     manifest = pack.write(instance, sealer, file)
     for one in instance.files:

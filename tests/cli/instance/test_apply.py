@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyrage
@@ -129,3 +135,82 @@ def test_the_folder_of_another_account(run: Run, second: Connector, key: Path, p
     assert (second.directory / "certs").stat().st_uid == 1234
     os.chown(second.directory / ".lbproxy-instance", 1234, 2345)
     assert "is not yours alone" in run(*words(second, key, "--undo", "--yes")).stderr
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that other accounts may pass through; pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o711)
+        yield Path(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become the account")
+@pytest.mark.parametrize(("owner", "status"), [(1234, 0), (0, 1)])
+def test_by_the_account_of_the_connector(key: Path, packed: Path, reachable: Path, owner: int, status: int) -> None:
+    """It may change its own installation, and nobody else's; the pack is its own."""
+    second = Connector.install(reachable / "second")
+    for path in [second.directory, *second.directory.rglob("*")]:
+        os.chown(path, owner, owner)
+    key, packed = (Path(shutil.copy(path, reachable)) for path in (key, packed))
+    for path in (key, packed):
+        os.chown(path, 1234, 1234)
+    script = (
+        "import os, sys\n"
+        "import encodings.utf_8_sig, pyrage\n"  # Python itself may be where only root can read
+        "from lbproxy.cli import main\n"
+        "from lbproxy.cli.instance import apply\n"
+        "os.setgroups([]); os.setgid(1234); os.setuid(1234)\n"
+        "main(sys.argv[1:])\n"
+    )
+    command = [sys.executable, "-c", script, "instance", *map(str, words(second, key, "--yes", packed))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    if status:
+        assert "belongs to another account; run this as root, or as that account" in done.stderr
+        assert not (second.directory / ".lbproxy-instance").exists()
+    else:
+        assert (second.directory / "config.json").stat().st_uid == 1234
+
+
+def test_another_kind(run: Run, key: Path, tmp_path: Path) -> None:
+    for name, text in (("first", "connectorId: con-1\nimage: {tag: 1.8.0}\n"), ("second", "image: {tag: 1.8.0}\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "values.yaml").write_text(text)
+        (tmp_path / name / "app.conf").write_text(name)
+    there = ("--dir", tmp_path / "second", "--identity", key, "--yes")
+    for kind, options, file in (("apono", (), "values.yaml"), ("files", ("--path", "app.conf"), "app.conf")):
+        source = ("--kind", kind, "--dir", tmp_path / "first", *options)
+        assert run("pack", *source, "--recipient", f"{key}.pub", tmp_path / "k.pack").exit_code == 0
+        done = run("apply", *there, *options, tmp_path / "k.pack")
+        assert done.exit_code == 0, done.stderr
+        assert (tmp_path / "second" / file).read_bytes() == (tmp_path / "first" / file).read_bytes()
+        assert run("diff", "--kind", kind, *options, tmp_path / "first", tmp_path / "second").exit_code == 0
+
+
+def test_at_a_terminal_it_asks(second: Connector, first: Connector, tmp_path: Path) -> None:
+    """The passphrase, twice for a new pack, which is not shown; and whether to go on."""
+    pack = str(tmp_path / "c.pack")
+    said = at_terminal(["pack", "--dir", str(first.directory), pack], ["correct horse battery"] * 2)
+    assert "Passphrase: " in said
+    assert "correct horse" not in said
+    said = at_terminal(["apply", "--dir", str(second.directory), pack], ["correct horse battery", "y"])
+    assert "Go on? [y/N]: " in said
+    assert second.config["SERVER_URL"] == "https://login.corp.example"
+
+
+def at_terminal(arguments: list[str], answers: list[str]) -> str:
+    """What the terminal shows; each answer is typed when something is asked."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "lbproxy", "instance", *arguments])
+    shown, asked = "", 0
+    with os.fdopen(terminal, "rb+", buffering=0) as file, suppress(OSError):  # EIO: it has ended
+        while more := file.read(1024).decode():
+            shown += more
+            if answers and len(re.findall(r": (?!.*\n)$", shown[asked:])):
+                asked = len(shown)
+                file.write(f"{answers.pop(0)}\n".encode())
+    os.waitpid(pid, 0)
+    return shown
