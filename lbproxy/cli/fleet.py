@@ -16,7 +16,7 @@ from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.cli.wording import duration, fleet_state
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
-from lbproxy.control.fleet.views import FleetView, GivenView, OrderView, ReplicaDifferenceView, ReplicaView
+from lbproxy.control.fleet.views import FleetView, GivenView, OrderView, ReplicaDifferenceView, ReplicaView, RolloutView
 from lbproxy.errors import AdminError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def page(view: FleetView, now: float) -> Iterator[RenderableType]:
         for difference in one["differs"]:
             yield plain(f"  {one['name']}: {differs(difference, now)}")
     yield from _orders(view["orders"], now)
+    for rollout in view["rollouts"]:
+        yield plain(f"rollout of pool {rollout['pool']}: {_rollout(rollout, now)}")
     for key, why in view["ignored"].items():
         yield plain(f"  {key} is left alone: {why}")
 
@@ -104,6 +106,15 @@ def _given(field: str, given: GivenView) -> str:
 def _when(given: GivenView, now: float) -> str:
     by = f" by {given['by']}" if given["by"] else ""
     return f"{duration(max(0.0, now - given['at']))} ago{by} on {given['replica']}"
+
+
+def _rollout(one: RolloutView, now: float) -> str:
+    who = f"begun {duration(max(0.0, now - one['since']))} ago by {one['by']} on {one['replica']}"
+    updated = f"updated: {', '.join(one['updated'])}" if one["updated"] else "none is updated yet"
+    if one["held"]:
+        return f"{who}, {updated}, now at {one['target']}"
+    step = f", which {one['step']}" if one["step"] else ""
+    return f"{who}, has stopped; {updated}. Go on with --from {one['target']}{step}"
 
 
 def _row(one: ReplicaView, now: float) -> tuple[str, ...]:

@@ -15,10 +15,11 @@ from lbproxy.cli import config_option
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option, seconds
 from lbproxy.config import Address
-from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.admin.client import FleetLock, fetch_status
 from lbproxy.control.rollout.balancer import AdminBalancer
 from lbproxy.control.rollout.command import Command
-from lbproxy.control.rollout.plan import Target, choose_pool, plan
+from lbproxy.control.rollout.lock import run_alone
+from lbproxy.control.rollout.plan import Target, choose_pool, plan, refuse_another
 from lbproxy.control.rollout.runner import Conditions, Rollout
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import RolloutError
@@ -74,7 +75,8 @@ def command(
     Backends of one name are one instance. It is drained in every pool that has it; when it has nothing left to finish,
     COMMAND is run with {name}, {url}, {host} and {port} filled in (not by a shell: for a pipe, write sh -c '...'); when
     it is healthy again, and its facts are as expected, it goes back into rotation. The first failure stops the rollout,
-    with the other instances serving; it says how to go on.
+    with the other instances serving; it says how to go on. In a fleet it waits for every replica, and a pool has one
+    rollout at a time.
 
     The exit status is 0 if every instance was updated, else 1.
     """
@@ -83,7 +85,8 @@ def command(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--run") from None
     bind = admin_bind(path, admin)
-    targets = _plan(fetch_status(bind), pool, start, keep, expected)
+    snapshot = fetch_status(bind)
+    targets = _plan(snapshot, pool, start, keep, expected)
     console = output()
     if dry_run:
         console.print(_table(targets, update))
@@ -92,14 +95,17 @@ def command(
     conditions = Conditions(keep, expected, timeout)
     with console.status("") as line_below:
         observer = _Display(console, line_below, targets)
-        _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions))
+        alone = None if snapshot["fleet"] is None else FleetLock(bind, targets[0].pool)
+        _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions), alone)
     console.print(plain(f"updated: {', '.join(target.name for target in targets)}"), soft_wrap=True)
 
 
 def _plan(snapshot: Snapshot, pool: str | None, start: str | None, keep: int, expected: dict[str, str]) -> list[Target]:
     if snapshot["state"] != "serving":
         raise RolloutError(f"lbproxy is {snapshot['state']}")
-    return plan(snapshot, choose_pool(snapshot, pool), start, keep, expected)
+    chosen = choose_pool(snapshot, pool)
+    refuse_another(snapshot, chosen["name"])
+    return plan(snapshot, chosen, start, keep, expected)
 
 
 def _table(targets: Sequence[Target], update: Command) -> Table:
@@ -111,9 +117,9 @@ def _table(targets: Sequence[Target], update: Command) -> Table:
     return table
 
 
-def _run(rollout: Rollout) -> None:
+def _run(rollout: Rollout, lock: FleetLock | None) -> None:
     try:
-        asyncio.run(rollout.run())
+        asyncio.run(rollout.run() if lock is None else run_alone(rollout, lock))
     except KeyboardInterrupt:
         raise RolloutError(f"interrupted\n{rollout.left()}") from None
 

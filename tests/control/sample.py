@@ -282,6 +282,7 @@ def fleet(*replicas: ReplicaView, **changed: Any) -> FleetView:
         "error": "",
         "replicas": list(replicas or (replica("lb1"), replica("lb2"))),
         "orders": [],
+        "rollouts": [],
         "ignored": {},
     }
     return cast(FleetView, view | changed)

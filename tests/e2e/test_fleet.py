@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from signal import SIGCONT, SIGHUP, SIGSTOP
+from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +19,10 @@ from lbproxy.control.etcd import Access, Etcd
 from tests.etcd_server import node
 
 from .backend import Lane, ScriptedBackend, answer, serve
-from .balancer import Balancer, command, descendants
+from .balancer import Balancer, command, descendants, spawn
 from .configuration import configuration
 from .conftest import Backends
+from .test_rollout import Connector, Operator, Users, commanded, roll_out
 
 Fleet = Callable[..., Awaitable[Balancer]]
 
@@ -257,3 +259,70 @@ async def test_orders_that_a_newer_version_gave_are_left_alone(
     assert found is not None
     assert found.value == b'{"format":2}'
     await etcd.close()
+
+
+CHECK = {"kind": "http", "path": "/healthz", "interval": "100ms", "rise": 1}
+
+
+async def test_a_rollout_waits_for_all_replicas_and_loses_no_request(backends: Backends, replica: Fleet) -> None:
+    scripts = [Connector() for _ in range(3)]
+    members = await backends(*scripts)
+    balancers = [await replica(f"lb{n}", *members, pool={"check": CHECK}, workers=1 + n % 2) for n in (1, 2, 3)]
+    for balancer in balancers:
+        await in_fleet(balancer, lambda fleet: len(fleet["replicas"]) == 3)
+    operator = Operator(members, scripts)
+    async with commanded(operator) as line:
+        crowds = [Users(balancer, 3) for balancer in balancers]
+        rolling = asyncio.ensure_future(roll_out(balancers[0], line))
+        await in_fleet(balancers[1], lambda fleet: fleet["rollouts"] and fleet["rollouts"][0]["held"])
+        code, _, err = await roll_out(balancers[1], line)
+        assert code == 1
+        assert " on lb1 rolls out pool connectors already" in err
+        code, out, err = await rolling
+        for crowd in crowds:
+            await crowd.stop()
+    assert (code, err, out.splitlines()[-1]) == (0, "", "updated: c1, c2, c3")
+    assert operator.updated == ["c1", "c2", "c3"]
+    for crowd in crowds:
+        assert {status for status, _ in crowd.seen} == {200}
+    for balancer in balancers:
+        await in_fleet(balancer, lambda fleet: not fleet["rollouts"])
+    print(f"{sum(sum(crowd.seen.values()) for crowd in crowds)} requests")
+
+
+async def test_a_rollout_goes_on_elsewhere_after_its_command_died(backends: Backends, replica: Fleet) -> None:
+    scripts = [Connector() for _ in range(3)]
+    members = await backends(*scripts)
+    one, other = [await replica(f"lb{n}", *members, pool={"check": CHECK}) for n in (1, 2)]
+    await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
+    logs = str(one.path.parent / "logs")
+    process = await spawn("rollout", "-c", str(one.path), "--logs", logs, "--run", "sleep 600")
+    await drained(other, "c1")
+    command_runs = descendants(process.pid)
+    process.kill()
+    await process.communicate()
+    for pid in command_runs:
+        with suppress(ProcessLookupError):
+            os.kill(pid, SIGKILL)
+    [left] = (await in_fleet(other, lambda fleet: fleet["rollouts"] and not fleet["rollouts"][0]["held"]))["rollouts"]
+    assert (left["replica"], left["target"], left["updated"]) == ("lb1", "c1", [])
+    assert "has stopped; none is updated yet. Go on with --from c1" in await told("fleet", "-c", str(other.path))
+    operator = Operator(members, scripts)
+    async with commanded(operator) as line:
+        code, out, err = await roll_out(other, line, "--from", "c1")
+    assert (code, err, out.splitlines()[-1]) == (0, "", "updated: c1, c2, c3")
+
+
+async def test_an_ejection_makes_the_others_look(backends: Backends, replica: Fleet) -> None:
+    """Whose own probe would have come much later."""
+    slow = {"kind": "http", "path": "/healthz", "interval": "10m"}
+    first, second = await backends(Connector(), Connector())
+    one, other = [await replica(f"lb{n}", first, second, pool={"check": slow}) for n in (1, 2)]
+    await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
+    await in_fleet(other, lambda fleet: len(fleet["replicas"]) == 2)
+    await first.stop()
+    while (await one.backends())["c1"]["state"] == "up":
+        assert (await one.ask()).status == 200
+    await other.logged("INFO fleet_evidence", "backend=c1", "replica=lb1")
+    await other.logged("WARNING backend_ejected", "backend=c1", "reason=probe")
+    assert not [line for line in other.log if "backend=c2" in line and "ejected" in line]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -11,8 +11,12 @@ from lbproxy.control.admin.leave import Leaves, leave_routes
 from lbproxy.control.admin.members import MemberOperations, member_routes
 from lbproxy.control.admin.orders import Operations, Wait, order_routes
 from lbproxy.control.admin.reload import reload_route
+from lbproxy.control.admin.rollouts import rollout_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from lbproxy.control.fleet.rollouts import Rollouts
 
 
 class AllOperations(Operations, MemberOperations, Protocol):
@@ -26,15 +30,17 @@ def api_routes(
     leaves: Leaves,
     count: Callable[[], Awaitable[object]] | None = None,
     settle: Wait | None = None,
+    rollouts: Rollouts | None = None,
 ) -> list[web.RouteDef]:
     """snapshot, count: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
-    settle: see `order_routes`.
+    settle: see `order_routes`. rollouts: see `rollout_routes`.
     """
     return [
         *read_routes(snapshot, count),
         *order_routes(operations, count, settle),
         *member_routes(operations, count, settle),
+        *rollout_routes(rollouts),
         reload_route(reload),
         *leave_routes(leaves, snapshot),
     ]

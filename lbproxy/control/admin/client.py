@@ -63,6 +63,26 @@ def remove_backend(bind: Bind, name: str, force: bool = False) -> InstanceView |
     return cast(InstanceView | None, _ask(bind, "DELETE", f"{_path(name)}{_FORCE if force else ''}"))
 
 
+class FleetLock:
+    """`control.rollout.lock.Lock` of the pool `pool`, through the balancer at `bind`."""
+
+    def __init__(self, bind: Bind, pool: str) -> None:
+        self._bind = bind
+        self._path = f"/rollouts/{quote(pool, safe='')}"
+
+    def begin(self, progress: Mapping[str, Any]) -> str:
+        """Take it; returns the ticket."""
+        return str(_ask(self._bind, "POST", self._path, body=progress)["ticket"])
+
+    def renew(self, ticket: str, progress: Mapping[str, Any]) -> str:
+        """Keep it; returns the ticket from now on."""
+        return str(_ask(self._bind, "PUT", f"{self._path}/{ticket}", body=progress)["ticket"])
+
+    def end(self, ticket: str, done: bool) -> None:
+        """Give it back."""
+        _ask(self._bind, "DELETE", f"{self._path}/{ticket}{'?done=true' if done else ''}")
+
+
 def reload(bind: Bind) -> None:
     """Have the configuration read again; returns once it is served."""
     _ask(bind, "POST", "/reload", _RELOAD_TIMEOUT)

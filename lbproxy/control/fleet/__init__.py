@@ -10,6 +10,8 @@ differences  which of them run another version, or serve another configuration
 merge        what two replicas say of one backend: the newest counts, for each field by itself
 order_book   all orders, beside what etcd has of them
 shared_orders  orders that are given here go to etcd, and those of etcd are carried out here
+evidence     which backends are probed because another balancer has ejected them
+rollouts     one rollout a pool at a time: its lock, and how far it has come
 waiting      which balancers an order still waits for
 reach        whether etcd answers, and since when it does not
 views        what the snapshot shows of it

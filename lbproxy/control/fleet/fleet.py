@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,15 +15,20 @@ from lbproxy.control import tasks
 from lbproxy.control.etcd import Etcd, View
 from lbproxy.control.fleet import keys
 from lbproxy.control.fleet.differences import differences
+from lbproxy.control.fleet.evidence import Evidence
 from lbproxy.control.fleet.order_book import BookMemory, Key, OrderBook
 from lbproxy.control.fleet.place import Balancer, Place
 from lbproxy.control.fleet.presence import Presence
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.replica import GONE, Replica
+from lbproxy.control.fleet.rollouts import Rollouts
 from lbproxy.control.fleet.roster import Roster
 from lbproxy.control.fleet.shared_orders import SharedOrders
 from lbproxy.control.fleet.views import FleetView, InstanceInFleetView, ReplicaView
 from lbproxy.control.fleet.waiting import Ordered, waited_for
+from lbproxy.control.log import event
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 1.0
 """Seconds for which a start waits for the orders of the fleet, unless etcd refuses connections."""
@@ -67,6 +73,8 @@ class Fleet:
         if memory:
             book.remember(memory["orders"])
         self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
+        self.rollouts = Rollouts(etcd, place.fleet, place.replica, place.ttl)
+        self._evidence = Evidence()
         self._orders_seen = asyncio.Event()
         self._news = asyncio.Event()
         self._applied = 0  # the revision of orders that every process has heard of ...
@@ -84,6 +92,7 @@ class Fleet:
         self.orders.start()
         self._follow(keys.orders(self._place.fleet), self._see_orders)
         self._follow(keys.replicas(self._place.fleet), self._see_replicas)
+        self._follow(keys.rollouts(self._place.fleet), lambda view: self.rollouts.see(view.values))
 
     async def begun(self) -> None:
         """Return when the orders of the fleet are applied, or cannot be had soon."""
@@ -96,6 +105,10 @@ class Fleet:
         """This generation serves: tell the others."""
         self._presence.start()
         self._tasks.append(tasks.start(self._keep_looking(), name="fleet look"))
+
+    def look(self) -> None:
+        """There is something to tell the others at once."""
+        self._news.set()
 
     def retire(self) -> None:
         """The next generation serves. It takes the key over, which stays as it is until then."""
@@ -156,7 +169,8 @@ class Fleet:
             "error": reach.error,
             "replicas": self._replicas(),
             "orders": self.orders.view(self._balancer.has),
-            "ignored": self._roster.ignored | self.orders.ignored,
+            "rollouts": self.rollouts.views,
+            "ignored": self._roster.ignored | self.orders.ignored | self.rollouts.ignored,
         }
 
     def _follow(self, prefix: str, see: Callable[[View], None]) -> None:
@@ -174,6 +188,11 @@ class Fleet:
     def _see_replicas(self, view: View) -> None:
         self._roster.see(view.values, time.time())
         self._presence.seen(view.values.get(self._place.key))
+        others = {name: one for name, one in self._roster.live.items() if name != self._place.replica}
+        for key, replica in self._evidence.see(others, time.monotonic()):
+            pool, _, backend = key.partition("/")
+            if self._balancer.probe(pool, backend):
+                event(log, logging.INFO, "fleet_evidence", pool=pool, backend=backend, replica=replica)
 
     def _see_orders(self, view: View) -> None:
         self.orders.see(view)
@@ -237,6 +256,7 @@ class Fleet:
             self._applied,
             self._left,
             tuple(sorted(one.removeprefix(keys.orders(place.fleet)) for one in self.orders.ignored)),
+            self._balancer.ejected(),
         )
 
 

@@ -2,6 +2,8 @@
 
     /lbproxy/FLEET/replicas/REPLICA      a balancer that runs, under its lease
     /lbproxy/FLEET/orders/POOL/BACKEND   what operators have ordered for a backend; it stays
+    /lbproxy/FLEET/rollouts/POOL/lock      which rollout has the pool, under the lease of its command
+    /lbproxy/FLEET/rollouts/POOL/progress  how far it has come; it stays if it stops
 
 Values are JSON objects with a `format`. A value of another format was written by a newer lbproxy: it is left alone.
 """
@@ -23,6 +25,11 @@ def replicas(fleet: str) -> str:
 def orders(fleet: str) -> str:
     """The prefix of the orders."""
     return f"/lbproxy/{fleet}/orders/"
+
+
+def rollouts(fleet: str) -> str:
+    """The prefix of the rollouts."""
+    return f"/lbproxy/{fleet}/rollouts/"
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

@@ -55,6 +55,14 @@ class Balancer(Protocol):
         """Whether there is such a backend."""
         ...
 
+    def ejected(self) -> dict[str, int]:
+        """Which backends are down, as POOL/BACKEND, and how often each was ejected."""
+        ...
+
+    def probe(self, pool: str, name: str) -> bool:
+        """Probe a backend at once, if it is up here; whether it is."""
+        ...
+
     async def count(self) -> bool:
         """Have every process count, after it heard of all that was decided; whether all of them did."""
         ...

@@ -23,7 +23,8 @@ class Replica:
     listener's name. `backends` counts each pool's by their state.
 
     `revision` is that of etcd up to which orders are applied, but for the backends that are `not_understood`; `left` is
-    what backends that are drained had to finish after that. Both name them POOL/BACKEND.
+    what backends that are drained had to finish after that. `ejected` are those that are down there, each with how
+    often it was ejected. All name them POOL/BACKEND.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Replica:
     revision: int = 0
     left: Mapping[str, str] = field(default_factory=dict)
     not_understood: Sequence[str] = ()
+    ejected: Mapping[str, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """As etcd has it."""
@@ -69,6 +71,7 @@ class Replica:
         _require(self.listeners, str, "listeners")
         _require(self.backends, dict, "backends")
         _require(self.left, str, "left")
+        _require(self.ejected, int, "ejected")
         if not isinstance(self.not_understood, tuple) or not all(isinstance(one, str) for one in self.not_understood):
             raise ValueError("not_understood is a list of strings")
         for counted in self.backends.values():

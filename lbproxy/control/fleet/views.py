@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+ONE_AT_A_TIME = "a pool has one rollout at a time"
+"""How it ends that a rollout is refused because of another one."""
+
 
 class ReplicaDifferenceView(TypedDict):
     """`what` is version or configuration: `here` on the replica, `elsewhere` on most; None if no value has most.
@@ -85,6 +88,23 @@ class OrderView(TypedDict):
     waits: bool
 
 
+class RolloutView(TypedDict):
+    """A rollout of `pool`, begun by `by` on `replica` at `since` (seconds since the epoch).
+
+    `held`: it is under way; else it has stopped, or its command has died. `updated` are the backends that are done,
+    `target` is the next one, and `step` what has become of that.
+    """
+
+    pool: str
+    by: str
+    replica: str
+    since: float
+    held: bool
+    target: str
+    step: str
+    updated: list[str]
+
+
 class FleetView(TypedDict):
     """What this balancer knows of its fleet `name`, in which it is called `replica`.
 
@@ -101,4 +121,5 @@ class FleetView(TypedDict):
     error: str
     replicas: list[ReplicaView]
     orders: list[OrderView]
+    rollouts: list[RolloutView]
     ignored: dict[str, str]

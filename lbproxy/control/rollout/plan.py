@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from lbproxy.control.fleet.views import ONE_AT_A_TIME
 from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
 from lbproxy.wire.hosts import port_of
@@ -70,6 +71,14 @@ def plan(
     for target in targets:
         check_spare(pools_with(snapshot, target.name), target.name, keep)
     return targets
+
+
+def refuse_another(snapshot: Snapshot, pool: str) -> None:
+    """Raises RolloutError if another rollout has the pool called `pool` in the fleet."""
+    for one in [] if snapshot["fleet"] is None else snapshot["fleet"]["rollouts"]:
+        if one["pool"] == pool and one["held"]:
+            at = f", at {one['target']}" if one["target"] else ""
+            raise RolloutError(f"{one['by']} on {one['replica']} rolls out pool {pool} already{at}; {ONE_AT_A_TIME}")
 
 
 def check_spare(pools: Iterable[PoolView], name: str, keep: int) -> None:

@@ -29,7 +29,7 @@ from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
-from lbproxy.process.generation.fleet_balancer import FleetBalancer
+from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
 from lbproxy.process.generation.leaving import Leaving
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
@@ -221,6 +221,8 @@ class ControlPlane:
         balancer = FleetBalancer(self.pool_controls, self.served, self._carry_out, self._counted, self._count)
         self.fleet = Fleet(self.etcd, place, balancer, self._in_fleet)
         stack.push_async_callback(self.fleet.stop)
+        for control in self.pool_controls.values():
+            control.pool.observers.append(Ejections(self.fleet.look))
         self.fleet.start()
         await self.fleet.begun()
 
@@ -271,7 +273,8 @@ class ControlPlane:
         settle = None if fleet is None else fleet.orders.settled
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
-        routes = api_routes(self.view, operations, reload, self.leaving, self._count, settle)
+        rollouts = None if fleet is None else fleet.rollouts
+        routes = api_routes(self.view, operations, reload, self.leaving, self._count, settle, rollouts)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 

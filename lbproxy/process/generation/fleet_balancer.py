@@ -6,15 +6,30 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from lbproxy.balance import operators
-from lbproxy.balance.backend import Backend
+from lbproxy.balance.backend import Backend, State
+from lbproxy.balance.feed import Observer
+from lbproxy.balance.health import Change
 from lbproxy.balance.membership import OPERATOR
 from lbproxy.balance.operators import Said
 from lbproxy.balance.pool import Pool
 from lbproxy.control.draining import unfinished
+from lbproxy.reasons import Reason
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.counters import Counters
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import in_pool
+
+
+class Ejections(Observer):
+    """Calls `look` whenever a backend is ejected."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+
+    def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
+        """See `Observer`."""
+        if change is Change.EJECT:
+            self._look()
 
 
 class FleetBalancer:
@@ -68,6 +83,24 @@ class FleetBalancer:
         """See `Balancer`."""
         control = self._pool_controls.get(pool)
         return control is not None and control.pool.by_name(name) is not None
+
+    def ejected(self) -> dict[str, int]:
+        """See `Balancer`."""
+        return {
+            f"{name}/{backend.name}": backend.ejections
+            for name, control in self._pool_controls.items()
+            for backend in control.pool.backends
+            if backend.state is State.DOWN
+        }
+
+    def probe(self, pool: str, name: str) -> bool:
+        """See `Balancer`."""
+        control = self._pool_controls.get(pool)
+        backend = None if control is None else control.pool.by_name(name)
+        if control is None or backend is None or backend.state is not State.UP:
+            return False
+        control.prober.probe_now(name)
+        return True
 
     async def count(self) -> bool:
         """See `Balancer`."""

@@ -29,6 +29,8 @@ class BareBalancer:
         self.busy: dict[str, str] = {}
         self.before: list[tuple[str, str, Said]] = []
         self.all_counted = True
+        self.down: dict[str, int] = {}
+        self.probed: list[str] = []
 
     def state(self) -> str:
         return self.now
@@ -44,6 +46,13 @@ class BareBalancer:
 
     def has(self, pool: str, name: str) -> bool:
         return name == "c1"
+
+    def ejected(self) -> dict[str, int]:
+        return self.down
+
+    def probe(self, pool: str, name: str) -> bool:
+        self.probed.append(f"{pool}/{name}")
+        return True
 
     async def count(self) -> bool:
         return self.all_counted
@@ -213,3 +222,13 @@ async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(fleet_name: s
     assert fleet.instance([("connectors", "c1")])["here_only"] == "etcd http://127.0.0.1:9: connection refused"
     await fleet.stop()
     await etcd.close()
+
+
+async def test_an_ejection_elsewhere_is_evidence_here(make: Make) -> None:
+    here, there = BareBalancer(), BareBalancer()
+    one, other = make("lb1", balancer=here), make("lb2", balancer=there)
+    await until(one, lambda view: len(view["replicas"]) == 2)
+    there.down = {"connectors/c1": 1}
+    other.look()
+    await until(one, lambda _: here.probed)
+    assert (here.probed, there.probed) == (["connectors/c1"], [])

@@ -4,11 +4,12 @@ from collections.abc import Collection
 
 import pytest
 
+from lbproxy.control.fleet.views import RolloutView
 from lbproxy.control.rollout import plan as planning
-from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, pools_with
+from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, pools_with, refuse_another
 from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
-from tests.control.sample import backend, dead_backend, pool, snapshot
+from tests.control.sample import backend, dead_backend, fleet, pool, snapshot
 
 
 def drained(name: str) -> BackendView:
@@ -134,3 +135,25 @@ def test_what_is_drained_in_another_pool_is_not_brought_back_either() -> None:
     with pytest.raises(RolloutError, match=r"^raw/c2: drained already"):
         plan(three(), None, 1, (), raw)
     assert names(plan(three(), "c2", 1, (), raw)) == ["c2", "c3"]
+
+
+def test_another_rollout_of_the_pool_is_named() -> None:
+    view = snapshot()
+    refuse_another(view, "connectors")
+    found: RolloutView = {
+        "pool": "connectors",
+        "by": "olga",
+        "replica": "lb2",
+        "since": 5.0,
+        "held": True,
+        "target": "c2",
+        "step": "",
+        "updated": [],
+    }
+    view["fleet"] = fleet(rollouts=[found])
+    refuse_another(view, "raw")
+    with pytest.raises(RolloutError) as raised:
+        refuse_another(view, "connectors")
+    assert str(raised.value) == "olga on lb2 rolls out pool connectors already, at c2; a pool has one rollout at a time"
+    view["fleet"] = fleet(rollouts=[found | {"held": False}])
+    refuse_another(view, "connectors")

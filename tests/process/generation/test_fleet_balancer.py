@@ -6,7 +6,8 @@ from lbproxy.balance.member import Member
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Order
 from lbproxy.balance.pool import Pool
-from lbproxy.process.generation.fleet_balancer import FleetBalancer
+from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
+from lbproxy.reasons import CONNECT_REFUSED
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.counters import Counters, of_backend
 from lbproxy.status.served import Served
@@ -68,3 +69,18 @@ async def test_what_is_left_on_drained_backends(pool_controls: dict[str, PoolCon
     first.active = 0
     assert balancer.left() == {}
     assert await balancer.count()
+
+
+async def test_an_ejection_is_told_and_one_elsewhere_is_looked_into(pool_controls: dict[str, PoolControl]) -> None:
+    balancer = made(pool_controls, Served(1, ORIGIN))
+    looks: list[bool] = []
+    pool = pool_controls["linux"].pool
+    pool.observers.append(Ejections(lambda: looks.append(True)))
+    first, _ = pool.backends
+    assert balancer.ejected() == {}
+    assert balancer.probe("linux", "c1")
+    pool.evidence(first, CONNECT_REFUSED, 5.0)
+    assert (balancer.ejected(), looks) == ({"linux/c1": 1}, [True])
+    assert not balancer.probe("linux", "c1"), "it is out here too"
+    assert not balancer.probe("linux", "c9")
+    assert not balancer.probe("no", "c1")

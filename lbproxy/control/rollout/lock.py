@@ -1,0 +1,84 @@
+"""A rollout that has its pool to itself, in the whole fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from lbproxy.control.fleet.views import ONE_AT_A_TIME
+from lbproxy.control.rollout.runner import Rollout, Step
+from lbproxy.errors import AdminError, RolloutError
+
+RENEW_EVERY = 2.0
+"""Seconds between two renewals of a lock, which holds for ten without one."""
+
+LOST_AFTER = 60.0
+"""Seconds without a renewal after which a rollout stops: another one may have begun."""
+
+
+class Lock(Protocol):
+    """The lock of one pool, through the balancer. Every method raises AdminError."""
+
+    def begin(self, progress: dict[str, Any]) -> str:
+        """Take it; returns the ticket."""
+        ...
+
+    def renew(self, ticket: str, progress: dict[str, Any]) -> str:
+        """Keep it; returns the ticket from now on."""
+        ...
+
+    def end(self, ticket: str, done: bool) -> None:
+        """Give it back."""
+        ...
+
+
+async def run_alone(rollout: Rollout, lock: Lock, every: float = RENEW_EVERY, patience: float = LOST_AFTER) -> None:
+    """`rollout.run`, with the lock. Raises RolloutError, also if it is lost, and AdminError if it cannot be had."""
+    ticket = await asyncio.to_thread(lock.begin, progress(rollout))
+    renewal = _Renewal(lock, ticket, lambda: progress(rollout), every, patience)
+    running, renewing = asyncio.ensure_future(rollout.run()), asyncio.ensure_future(renewal.run())
+    try:
+        await asyncio.wait([running, renewing], return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise RolloutError(f"{renewing.result()}\n{rollout.left()}")
+        running.result()
+    finally:
+        for task in (running, renewing):
+            task.cancel()
+        await asyncio.gather(running, renewing, return_exceptions=True)
+        with suppress(AdminError):
+            await asyncio.to_thread(lock.end, renewal.ticket, len(rollout.updated) == len(rollout.targets))
+
+
+def progress(rollout: Rollout) -> dict[str, Any]:
+    """How far it has come, for the others."""
+    done = len(rollout.updated)
+    target = rollout.targets[done].name if done < len(rollout.targets) else ""
+    step = "" if rollout.step is Step.UNTOUCHED else rollout.step.value
+    return {"target": target, "step": step, "updated": [one.name for one in rollout.updated]}
+
+
+class _Renewal:
+    def __init__(
+        self, lock: Lock, ticket: str, told: Callable[[], dict[str, Any]], every: float, patience: float
+    ) -> None:
+        self.ticket = ticket
+        self._lock = lock
+        self._told = told
+        self._every = every
+        self._patience = patience
+
+    async def run(self) -> str:
+        """Renew it until that fails for too long; returns why."""
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                self.ticket = await asyncio.to_thread(self._lock.renew, self.ticket, self._told())
+                last = time.monotonic()
+            except AdminError as error:
+                if str(error).endswith(ONE_AT_A_TIME) or time.monotonic() > last + self._patience:
+                    return f"the lock of the pool is lost: {error}"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from lbproxy.control.admin.rollouts import rollout_routes
+from lbproxy.control.etcd import Access, Etcd
+from lbproxy.control.fleet.rollouts import Rollouts
+
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+async def client(etcd_url: str) -> AsyncIterator[Client]:
+    etcd = Etcd(Access((etcd_url,)))
+    app = web.Application()
+    app.add_routes(rollout_routes(Rollouts(etcd, uuid4().hex, "lb1", 5.0)))
+    async with TestClient(TestServer(app)) as client:
+        yield client
+    await etcd.close()
+
+
+async def test_a_lock_is_taken_kept_and_given_back(client: Client) -> None:
+    told = {"target": "c1", "step": "", "updated": []}
+    begun = await client.post("/rollouts/p", json=told)
+    ticket = (await begun.json())["ticket"]
+    refused = await client.post("/rollouts/p", json=told)
+    assert (refused.status, await refused.text()) == (
+        409,
+        "admin on lb1 rolls out pool p already, at c1; a pool has one rollout at a time\n",
+    )
+    kept = await client.put(f"/rollouts/p/{ticket}", json={"target": "c2", "updated": ["c1"]})
+    assert await kept.json() == {"ticket": ticket}
+    assert (await client.delete(f"/rollouts/p/{ticket}?done=true")).status == 200
+    assert (await client.post("/rollouts/p", json={})).status == 200
+
+
+async def test_a_body_that_is_not_as_it_has_to_be(client: Client) -> None:
+    for body, why in ((b"{", "the body: "), (b'{"updated": "c1"}', "updated: "), (b'{"mood": 1}', "mood: ")):
+        response = await client.post("/rollouts/p", data=body)
+        assert response.status == 400
+        assert (await response.text()).startswith(why)
+
+
+async def test_a_balancer_without_a_fleet() -> None:
+    app = web.Application()
+    app.add_routes(rollout_routes(None))
+    async with TestClient(TestServer(app)) as client:
+        response = await client.post("/rollouts/p", json={})
+        assert (response.status, await response.text()) == (409, "this balancer is in no fleet\n")

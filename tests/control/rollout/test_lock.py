@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lbproxy.control.fleet.views import ONE_AT_A_TIME
+from lbproxy.control.rollout.lock import run_alone
+from lbproxy.control.rollout.plan import Target
+from lbproxy.errors import AdminError, RolloutError
+from tests.control.rollout.test_runner import Site
+
+
+class HeldLock:
+    """A lock that is there; `refusal` is why it cannot be renewed."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.told: list[Any] = []
+        self.refusal = refusal
+
+    def begin(self, progress: dict[str, Any]) -> str:
+        self.told.append(("begin", progress))
+        return "a"
+
+    def renew(self, ticket: str, progress: dict[str, Any]) -> str:
+        if self.refusal:
+            raise AdminError(self.refusal)
+        self.told.append((ticket, progress["target"]))
+        return f"{ticket}a"
+
+    def end(self, ticket: str, done: bool) -> None:
+        self.told.append(("end", ticket, done))
+
+
+class Patient(Site):
+    """Its command for c1 ends when the lock has been renewed."""
+
+    def __init__(self, lock: HeldLock) -> None:
+        super().__init__()
+        self.lock = lock
+
+    async def update(self, target: Target) -> None:
+        while len(self.lock.told) < 3:  # noqa: ASYNC110 # it is renewed in a thread
+            await asyncio.sleep(0.001)
+        await super().update(target)
+
+
+async def test_it_is_held_until_all_is_updated() -> None:
+    lock = HeldLock()
+    await run_alone(Patient(lock).rollout(), lock, every=0.001)
+    assert lock.told[0] == ("begin", {"target": "c1", "step": "", "updated": []})
+    assert lock.told[1:3] == [("a", "c1"), ("aa", "c1")], "the last ticket is the one that counts"
+    assert lock.told[-1][0::2] == ("end", True)
+
+
+async def test_a_rollout_that_stops_gives_it_back() -> None:
+    lock = HeldLock()
+    with pytest.raises(RolloutError, match="connectors/c2: the command ended with status 3"):
+        await run_alone(Site(broken="c2").rollout(), lock, every=3600)
+    assert lock.told[-1] == ("end", "a", False)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "patience"),
+    [(f"bert on lb2 rolls out pool p already; {ONE_AT_A_TIME}", 3600), ("etcd: no answer", -1)],
+)
+async def test_a_lost_lock_stops_it(refusal: str, patience: float) -> None:
+    lock, site = HeldLock(refusal), Site(hanging="c1")
+    with pytest.raises(RolloutError) as raised:
+        await run_alone(site.rollout(), lock, every=0.05, patience=patience)
+    first, second, *_ = str(raised.value).splitlines()
+    assert first == f"the lock of the pool is lost: {refusal}"
+    assert second.startswith("connectors/c1 ")
+
+
+async def test_none_begins_without_it() -> None:
+    class Taken(HeldLock):
+        def begin(self, progress: dict[str, Any]) -> str:
+            raise AdminError(ONE_AT_A_TIME)
+
+    site = Site()
+    with pytest.raises(AdminError):
+        await run_alone(site.rollout(), Taken())
+    assert site.story == []
