@@ -25,7 +25,6 @@ from tests.e2e.virtual_address import ADDRESS, OTHER, PORT, Clients, Site, two_h
 
 EVERY = 0.01  # seconds between two connections that begin
 GIVES_UP = 10.0  # seconds that a client waits
-RISES = 3.0  # seconds until keepalived believes that a host is healthy again, and lets it take an address
 
 
 async def death(site: Site) -> tuple[float, float]:
@@ -84,7 +83,7 @@ async def leave(site: Site, rounds: int, requests: int) -> str:
             assert status == 0, error
             took.append(time.monotonic() - begins)
             await first.run("leave", "--cancel")
-            await asyncio.sleep(RISES)
+            await first.keepalived.trusts()
         await clients.more(max(requests - len(clients.answered), 0))
     waits = sorted(clients.waits)
     kept, resent = len(clients.answered) - len(waits) + clients.lost, clients.resent

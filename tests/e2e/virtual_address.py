@@ -43,10 +43,40 @@ needs_keepalived = [
 ]
 
 
+class Keepalived:
+    """A running keepalived, and the lines of its `log`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log: list[str] = []
+        self._progress = Progress()
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def trusts(self) -> None:
+        """Wait until its host may have the address: all is well, and has been for as long as it takes (`rise`)."""
+        down, up = (f"Changing effective priority from {change}" for change in ("250 to 150", "150 to 250"))
+        await self._progress.until(lambda: self._count(down) == self._count(up))
+
+    def _count(self, words: str) -> int:
+        return sum(words in line for line in self.log)
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            self.process.terminate()
+        await self.process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.log.append(line.decode().rstrip("\n"))
+            self._progress.happened()
+
+
 class Replica:
     """One of the two: its `balancer`, and keepalived, which may be gone."""
 
-    def __init__(self, name: str, host: Host, balancer: Balancer, keepalived: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, host: Host, balancer: Balancer, keepalived: Keepalived) -> None:
         self.name = name
         self.host = host
         self.balancer = balancer
@@ -173,8 +203,8 @@ async def _replica(
     config["access_log"] = {"path": ""}  # thousands of lines
     balancer = await Balancer.start(config, folder, Surroundings(host.inside()))
     try:
-        async with _keepalived(name, switch, balancer.path) as process:
-            yield Replica(name, host, balancer, process)
+        async with _keepalived(name, switch, balancer.path) as keepalived:
+            yield Replica(name, host, balancer, keepalived)
         if balancer.process.returncode is None:
             await balancer.stop()
     finally:
@@ -183,7 +213,7 @@ async def _replica(
 
 
 @asynccontextmanager
-async def _keepalived(name: str, switch: Switch, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _keepalived(name: str, switch: Switch, config: Path) -> AsyncIterator[Keepalived]:
     """It runs with what `lbproxy keepalived` prints."""
     addresses = [f"--host={one}={switch.hosts[one].address}" for one in OTHER]
     options = ["--this", name, "--interface", "eth0", "--user", "root", "--notify", "/bin/true", *addresses]
@@ -192,17 +222,18 @@ async def _keepalived(name: str, switch: Switch, config: Path) -> AsyncIterator[
     path = config.with_name("keepalived.conf")
     # The files of this checkout may be another user's, and keepalived would not run them as root.
     path.write_text(text.replace("    enable_script_security\n", ""))
-    log = config.with_name("keepalived.log")
     files = [f"--{kind}={config.with_name(kind)}" for kind in ("pid", "vrrp_pid", "checkers_pid")]
-    with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
+    keepalived = Keepalived(
+        await asyncio.create_subprocess_exec(
             *switch.hosts[name].inside("keepalived", "--dont-fork", "--log-console", f"--use-file={path}", *files),
-            stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    )
     try:
-        yield process
+        yield keepalived
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-        print(log.read_text())  # pytest shows it beside a failure only
+        await keepalived.stop()
+        print(*keepalived.log, sep="\n")  # pytest shows it beside a failure only

@@ -96,9 +96,12 @@ class Leaving:
 
     async def finish(self) -> None:
         """Before the end: leave, and return when nothing is waited for any more. At once if that is `leave_timeout`."""
-        if not self.active and self._within:
+        if self.active:  # an operator may have more patience than an end has
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._within):
+                    await self._over.wait()
+        elif self._within:
             self._begin(self._within, "TERM")
-        if self.active:
             await self._over.wait()
 
     def adopt(self, active: bool) -> None:

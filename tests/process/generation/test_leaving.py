@@ -185,6 +185,16 @@ async def test_without_virtual_addresses_the_end_waits_for_the_whole_time(tmp_pa
         finishing.cancel()
 
 
+@needs_root
+@pytest.mark.usefixtures("network")
+async def test_the_end_has_less_patience_than_an_operator(tmp_path: Path) -> None:
+    address("add")
+    async with scene(configuration(tmp_path, VIRTUAL, more='leave_timeout = "10ms"')) as one:
+        one.leaving.leave(600, "olga")
+        await one.leaving.finish()
+        assert not one.leaving.view()["over"]
+
+
 async def test_without_anything_the_end_waits_for_nothing(tmp_path: Path) -> None:
     async with scene(configuration(tmp_path)) as one:
         await one.leaving.finish()
