@@ -6,8 +6,12 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyrage
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbproxy.errors import InstanceError
 from lbproxy.instance import pack
@@ -96,6 +100,21 @@ def test_a_manifest_that_was_exchanged_is_noticed(path: Path, identity: Identity
     path.write_bytes(path.read_bytes().replace(b"login.corp.example", b"login.evil.example"))
     with pytest.raises(InstanceError, match="its manifest is not the one that was packed"):
         pack.read(path).open(identity)
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_whatever_was_changed_is_noticed(part: float, change: int) -> None:
+    key = pyrage.x25519.Identity.generate()
+    identity = Identity(key, key.to_public())
+    instance = Instance("auth0", {}, [File(Area.INSTANCE, "certs/cert.key", b"key", 0o600, True)])
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "c.pack")
+        pack.write(instance, identity, path)
+        content = bytearray(path.read_bytes())
+        content[int(part * len(content))] ^= change
+        path.write_bytes(content)
+        with pytest.raises(InstanceError):
+            pack.read(path).open(identity)
 
 
 def _file(path: str, area: Area = Area.INSTANCE) -> File:

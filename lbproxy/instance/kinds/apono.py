@@ -19,6 +19,8 @@ _IDS = ("APONO_CONNECTOR_ID", "apono.connectorId", "connectorId")
 _TOKENS = ("APONO_TOKEN", "apono.token", "token")
 _VERSIONS = ("image.tag", "apono.image.tag")
 
+_LARGEST = 1024 * 1024  # bytes of values: YAML takes seconds for a megabyte
+
 _DEFAULT = {Area.ENVIRONMENT: ".env", Area.VALUES: "values.yaml"}
 """Where they are in the directory, if it is not said."""
 
@@ -115,10 +117,13 @@ def _yaml(content: bytes) -> Any:
     except ImportError:
         raise MissingExtraError("a file of Helm values", "instance") from None
 
+    if len(content) > _LARGEST:
+        raise InstanceError("the values: are larger than 1 MiB")
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, Loader=yaml.SafeLoader)):
             raise InstanceError("the values: have aliases (*), which are not read here")
         found = yaml.safe_load(content)
+        json.dumps(found, ensure_ascii=False, skipkeys=True, default=str).encode()  # half a character cannot be written
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""

@@ -134,6 +134,7 @@ def _program(directory: Path) -> list[File]:
     try:
         package = json.loads(reading.file_below(directory, "package.json").content)
         name, version = package["name"], package["version"]
+        str(version).encode()
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InstanceError(f"{directory / 'package.json'}: is not that of a connector") from None
     if name != _PACKAGE or not isinstance(version, str):

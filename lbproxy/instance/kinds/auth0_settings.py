@@ -78,6 +78,7 @@ def read_config(content: bytes) -> dict[str, Any]:
     """config.json. Raises InstanceError."""
     try:
         found = json.loads(content.decode("utf-8-sig"))
+        json.dumps(found, ensure_ascii=False).encode()  # "\\ud800" is half a character, which UTF-8 has no bytes for
     except (ValueError, RecursionError) as error:
         place = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise InstanceError(f"config.json{place}: is not JSON") from None

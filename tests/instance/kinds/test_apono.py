@@ -54,10 +54,13 @@ def test_ids_that_are_different_or_missing(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("a: [", "the values, line 1: are not YAML"),
+        ('a: "\\ud800"', "are not YAML"),
+        (" " * 2_000_000, "are larger than 1 MiB"),
         ("- a", "the values: are not a table"),
         ("a: &x [1]\nb: [*x, *x]\n", "have aliases"),
         ("!!python/object/apply:os.system ['true']", "are not YAML"),
     ],
+    ids=["cut", "half a character", "huge", "a list", "aliases", "a program"],
 )
 def test_values_that_cannot_be_read(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(InstanceError, match=problem):

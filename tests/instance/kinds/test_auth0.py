@@ -61,7 +61,7 @@ def test_authorities_below_the_folder(connector: Connector) -> None:
 def test_what_is_no_connector(tmp_path: Path) -> None:
     with pytest.raises(InstanceError, match=r"package.json: No such file"):
         KIND.gather(Where(tmp_path))
-    for package in ("[]", "{}", "x"):
+    for package in ("[]", "{}", "x", r'{"name": "ad-ldap-connector", "version": "\ud800"}'):
         (tmp_path / "package.json").write_text(package)
         with pytest.raises(InstanceError, match="is not that of a connector"):
             KIND.gather(Where(tmp_path))

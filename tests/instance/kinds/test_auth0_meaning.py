@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lbproxy.errors import InstanceError
+from lbproxy.instance import digests
 from lbproxy.instance.kinds import load
-from lbproxy.instance.model import Instance, Where
+from lbproxy.instance.kinds.auth0 import Auth0
+from lbproxy.instance.kinds.auth0_settings import KNOWN
+from lbproxy.instance.model import Area, File, Instance, Openness, Where, fact_file
 from tests.instance.connector import PASSWORD, Connector, encrypt, with_certificates
 from tests.pki import self_signed
 
@@ -122,3 +129,22 @@ def test_no_secret_is_in_a_problem(connector: Connector) -> None:
     connector.set(SESSION_SECRET="hunter2", SSL_PFX="hunter2", SSL_KEY_PASSWORD="hunter2", CA_CERT="hunter2")
     found = understood(connector)
     assert "hunter2" not in json.dumps([found.problems, found.warnings])
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=3), inside, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(KNOWN)) | st.text(max_size=5), ANY_JSON, max_size=6))
+def test_whatever_config_json_holds_it_is_understood_or_refused(settings: dict[str, Any]) -> None:
+    packed = File(Area.INSTANCE, "config.json", json.dumps(settings).encode(), 0o600, True)
+    kind, other = Auth0(), [fact_file("version", "1"), fact_file("program", "p")]
+    with suppress(InstanceError):
+        found = kind.understand([packed, *other])
+        key = digests.digest_key(b"a key")
+        assert json.dumps([digests.describe(found, key, Openness.INTERNAL), digests.facts(found, key)])
+        kind.understand(kind.adapt([packed], [packed], 4000))
+        kind.port([packed])

@@ -16,6 +16,7 @@ from lbproxy.instance.kinds.auth0_settings import effective, grouped, mapper_pat
         (b"\xff\xfe", "config.json: is not JSON"),
         (b"[" * 100_000, "config.json: is not JSON"),
         (b"[]", "config.json: is not a JSON object"),
+        (rb'{"a": "\ud800"}', "config.json: is not JSON"),
     ],
 )
 def test_a_config_that_cannot_be_read(content: bytes, problem: str) -> None:
