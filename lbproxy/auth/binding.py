@@ -23,7 +23,7 @@ class State(Enum):
     """What a client connection has come to. While it is OPEN and no credential or challenge is seen, no call is due."""
 
     OPEN = "open"  # owns no private lane
-    OFFERED = "offered"  # owns private lanes that carry nobody's identity; follows none
+    OFFERED = "offered"  # owns private lanes that carry no identity yet; follows none
     TRYING = "trying"  # a Kerberos token is on its way; nothing is followed until it is answered
     LEANING = "leaning"  # an unknown credential is on its way
     BOUND = "bound"  # follows the lane authenticated last; no exchange is in progress
@@ -117,7 +117,7 @@ EVENTS: _Table[Event, Effect] = {
     _TRYING: {
         Event.ANSWERED: (_BOUND, Effect.FOLLOW, 4),
         # Refused: nothing was authenticated, so there is nothing to follow, neither here nor on the lane from before:
-        # whoever was meant by the new token must not be answered as whoever was meant by the old one.
+        # the user of the new token must not be answered as the user of the old one.
         Event.REFUSED: (_OPEN, Effect.FORGET, 4),
         Event.NEXT_LEG: (_LEG, Effect.FOLLOW, 5),
         Event.LOST: (_OPEN, Effect.FORGET, 6),

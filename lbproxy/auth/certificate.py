@@ -23,7 +23,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 IdentityKind = Literal["none", "rfc9440", "xfcc", "mint"]
-"""How a backend learns who the user is; with `mint` by the certificate of the lane (`auth.mint`), so by no header."""
+"""How a backend learns the user's name; with `mint` by the certificate of the lane (`auth.mint`), so by no header."""
 
 _SHORT_NAMES = {
     NameOID.EMAIL_ADDRESS: "emailAddress",
@@ -135,7 +135,7 @@ def alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeN
 
 
 def identity_lines(kind: IdentityKind, certificate: ClientCertificate | None, listener_uri: str | None = None) -> bytes:
-    """The header lines, each with its CRLF, that tell a backend who the user is; b"" if there is nothing to tell.
+    """The header lines, each with its CRLF, that tell a backend the user's name; b"" if there is nothing to tell.
 
     `listener_uri` is the URI among the alternative names of the listener's own certificate, for XFCC's `By`.
     """

@@ -115,7 +115,7 @@ class Mint:
         """The certificate to use for `user` at `now` (seconds since the epoch), made if there is none that will do.
 
         Raises MintError when none can be given: the user's chain or the CA is not valid at `now`, or the user's
-        certificate names nobody.
+        certificate has no name.
         """
         if now >= user.earliest_end:
             raise MintError("the user's certificate, or one that it rests on, has expired")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Stamp(NamedTuple):
-    """Who said something, and when, in seconds since the epoch."""
+    """An account, and when it said something, in seconds since the epoch."""
 
     by: str = ""
     at: float = 0.0

@@ -78,9 +78,9 @@ class BackendView(BackendCounts):
     """One backend. `reason`, its text and `detail` say why it is down.
 
     `weight` (0 to 100) is its part of the turns, of which it gets `ramp`: below 1 in its slow start. `source` is what
-    made it a member: file, operator, or a discovery; `added` is who added it, None if its source does not tell.
-    `ordered` is what operators have ordered: drain, weight or standby. `held_seconds` is how long one that flaps may
-    not come back yet.
+    made it a member: file, operator, or a discovery; `added` is the account that added it, and when, None if its source
+    does not tell. `ordered` is what operators have ordered: drain, weight or standby. `held_seconds` is how long one
+    that flaps may not come back yet.
     `inconsistent` is what it differs in from the others, if it is kept out for that, else empty.
     `binds` is whether it keeps the user on the connection, None if that is not known; kerberos probes find it out.
     `recent` is what happened lately.
@@ -116,7 +116,7 @@ class BackendView(BackendCounts):
 class WaitingOrderView(TypedDict):
     """What operators have ordered for a name that no backend has now. It counts for a backend of this name that comes.
 
-    `weight` and `standby` None: as its source will say. `ordered` is who ordered what, and when.
+    `weight` and `standby` None: as its source will say. `ordered` has the account that ordered each of them, and when.
     """
 
     name: str
@@ -145,7 +145,7 @@ class InstanceView(BackendInPool):
 
 
 class DifferenceView(TypedDict):
-    """A fact that is not as it should be everywhere: `reference` is what it should be, None if nobody can say.
+    """A fact that is not as it should be everywhere: `reference` is what it should be, None if that is not known.
 
     `expected` is whether the configuration says so, rather than most backends. `backends` are those that differ, each
     with a sentence that has its own value.
@@ -158,7 +158,7 @@ class DifferenceView(TypedDict):
 
 
 class ConsistencyView(TypedDict):
-    """What the consistency guard makes of the facts. While `updating` it ejects nobody who was not out before."""
+    """What the consistency guard makes of the facts. While `updating` it ejects no further backend."""
 
     policy: Literal["warn", "eject-minority"]
     updating: bool

@@ -30,8 +30,8 @@ def inspect(
 ) -> Report:
     """Open every file that `config` names; `now` is aware and decides what has expired. Nothing is created.
 
-    become: called once the places of sockets were judged, with the rights of who makes them, and before any other file
-    is, with the rights of who reads it. The report has the warnings of `config` too.
+    become: changes the account of this process. It is called after the places of sockets were judged, with the rights
+    that make them, and before any other file is, with the rights that read it. The report has the warnings of `config`.
     made_at_start: directories that the service manager makes; see `Report.will_make`.
     """
     report = Report(now, warnings=list(config.warnings), made_at_start=made_at_start)

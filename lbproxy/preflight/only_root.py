@@ -19,7 +19,7 @@ _LOOK, _ENTER = 0o4, 0o1
 def warn_of_root_only(report: Report, path: Path, config: Config) -> None:
     """A warning for the file of the configuration, at `path`, and each that it names, if only root can read it.
 
-    By owners and modes: who is in which group, and access lists, are for `check --user` to see.
+    Only owners and modes are looked at. `check --user` sees groups and access lists too.
     """
     for where, file in (("the file", path.absolute()), *named_files(config)):
         if hidden := _hidden_by(file):

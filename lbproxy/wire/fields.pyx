@@ -35,7 +35,7 @@ cdef inline bint _same_name(Slice one, Slice other) noexcept nogil:
 
 
 cdef bint same_name(Slice one, Slice other) noexcept nogil:
-    """Whether two header names are the same to those who take `_` for `-`."""
+    """Whether two header names are the same to a backend that takes `_` for `-`."""
     return _same_name(one, other)
 
 

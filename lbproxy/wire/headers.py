@@ -67,7 +67,7 @@ IDENTITY_PREFIXES = (
     "x-forwarded-ssl-",  # Traefik 1, Apache
     "x-forwarded-tls-client-",  # Traefik
     "x-amzn-mtls-",  # AWS
-    "x-amzn-oidc-",  # AWS: the user whom an Application Load Balancer has signed in
+    "x-amzn-oidc-",  # AWS: the user that an Application Load Balancer has signed in
     "x-ms-client-principal",  # Azure App Service: X-MS-CLIENT-PRINCIPAL, -ID, -NAME, -IDP
     "x-ms-token-",
     "x-goog-authenticated-user-",

@@ -109,7 +109,7 @@ cdef class Head(FieldSection):
         elif field == CONNECTION:
             return self._connection(line.value)
         elif field == UPGRADE:
-            # Only websocket is offered on; h2c would carry requests that nobody here parses.
+            # Only websocket is offered on; h2c would carry requests that are not parsed here.
             if is_word(line.value, b"websocket"):
                 self.flags.upgrade |= 2
         return 0
@@ -134,7 +134,7 @@ cdef class Head(FieldSection):
         return 0
 
     cdef void _drop_nominated(self) noexcept nogil:
-        """Strip the lines that Connection lines name. End-to-end ones only: nobody deletes what lbproxy understands."""
+        """Strip the lines that Connection lines name. End-to-end ones only: they cannot delete what lbproxy understands."""
         cdef const char *at
         cdef const char *end
         cdef Slice token

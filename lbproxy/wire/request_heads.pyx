@@ -103,7 +103,7 @@ cdef class Forwarding:
     def __cinit__(self, bytes proto not None, bytes port not None, bytes default_host not None, bytes identity not None=b""):
         """proto and port as users see them; default_host for HTTP/1.0 requests that name none.
 
-        identity: whole header lines that say who the client is, for the requests of one client connection.
+        identity: whole header lines with the client's identity, for the requests of one client connection.
         """
         self.proto = proto
         self.port = port
@@ -115,7 +115,7 @@ cdef class Forwarding:
         self._identity = slice_of(identity)
 
     def identified(self, bytes identity not None):
-        """The same for a client of whom these header lines tell."""
+        """The same for a client with the identity in these header lines."""
         return Forwarding(self.proto, self.port, self.default_host, identity)
 
 

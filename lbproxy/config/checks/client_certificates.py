@@ -28,7 +28,7 @@ def problems(document: Document) -> Iterator[Problem]:
 
 
 def warnings(document: Document) -> Iterator[Problem]:
-    """What is there for users who are not asked, a mint that is not used, and two of them for one pool."""
+    """Keys for certificates that no user is asked for, a mint that is not used, and two of them for one pool."""
     yield from _second_mints(document)
     for name, listener in subtables(document, "listener"):
         tls = table(listener, "tls")

@@ -29,7 +29,7 @@ _ASKS_NOTHING: tuple[list[str], ...] = ([], ["0.0.0.0/0", "::/0"])
 
 
 def problems(document: Document) -> Iterator[Problem]:
-    """Listeners without a pool, and what would protect nobody in their mode or at their socket."""
+    """Listeners without a pool, and keys that have no effect in their mode or at their socket."""
     for name, listener in subtables(document, "listener"):
         where: Location = ("listener", name)
         mode = listener.get("mode", "http")

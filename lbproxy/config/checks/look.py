@@ -29,7 +29,7 @@ def backend_values(name: str, pool: Document, key: str) -> Iterator[tuple[Locati
 
 
 def all_urls(name: str, pool: Document) -> list[str] | None:
-    """The URLs of the pool's backends, and of those to be discovered the beginning; None: nobody knows those."""
+    """The URLs of the pool's backends, and of those to be discovered the beginning; None: they are not known."""
     urls = [url for _, url in backend_values(name, pool, "url")]
     if "discover" in pool:
         discover = table(pool, "discover")

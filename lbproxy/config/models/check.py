@@ -55,7 +55,7 @@ def _subject(text: str) -> str:
 
 
 class KerberosCheck(Table):
-    """[pool.NAME.check.kerberos]: who signs in, with which key, and to which service."""
+    """[pool.NAME.check.kerberos]: the account that signs in, its key, and the service."""
 
     principal: Annotated[str, AfterValidator(_principal)]
     keytab: File

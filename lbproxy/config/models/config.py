@@ -58,7 +58,7 @@ class AccessLog(Table):
 class Admin(Table):
     """[admin]: where status and metrics are served, reachable from this machine only.
 
-    `health` and `metrics` are for whoever reaches them, and tell no secrets.
+    `health` and `metrics` answer every client that reaches them, and tell no secrets.
     """
 
     bind: Annotated[Bind, AfterValidator(_local)] = addresses.ADMIN

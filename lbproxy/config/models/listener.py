@@ -74,7 +74,7 @@ class ListenerTls(Table):
 
     @property
     def identity(self) -> IdentityKind:
-        """How backends are told who the user is, if anybody is asked."""
+        """How backends learn the user's name, if users are asked for certificates."""
         return self.client_identity if self.asks_clients else "none"
 
     @property

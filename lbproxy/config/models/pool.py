@@ -23,7 +23,7 @@ def _without_brackets(host: str) -> str:
 class PoolTls(Table):
     """[pool.NAME.tls]: TLS towards https backends; None is the system's CAs and the host of the backend's URL.
 
-    `certificate` and `key` are lbproxy's own, for backends that ask who connects; both or neither.
+    `certificate` and `key` are lbproxy's own, for backends that ask clients for certificates; both or neither.
     """
 
     verify: StrictBool = True

@@ -88,7 +88,7 @@ Name = Annotated[str, AfterValidator(_name)]
 """Of a listener, a pool, a backend or a fact."""
 
 NotEmpty = Annotated[str, AfterValidator(_not_empty)]
-"""Text that somebody else gives its meaning."""
+"""Text whose meaning is not checked here."""
 
 File = Annotated[Path, PlainValidator(file_path)]
 """An absolute path; nothing is opened."""

@@ -6,9 +6,9 @@ api          all of these routes:
 routes       what can be read: /status, /metrics, /healthz, /readyz
 orders       what can be done to a backend: drained, made ready again
 members      backends that come, change and go
-peer         who asks
+peer         the account at the other end
 leave        this host leaves its addresses to others, and what the program that moves them asks
 reload       POST /reload: the configuration is read again
-guard        who may not ask: web pages that make a browser do it
+guard        refuses web pages, which would make a browser ask
 client       the other end, for the commands; imports the standard library only
 """

@@ -24,7 +24,7 @@ from lbproxy.errors import AdminError
 class Operations(Protocol):
     """Whoever can do it. Each takes NAME or POOL/NAME, returns the instance as it is now, and raises AdminError.
 
-    by: who orders it.
+    by: the account that orders it.
     """
 
     def show(self, name: str) -> InstanceView:

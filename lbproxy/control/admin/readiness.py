@@ -1,4 +1,4 @@
-"""Whether lbproxy should get traffic, for those who balance between several of it."""
+"""Whether lbproxy should get traffic, for a balancer in front of several of it."""
 
 from __future__ import annotations
 

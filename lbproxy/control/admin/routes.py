@@ -16,7 +16,7 @@ def read_routes(
 ) -> list[web.RouteDef]:
     """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop.
 
-    count: awaited before what has counters in it, for those who count elsewhere.
+    count: awaited before an answer with counters, where other processes count.
     """
 
     async def status(_: web.Request) -> web.Response:
@@ -56,6 +56,6 @@ def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
 
 
 def _render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
-    from lbproxy.control.metrics.exposition import render  # only where somebody scrapes: it takes 3 MB
+    from lbproxy.control.metrics.exposition import render  # only if it is scraped: it takes 3 MB
 
     return render(snapshot, accept)

@@ -31,7 +31,7 @@ class AdminServer:
     """Serves `routes` on a listening socket, which it closes in the end."""
 
     def __init__(self, sock: socket.socket, routes: Iterable[web.AbstractRouteDef], anybody: bool = False) -> None:
-        """sock: one of `sockets.listen`. anybody: it need not be; the routes are for whoever reaches it."""
+        """sock: one of `sockets.listen`. anybody: any address; every client that reaches it is answered."""
         self._sock = sock
         self._name = sock.getsockname()
         # File permissions guard a Unix socket, and no browser can be made to open one.

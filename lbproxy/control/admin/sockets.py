@@ -28,7 +28,7 @@ def listen(bind: Bind) -> socket.socket:
 
 
 def remove_stale(path: Path, key: str = "admin.bind") -> None:
-    """Remove the Unix socket at `path`, if any, that nobody listens on any more. Raises StartError if it must stay.
+    """Remove the Unix socket at `path`, if no process listens on it any more. Raises StartError if it must stay.
 
     `key` is the configuration's name for the path.
     """

@@ -48,7 +48,7 @@ class LineWriter:
         self._queued = self._done = 0  # characters ever put by callers, and ever taken off by the thread
         self._torn = False  # the last byte written was not the end of a line
         self._queue: queue.SimpleQueue[str | _Order | threading.Event] = queue.SimpleQueue()
-        # A daemon, because a write to a pipe that nobody reads never returns and must not keep the process.
+        # A daemon, because a write to a pipe without a reader never returns and must not keep the process.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         # A signal that the main thread has blocked must wait for it, and not come to this one (signal(7)).
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

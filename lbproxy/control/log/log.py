@@ -47,7 +47,7 @@ def setup(descriptor: int = 2, level: int = logging.INFO) -> LineHandler:
 
 
 class LineHandler(logging.Handler):
-    """Formats where the event happens and writes in a thread, so that a blocked descriptor blocks nobody."""
+    """Formats where the event happens and writes in a thread, so that a blocked descriptor blocks no request."""
 
     def __init__(self, descriptor: int, limit: int = LIMIT) -> None:
         super().__init__()

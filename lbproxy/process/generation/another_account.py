@@ -25,7 +25,7 @@ _NEEDED_LATER = ("encodings.idna", "lbproxy.control.probes.kerberos.credentials"
 
 
 def inspect_as(account: Account, path: Path, now: datetime, made_at_start: tuple[Path, ...] = ()) -> Report:
-    """`inspect` for the file at `path`, which is read by `account` too. Only root can do that for somebody else.
+    """`inspect` for the file at `path`, which is read by `account` too. Only root can do that for another account.
 
     Raises ConfigError when the account cannot read the file, and StartError when it cannot be looked as.
     """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.status.counter_history import Accounts
 
 SECRET_LIFETIME = 86400.0
-"""Seconds after which a reload makes a new secret: who learns one can read the TLS 1.2 sessions that it sealed."""
+"""Seconds after which a reload makes a new secret: a stolen secret opens the TLS 1.2 sessions that it sealed."""
 
 
 FORMAT = 5

@@ -122,7 +122,7 @@ def _stay(account: Account) -> None:
 
 
 def _become(account: Account) -> None:
-    import ctypes  # memory that whoever names no user need not have, and a file that only root may read, perhaps
+    import ctypes  # memory that is not needed where no user is named, and a file that only root may read, perhaps
 
     libc = ctypes.CDLL(None)
     try:

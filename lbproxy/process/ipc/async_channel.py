@@ -22,7 +22,8 @@ class AsyncChannel(Generic[Says, Hears]):
         self._ended = ended
         self._open = True
         self._loop.add_reader(channel.fileno(), self._readable)
-        self._loop.call_soon(self._readable)  # what was taken in with a message before, the kernel tells nobody of
+        # The kernel does not tell of what was taken in already, behind an earlier message.
+        self._loop.call_soon(self._readable)
 
     def __repr__(self) -> str:
         return f"<line over {self._channel!r}>"

@@ -2,7 +2,7 @@
 
 A message is its length (4 bytes, big endian), the number of its descriptors (2 bytes), and that many bytes, which
 `messages` encodes. The descriptors (SCM_RIGHTS, unix(7)) travel with the first byte of the message that they belong
-to. Nothing here waits: what the kernel does not take is kept, and whoever owns the channel calls `flush` when the
+to. Nothing here waits: what the kernel does not take is kept, and the owner of the channel calls `flush` when the
 socket is writable again.
 The master imports this, so it imports little.
 """
@@ -36,7 +36,7 @@ _ANCILLARY = socket.CMSG_SPACE(MAX_DESCRIPTORS * array("i").itemsize)
 
 
 class Received(NamedTuple, Generic[Hears]):
-    """A message, and the descriptors that came with it, which belong to who received it."""
+    """A message, and the descriptors that came with it, which belong to the receiver."""
 
     message: Hears
     descriptors: list[int]

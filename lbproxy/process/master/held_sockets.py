@@ -20,7 +20,7 @@ _FIRST = 3
 
 
 class HeldSockets:
-    """`sockets` by their place; `spare` are those that a service manager passed and nobody wants, with their names.
+    """`sockets` by their place; `spare` are those that a service manager passed and no listener wants, by name.
 
     `from_manager` has the names of those that it passed and that are wanted: their files are not ours, and they are
     never closed, because no other process could bind their addresses while the manager has them.

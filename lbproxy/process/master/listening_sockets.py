@@ -109,7 +109,7 @@ def _tcp(place: Place, freebind: bool) -> socket.socket:
 
 
 def _unix(wanted: Wanted) -> socket.socket:
-    """One that whoever may enter its directory can connect to; a dead process's is replaced, a live one's is not."""
+    """One that is open to every account which may enter its directory. That of a dead process is replaced."""
     path = Path(wanted.place.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     admin.remove_stale(path, wanted.key)

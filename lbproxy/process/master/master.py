@@ -249,7 +249,7 @@ class Master:
         handle.provided = True
         sockets = self._held_sockets.provide(handle.wanted, MAKER)
         handle.send(Start(state, PROTOCOL), [sock.fileno() for sock in sockets])
-        for number in self._gone:  # who was asked for `state` may have heard of it later
+        for number in self._gone:  # the generation that gave `state` may have heard of it later
             handle.send(Relayed(number, GONE))
 
     def _serves(self, handle: GenerationHandle) -> None:
@@ -313,7 +313,7 @@ class Master:
             self._tell_end(handle)
             if not self._stopping:
                 self._died(handle.number, handle.pid, status)
-                self._provide(None)  # nobody is left to tell what it knew
+                self._provide(None)  # what it knew is lost
         else:
             self._tell_end(handle)
             event(log, logging.INFO, "generation_ended", generation=handle.number, status=status)

@@ -50,7 +50,7 @@ from lbproxy.status.tls_report import tls_report
 log = logging.getLogger(__name__)
 
 REPORT_EVERY = 1.0
-"""Seconds between two tallies that nobody asked for."""
+"""Seconds between two reports of the counts, besides those that are asked for."""
 
 
 def work(

@@ -65,7 +65,7 @@ END_WITHIN = 3.0
 
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks at who has said nothing since the last one; workers tell what they counted as often."""
+"""Seconds between two looks for silent workers; each worker reports its counts as often."""
 
 STILL = 10
 """So many looks in a row without a message: such a worker serves no client."""
