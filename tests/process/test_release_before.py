@@ -29,11 +29,14 @@ def names(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def keeps(recorded: Any, now: Any) -> bool:
-    """Whether all that was recorded is in what is written now, which may have new fields at its end."""
+    """Whether all that was recorded is in what is written now. Objects may have new fields, lists no new items.
+
+    That release unpacks lists, such as a place that is wanted, into a number of names.
+    """
     if isinstance(recorded, dict):
         return all(key in now and keeps(value, now[key]) for key, value in recorded.items())
     if isinstance(recorded, list):
-        return len(recorded) <= len(now) and all(map(keeps, recorded, now))
+        return len(recorded) == len(now) and all(map(keeps, recorded, now))
     return bool(recorded == now)
 
 

@@ -18,17 +18,22 @@ def listener_key(name: str) -> str:
 def wanted(config: Config) -> list[Wanted]:
     """A place for each listener, for health and metrics, and for the admin interface, which only its owner may open."""
     found = [
-        Wanted(
-            listener_key(name),
-            _place(listener_key(name), listener.bind),
-            freebind=listener.freebind and listener.bind.ip is not None,
-        )
+        Wanted(listener_key(name), _place(listener_key(name), listener.bind))
         for name, listener in config.listeners.items()
     ]
     for key, bind in ((HEALTH, config.admin.health), (METRICS, config.admin.metrics)):
         if bind is not None:
             found.append(Wanted(key, _place(key, bind)))
     return [*found, Wanted(ADMIN, _place(ADMIN, config.admin.bind), admin=True)]
+
+
+def freebind(config: Config) -> list[str]:
+    """The keys of those whose address may be one that this host does not have, or not yet."""
+    return [
+        listener_key(name)
+        for name, listener in config.listeners.items()
+        if listener.freebind and listener.bind.ip is not None
+    ]
 
 
 def _place(key: str, bind: Address) -> Place:

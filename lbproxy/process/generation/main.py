@@ -24,7 +24,7 @@ from lbproxy.errors import ConfigError, LbproxyError, StartError
 from lbproxy.preflight import Report, inspect
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
 from lbproxy.process.generation.handover_formats import understood
-from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, METRICS, listener_key, wanted
+from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, METRICS, freebind, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
 from lbproxy.process.imports import quick_imports
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
@@ -102,7 +102,7 @@ def ask(
     places = wanted(config)
     if len(places) > MAX_DESCRIPTORS:
         raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
-    channel.send(Needs(places, owner(config), PROTOCOL, text))
+    channel.send(Needs(places, owner(config), PROTOCOL, text, freebind(config)))
     try:
         while not isinstance((received := channel.wait()).message, Start | Drain | End):
             pass  # what others have told, or the access log, is not known here yet

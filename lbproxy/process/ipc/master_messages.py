@@ -5,7 +5,7 @@ The two may be of two versions (`messages` says what follows from that).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lbproxy.process.ipc.messages import Conversation, Fields, Message
@@ -19,6 +19,7 @@ class Needs(Message):
     """The greeting: the sockets that the configuration needs, and whose Unix sockets become. Once.
 
     text: what the configuration file held, for a generation that has to start while the file cannot be used.
+    freebind: the keys of the places whose address may be one that this host does not have, or not yet.
     """
 
     kind = "needs"
@@ -26,6 +27,7 @@ class Needs(Message):
     owner: Owner
     protocol: int = 1
     text: str = ""
+    freebind: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,13 +46,16 @@ class HeldSockets:
             sock.set_inheritable(False)
             self.spare.append((name, sock))
 
-    def provide(self, wanted: Sequence[Wanted], owner: Owner) -> list[socket.socket]:
-        """A socket for each place, in their order: one that is held, or given, or a new one. Raises StartError."""
+    def provide(self, wanted: Sequence[Wanted], owner: Owner, freebind: Collection[str] = ()) -> list[socket.socket]:
+        """A socket for each place, in their order: one that is held, or given, or a new one. Raises StartError.
+
+        freebind: the keys of those whose address may be one that this host does not have.
+        """
         fresh: list[Place] = []
         try:
             for one in wanted:
                 if one.place not in self.sockets:
-                    self.sockets[one.place] = self._take_given(one) or listen(one, owner)
+                    self.sockets[one.place] = self._take_given(one) or listen(one, owner, freebind=one.key in freebind)
                     fresh.append(one.place)
         except StartError:
             self._close(fresh)

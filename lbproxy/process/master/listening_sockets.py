@@ -41,13 +41,12 @@ class Place(NamedTuple):
 class Wanted(NamedTuple):
     """A place that a configuration needs: `key` is its name for it; `admin`: the admin interface's.
 
-    freebind: the address may be one that this host does not have, or not yet.
+    A master of the release before takes exactly these three: what is new is a field of `Needs` of its own.
     """
 
     key: str
     place: Place
     admin: bool = False
-    freebind: bool = False
 
 
 class Owner(NamedTuple):
@@ -61,13 +60,16 @@ MAKER = Owner()
 """Nobody else."""
 
 
-def listen(wanted: Wanted, owner: Owner = MAKER) -> socket.socket:
-    """A bound, listening, non-blocking socket. Raises StartError."""
+def listen(wanted: Wanted, owner: Owner = MAKER, *, freebind: bool = False) -> socket.socket:
+    """A bound, listening, non-blocking socket. Raises StartError.
+
+    freebind: the address may be one that this host does not have, or not yet.
+    """
     place = wanted.place
     if wanted.admin:
         sock = admin.listen(Path(place.path) if place.path else (place.host, place.port))
     else:
-        sock = _listen(wanted)
+        sock = _listen(wanted, freebind)
     if place.path and owner != MAKER:
         _give(wanted, owner, sock)
     sock.setblocking(False)
@@ -82,9 +84,9 @@ def _give(wanted: Wanted, owner: Owner, sock: socket.socket) -> None:
         raise StartError(f"{wanted.key}: cannot give {wanted.place} away: {error.strerror}") from error
 
 
-def _listen(wanted: Wanted) -> socket.socket:
+def _listen(wanted: Wanted, freebind: bool) -> socket.socket:
     try:
-        return _unix(wanted) if wanted.place.path else _tcp(wanted.place, wanted.freebind)
+        return _unix(wanted) if wanted.place.path else _tcp(wanted.place, freebind)
     except OSError as error:
         raise StartError(f"{wanted.key}: cannot listen on {wanted.place}: {error.strerror}") from error
 

@@ -230,7 +230,7 @@ class Master:
             return  # asked before it has met a client, and never again: this process may have root's rights
         handle.channel.protocol = needs.protocol
         try:
-            self._held_sockets.provide(needs.places, needs.owner)
+            self._held_sockets.provide(needs.places, needs.owner, needs.freebind)
         except StartError as error:
             handle.problems = [str(error)]
             handle.send(End())

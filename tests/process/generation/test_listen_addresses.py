@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbproxy.config import load
-from lbproxy.process.generation.listen_addresses import wanted
+from lbproxy.process.generation.listen_addresses import freebind, wanted
 from lbproxy.process.master.listening_sockets import Place, Wanted
 
 FILE = """
@@ -38,8 +38,8 @@ metrics = "0.0.0.0:9901"
 def test_a_place_for_each_listener_and_the_admin_interface(tmp_path: Path) -> None:
     (tmp_path / "lb.toml").write_text(FILE)
     assert wanted(load(tmp_path / "lb.toml")) == [
-        Wanted("listener.a.bind", Place("127.0.0.1", 0, tag="listener.a.bind"), freebind=True),
-        Wanted("listener.b.bind", Place("::1", 8080), freebind=True),
+        Wanted("listener.a.bind", Place("127.0.0.1", 0, tag="listener.a.bind")),
+        Wanted("listener.b.bind", Place("::1", 8080)),
         Wanted("listener.c.bind", Place(path=str(tmp_path / "c.sock"))),
         Wanted("listener.d.bind", Place("127.0.0.1", 0, tag="listener.d.bind")),
         Wanted("listener.e.bind", Place("localhost", 8082)),
@@ -47,3 +47,4 @@ def test_a_place_for_each_listener_and_the_admin_interface(tmp_path: Path) -> No
         Wanted("admin.metrics", Place("0.0.0.0", 9901)),
         Wanted("admin.bind", Place(path=str(tmp_path / "admin.sock")), admin=True),
     ]
+    assert freebind(load(tmp_path / "lb.toml")) == ["listener.a.bind", "listener.b.bind"]

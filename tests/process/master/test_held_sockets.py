@@ -45,6 +45,15 @@ def test_all_or_none() -> None:
     held_sockets.close()
 
 
+def test_an_address_that_is_not_here_yet_is_bound_where_that_is_wanted() -> None:
+    held_sockets, away = HeldSockets(), Wanted("listener.a.bind", Place("192.0.2.7", 0))
+    with pytest.raises(StartError, match=r"listener\.a\.bind: cannot listen on 192\.0\.2\.7:0"):
+        held_sockets.provide([away], MAKER, ["listener.b.bind"])
+    [sock] = held_sockets.provide([away], MAKER, ["listener.a.bind"])
+    assert sock.getsockname()[0] == "192.0.2.7"
+    held_sockets.close()
+
+
 def test_files_of_unix_sockets_go_with_them() -> None:
     with tempfile.TemporaryDirectory() as short:
         one, two = (Place(path=f"{short}/{name}.sock") for name in "ab")

@@ -38,7 +38,7 @@ def test_a_tcp_listener_accepts(host: str, family: socket.AddressFamily) -> None
 @pytest.mark.parametrize("host", ["192.0.2.99", "2001:db8::99"])
 def test_an_address_that_is_not_here_yet(host: str) -> None:
     """RFC 5737 and RFC 3849: nobody has these."""
-    with listen(Wanted("listener.login.bind", Place(host), freebind=True)) as sock:
+    with listen(Wanted("listener.login.bind", Place(host)), freebind=True) as sock:
         assert sock.getsockname()[0] == host
     with pytest.raises(StartError, match=r"listener\.login\.bind: cannot listen on .*: Cannot assign"):
         listen(Wanted("listener.login.bind", Place(host)))
@@ -47,7 +47,7 @@ def test_an_address_that_is_not_here_yet(host: str) -> None:
 @needs_root
 @pytest.mark.parametrize(("host", "prefix"), [("10.77.9.9", 32), ("fd77::9", 128)])
 def test_it_accepts_once_the_address_comes(host: str, prefix: int) -> None:
-    with own_network(), listen(Wanted("listener.login.bind", Place(host), freebind=True)) as sock:
+    with own_network(), listen(Wanted("listener.login.bind", Place(host)), freebind=True) as sock:
         run("ip", "address", "add", f"{host}/{prefix}", "dev", "lo", *(["nodad"] if prefix == 128 else []))
         with socket.create_connection(sock.getsockname()[:2], timeout=5):
             pass

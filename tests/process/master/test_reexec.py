@@ -79,7 +79,7 @@ def test_everything_is_there_again() -> None:
         "pid": int(pid),
         "place": place,
         "port": int(port),
-        "child": [4711, 3, "serving", [["listener.a.bind", place, False, False]], "serving well"],
+        "child": [4711, 3, "serving", [["listener.a.bind", place, False]], "serving well"],
         "heard": {"type": "alive"},
         "protocol": 2,
         "given": "a",
