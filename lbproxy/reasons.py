@@ -141,6 +141,7 @@ DRAINED = _row("drained", "lbproxy is stopping; the connection was idle or its r
 ADDRESS_GONE = _row(
     "address_gone", "the address that the client was connected to has moved to another host before the answer"
 )
+KICKED = _row("kicked", "an operator ended the connection")
 SHUTDOWN = _row("shutdown", "lbproxy stopped before the answer was complete", _LBPROXY, 503)
 LOCAL_RESOURCES = _row("local_resources", "no descriptor, port or memory for a lane", _LBPROXY, 503)
 MINT_FAILED = _row("mint_failed", "no certificate could be minted for the user", _LBPROXY, 503)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from lbproxy.control.admin.connections import Connections, connection_routes
 from lbproxy.control.admin.leave import Leaves, leave_routes
 from lbproxy.control.admin.members import MemberOperations, member_routes
 from lbproxy.control.admin.orders import Operations, Wait, order_routes
@@ -28,13 +29,14 @@ def api_routes(
     operations: AllOperations,
     reload: Callable[[], Awaitable[Sequence[str]]],
     leaves: Leaves,
+    connections: Connections,
     count: Callable[[], Awaitable[object]] | None = None,
     settle: Wait | None = None,
     rollouts: Rollouts | None = None,
 ) -> list[web.RouteDef]:
     """snapshot, count: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
-    settle: see `order_routes`. rollouts: see `rollout_routes`.
+    connections: see `connection_routes`. settle: see `order_routes`. rollouts: see `rollout_routes`.
     """
     return [
         *read_routes(snapshot, count),
@@ -43,4 +45,5 @@ def api_routes(
         *rollout_routes(rollouts),
         reload_route(reload),
         *leave_routes(leaves, snapshot),
+        *connection_routes(connections),
     ]

@@ -11,9 +11,10 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from lbproxy.control.admin.sockets import Bind
+from lbproxy.control.live_connections import ConnectionsView, ConnectionView
 from lbproxy.control.snapshot import InstanceView, LeaveView, Snapshot
 from lbproxy.errors import AdminError
 
@@ -86,6 +87,17 @@ class FleetLock:
 def reload(bind: Bind) -> None:
     """Have the configuration read again; returns once it is served."""
     _ask(bind, "POST", "/reload", _RELOAD_TIMEOUT)
+
+
+def fetch_connections(bind: Bind, asked: Mapping[str, str]) -> ConnectionsView:
+    """The client connections that `asked` wants: the parameters of the request, those that are empty left out."""
+    query = urlencode({name: value for name, value in asked.items() if value})
+    return cast(ConnectionsView, _ask(bind, "GET", f"/connections?{query}"))
+
+
+def kick(bind: Bind, identity: str) -> ConnectionView:
+    """End a client connection: how it was."""
+    return cast(ConnectionView, _ask(bind, "DELETE", f"/connections/{quote(identity, safe='')}"))
 
 
 def fetch_leave(bind: Bind) -> LeaveView:

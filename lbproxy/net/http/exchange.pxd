@@ -19,6 +19,7 @@ cdef class Exchange(Relay):
         bint _trusted
         int _minor                  # of the client's HTTP/1.minor
         public bint fast_path       # nothing is to be decided for requests without credentials: the next backend, shared
+        readonly uint64_t requests  # that were accepted on this connection
         public int tries            # backends that were asked, or could not be
         readonly bytes method
         readonly bytes target

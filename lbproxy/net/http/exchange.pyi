@@ -23,6 +23,7 @@ class Policy(Protocol):
 class Exchange(Relay):
     fast_path: bool
     tries: int
+    requests: int
     method: bytes
     target: bytes
     host: bytes

@@ -268,6 +268,7 @@ cdef class Exchange(Relay):
         self.has_body = not self.request_body.done
         self.head_size = self.bytes_in = head
         site.requests += 1
+        self.requests += 1
         if refused is None:
             out = self.poller.out(request.bound(self._forwarding, self._client_address))
             self._head = out[:request.write(out, self._forwarding, self._client_address, self._trusted)]

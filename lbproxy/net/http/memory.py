@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from lbproxy.auth.binding import Binding
 from lbproxy.net.http.attempts import Attempts
 from lbproxy.net.http.exchange import Exchange
+from lbproxy.net.transport.poller import monotonic
 from lbproxy.net.upstream.private import PrivateLanes
 
 if TYPE_CHECKING:
     from lbproxy.net.http.web import WebService
+    from lbproxy.net.upstream.lane import Lane
 
 
 class ClientMemory:
@@ -19,12 +21,13 @@ class ClientMemory:
     As long as there is no binding, requests without identity need no decision (`Exchange.fast_path`).
     """
 
-    __slots__ = ("_binding", "_forgets", "_pending", "_private", "_tried", "exchange", "service")
+    __slots__ = ("_binding", "_forgets", "_pending", "_private", "_tried", "exchange", "service", "since")
 
     exchange: Exchange
 
     def __init__(self, service: WebService) -> None:
         self.service = service
+        self.since = monotonic()  # when it could ask first
         self._binding: Binding | None = None
         self._private: PrivateLanes | None = None
         self._tried: Attempts | None = None
@@ -49,6 +52,13 @@ class ClientMemory:
         if self._tried is None:
             self._tried = Attempts(self.service.pool, self.service.never)
         return self._tried
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """That of the current request, and those that are its own."""
+        own = [] if self._private is None else self._private.lanes
+        lane = self.exchange.lane
+        return own if lane is None or lane in own else [lane, *own]
 
     def _lost(self) -> bool:
         """The lane that the binding waits for, or follows, is gone: True if this client has to start again."""

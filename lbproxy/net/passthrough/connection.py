@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
@@ -108,7 +109,7 @@ class PassthroughConnection(Handler):
         "peer",
         "server_name",
         "service",
-        "started",
+        "since",
         "stream",
     )
 
@@ -118,7 +119,7 @@ class PassthroughConnection(Handler):
         self.stream = stream
         self.peer = peer
         self.server_name = ""
-        self.started = monotonic()
+        self.since = monotonic()
         self.connected_at = 0.0  # when its lane was there; 0: not reached
         self._hello = b""
         self._reader = clienthello.HelloReader()
@@ -131,6 +132,23 @@ class PassthroughConnection(Handler):
 
     def __repr__(self) -> str:
         return f"<passthrough connection of {self.peer.name} on {self.listener.name}>"
+
+    @property
+    def pool(self) -> Pool | None:
+        """None until it is known."""
+        return self._pool
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The one that it has, if it has it."""
+        return () if self._lane is None else (self._lane,)
+
+    @property
+    def phase(self) -> Literal["hello", "waiting", "tunnel", "closing"]:
+        """What it waits for: its ClientHello, a lane, bytes, or nothing more."""
+        if self._tunnel is not None:
+            return "tunnel"
+        return "closing" if self.stream.handler is not self else "hello" if self._pool is None else "waiting"
 
     def begin(self) -> None:
         """Find out where to go, and go there."""
@@ -307,6 +325,6 @@ class PassthroughConnection(Handler):
             self.stream.abort()
         if self.service.options.logs:
             names = self.listener.name, self.peer.name, self.server_name
-            times = self.started, self.connected_at
+            times = self.since, self.connected_at
             self.service.log(record(self.stream, *names, lane, self._tries, times, reason))
         self.listener.forget(self, reason)

@@ -28,6 +28,11 @@ class PrivateLanes:
         """The lane to `backend`."""
         return self._by_backend.get(backend)
 
+    @property
+    def lanes(self) -> list[Lane]:
+        """Those that may serve again."""
+        return list(self._by_backend.values())
+
     def claim(self, lane: Lane, owner: Waiter) -> None:
         """Make it the owner's, for good."""
         if not lane.private:

@@ -31,6 +31,7 @@ from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
 from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
 from lbproxy.process.generation.leaving import Leaving
+from lbproxy.process.generation.live_connections import LiveConnections
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.process.workers.supervisor import WorkerSupervisor
@@ -274,7 +275,8 @@ class ControlPlane:
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
         rollouts = None if fleet is None else fleet.rollouts
-        routes = api_routes(self.view, operations, reload, self.leaving, self._count, settle, rollouts)
+        live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
+        routes = api_routes(self.view, operations, reload, self.leaving, live, self._count, settle, rollouts)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 

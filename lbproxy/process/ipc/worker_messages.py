@@ -12,6 +12,7 @@ from typing import Any
 from lbproxy.auth.mint import MintedRecord
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.member import Member
+from lbproxy.control.live_connections import ConnectionQuery
 from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
 from lbproxy.process.ipc.messages import Conversation, Message
 
@@ -107,6 +108,24 @@ class Accept(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class FindConnections(Message):
+    """An operator asks for client connections: `ConnectionsFound` of the same number answers."""
+
+    kind = "find_connections"
+    number: int
+    query: ConnectionQuery
+
+
+@dataclass(frozen=True, slots=True)
+class KickConnection(Message):
+    """End the client connection with that id, if it is there: `ConnectionsFound` has it as it was, or nothing."""
+
+    kind = "kick_connection"
+    number: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Count(Message):
     """`Counted` answers."""
 
@@ -153,6 +172,15 @@ class Counted(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionsFound(Message):
+    """The answer to the question of that number: a `control.live_connections.ConnectionsView`."""
+
+    kind = "connections_found"
+    number: int
+    found: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Empty(Message):
     """No client is connected any more."""
 
@@ -161,8 +189,22 @@ class Empty(Message):
 
 ToForker = Fork | Retire
 FromForker = Born | Died
-ToWorker = Members | Address | Minted | Accept | Hold | Release | Count | Reopen | Retire | Drain | End
-FromWorker = Up | Unfit | Met | Minted | Counted | Empty
+ToWorker = (
+    Members
+    | Address
+    | Minted
+    | Accept
+    | Hold
+    | Release
+    | Count
+    | FindConnections
+    | KickConnection
+    | Reopen
+    | Retire
+    | Drain
+    | End
+)
+FromWorker = Up | Unfit | Met | Minted | Counted | ConnectionsFound | Empty
 
 WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)
 WITH_WORKER: Conversation[ToWorker, FromWorker] = Conversation(ToWorker, FromWorker)

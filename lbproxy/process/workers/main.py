@@ -20,6 +20,7 @@ from lbproxy.config import Config
 from lbproxy.control import log as operational_log
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
+from lbproxy.control.live_connections import NO_CONNECTIONS, ConnectionsView
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.net.transport.poller import monotonic
@@ -29,11 +30,14 @@ from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
 from lbproxy.process.ipc.worker_messages import (
     Accept,
     Address,
+    ConnectionsFound,
     Count,
     Counted,
     Empty,
+    FindConnections,
     FromWorker,
     Hold,
+    KickConnection,
     Members,
     Met,
     Minted,
@@ -43,6 +47,7 @@ from lbproxy.process.ipc.worker_messages import (
     Up,
 )
 from lbproxy.reasons import Reason
+from lbproxy.runtime import live_connections
 from lbproxy.runtime.data_path import PATIENCE, DataPath
 from lbproxy.status import counters
 from lbproxy.status.tls_report import tls_report
@@ -78,6 +83,7 @@ class WorkerProcess(Observer):
         self._secret = secret
         self._adopting = False  # what changes now is no news to the generation
         self._end = asyncio.Event()
+        self._answering: set[asyncio.Task[None]] = set()
         self._emptying: asyncio.Task[None] | None = None
         self._access_log: AccessLog
         self._data_path: DataPath
@@ -125,6 +131,10 @@ class WorkerProcess(Observer):
                 self._data_path.release(gone)
             case Count():
                 self._tell_counters()
+            case FindConnections(number, query):
+                self._answer(number, live_connections.find(self._data_path, query))
+            case KickConnection(number, identity):
+                self._answer(number, self._kick(identity))
             case Reopen():
                 self._access_log.reopen()
             case End():
@@ -133,6 +143,20 @@ class WorkerProcess(Observer):
                 self._leave(self._tell_when(self._data_path.emptied))
             case Drain():
                 self._leave(self._tell_when(self._data_path.drain))
+
+    def _answer(self, number: int, finding: Coroutine[object, object, ConnectionsView]) -> None:
+        """Tell what is found, when it is."""
+
+        async def answer() -> None:
+            self._channel.send(ConnectionsFound(number, {**await finding}))
+            self._answering.discard(task)
+
+        task = tasks.start(answer(), name="connections")
+        self._answering.add(task)
+
+    async def _kick(self, identity: str) -> ConnectionsView:
+        ended = await live_connections.kick(self._data_path, identity)
+        return {**NO_CONNECTIONS, "connections": [] if ended is None else [ended]}
 
     def _follow(self, members: Members) -> None:
         """Apply leaves, joins and the conditions of members."""

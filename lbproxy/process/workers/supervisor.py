@@ -22,6 +22,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
+from lbproxy.control.live_connections import ConnectionsView
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.async_channel import AsyncChannel
@@ -33,6 +34,7 @@ from lbproxy.process.ipc.worker_messages import (
     Accept,
     Address,
     Born,
+    ConnectionsFound,
     Count,
     Counted,
     Died,
@@ -59,6 +61,9 @@ log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 0.5
 """Seconds that workers have to send their counts; the older counts of a slower one are shown."""
+
+FOUND_WITHIN = 2.0
+"""Seconds that workers have to find connections."""
 
 END_WITHIN = 3.0
 """Seconds that workers have to end before they are killed: their access log may wait for a disk."""
@@ -115,6 +120,8 @@ class WorkerSupervisor(Observer):
         self._hopeless = False  # a worker ends as soon as it begins
         self._unfit = ""  # why the last one did that said so
         self._tls: dict[int, TlsReport] = {}  # by the worker's index; that of one that died, until the next one tells
+        self._asked = 0
+        self._answers: dict[int, list[ConnectionsView]] = {}  # by the number of the question, while it is open
         self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
         for pool in pools.values():
             pool.observers.append(self)
@@ -205,6 +212,19 @@ class WorkerSupervisor(Observer):
         self._send_all(Count())
         return await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
 
+    async def ask(self, question: Callable[[int], ToWorker]) -> tuple[list[ConnectionsView], int]:
+        """The answers of the workers to a question about their connections, and how many have not answered in time.
+
+        question: gets the number that the answers have.
+        """
+        self._asked += 1
+        number, asked = self._asked, list(self._workers.values())
+        answers = self._answers[number] = []
+        self._send_all(question(number))
+        await self._until(lambda: len(answers) >= sum(not worker.gone for worker in asked), FOUND_WITHIN)
+        del self._answers[number]
+        return answers, len(asked) - len(answers)
+
     def counters(self) -> list[Counters]:
         """What each worker counted, also those that have died."""
         return [*(worker.counted for worker in self._workers.values()), self._ended]
@@ -254,6 +274,9 @@ class WorkerSupervisor(Observer):
             case Counted(tally, tls):
                 worker.counted, worker.asked = tally, False
                 self._tls[index] = cast(TlsReport, tls)
+            case ConnectionsFound(number, found):
+                if number in self._answers:  # else nobody waits any more
+                    self._answers[number].append(cast(ConnectionsView, found))
             case Empty():
                 worker.empty = True
         self._happened()

@@ -12,8 +12,10 @@ from aiohttp import web
 
 from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.members import Added, Changed
+from lbproxy.control.live_connections import ConnectionsView, ConnectionView
 from lbproxy.control.snapshot import BackendView, LeaveView, PoolView, Snapshot
 from tests.control.admin.pool import BareBackends
+from tests.control.admin.test_connections import NoConnections
 from tests.control.admin.test_leave import Stays
 from tests.control.sample import snapshot
 
@@ -28,7 +30,7 @@ async def reload() -> list[str]:
 
 def served() -> set[tuple[str, str]]:
     app = web.Application()
-    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays()))
+    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays(), NoConnections()))
     return {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -55,7 +57,15 @@ def test_each_parameter_of_a_path_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "view"), [("Backend", BackendView), ("Pool", PoolView), ("Snapshot", Snapshot), ("Leave", LeaveView)]
+    ("schema", "view"),
+    [
+        ("Backend", BackendView),
+        ("Pool", PoolView),
+        ("Snapshot", Snapshot),
+        ("Leave", LeaveView),
+        ("Connection", ConnectionView),
+        ("Connections", ConnectionsView),
+    ],
 )
 def test_what_is_described_is_there(schema: str, view: type) -> None:
     assert SCHEMAS[schema]["properties"].keys() <= view.__annotations__.keys()

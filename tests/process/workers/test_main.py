@@ -14,16 +14,20 @@ import pytest
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.condition import Condition, read
 from lbproxy.config import Config, load
+from lbproxy.control.live_connections import ConnectionQuery
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import Drain, End, Retire
 from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
     Accept,
     Address,
+    ConnectionsFound,
     Count,
     Counted,
     Empty,
+    FindConnections,
     Hold,
+    KickConnection,
     Members,
     Met,
     Release,
@@ -234,3 +238,21 @@ async def test_its_address_is_about_to_move(scene: Scene) -> None:
     assert await again.read() == b""
     for one in (writer, second):
         one.close()
+
+
+async def test_it_finds_connections_and_ends_one(scene: Scene) -> None:
+    reader, writer = await scene.connect()
+    await answer(reader, writer)
+    scene.far.say(FindConnections(1, ConnectionQuery()))
+    [one] = (await scene.far.hears(ConnectionsFound)).found["connections"]
+    assert (one["phase"], one["requests"]) == ("idle", 1)
+    scene.far.heard.clear()
+    scene.far.say(KickConnection(2, one["id"]))
+    told = await scene.far.hears(ConnectionsFound)
+    assert (told.number, [one["id"] for one in told.found["connections"]]) == (2, [one["id"]])
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1)
+    scene.far.heard.clear()
+    scene.far.say(KickConnection(3, one["id"]))
+    assert (await scene.far.hears(ConnectionsFound)).found["connections"] == []
+    writer.close()

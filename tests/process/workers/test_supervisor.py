@@ -22,6 +22,7 @@ from lbproxy.balance.condition import Condition
 from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
+from lbproxy.control.live_connections import NO_CONNECTIONS, ConnectionQuery
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
@@ -31,10 +32,12 @@ from lbproxy.process.ipc.worker_messages import (
     Accept,
     Address,
     Born,
+    ConnectionsFound,
     Count,
     Counted,
     Died,
     Empty,
+    FindConnections,
     Fork,
     FromWorker,
     Hold,
@@ -363,3 +366,31 @@ async def test_all_hear_that_an_address_moves(scene: Scene) -> None:
     for worker in workers:
         assert (await worker.hears(Hold)).listeners == ["login"]
         assert (await worker.hears(Release)).gone == ["login"]
+
+
+async def test_all_workers_are_asked_and_those_that_are_late_are_counted(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = await scene.complete()
+    monkeypatch.setattr(supervisor, "FOUND_WITHIN", 30.0)
+    asking = asyncio.ensure_future(scene.supervisor.ask(lambda number: FindConnections(number, ConnectionQuery())))
+    number = (await workers[1].hears(FindConnections)).number
+    workers[1].say(
+        ConnectionsFound(number - 1, {**NO_CONNECTIONS, "open": 9})
+    )  # to a question that nobody has any more
+    for worker in workers:
+        worker.say(ConnectionsFound(number, {**NO_CONNECTIONS, "open": 1}))
+    found, unanswered = await asking
+    assert ([view["open"] for view in found], unanswered) == ([1, 1], 0)
+    monkeypatch.setattr(supervisor, "FOUND_WITHIN", 0.01)
+    assert await scene.supervisor.ask(lambda number: FindConnections(number, ConnectionQuery())) == ([], 2)
+
+
+async def test_a_worker_that_dies_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = await scene.complete()
+    monkeypatch.setattr(supervisor, "FOUND_WITHIN", 30.0)
+    asking = asyncio.ensure_future(scene.supervisor.ask(lambda number: FindConnections(number, ConnectionQuery())))
+    number = (await workers[1].hears(FindConnections)).number
+    workers[1].say(ConnectionsFound(number, {**NO_CONNECTIONS}))
+    scene.dies(0, workers[0])
+    assert await asking == ([NO_CONNECTIONS], 1)

@@ -1,0 +1,77 @@
+"""The client connections that are open, over the admin interface.
+
+    GET    /connections        some of them; ?pool= ?backend= ?user= ?address= ?limit= ?order=longest|newest
+    DELETE /connections/ID     end one
+
+The answer is a `ConnectionsView`, or the `ConnectionView` as it was; else 400 or 409, and one sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Protocol
+
+from aiohttp import web
+
+from lbproxy.control.admin.peer import peer
+from lbproxy.control.live_connections import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    ConnectionQuery,
+    ConnectionsView,
+    ConnectionView,
+)
+from lbproxy.errors import AdminError
+
+
+class Connections(Protocol):
+    """What knows them. Both raise AdminError."""
+
+    async def find(self, query: ConnectionQuery) -> ConnectionsView:
+        """Those that match."""
+        ...
+
+    async def kick(self, identity: str, by: str) -> ConnectionView:
+        """End one: how it was. by: who orders it."""
+        ...
+
+
+def connection_routes(connections: Connections) -> list[web.RouteDef]:
+    """The routes above."""
+
+    async def find(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await connections.find(_query(request.query)))
+        except ValueError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        except AdminError as error:
+            return web.Response(status=409, text=f"{error}\n")
+
+    async def kick(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await connections.kick(request.match_info["id"], await peer(request)))
+        except AdminError as error:
+            return web.Response(status=409, text=f"{error}\n")
+
+    return [web.get("/connections", find), web.delete("/connections/{id}", kick)]
+
+
+def _query(given: Mapping[str, str]) -> ConnectionQuery:
+    """ValueError names the parameter that is wrong."""
+    address, limit, order = (
+        given.get("address", ""),
+        given.get("limit", str(DEFAULT_LIMIT)),
+        given.get("order", "longest"),
+    )
+    if address:
+        try:
+            ip_network(address, strict=False)
+        except ValueError:
+            raise ValueError("address: not an IP address, and not a network") from None
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= MAX_LIMIT):
+        raise ValueError(f"limit: not a number from 1 to {MAX_LIMIT}")
+    if order not in ("longest", "newest"):
+        raise ValueError("order: not longest or newest")
+    pool, backend, user = (given.get(name, "") for name in ("pool", "backend", "user"))
+    return ConnectionQuery(pool, backend, user, address, int(limit), order == "newest")
