@@ -80,9 +80,7 @@ def _instance_facts(kind: str, directory: Path, environment: Path | None) -> dic
     "--fact", "facts", multiple=True, callback=_facts, metavar="NAME=VALUE",
     help="Something that should be the same on all connectors, such as version=1.8.0; may be given again.",
 )  # fmt: skip
-@click.option(
-    "--instance", "kind", metavar="KIND", help="Send the facts of the instance in --dir too: auth0, apono or files."
-)
+@click.option("--instance", "kind", metavar="KIND", help="Send the facts of the instance in --dir too: auth0 or apono.")
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), default=Path(), metavar="DIR",
     help="With --instance: where it is installed.",
