@@ -43,7 +43,7 @@ def silent(instance: InstanceView) -> str:
 
 
 def died(instance: InstanceView) -> str:
-    """Which replicas have died since the order was given: they are not waited for."""
+    """The replicas whose lease has ended: they are not waited for, though they may be cut off from etcd only."""
     fleet = instance["fleet"]
     names = [] if fleet is None else [one["replica"] for one in fleet["replicas"] if one["gone"]]
     return f"{', '.join(names)}: not waited for, since the lease has ended" if names else ""

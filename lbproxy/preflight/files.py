@@ -1,4 +1,4 @@
-"""Logs, sockets and keytabs."""
+"""Logs, sockets, keytabs and secrets."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ def inspect_kubeconfig(report: Report, where: str, discover: Discover) -> None:
         files.read(path)
     except OSError as error:
         report.problem(f"{where}.kubeconfig", f"{path}: {error.strerror}")
+
+
+SHORTEST_SECRET = 32
+"""Bytes."""
+
+
+def inspect_secret(report: Report, where: str, path: Path) -> None:
+    """A file with random bytes, which only those who serve should be able to read."""
+    try:
+        length = len(files.read(path))
+        is_open = path.stat().st_mode & 0o007
+    except OSError as error:
+        report.problem(where, f"{path}: {error.strerror}")
+        return
+    if length < SHORTEST_SECRET:
+        report.problem(where, f"{path} has {length} bytes; a secret has at least {SHORTEST_SECRET}")
+    elif is_open:
+        text = f"{path} is open to every account of this machine, and whoever has it can read what is shared"
+        report.warning(where, text)
 
 
 def inspect_log(report: Report, where: str, path: Path) -> None:

@@ -16,7 +16,7 @@ from lbproxy.preflight.addresses import inspect_address
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
 from lbproxy.preflight.clients import inspect_clients, inspect_probe_identity
 from lbproxy.preflight.discovery import inspect_discovery
-from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_socket
+from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_secret, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
 
@@ -110,6 +110,8 @@ def _inspect_fleet(report: Report, fleet: Fleet | None) -> None:
         inspect_bundle(report, "fleet.ca", fleet.ca)
     if fleet.certificate is not None and fleet.key is not None:
         inspect_pair(report, "fleet", fleet.certificate, fleet.key)
+    if fleet.secret_file is not None:
+        inspect_secret(report, "fleet.secret_file", fleet.secret_file)
 
 
 def _inspect_pool_tls(report: Report, where: str, tls: PoolTls) -> None:

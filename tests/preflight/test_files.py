@@ -10,7 +10,7 @@ import pytest
 from lbproxy.config import Discover, KerberosCheck
 from lbproxy.config.models import Base
 from lbproxy.preflight import Report
-from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_socket
+from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_secret, inspect_socket
 
 KEYTAB = bytes.fromhex(  # MIT's format 5.2, with one AES-256 key of probe@CORP.EXAMPLE
     "0502" "00000043" "0001" "000c434f52502e4558414d504c45" "000570726f6265" "00000001" "00000000" "01" "0012"
@@ -148,3 +148,21 @@ def test_a_kubeconfig_without_the_library(report: Report, tmp_path: Path, monkey
     assert problems(report) == [
         "pool.a.discover.kubeconfig: kubeconfig needs an optional part: install lbproxy[kubernetes]"
     ]
+
+
+@pytest.mark.parametrize(("length", "mode", "problem"), [(31, 0o600, True), (32, 0o640, False), (64, 0o604, False)])
+def test_a_secret_is_long_enough_and_its_own(
+    report: Report, tmp_path: Path, length: int, mode: int, problem: bool
+) -> None:
+    path = tmp_path / "fleet.secret"
+    path.write_bytes(b"x" * length)
+    path.chmod(mode)
+    inspect_secret(report, "fleet.secret_file", path)
+    expected = [f"fleet.secret_file: {path} has {length} bytes; a secret has at least 32"] if problem else []
+    assert problems(report) == expected
+    assert any("open to every account" in one.text for one in report.warnings) is (mode == 0o604)
+
+
+def test_a_secret_that_is_not_there(report: Report, tmp_path: Path) -> None:
+    inspect_secret(report, "fleet.secret_file", tmp_path / "none")
+    assert problems(report) == [f"fleet.secret_file: {tmp_path}/none: No such file or directory"]

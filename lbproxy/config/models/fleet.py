@@ -26,6 +26,8 @@ def _secret(value: SecretStr) -> SecretStr:
 class Fleet(Table):
     """`etcd` are URLs of one cluster; `lease` is how long whoever does not answer any more is still believed.
 
+    `secret_file` has the secret under which what is shared and secret is encrypted.
+
     `ca`, `certificate` and `key` are for https; None is the system's authorities, and no certificate of our own.
     """
 
@@ -37,6 +39,7 @@ class Fleet(Table):
     certificate: File | None = None
     key: File | None = None
     user: NotEmpty | None = None
+    secret_file: File | None = None
     password: Annotated[SecretStr, AfterValidator(_secret)] | None = None
 
     @property

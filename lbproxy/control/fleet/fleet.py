@@ -148,7 +148,7 @@ class Fleet:
                 key,
                 book.modified.get(key, 0),
                 now - self.orders.seen_at.get(key, now),
-                max((given.at for given in book.entries.get(key, {}).values()), default=0.0),
+                key in book.entries,
             )
             for key in own
         ]

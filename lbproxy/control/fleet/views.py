@@ -46,8 +46,8 @@ class ReplicaView(TypedDict):
 class WaitedForView(TypedDict):
     """A balancer that an order waits for: `what` is missing there, "" if nothing is.
 
-    `silent`: it lives, and has not applied the order within its lease. `gone`: its lease has ended since the order was
-    given; it is not waited for.
+    `silent`: it lives, and has not applied the order within its lease. `gone`: its lease has ended, so it is
+    not waited for, though it may be cut off from etcd and serve.
     """
 
     replica: str

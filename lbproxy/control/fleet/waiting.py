@@ -14,17 +14,17 @@ from lbproxy.control.fleet.views import WaitedForView
 class Ordered(NamedTuple):
     """The orders for `key`: etcd has them since the revision `modified` (0: not yet), which was `age` seconds ago.
 
-    `at` is when the last of them was given, in seconds since the epoch.
+    `given`: there are any.
     """
 
     key: Key
     modified: int
     age: float
-    at: float
+    given: bool
 
 
 def waited_for(ordered: Sequence[Ordered], roster: Roster, this: str, patience: float) -> list[WaitedForView]:
-    """Every other balancer, with what is missing there; and those that have died since the order was given.
+    """Every other balancer, with what is missing there; and those whose lease has ended, if there is any order.
 
     this: the name of the balancer that asks. patience: seconds until one that does not answer is called silent.
     """
@@ -35,10 +35,9 @@ def waited_for(ordered: Sequence[Ordered], roster: Roster, this: str, patience: 
             late = any(why and not one.left.get(str(order.key)) and order.age > patience for why, order in missing)
             text = "; ".join(_told(why, order, len(ordered)) for why, order in missing if why)
             found.append({"replica": name, "what": text, "silent": late, "gone": False})
-    since = max((order.at for order in ordered), default=0.0)
-    for name, gone in sorted(roster.gone.items()):
-        if ordered and since and gone.at >= since:
-            found.append({"replica": name, "what": "its lease has ended", "silent": False, "gone": True})
+    if any(order.given for order in ordered):
+        ended = "its lease has ended"
+        found += [{"replica": name, "what": ended, "silent": False, "gone": True} for name in sorted(roster.gone)]
     return found
 
 

@@ -5,7 +5,7 @@ from lbproxy.control.fleet.roster import Gone, Roster
 from lbproxy.control.fleet.waiting import Ordered, waited_for
 from tests.control.fleet.made import replica
 
-ORDER = Ordered(Key("p", "c1"), 7, 1.0, 500.0)
+ORDER = Ordered(Key("p", "c1"), 7, 1.0, given=True)
 
 
 def roster(**live: object) -> Roster:
@@ -39,9 +39,9 @@ def test_one_that_does_not_understand_it_has_not_applied_it() -> None:
     assert texts(found) == {"lb2": "does not understand the order, which a newer lbproxy has given"}
 
 
-def test_one_that_died_since_is_named_and_not_waited_for() -> None:
+def test_one_whose_lease_has_ended_is_named_and_not_waited_for() -> None:
     found = roster()
-    found.gone = {"lb2": Gone(replica(), 501.0), "lb3": Gone(replica(), 400.0)}
+    found.gone = {"lb2": Gone(replica(), 501.0)}
     [gone] = waited_for([ORDER], found, "lb1", 5.0)
     assert (gone["replica"], gone["gone"], gone["what"]) == ("lb2", True, "its lease has ended")
 
@@ -53,4 +53,4 @@ def test_of_several_pools_each_is_named() -> None:
 
 
 def test_nothing_was_ordered() -> None:
-    assert texts(roster(lb2={}), ORDER._replace(modified=0, at=0.0)) == {"lb2": ""}
+    assert texts(roster(lb2={}), ORDER._replace(modified=0, given=False)) == {"lb2": ""}
