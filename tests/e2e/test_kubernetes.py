@@ -18,6 +18,7 @@ from .balancer import running
 from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd
+from .progress import DEADLINE
 from .surroundings import in_a_pod
 from .test_discovery import CHECK, has_answered, inside
 
@@ -58,8 +59,9 @@ async def test_pods_come_and_go_and_no_request_is_lost(
         await balancer.until(inside(3))
         server.delete("connectors-c2")
         before = len(crowd.answered)
-        while len(crowd.answered) < before + 20:  # noqa: ASYNC110 # the crowd has no event for it
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(DEADLINE):
+            while len(crowd.answered) < before + 20:  # noqa: ASYNC110 # the crowd has no event for it
+                await asyncio.sleep(0.01)
     status = await balancer.backends()
     assert set(status) == {"c1", "c3", "c4"}
     assert {one["source"] for one in status.values()} == {"kubernetes"}

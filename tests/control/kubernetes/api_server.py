@@ -30,6 +30,7 @@ from tests.pki import Authority
 
 PATH = "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 LABEL = "kubernetes.io/service-name"
+WITHIN = 30.0  # seconds
 BACKLOG = 100
 """Events that a watcher may be behind."""
 
@@ -103,7 +104,8 @@ class ApiServer:
         runner, self._runner = self._runner, None
         self.end_watches()
         if runner is not None:
-            await runner.cleanup()
+            async with asyncio.timeout(WITHIN):
+                await runner.cleanup()
 
     def mount(self, folder: Path) -> dict[str, str]:
         """Write what the kubelet mounts into `folder`; returns the variables of a pod."""
@@ -164,7 +166,7 @@ class ApiServer:
 
     async def has(self, count: int, verb: str) -> Asked:
         """The last of at least `count` requests of that kind, once there are."""
-        async with self.news:
+        async with asyncio.timeout(WITHIN), self.news:
             await self.news.wait_for(lambda: len(self.of(verb)) >= count)
         return self.of(verb)[-1]
 
