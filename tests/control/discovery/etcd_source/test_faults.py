@@ -32,6 +32,12 @@ class Following:
         self._changed.set()
         return ()
 
+    async def fails(self) -> None:
+        """It has no answer any more."""
+        async with asyncio.timeout(60):
+            while self.discovery.belief.failing_since is None:  # noqa: ASYNC110 # there is no event for it
+                await asyncio.sleep(0.05)
+
     async def until(self, *names: str) -> None:
         """These are the members."""
         async with asyncio.timeout(60):
@@ -110,8 +116,7 @@ async def test_a_majority_that_is_cut_off_and_comes_back(tmp_path: Path) -> None
             await pool.until("c1", "c2")
             first.lose(second, third)
             second.lose(third)
-            while pool.discovery.belief.failing_since is None:
-                await pool.discovery.source.wait(0.1)
+            await pool.fails()
             assert pool.members == {"c1", "c2"}
             first.heal(second, third)
             second.heal(third)
