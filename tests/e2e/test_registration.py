@@ -124,8 +124,8 @@ async def test_a_command_that_is_told_to_end_waits_for_all_balancers(
             await balancer.until(inside(1))
             held.append(await hold(balancer, script))
         registrar.terminate()
-        for replica in ("lb1", "lb2"):
-            await registrar.logged("connector_draining", f"{replica}.", "has 1 to finish")
+        for replica, balancer in (("lb1", first), ("lb2", second)):
+            await registrar.logged("connector_draining", f"{replica}.{balancer.pid}: has 1 to finish")
         for balancer in (first, second):
             assert await balancer.backends() == {}, "it is out at once, although it was the last one"
         assert registrar.running
