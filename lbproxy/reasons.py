@@ -193,7 +193,7 @@ BACKEND_ERROR = _row("backend_error", "the backend answered 502, 503 or 504; pas
 # --- why a lane was closed when no request was on it
 LANE_RETIRED = _row("lane_retired", "the lane was idle for idle_lane_timeout")
 LANE_CLOSED = _row("lane_closed", "the backend closed an idle lane, or said that it will")
-LANE_JUNK = _row("lane_junk", "bytes arrived on a lane that nobody had asked for", _BACKEND)
+LANE_JUNK = _row("lane_junk", "bytes arrived on a lane without a request", _BACKEND)
 LANE_OWNER_GONE = _row("lane_owner_gone", "the client connection that owned the private lane ended")
 LANE_EJECTED = _row("lane_ejected", "its backend was ejected")
 LANE_BACKEND_LEFT = _row("lane_backend_left", "its backend left the pool")
