@@ -41,6 +41,7 @@ async def test_the_api_keeps_what_its_description_promises(backends: Backends, d
             *("--url", f"http://127.0.0.1:{port}"),
             *PHASES,
             *("--exclude-path", "/reload"),  # each of them is a whole new generation
+            *("--exclude-path", "/leave"),  # after it, /readyz rightly gets a 503
             # POST /backends/a/drain drains a; PUT there would add a backend "drain" to the pool "a": both are allowed.
             *("--exclude-checks", "allow_header_conformance"),
             *("--seed", "1", "--generation-database", "none", "--no-color", "--warnings", "off"),
@@ -56,7 +57,7 @@ async def test_the_api_keeps_what_its_description_promises(backends: Backends, d
                 process.kill()
                 await process.wait()
         assert process.returncode == 0, out.decode()
-        described = yaml.safe_load(DESCRIPTION.read_text())["paths"].values()
-        operations = sum(len(item.keys() - {"parameters"}) for item in described)
-        assert f"Tested: {operations - 1}" in out.decode()
+        described = yaml.safe_load(DESCRIPTION.read_text())["paths"]
+        tried = [item.keys() - {"parameters"} for path, item in described.items() if path not in ("/reload", "/leave")]
+        assert f"Tested: {sum(map(len, tried))}" in out.decode()
         assert (await balancer.ask()).status in (200, 502, 503, 504)  # the pool is what the run has made of it

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from lbproxy.control.fleet.fleet import Fleet, Memory
 from lbproxy.control.fleet.place import Place
 from lbproxy.control.fleet.views import FleetView, ReplicaView
 from tests.control.fleet.made import replica
+from tests.etcd_server import node
 
 Make = Callable[..., Fleet]
 
@@ -232,3 +234,47 @@ async def test_an_ejection_elsewhere_is_evidence_here(make: Make) -> None:
     other.look()
     await until(one, lambda _: here.probed)
     assert (here.probed, there.probed) == (["connectors/c1"], [])
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[str]:
+    """An etcd with users: `reader` may read the keys of lbproxy, and write none."""
+    with node(tmp_path) as server:
+        server.ctl("user", "add", "root:root")
+        server.ctl("user", "grant-role", "root", "root")
+        server.ctl("role", "add", "readers")
+        server.ctl("role", "grant-permission", "--prefix=true", "readers", "read", "/lbproxy/")
+        server.ctl("user", "add", "reader:secret")
+        server.ctl("user", "grant-role", "reader", "readers")
+        server.ctl("auth", "enable")
+        yield server.url
+
+
+async def test_who_may_only_read_is_told_so(guarded: str, caplog: pytest.LogCaptureFixture) -> None:
+    etcd = Etcd(Access((guarded,), user="reader", password="secret"))
+    fleet = Fleet(etcd, place("f", "lb1"), BareBalancer())
+    fleet.start()
+    fleet.join()
+    view = await until(fleet, lambda view: view["membership"] == "read-only")
+    assert view["unreachable_since"] is None
+    fleet.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    await fleet.orders.settled()
+    assert fleet.instance([("connectors", "c1")])["here_only"] == f"etcd {guarded}: permission denied"
+    assert [record.message for record in caplog.records].count("fleet_read_only") == 1
+    await fleet.stop()
+    await etcd.close()
+
+
+async def test_wrong_credentials_are_told_and_nothing_of_the_password(
+    guarded: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    etcd = Etcd(Access((guarded,), user="reader", password="guessed"))
+    fleet = Fleet(etcd, place("f", "lb1"), BareBalancer())
+    fleet.start()
+    fleet.join()
+    view = await until(fleet, lambda view: view["error"])
+    assert "authentication failed" in view["error"]
+    await until(fleet, lambda _: "fleet_unreachable" in caplog.text)
+    assert "guessed" not in caplog.text + str(fleet.view()) + repr(fleet)
+    await fleet.stop()
+    await etcd.close()
