@@ -140,12 +140,12 @@ async def test_reloads_and_upgrades_move_nothing(tmp_path: Path) -> None:
         first = await site.owner()
         moves = [replica.host.inside("ip", "monitor", "address") for replica in site.hosts.values()]
         watching = [await asyncio.create_subprocess_exec(*one, stdout=asyncio.subprocess.PIPE) for one in moves]
-        async with Clients(site) as clients:
+        async with Clients(site, kept=1, new=1) as clients:
             for number in (signal.SIGHUP, signal.SIGUSR2):
                 served = len([line for line in first.balancer.log if "generation_serves" in line])
                 first.balancer.signal(number)
                 await first.balancer.logged("generation_serves", count=served + 1)
-                await clients.more(100)
+                await clients.more(50)
         assert (await site.owner()).name == first.name
         for one in watching:
             one.terminate()

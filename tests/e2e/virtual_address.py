@@ -198,7 +198,7 @@ async def _replica(
         [(backend.name, backend.url)],
         listener={"bind": f"{bind}:{PORT}", "hosts": ["*"]},
         virtual_addresses=[ADDRESS],
-        **changes,
+        **{"leave_timeout": "60s", **changes},
     )
     config["access_log"] = {"path": ""}  # thousands of lines
     balancer = await Balancer.start(config, folder, Surroundings(host.inside()))
@@ -220,8 +220,16 @@ async def _keepalived(name: str, switch: Switch, config: Path) -> AsyncIterator[
     status, text, error = await command("keepalived", "-c", str(config), *options)
     assert status == 0, error
     path = config.with_name("keepalived.conf")
-    # The files of this checkout may be another user's, and keepalived would not run them as root.
-    path.write_text(text.replace("    enable_script_security\n", ""))
+    for here, there in (
+        # The files of this checkout may be another user's, and keepalived would not run them as root.
+        ("    enable_script_security\n", ""),
+        # A machine with much else to do is no reason to move.
+        (" health -c", " health --timeout 60s -c"),
+        ("    timeout 10\n", "    timeout 60\n"),
+    ):
+        assert here in text
+        text = text.replace(here, there)
+    path.write_text(text)
     files = [f"--{kind}={config.with_name(kind)}" for kind in ("pid", "vrrp_pid", "checkers_pid")]
     keepalived = Keepalived(
         await asyncio.create_subprocess_exec(
