@@ -15,7 +15,9 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address
@@ -41,6 +43,20 @@ def own_network() -> Iterator[None]:
         _call("unshare", _NEW_NETWORK)
         run("ip", "link", "set", "lo", "up")
         yield
+
+
+def until_there_is_a_route(host: str, within: float = 10.0) -> None:
+    """The kernel adds the route of a new IPv6 address a moment after `ip address add` has ended."""
+    deadline = time.monotonic() + within
+    while True:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((host, 9))  # it sends nothing
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+        time.sleep(0.01)
 
 
 @contextmanager
