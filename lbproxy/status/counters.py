@@ -52,6 +52,9 @@ Counters = dict[str, Any]
 _OPEN = {key for counts in OF_ONE for key, count in declared(counts).items() if count.is_open} | {"left_on"}
 _WORST = {key for counts in OF_ONE for key, count in declared(counts).items() if count.is_worst}
 
+_NAMED = {"listeners", "backends", "budgets", "refused", "ends"}
+"""What has names and reasons for keys: they are free, and may be those of numbers."""
+
 _BOUNDS = tuple(map(str, bounds()))
 
 View = TypeVar("View")
@@ -185,13 +188,19 @@ def total(tallies: Iterable[Counters]) -> Counters:
 
 def past(counters: Counters) -> Counters:
     """The same once its process has ended: nothing of it is open any more."""
-    return {key: _past(key, value) for key, value in counters.items()}
+    return cast(Counters, _past(counters))
 
 
-def _past(key: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {} if key in _OPEN else past(value)
-    return 0 if key in _OPEN else value
+def _past(value: Any, name: str = "") -> Any:
+    """name: see `_sum`."""
+    if not isinstance(value, dict):
+        return 0 if name in _OPEN else value
+    return {} if name in _OPEN else {key: _past(one, _inner(name, key)) for key, one in value.items()}
+
+
+def _inner(name: str, key: str) -> str:
+    """What is at `key` of `name`: "" if its key is free."""
+    return "" if name in _NAMED else key
 
 
 def of_backend_alone(counters: Counters, name: str) -> Counters:
@@ -200,13 +209,15 @@ def of_backend_alone(counters: Counters, name: str) -> Counters:
 
 
 def _sum(one: Any, other: Any, name: str = "") -> Any:
+    """name: which number, or dictionary of numbers, they are; "" if that has no name of this module's."""
     if one is None or other is None:  # TLS ends there in one of them only
         return other if one is None else one
     if not isinstance(one, Mapping):
         return max(one, other) if name in _WORST else one + other
     if name == "buckets" and one:
         return {le: count + other.get(le, 0) for le, count in one.items()}
-    return {**one, **{key: _sum(one[key], value, key) if key in one else value for key, value in other.items()}}
+    both = {key: _sum(one[key], value, _inner(name, key)) for key, value in other.items() if key in one}
+    return {**one, **other, **both}
 
 
 # --- as the status shows them

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from lbproxy.config import load
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.counts import AccessLogView, BackendCounts, ListenerCounts, RetryBudgetView, declared
@@ -54,6 +56,37 @@ def test_of_a_process_that_ended_nothing_is_open() -> None:
     }
     assert (ended["backends"]["connectors/c1"]["active"], ended["backends"]["connectors/c1"]["requests"]) == (0, 2)
     assert counters.past({"left_on": {"connectors/c2": 3}}) == {"left_on": {}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "buckets",
+        "tunnels",
+        "active",
+        "connections",
+        "limit",
+        "used",
+        "worst",
+        "left_on",
+        "listeners",
+        "budgets",
+        "ends",
+    ],
+)
+def test_listeners_and_pools_may_be_called_like_numbers(name: str) -> None:
+    plain = counted()
+    named = {
+        **plain,
+        "listeners": {name: plain["listeners"]["login"]},
+        "budgets": {name: plain["budgets"]["connectors"]},
+    }
+    twice, ended = counters.total([named, named]), counters.past(named)
+    assert twice["listeners"][name] == counters.total([plain, plain])["listeners"]["login"]
+    assert twice["budgets"][name] == {"used": 2, "limit": 20}
+    assert ended["listeners"][name] == counters.past(plain)["listeners"]["login"]
+    assert ended["budgets"][name] == {"used": 0, "limit": 0}
+    assert counters.listener_view(twice, name, tls=False)["accepted"] == 6
 
 
 def test_a_histogram_has_the_buckets_of_the_first() -> None:
