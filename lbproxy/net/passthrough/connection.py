@@ -315,10 +315,10 @@ class PassthroughConnection(Handler):
     def _end(self, reason: Reason) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
-            if self._tunnel is None:
-                lane.backend.leave()
-            else:
+            if lane.tunnel:  # `_tunnel` may not be there yet: a lane can end while it is made
                 lane.backend.end(0)
+            else:
+                lane.backend.leave()
             lane.close(None)
         # A reset: without an answer, an orderly end would look like one.
         if not self.stream.closed:

@@ -19,6 +19,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.net.listener.listener import Listener, ListenerOptions
 from lbproxy.net.passthrough.connection import PassOptions, PassService, PassthroughConnection, Routes
 from lbproxy.net.transport.poller import Poller
+from lbproxy.net.upstream.lane import Lane, Waiter
 from lbproxy.record import Record
 from lbproxy.wire.clienthello import DECODE_ERROR, INTERNAL_ERROR, MISSING_EXTENSION, UNRECOGNIZED_NAME, alert
 from lbproxy.wire.proxyproto import encode
@@ -303,6 +304,24 @@ def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CA.issue_cert("a.test").configure_cert(context)
     return context
+
+
+async def test_a_backend_that_resets_before_the_hello_is_sent(passing: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has got the connection: both count it."""
+    home = passing(sni=True)
+    claim = Lane.claim
+
+    def reset_first(lane: Lane, owner: Waiter) -> None:
+        far, _ = home.places[0].listener.accept()
+        Peer(far).reset()
+        claim(lane, owner)
+
+    monkeypatch.setattr(Lane, "claim", reset_first)
+    client = await home.connect()
+    await client.send(hello("a.test"))
+    await client.is_reset()
+    assert (await home.ended()).reason == "tunnel_cut"
+    assert (home.listener.service.requests, home.backends[0].requests) == (1, 1)
 
 
 @pytest.mark.parametrize("name", ["a.test", "A.Test", "one.wild.test"])
