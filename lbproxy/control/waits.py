@@ -1,15 +1,20 @@
-"""What can be read from `Waits`: a percentile, and the few buckets of a metric; and how a time is written."""
+"""What can be read from `Waits`: percentiles, and the few buckets of a metric; and how a time is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from math import ceil, inf, sqrt
 
 from lbproxy.balance.latency import bounds
 from lbproxy.control.counts import Durations, Waits
 
-_LOWER = dict(zip(bounds(), (0.0, *bounds()), strict=False))
-"""Where the bucket begins that ends at a bound."""
+_TYPICAL = tuple(
+    lower if upper == inf else upper if lower == 0 else sqrt(lower * upper)
+    for lower, upper in zip((0.0, *bounds()), bounds(), strict=False)
+)
+"""Of each bucket the time from which all of it differ by 12 % at most. The first and the last have one bound only."""
 
 METRIC_BOUNDS = tuple(0.001 * 2**doubling for doubling in range(17))
 """Each doubling from 1 ms to 65.5 s: every bucket of a metric is a time series, for each backend."""
@@ -20,24 +25,16 @@ def answers(waits: Waits) -> int:
     return sum(waits["below"].values())
 
 
-def percentile(below: Mapping[str, int], percent: float) -> float | None:
-    """The time that so many percent of all did not exceed, in seconds, to within 12 %; None if there are none.
+def percentiles(counts: Iterable[int], percents: Sequence[float]) -> list[float | None]:
+    """For each of `percents` the time that so many percent of all did not exceed, in seconds, to within 12 %.
 
-    What took longer than the last bound counts as that one.
+    counts: how many are in each of the buckets of `lbproxy.balance.latency`. None if there are none. What took longer
+    than the last bound counts as that one.
     """
-    wanted = ceil(sum(below.values()) * percent / 100)
-    passed = 0
-    for bound, count in sorted((float(text), count) for text, count in below.items()):
-        passed += count
-        if count and passed >= wanted:
-            return _typical(bound)
-    return None
-
-
-def _typical(bound: float) -> float:
-    """The time from which all of its bucket differ by 12 % at most."""
-    lower = _LOWER.get(bound, bound)
-    return lower if bound == inf else bound if lower == 0 else sqrt(lower * bound)
+    passed = list(accumulate(counts))
+    if not passed[-1]:
+        return [None] * len(percents)
+    return [_TYPICAL[bisect_left(passed, ceil(passed[-1] * percent / 100))] for percent in percents]
 
 
 def durations(waits: Waits) -> Durations:

@@ -2,7 +2,8 @@
 
 The counters only grow, so what happened in a window is the difference of two readings. Each backend is read every 10 s,
 in small groups, so that a pool of thousands costs no noticeable turn of the loop. Readings older than a minute are kept
-once a minute. A reload begins anew: until it is ten minutes old, `seconds` says how long the window really is.
+once a minute. A reload begins anew: until it is ten minutes old, `seconds` says how long the window really is. So does
+a name whose counters went down: another backend has it, or a process has gone with what it had counted.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from math import ceil
+from operator import gt, sub
 from typing import NamedTuple
 
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.latency import bounds
 from lbproxy.balance.pool import Pool
 from lbproxy.control.snapshot import RecentView, WindowView
-from lbproxy.control.waits import percentile
+from lbproxy.control.waits import percentiles
 from lbproxy.status.counters import Counters, key
 
 EVERY = 10.0
@@ -34,15 +36,14 @@ _AT = {str(bound): at for at, bound in enumerate(_BOUNDS)}
 _ANSWERS, _ERRORS = len(_BOUNDS), len(_BOUNDS) + 1
 """Where a reading has the number of answers, and that of 5xx."""
 
-_WHOLE = 0xFFFFFFFF
-_ZEROS = bytes(4 * (_ERRORS + 1))
+_ZEROS = bytes(8 * (_ERRORS + 1))
 
 NOTHING: WindowView = {"seconds": 0.0, "answers": 0, "server_errors": 0, "p50": None, "p90": None, "p99": None}
 NOTHING_RECENT: RecentView = {"minute": NOTHING, "ten_minutes": NOTHING}
 
 
 class _Reading(NamedTuple):
-    """What a backend's counters were at a time: how many answers in each bucket, all, and 5xx; modulo 2^32."""
+    """What a backend's counters were at a time: how many answers in each bucket, all, and 5xx."""
 
     at: float
     counts: array[int]
@@ -81,6 +82,8 @@ class Windows:
 
     def _note(self, name: str, reading: _Reading, now: float) -> None:
         readings = [*self._readings.get(name, ()), reading]
+        if len(readings) > 1 and _went_down(readings[-2], reading.counts):
+            readings = [reading]
         while len(readings) > 1 and readings[1].at <= now - TEN_MINUTES:
             del readings[0]
         kept = readings[:1]
@@ -91,10 +94,14 @@ class Windows:
 
     def of(self, pool: Pool, backend: Backend, counted: Counters, now: float) -> RecentView:
         """The last minute and the last ten of a backend, of which `counted` is what there is now."""
-        readings = self._readings.get(key(pool, backend))
+        name = key(pool, backend)
+        readings = self._readings.get(name)
         if not readings:
             return NOTHING_RECENT
         counts = _counts(counted)
+        if _went_down(readings[-1], counts):
+            del self._readings[name]  # its next reading is its first
+            return NOTHING_RECENT
         return {
             "minute": _window(readings, counts, now, MINUTE),
             "ten_minutes": _window(readings, counts, now, TEN_MINUTES),
@@ -102,15 +109,20 @@ class Windows:
 
 
 def _counts(counted: Counters) -> array[int]:
-    found = array("I", _ZEROS)
+    found = array("Q", _ZEROS)
     for bound, count in counted.get("first_byte", {}).get("below", {}).items():
         at = _AT.get(bound)  # another version may have other bounds
         at = bisect_left(_BOUNDS, float(bound)) if at is None else at
-        found[at] = (found[at] + count) & _WHOLE
+        found[at] += count
     responses = counted.get("responses", {})
-    found[_ANSWERS] = sum(responses.values()) & _WHOLE
-    found[_ERRORS] = responses.get("5xx", 0) & _WHOLE
+    found[_ANSWERS] = sum(responses.values())
+    found[_ERRORS] = responses.get("5xx", 0)
     return found
+
+
+def _went_down(before: _Reading, counts: array[int]) -> bool:
+    """Whether one of `counts` is less than it was."""
+    return any(map(gt, before.counts, counts))
 
 
 def _window(readings: list[_Reading], counts: array[int], now: float, seconds: float) -> WindowView:
@@ -120,17 +132,15 @@ def _window(readings: list[_Reading], counts: array[int], now: float, seconds: f
         if reading.at > now - seconds:
             break
         base = reading
-    view: WindowView = {**NOTHING, "seconds": now - base.at}
     if counts == base.counts:
-        return view
-    if counts[_ANSWERS] < base.counts[_ANSWERS]:  # its process has gone, or another backend has its name
-        base = base._replace(counts=array("I", _ZEROS))
-    below = {
-        str(bound): (after - before) & _WHOLE
-        for bound, after, before in zip(_BOUNDS, counts, base.counts, strict=False)
-        if after != before
+        return {**NOTHING, "seconds": now - base.at}
+    happened = list(map(sub, counts, base.counts))
+    p50, p90, p99 = percentiles(happened[:_ANSWERS], (50, 90, 99))
+    return {
+        "seconds": now - base.at,
+        "answers": happened[_ANSWERS],
+        "server_errors": happened[_ERRORS],
+        "p50": p50,
+        "p90": p90,
+        "p99": p99,
     }
-    view["answers"] = (counts[_ANSWERS] - base.counts[_ANSWERS]) & _WHOLE
-    view["server_errors"] = (counts[_ERRORS] - base.counts[_ERRORS]) & _WHOLE
-    view["p50"], view["p90"], view["p99"] = (percentile(below, percent) for percent in (50, 90, 99))
-    return view

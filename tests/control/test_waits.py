@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.balance.latency import bounds
-from lbproxy.control.waits import METRIC_BOUNDS, answers, durations, percentile, time_of
+from lbproxy.control.waits import METRIC_BOUNDS, answers, durations, percentiles, time_of
 
 BOUNDS = bounds()
 
@@ -22,23 +22,33 @@ def below(*seconds: float) -> dict[str, int]:
     return found
 
 
+def counts(*seconds: float) -> list[int]:
+    """The same, by bucket."""
+    found = below(*seconds)
+    return [found.get(str(bound), 0) for bound in BOUNDS]
+
+
 @given(st.lists(st.floats(min_value=0.00025, max_value=65), min_size=1), st.sampled_from([50, 90, 99, 100]))
 def test_a_percentile_is_known_to_within_12_percent(times: list[float], percent: int) -> None:
     true = sorted(times)[ceil(len(times) * percent / 100) - 1]
-    found = percentile(below(*times), percent)
+    [found] = percentiles(counts(*times), [percent])
     assert found is not None
     assert abs(found - true) <= 0.12 * true
 
 
+def test_several_percentiles_are_those_of_each() -> None:
+    times = counts(*[0.01] * 50, *[0.1] * 49, 1.0)
+    assert percentiles(times, (50, 51, 99, 100)) == [percentiles(times, [one])[0] for one in (50, 51, 99, 100)]
+    assert percentiles(times, (50, 51, 99, 100)) == pytest.approx([0.01, 0.1, 0.1, 1.0], rel=0.12)
+
+
 def test_of_nothing_there_is_no_percentile() -> None:
-    assert percentile({}, 50) is None
-    assert percentile({"0.014": 0}, 50) is None
+    assert percentiles(counts(), (50, 99)) == [None, None]
 
 
 def test_what_is_beyond_the_bounds_is_at_the_bound() -> None:
-    assert percentile(below(0.0001), 50) == 0.00025
-    assert percentile(below(1000), 50) == 65.536
-    assert percentile({"0.3": 1}, 50) == 0.3, "a bound of another version is one"
+    assert percentiles(counts(0.0001), [50]) == [0.00025]
+    assert percentiles(counts(1000), [50]) == [65.536]
 
 
 def test_a_metric_has_few_buckets_and_exact_ones() -> None:

@@ -11,7 +11,7 @@ from lbproxy.balance.health import Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.control.snapshot import RecentView
-from lbproxy.status.counters import Counters, waits
+from lbproxy.status.counters import Counters, total, waits
 from lbproxy.status.windows import EVERY, NOTHING, Windows
 
 TICK = 0.1
@@ -30,12 +30,18 @@ class Balancer:
         backends = [Backend(name, f"http://{name}:80") for name in names]
         self.pool = Pool("connectors", backends, Rules(), "refuse")
         self.reads = 0
+        self.ended: Counters = {}  # what processes have counted that are gone
         self.windows = Windows({"connectors": self.pool}, self.counted)
         self.now = 1000.0
 
     def counted(self, pool: Pool, backend: Backend) -> Counters:
         self.reads += 1
-        return counts(backend)
+        return total([counts(backend), self.ended])
+
+    def replace(self, name: str) -> None:
+        """Another backend has its name from now on."""
+        self.pool.leave(name)
+        self.pool.join(Member(name, "http://elsewhere:80"))
 
     def answers(self, times: int, seconds: float, status: int = 200, name: str = "c1") -> None:
         backend = self.pool.by_name(name)
@@ -52,7 +58,7 @@ class Balancer:
     def recent(self, name: str = "c1") -> RecentView:
         backend = self.pool.by_name(name)
         assert backend is not None
-        return self.windows.of(self.pool, backend, counts(backend), self.now)
+        return self.windows.of(self.pool, backend, total([counts(backend), self.ended]), self.now)
 
 
 def test_a_window_has_what_happened_in_it() -> None:
@@ -109,15 +115,46 @@ def test_no_tick_reads_many() -> None:
     assert (balancer.reads, most) == (500, 10)
 
 
-def test_counters_that_begin_anew_are_no_flood() -> None:
+def test_another_backend_of_the_name_begins_anew() -> None:
+    """Though it has more answers than the one before it, it has fewer of one kind."""
     balancer = Balancer("c1")
-    balancer.answers(1000, 0.1)
+    balancer.answers(50, 0.1)
+    balancer.answers(50, 0.1, 500)
     balancer.passes(1)
-    balancer.pool.leave("c1")
-    balancer.pool.join(Member("c1", "http://elsewhere:80"))
-    balancer.answers(3, 0.1, 500)
+    balancer.replace("c1")
+    balancer.answers(300, 0.1)
+    assert balancer.recent() == {"minute": NOTHING, "ten_minutes": NOTHING}
+    balancer.passes(EVERY)
+    balancer.answers(7, 0.1)
     minute = balancer.recent()["minute"]
-    assert (minute["answers"], minute["server_errors"]) == (3, 3)
+    assert (minute["answers"], minute["server_errors"]) == (7, 0)
+    assert minute["seconds"] <= EVERY
+
+
+def test_it_begins_anew_without_a_look_in_between() -> None:
+    balancer = Balancer("c1")
+    balancer.answers(100, 0.1, 500)
+    balancer.passes(1)
+    balancer.replace("c1")
+    balancer.answers(30, 0.1, 500)
+    balancer.passes(2 * EVERY)
+    balancer.answers(100, 0.1, 500)
+    assert balancer.recent()["minute"]["answers"] == 100
+    assert balancer.recent()["ten_minutes"]["answers"] == 100
+
+
+def test_what_ended_processes_have_counted_is_not_recent() -> None:
+    """All that was counted of a name is there for good, also when another backend has it."""
+    balancer = Balancer("c1")
+    balancer.ended = {"first_byte": {"below": {"0.014": 10**6}}, "responses": {"2xx": 10**6}}
+    balancer.answers(100, 0.1)
+    balancer.passes(1)
+    balancer.replace("c1")
+    balancer.answers(30, 0.1)
+    assert balancer.recent() == {"minute": NOTHING, "ten_minutes": NOTHING}
+    balancer.passes(EVERY)
+    balancer.answers(5, 0.1)
+    assert balancer.recent()["minute"]["answers"] == 5
 
 
 def test_one_that_has_left_is_forgotten() -> None:
@@ -128,12 +165,19 @@ def test_one_that_has_left_is_forgotten() -> None:
     assert repr(balancer.windows) == "<windows of 1 backends>"
 
 
-def test_counters_over_four_billion_wrap() -> None:
+@pytest.mark.parametrize("ended", [2**32 - 5, 2**40])
+def test_counters_may_be_large(ended: int) -> None:
     balancer = Balancer("c1")
-    backend = balancer.pool.backends[0]
-    counted: Counters = {"first_byte": {"below": {"0.014": 2**32 - 1}}, "responses": {"2xx": 2**32 - 1, "5xx": 0}}
-    windows = Windows({"connectors": balancer.pool}, lambda *_: counted)
-    windows.tick(1000.0)
-    later: Counters = {"first_byte": {"below": {"0.014": 2**32 + 9}}, "responses": {"2xx": 2**32 - 1, "5xx": 0}}
-    minute = windows.of(balancer.pool, backend, later, 1001.0)["minute"]
-    assert minute["p50"] == pytest.approx(0.013, rel=0.12)
+    balancer.ended = {"first_byte": {"below": {"0.014": ended}}, "responses": {"2xx": ended, "5xx": ended}}
+    balancer.passes(1)
+    balancer.answers(10, 0.3, 500)
+    minute = balancer.recent()["minute"]
+    assert (minute["answers"], minute["server_errors"]) == (10, 10)
+    assert minute["p50"] == pytest.approx(0.3, rel=0.12)
+
+
+def test_a_bucket_of_another_version_counts_as_the_one_that_has_it() -> None:
+    balancer = Balancer("c1")
+    balancer.passes(1)
+    balancer.ended = {"first_byte": {"below": {"0.3": 3}}, "responses": {"2xx": 3}}
+    assert balancer.recent()["minute"]["p99"] == pytest.approx(0.3, rel=0.12)
