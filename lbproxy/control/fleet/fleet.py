@@ -87,8 +87,10 @@ class Fleet:
 
     def start(self) -> None:
         """Follow the others from now on."""
-        for pool, name, told in self._balancer.ordered():
-            self.orders.adopt(Key(pool, name), told)
+        carried_out = {Key(pool, name): told for pool, name, told in self._balancer.ordered()}
+        for key, told in carried_out.items():
+            self.orders.adopt(key, told)
+        self.orders.carry_out(carried_out)
         self.orders.start()
         self._follow(keys.orders(self._place.fleet), self._see_orders)
         self._follow(keys.replicas(self._place.fleet), self._see_replicas)

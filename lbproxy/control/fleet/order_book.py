@@ -83,18 +83,21 @@ class OrderBook:
         """What is ordered for `key`."""
         return merge.said(key.backend, self.entries.get(key, {}), self._replica)
 
-    def give(self, key: Key, told: Said, stamp: Stamp, fields: Collection[str] = tuple(NOTHING)) -> bool:
-        """Operators say `told` here; only `fields` are meant. Returns whether that is something new.
+    def give(self, key: Key, told: Said, stamp: Stamp, fields: Collection[str] | None = None) -> bool:
+        """Operators say `told` here. Returns whether that is something new.
 
-        stamp: who says so and when, where `told` does not say it of a field itself.
+        stamp: who says so and when. fields: those that were ordered; also one that was so already is given anew then,
+        since another replica may have given something else meanwhile. None: those that are others now, by the stamps
+        that `told` has itself.
         """
         entry, new = dict(self.entries.get(key, {})), set()
         stamps = dict(told.order.stamps)
         if told.member is not None and told.member.added is not None:
             stamps["member"] = told.member.added
         for field, value in merge.values(told).items():
-            if field in fields and value != (entry[field].value if field in entry else NOTHING[field]):
-                by, at = stamps.get(field, stamp)
+            before = entry[field].value if field in entry else NOTHING[field]
+            if value != before if fields is None else field in fields:
+                by, at = stamps.get(field, stamp) if fields is None else stamp
                 entry[field] = Given(value, self._clock.now(), self._run, self._replica, by, at)
                 new.add(field)
         if new:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from lbproxy.balance.operators import Said
-from lbproxy.balance.orders import Stamp
+from lbproxy.balance.orders import Order, Stamp
 from lbproxy.control import tasks
 from lbproxy.control.etcd import Etcd, EtcdError, EtcdRefusedError, KeyValue, View, values
 from lbproxy.control.fleet import keys, merge
@@ -30,6 +30,7 @@ PATIENCE = 2.0
 _RECONCILED = 60.0
 """Seconds after the last failure in which an order that held here only may meet those of replicas that come back."""
 
+_NOTHING = Said(None, Order())
 _TRIES = 5  # of one key in a row, while others write it too
 _TIDY_EVERY = 3600.0  # seconds
 
@@ -74,14 +75,21 @@ class SharedOrders:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def give(self, key: Key, told: Said, stamp: Stamp, fields: tuple[str, ...] | None = None) -> None:
-        """An operator has given that order here, where it is applied already. fields: those that are meant."""
-        if self.book.give(key, told, stamp, *(() if fields is None else (fields,))):
+        """An operator has given that order here, where it is applied already: see `OrderBook.give`."""
+        if self.book.give(key, told, stamp, fields):
             self._look()
 
     def adopt(self, key: Key, told: Said) -> None:
         """An order from before there was a fleet."""
         self.book.adopt(key, told)
         self._look()
+
+    def carry_out(self, carried_out: Mapping[Key, Said]) -> None:
+        """Apply what is remembered where that is not `carried_out`: the generation before may have had no such pool."""
+        for key in self.book.entries:
+            told = self.book.said(key)
+            if merge.values(told) != merge.values(carried_out.get(key, _NOTHING)):
+                self._apply(*key, told)
 
     async def settled(self) -> None:
         """Wait until etcd has all that was given here, or cannot be asked."""

@@ -33,7 +33,8 @@ Found = tuple[PoolControl, Backend]
 
 Told = Callable[[str, str, Said, Stamp, tuple[str, ...] | None], None]
 """Called after an order with the pool, the backend's name, what operators say of it now, who gave the order and when,
-and the fields that it was about (see `control.fleet.merge`); None: all of them.
+and the fields that it was about (see `control.fleet.merge`), also those that were so already; None: those that have
+changed.
 """
 
 InFleet = Callable[[list[tuple[str, str]]], InstanceInFleetView | None]
@@ -70,7 +71,7 @@ class Operations:
         return self._view(self._find(name))
 
     def drain(self, name: str, force: bool, by: str) -> InstanceView:
-        """See `Operations` of the orders; to drain one that is drained already changes nothing."""
+        """See `Operations` of the orders; to drain one that is drained already changes nothing here."""
         found = self._find(name)
         last = [control.pool.name for control, backend in found if control.pool.is_alone(backend)]
         if last and not force:
@@ -79,30 +80,32 @@ class Operations:
                 " same, force it"
             )
         for control, backend in found:
+            stamp = Stamp(by, time.time())
             if not backend.draining:
-                stamp = Stamp(by, time.time())
                 control.drain(backend, *stamp)
                 fields = {"pool": control.pool.name, "backend": backend.name, "active": backend.active}
                 event(log, logging.INFO, "backend_drained", **fields, by=by)
-                self._tell(control, backend.name, stamp, ("drain",))
+            self._tell(control, backend.name, stamp, ("drain",))
         return self._view(found)
 
     def ready(self, name: str, by: str) -> InstanceView | None:
-        """See `Operations` of the orders; to end a drain that never began changes nothing."""
+        """See `Operations` of the orders; to end a drain that never began changes nothing here."""
         waiting = self._waiting(name)
         found = [] if waiting and not self._backends(name) else self._find(name)
         for control, backend in found:
-            if backend.draining:
+            drained = backend.draining
+            if drained:
                 control.ready(backend, by, time.time())
-                self._is_ready(control, backend.name, by)
+            self._is_ready(control, backend.name, by, drained)
         for control, short in waiting:
-            if control.pool.ordered(short).drain:
-                operators.end_drain(control.pool, short, Stamp(by, time.time()))
-                self._is_ready(control, short, by)
+            drained = control.pool.ordered(short).drain
+            operators.end_drain(control.pool, short, Stamp(by, time.time()))
+            self._is_ready(control, short, by, drained)
         return self._view(found) if found else None
 
-    def _is_ready(self, control: PoolControl, name: str, by: str) -> None:
-        event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=name, by=by)
+    def _is_ready(self, control: PoolControl, name: str, by: str, drained: bool) -> None:
+        if drained:
+            event(log, logging.INFO, "backend_ready", pool=control.pool.name, backend=name, by=by)
         self._tell(control, name, Stamp(by, time.time()), ("drain",))
 
     # --- members

@@ -122,10 +122,10 @@ class ControlPlane:
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = self._windows()
         self.fleet: Fleet | None = None
+        self._heard: list[tuple[str, str, Said]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None
-        self._guards = state["guards"] if state else {}
-        self._probes = state["kerberos"]["pools"] if state else {}
+        self._guards, self._probes = (state["guards"], state["kerberos"]["pools"]) if state else ({}, {})
         self._started = state["started"] if state else time.monotonic()
         self.etcd = None if config.fleet is None else connect(config.fleet)  # which all that need it share
         self._discoveries = self._make_discoveries()
@@ -224,6 +224,8 @@ class ControlPlane:
         stack.push_async_callback(self.fleet.stop)
         for control in self.pool_controls.values():
             control.pool.observers.append(Ejections(self.fleet.look))
+        for one in self._heard:
+            self.fleet.give(*one, Stamp("", time.time()))
         self.fleet.start()
         await self.fleet.begun()
 
@@ -310,8 +312,7 @@ class ControlPlane:
 
     def view(self) -> Snapshot:
         """Everything, now."""
-        uptime = time.monotonic() - self._started
-        counted = self.counter_history.total()
+        uptime, counted = time.monotonic() - self._started, self.counter_history.total()
         fleet = None if self.fleet is None else self.fleet.view()
         return snapshot(
             self._config, self.pool_controls, self.served, uptime, counted, self._tls(), self.windows, fleet
@@ -362,6 +363,8 @@ class ControlPlane:
         self._carry_out(pool, name, told)
         if self.fleet is not None:
             self.fleet.give(pool, name, told, Stamp("", time.time()))
+        else:
+            self._heard.append((pool, name, told))
 
     def _carry_out(self, pool: str, name: str, told: Said) -> None:
         """Operators have said that of a backend, on whatever replica."""

@@ -205,6 +205,20 @@ async def test_orders_outlive_all_replicas(make: Make) -> None:
     assert balancer.told["connectors", "c1"].order.drain
 
 
+async def test_what_could_not_be_applied_before_is_applied_after_a_reload(make: Make) -> None:
+    """The file had no such pool then: etcd says nothing new of it, so it comes from what is remembered."""
+    other, before = make("lb2"), make("lb1")
+    other.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    other.give("connectors", "c2", DRAINED, Stamp("olga", 5.0))
+    await until(before, lambda view: len(view["orders"]) == 2)
+    balancer = BareBalancer()
+    balancer.before = [("connectors", "c2", DRAINED)]
+    after = make("lb1", before.memory(), balancer, generation=2)
+    await after.begun()
+    assert [*balancer.told] == [("connectors", "c1")], "what the pool has been told already is not told again"
+    assert balancer.told["connectors", "c1"].order.drain
+
+
 async def test_orders_from_before_the_fleet_are_brought_in(make: Make, etcd: Etcd, fleet_name: str) -> None:
     balancer = BareBalancer()
     balancer.before = [("connectors", "c1", DRAINED)]

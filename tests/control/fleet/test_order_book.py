@@ -84,6 +84,25 @@ def test_of_two_partitions_the_newest_counts_and_the_other_is_told() -> None:
     assert one.said(lost).order.weight == 3
 
 
+def test_an_order_that_is_repeated_is_later_than_those_in_between() -> None:
+    """What a replica that was cut off has heard before does not end what was ordered once more after it."""
+    store, now = Store(), [1000.0]
+    one, two = (OrderBook(name, f"run of {name}", lambda: now[0]) for name in ("lb1", "lb2"))
+    two.give(C1, DRAIN, Stamp("olga", 1000.0), ("drain",))
+    store.write(two)
+    store.show(one)
+    now[0] = 1010.0
+    one.give(C1, READY, Stamp("alice", 1010.0), ("drain",))
+    now[0] = 1020.0
+    assert two.give(C1, DRAIN, Stamp("bob", 1020.0), ("drain",))
+    assert not two.give(C1, DRAIN, Stamp("bob", 1020.0)), "no field was meant, and none is another"
+    for book in (one, two, one):
+        store.write(book)
+        store.show(book)
+    assert one.said(C1).order.stamps == {"drain": Stamp("bob on lb2", 1020.0)}
+    assert two.said(C1).order.stamps == {"drain": Stamp("bob", 1020.0)}
+
+
 def test_the_losing_side_hears_of_it() -> None:
     store, [one, two] = Store(), books("lb1", "lb2")
     one.give(C1, Said(None, Order(weight=2)), Stamp("olga", 1.0))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from lbproxy.balance.operators import Said
+from lbproxy.balance.orders import Order
 from lbproxy.config import load
 from lbproxy.control.admin.client import drain, fetch_status, make_ready
 from lbproxy.process.generation.control_plane import ControlPlane
@@ -76,3 +78,26 @@ async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None
             sock.close()
     assert told == [("connectors", "c1", True), ("connectors", "c1", False)]
     assert "starting" in repr(control_plane)
+
+
+async def test_what_was_heard_before_there_is_a_fleet_is_told_to_it(pair: Pair, tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text(
+        CONFIG.format(port=9, kind="none") + '[fleet]\nname = "f"\nreplica = "lb1"\netcd = ["http://127.0.0.1:9"]\n'
+    )
+    config = load(path)
+    sockets = listen_all(config)
+    ours, _ = pair(WITH_MASTER)
+    with socket.socket() as admin:
+        origin = ORIGIN._replace(master=os.getpid())
+        control_plane = ControlPlane(config, StartInputs(1, origin, ours, sockets, admin, secret(None, 0.0)))
+        async with AsyncExitStack() as stack:
+            control_plane.hear("connectors", "c1", Said(None, Order(drain=True)))
+            await control_plane.start(stack)
+            assert control_plane.fleet is not None
+            assert [one["backend"] for one in control_plane.fleet.view()["orders"]] == ["c1"]
+            backend = control_plane.model.pools["connectors"].by_name("c1")
+            assert backend is not None
+            assert backend.draining
+    for sock in sockets.values():
+        sock.close()
