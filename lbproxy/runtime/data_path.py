@@ -111,11 +111,11 @@ class DataPath(Observer):
             self.listeners[name].finish_idle()
 
     def release(self, gone: Collection[str]) -> None:
-        """End a `hold`, and the connections of those listeners whose address is `gone` from this host."""
+        """End a `hold`, of an earlier process too; cut the connections of listeners whose address is `gone` from us."""
         if self._hold_timer is not None:
             self._hold_timer.cancel()
-        for name in self._held | set(gone):
-            self.listeners[name].release(reasons.ADDRESS_GONE if name in gone else None)
+        for name, listener in self.listeners.items():
+            listener.release(reasons.ADDRESS_GONE if name in gone else None)
         self._held = set()
 
     def retire(self) -> None:

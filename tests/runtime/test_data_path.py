@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,6 +34,7 @@ backends = [{{ name = "c1", url = "{url}" }}]
 {pool}
 """
 ASK = b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n"
+DETACH_FILTER = 27  # SO_DETACH_FILTER, socket(7)
 
 
 class Bench:
@@ -49,6 +51,15 @@ class Bench:
         head = await reader.readuntil(b"\r\n\r\n")
         writer.close()
         return head
+
+
+def held(sock: socket.socket) -> bool:
+    """Whether new connections to the listening socket wait; they do no more."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, DETACH_FILTER, 0)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 async def connector(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -350,3 +361,21 @@ async def test_a_hold_that_a_dead_process_has_left_ends_with_the_next_start(tmp_
     assert await reader.read() == b""
     writer.close()
     sockets["login"].close()
+
+
+async def test_a_hold_of_a_process_that_retires_ends(tmp_path: Path, backend: str) -> None:
+    """It cannot end later: the socket is another process's too by then, and closed here."""
+    async with bench(tmp_path, backend) as one:
+        one.worker.hold(["login"])
+        one.worker.retire()
+        assert not held(one.worker.listeners["login"].socket)
+        one.worker.hold(["login"])  # it is asked for the health once more
+        assert not held(one.worker.listeners["login"].socket)
+
+
+async def test_a_hold_of_another_process_is_released_too(tmp_path: Path, backend: str) -> None:
+    async with bench(tmp_path, backend) as one:
+        shared = one.worker.listeners["login"].socket
+        syn_hold.hold(shared)
+        one.worker.release([])
+        assert not held(shared)

@@ -6,7 +6,7 @@
     POST   /health    200: serve here, or 503, and a sentence; for the program that moves the addresses
 
 The first three answer with a `LeaveView` as JSON. /health is as /readyz, but whoever asks is about to act upon the
-answer: see `Leaves.asked`. So it is a POST.
+answer: see `Leaves.asked`. So it is a POST. What cannot be taken back any more is answered with 409 and a sentence.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aiohttp import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.admin.readiness import readiness
 from lbproxy.control.snapshot import LeaveView, Snapshot
+from lbproxy.errors import AdminError
 
 
 class Leaves(Protocol):
@@ -33,7 +34,7 @@ class Leaves(Protocol):
         ...
 
     def cancel(self, by: str) -> LeaveView:
-        """Take it back."""
+        """Take it back. AdminError says why not."""
         ...
 
     def asked(self) -> None:
@@ -55,7 +56,11 @@ def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.R
         return web.json_response(leaves.leave(timeout, await peer(request)))
 
     async def cancel(request: web.Request) -> web.Response:
-        return web.json_response(leaves.cancel(await peer(request)))
+        by = await peer(request)
+        try:
+            return web.json_response(leaves.cancel(by))
+        except AdminError as error:
+            return web.Response(status=409, text=f"{error}\n")
 
     async def health(_: web.Request) -> web.Response:
         leaves.asked()

@@ -270,6 +270,8 @@ class Listener:
 
     def hold(self) -> None:
         """Let new connections wait, and each open one end with its next answer."""
+        if self._draining:  # nothing of another process's may wait, and its own socket may be closed
+            return
         syn_hold.hold(self.socket)
         self.service.drain()
 
@@ -295,6 +297,8 @@ class Listener:
 
     def retire(self) -> None:
         """Accept the waiting connections and then no more; each connection ends with its next answer."""
+        if not self._draining:
+            syn_hold.release(self.socket)  # another process may accept, and ends no hold of this one
         self._draining = True
         self.service.drain()
         while self._accepting and self._accept():

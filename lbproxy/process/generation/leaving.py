@@ -23,11 +23,14 @@ from lbproxy.control import tasks
 from lbproxy.control.host_addresses import AddressChanges, present
 from lbproxy.control.log import event
 from lbproxy.control.snapshot import LeaveView
+from lbproxy.errors import AdminError
 
 log = logging.getLogger(__name__)
 
 HOLD_AT_MOST = 3.0
 """Seconds that new connections wait for another host; then they are served here again."""
+
+_LATE = 1.0  # seconds after `leave_timeout`, by which its end has been noticed
 
 
 class Holds(Protocol):
@@ -60,6 +63,7 @@ class Leaving:
         self._serving = serving
         self._show = show
         self._over = asyncio.Event()
+        self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._hold: asyncio.TimerHandle | None = None
 
@@ -87,7 +91,12 @@ class Leaving:
         return self.view()
 
     def cancel(self, by: str) -> LeaveView:
-        """Serve as before: this host may have the addresses again. It takes none from another host."""
+        """Serve as before: this host may have the addresses again. It takes none from another host.
+
+        Raises AdminError when lbproxy ends.
+        """
+        if self._ending:
+            raise AdminError("lbproxy ends; this host cannot have its virtual addresses again before the next start")
         if self.active:
             self.adopt(False)
             event(log, logging.INFO, "leave_cancelled", by=by)
@@ -96,24 +105,27 @@ class Leaving:
 
     async def finish(self) -> None:
         """Before the end: leave, and return when nothing is waited for any more. At once if that is `leave_timeout`."""
-        if self.active:  # an operator may have more patience than an end has
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._within):
-                    await self._over.wait()
-        elif self._within:
+        self._ending = True
+        patience = self._within  # an operator may have more than an end has
+        if not self.active and self._within:
             self._begin(self._within, "TERM")
-            await self._over.wait()
+            patience += _LATE
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._over.wait()
 
     def adopt(self, active: bool) -> None:
-        """Go on where the generation before this one is."""
+        """Go on where the generation before this one is. An address that is here has `leave_timeout` to go, anew."""
         self._set(active)
         if self._task is not None:
             self._task.cancel()
-        self._release([])
-        if active:
-            self._over.set()
+        self._over.clear()
+        if not active:
+            self._release([])
+        elif self._here():
+            self._task = tasks.start(self._wait(self._within), name="leaving")
         else:
-            self._over.clear()
+            self._over.set()
 
     def asked(self) -> None:
         """The program that moves the addresses asks for the health: if this host leaves, they are about to move."""

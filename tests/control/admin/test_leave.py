@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.leave import leave_routes
 from lbproxy.control.snapshot import LeaveView, Snapshot
+from lbproxy.errors import AdminError
 from tests.control.sample import snapshot
 
 Client = TestClient[web.Request, web.Application]
@@ -20,6 +21,7 @@ class Stays:
 
     def __init__(self) -> None:
         self.leaving = False
+        self.ending = False
         self.told: list[str] = []
 
     def view(self) -> LeaveView:
@@ -31,6 +33,8 @@ class Stays:
         return self.view()
 
     def cancel(self, by: str) -> LeaveView:
+        if self.ending:
+            raise AdminError("lbproxy ends")
         self.told.append(f"cancel {by}")
         self.leaving = False
         return self.view()
@@ -62,6 +66,12 @@ async def test_it_leaves_and_takes_that_back(client: Client, host: Stays) -> Non
     assert await (await client.delete("/leave")).json() == host.view()
     assert not host.leaving
     assert host.told == ["leave None admin", "cancel admin"]
+
+
+async def test_what_cannot_be_taken_back(client: Client, host: Stays) -> None:
+    host.ending = True
+    response = await client.delete("/leave")
+    assert (response.status, await response.text()) == (409, "lbproxy ends\n")
 
 
 async def test_the_time_may_be_given(client: Client, host: Stays) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import Config, load
+from lbproxy.errors import AdminError
 from lbproxy.process.generation import leaving
 from lbproxy.process.generation.leaving import Leaving, at
 from tests.namespaces import needs_root, own_network, run
@@ -195,10 +196,51 @@ async def test_the_end_has_less_patience_than_an_operator(tmp_path: Path) -> Non
         assert not one.leaving.view()["over"]
 
 
+@needs_root
+@pytest.mark.usefixtures("network")
+async def test_the_end_is_not_taken_back(tmp_path: Path) -> None:
+    """Nothing would end its wait."""
+    address("add")
+    async with scene(configuration(tmp_path, VIRTUAL, more='leave_timeout = "10m"')) as one:
+        finishing = asyncio.ensure_future(one.leaving.finish())
+        await until(lambda: one.shown)
+        with pytest.raises(AdminError, match=r"^lbproxy ends; "):
+            one.leaving.cancel("olga")
+        assert one.leaving.view()["leaving"]
+        address("delete")
+        await finishing
+
+
+async def test_the_end_waits_for_leave_timeout_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even when another generation, which does not know of the end yet, has taken it back."""
+    monkeypatch.setattr(leaving, "_LATE", 0.01)
+    async with scene(configuration(tmp_path, more='leave_timeout = "10ms"')) as one:
+        finishing = asyncio.ensure_future(one.leaving.finish())
+        await until(lambda: one.shown)
+        one.leaving.adopt(False)
+        await finishing
+
+
 async def test_without_anything_the_end_waits_for_nothing(tmp_path: Path) -> None:
     async with scene(configuration(tmp_path)) as one:
         await one.leaving.finish()
         assert one.shown == []
+
+
+@needs_root
+@pytest.mark.usefixtures("network")
+async def test_a_generation_after_it_waits_for_the_address_too(tmp_path: Path) -> None:
+    address("add")
+    async with scene(configuration(tmp_path, VIRTUAL, more='leave_timeout = "10m"')) as one:
+        one.leaving.adopt(True)
+        assert not one.leaving.view()["over"]
+        assert one.data_path.told == [], "the one before it may hold new connections"
+        one.leaving.asked()
+        assert one.data_path.told == ["hold login any"]
+        finishing = asyncio.ensure_future(one.leaving.finish())
+        address("delete")
+        await finishing
+        assert one.leaving.view()["over"]
 
 
 async def test_a_generation_after_it_goes_on(tmp_path: Path) -> None:
