@@ -50,10 +50,13 @@ def snapshot(
     uptime: float,
     counted: Counters,
     tls: TlsReport,
-    windows: Windows,
+    windows: Windows | None,
     fleet: FleetView | None = None,
 ) -> Snapshot:
-    """Everything, now; `uptime` in seconds. counted, tls: those of all processes together."""
+    """Everything, now; `uptime` in seconds. counted, tls: those of all processes together.
+
+    No windows: nothing is recent, and no backend stands out.
+    """
     return {
         "version": __version__,
         "pid": served.origin.master,
@@ -99,7 +102,7 @@ def _listener(name: str, options: settings.Listener, counted: Counters, tls: Tls
     }
 
 
-def _pool(config: Config, pool_control: PoolControl, counted: Counters, windows: Windows) -> PoolView:
+def _pool(config: Config, pool_control: PoolControl, counted: Counters, windows: Windows | None) -> PoolView:
     now = time.monotonic()
     pool = pool_control.pool
     backends = [

@@ -27,7 +27,7 @@ from lbproxy.status.counters import of_backend, take, take_model
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
 from lbproxy.status.tls_report import NOTHING, tls_report
-from lbproxy.status.windows import Windows
+from lbproxy.status.windows import NOTHING_RECENT, Windows
 from tests.control.probes.backends import listening
 from tests.net.peers import until
 from tests.pki import Authority
@@ -188,6 +188,18 @@ async def test_requests_are_counted_everywhere(running: Running) -> None:
     assert durations["count"] == 3
     assert durations["sum"] > 0
     assert [count for _, count in durations["buckets"]] == sorted(count for _, count in durations["buckets"])
+
+
+async def test_without_windows_nothing_is_recent(running: Running) -> None:
+    running.windows.tick(time.monotonic())
+    await running.ask("login", REQUEST + b"Connection: close\r\n\r\n")
+    [whole] = running.view()["pools"][0]["backends"]
+    assert whole["recent"]["minute"]["answers"] == 1
+    counted, tls = take(running.worker, running.access_log), tls_report(running.config, running.worker, time.time())
+    view = snapshot(running.config, running.pool_controls, served(), 12.5, counted, tls, None)
+    [bare] = view["pools"][0]["backends"]
+    assert bare["recent"] == NOTHING_RECENT
+    assert bare["responses"] == whole["responses"]
 
 
 async def test_handshakes_with_clients_are_counted_where_tls_ends(running: Running, tmp_path: Path) -> None:

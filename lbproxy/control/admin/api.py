@@ -33,17 +33,18 @@ def api_routes(
     count: Callable[[], Awaitable[object]] | None = None,
     settle: Wait | None = None,
     rollouts: Rollouts | None = None,
+    bare: Callable[[], Snapshot] | None = None,
 ) -> list[web.RouteDef]:
-    """snapshot, count: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
+    """snapshot, count, bare: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
     connections: see `connection_routes`. settle: see `order_routes`. rollouts: see `rollout_routes`.
     """
     return [
-        *read_routes(snapshot, count),
+        *read_routes(snapshot, count, bare),
         *order_routes(operations, count, settle),
         *member_routes(operations, count, settle),
         *rollout_routes(rollouts),
         reload_route(reload),
-        *leave_routes(leaves, snapshot),
+        *leave_routes(leaves, bare or snapshot),
         *connection_routes(connections),
     ]

@@ -12,19 +12,23 @@ from lbproxy.control.snapshot import Snapshot
 
 
 def read_routes(
-    snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[object]] | None = None
+    snapshot: Callable[[], Snapshot],
+    count: Callable[[], Awaitable[object]] | None = None,
+    bare: Callable[[], Snapshot] | None = None,
 ) -> list[web.RouteDef]:
     """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop.
 
-    count: awaited before an answer with counters, where other processes count.
+    count: awaited before an answer with counters, where other processes count. bare: the same as snapshot without what
+    is recent, for the routes that do not show that; None: they call `snapshot` too.
     """
+    bare = bare or snapshot
 
     async def status(_: web.Request) -> web.Response:
         if count is not None:
             await count()
         return web.json_response(snapshot())
 
-    return [web.get("/status", status), *metrics_routes(snapshot, count), *health_routes(snapshot)]
+    return [web.get("/status", status), *metrics_routes(bare, count), *health_routes(bare)]
 
 
 def metrics_routes(

@@ -120,7 +120,7 @@ class ControlPlane:
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
-        self.windows = self._windows()
+        self.windows = Windows(self.model.pools, self._counted)
         self.fleet: Fleet | None = None
         self._heard: list[tuple[str, str, Said]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
@@ -147,11 +147,6 @@ class ControlPlane:
             registry = Registry(self.etcd, fleet, self._left_on)
         return {name: make_discoveries(pool, self._config.pools[name], registry) for name, pool in pools.items()}
 
-    def _windows(self) -> Windows:
-        windows = Windows(self.model.pools, self._counted)
-        self.model.on_tick.append(windows.tick)
-        return windows
-
     def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.model.pools, self.model.mints, lost)
 
@@ -173,6 +168,7 @@ class ControlPlane:
         if self.supervisor is not None:
             stack.push_async_callback(self.supervisor.stop)
         stack.push_async_callback(self.leaving.stop)
+        self.model.on_tick.append(self.windows.tick)
         self.model.keep_time()
         for name, pool in pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
@@ -273,22 +269,22 @@ class ControlPlane:
             if fleet is not None:
                 fleet.give(pool, name, said, stamp, fields)
 
-        settle = None if fleet is None else fleet.orders.settled
+        settle, rollouts = (None, None) if fleet is None else (fleet.orders.settled, fleet.rollouts)
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
-        rollouts = None if fleet is None else fleet.rollouts
         live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
-        routes = api_routes(self.view, operations, reload, self.leaving, live, self._count, settle, rollouts)
+        bare = self.bare_view
+        routes = api_routes(self.view, operations, reload, self.leaving, live, self._count, settle, rollouts, bare)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 
     async def open_health(self, sock: socket.socket) -> None:
         """Say on `sock`, to any client, whether this process does its work; `close_admin` ends that too."""
-        await self._open(AdminServer(sock, health_routes(self.view), anybody=True))
+        await self._open(AdminServer(sock, health_routes(self.bare_view), anybody=True))
 
     async def open_metrics(self, sock: socket.socket) -> None:
         """Let any client of `sock` scrape; `close_admin` ends that too."""
-        await self._open(AdminServer(sock, metrics_routes(self.view, self._count), anybody=True))
+        await self._open(AdminServer(sock, metrics_routes(self.bare_view, self._count), anybody=True))
 
     @property
     def _count(self) -> Callable[[], Awaitable[bool]] | None:
@@ -310,13 +306,16 @@ class ControlPlane:
         if self.supervisor is not None:
             self.supervisor.reopen()
 
-    def view(self) -> Snapshot:
-        """Everything, now."""
-        uptime, counted = time.monotonic() - self._started, self.counter_history.total()
+    def view(self, recent: bool = True) -> Snapshot:
+        """Everything, now; recent: also the last minutes of the backends, which takes time."""
+        uptime, counted, tls = time.monotonic() - self._started, self.counter_history.total(), self._tls()
         fleet = None if self.fleet is None else self.fleet.view()
-        return snapshot(
-            self._config, self.pool_controls, self.served, uptime, counted, self._tls(), self.windows, fleet
-        )
+        windows = self.windows if recent else None
+        return snapshot(self._config, self.pool_controls, self.served, uptime, counted, tls, windows, fleet)
+
+    def bare_view(self) -> Snapshot:
+        """The same without what is recent."""
+        return self.view(recent=False)
 
     def _take(self) -> list[Counters]:
         """What each process of this generation has counted."""

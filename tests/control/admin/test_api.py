@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.members import Added, Changed
@@ -36,6 +37,26 @@ def served() -> set[tuple[str, str]]:
         for route in app.router.routes()
         if route.resource is not None and route.method != "HEAD"  # which comes with every GET
     }
+
+
+async def test_only_the_status_needs_what_is_recent() -> None:
+    """Programs ask for the rest every second, and it takes time."""
+    asked: list[str] = []
+
+    def whole() -> Snapshot:
+        asked.append("whole")
+        return snapshot()
+
+    def bare() -> Snapshot:
+        asked.append("bare")
+        return snapshot()
+
+    app = web.Application()
+    app.add_routes(api_routes(whole, BareBackends(), reload, Stays(), NoConnections(), bare=bare))
+    async with TestClient(TestServer(app)) as client:
+        for method, path in (("GET", "/status"), ("GET", "/metrics"), ("GET", "/readyz"), ("POST", "/health")):
+            assert (await client.request(method, path)).status == 200
+    assert asked == ["whole", "bare", "bare", "bare"]
 
 
 def test_the_openapi_file_has_every_route() -> None:

@@ -6,20 +6,28 @@ import asyncio
 import os
 import socket
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
+
+from lbproxy.balance.backend import Backend
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Order
+from lbproxy.balance.pool import Pool
 from lbproxy.config import load
 from lbproxy.control.admin.client import drain, fetch_status, make_ready
-from lbproxy.process.generation.control_plane import ControlPlane
+from lbproxy.control.admin.health import ask_health
+from lbproxy.control.snapshot import RecentView
+from lbproxy.process.generation.control_plane import ControlPlane, OnOrder
 from lbproxy.process.generation.handover import StartInputs, secret
 from lbproxy.process.generation.listen_addresses import ADMIN, wanted
 from lbproxy.process.ipc.master_messages import WITH_MASTER
 from lbproxy.process.ipc.worker_messages import WITH_FORKER
 from lbproxy.process.master.listening_sockets import listen
 from lbproxy.process.workers.supervisor import WorkerSupervisor
+from lbproxy.status.windows import NOTHING_RECENT
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
 from tests.process.places import listen_all
@@ -47,11 +55,9 @@ async def test_with_workers_there_is_the_model_alone(pair: Pair, tmp_path: Path)
         await control_plane.serving.stop()
 
 
-async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None:
-    told: list[tuple[str, str, bool]] = []
-
-    def heard(pool: str, name: str, said: Said) -> None:
-        told.append((pool, name, said.order.drain))
+@asynccontextmanager
+async def administered(pair: Pair, heard: OnOrder) -> AsyncIterator[tuple[ControlPlane, Path]]:
+    """A control plane in one process, and where its admin interface is. heard: is told of orders."""
 
     async def reload() -> list[str]:
         return []
@@ -71,11 +77,21 @@ async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None
             await control_plane.open_admin(stack, admin, reload, heard)
             where = config.admin.bind.path
             assert where is not None
-            await asyncio.to_thread(drain, where, "c1", True)
-            await asyncio.to_thread(make_ready, where, "c1")
-            assert (await asyncio.to_thread(fetch_status, where))["state"] == "starting"
+            yield control_plane, where
         for sock in sockets.values():
             sock.close()
+
+
+async def test_orders_over_the_admin_interface_are_passed_on(pair: Pair) -> None:
+    told: list[tuple[str, str, bool]] = []
+
+    def heard(pool: str, name: str, said: Said) -> None:
+        told.append((pool, name, said.order.drain))
+
+    async with administered(pair, heard) as (control_plane, where):
+        await asyncio.to_thread(drain, where, "c1", True)
+        await asyncio.to_thread(make_ready, where, "c1")
+        assert (await asyncio.to_thread(fetch_status, where))["state"] == "starting"
     assert told == [("connectors", "c1", True), ("connectors", "c1", False)]
     assert "starting" in repr(control_plane)
 
@@ -101,3 +117,19 @@ async def test_what_was_heard_before_there_is_a_fleet_is_told_to_it(pair: Pair, 
             assert backend.draining
     for sock in sockets.values():
         sock.close()
+
+
+async def test_what_is_recent_is_read_for_the_status_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What programs ask every second does not need it, and it takes time."""
+    read: list[str] = []
+
+    def of(pool: Pool, backend: Backend, *_: object) -> RecentView:
+        read.append(backend.name)
+        return NOTHING_RECENT
+
+    async with administered(pair, lambda *_: None) as (control_plane, where):
+        monkeypatch.setattr(control_plane.windows, "of", of)
+        await asyncio.to_thread(ask_health, where, 5.0)
+        assert read == []
+        await asyncio.to_thread(fetch_status, where)
+        assert read == [one.name for one in control_plane.model.pools["connectors"].backends]
