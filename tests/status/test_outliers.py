@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from statistics import median
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbproxy.control.snapshot import RecentView, WindowView
-from lbproxy.status.outliers import outliers
+from lbproxy.status.outliers import SLOWER_BY, TIMES_SLOWER, outliers
 from lbproxy.status.windows import NOTHING
 
 
@@ -53,3 +57,11 @@ def test_one_alone_cannot_be_slow_but_can_fail() -> None:
 
 def test_a_whole_pool_that_is_slow_has_no_outlier() -> None:
     assert outliers({name: recent(2.0) for name in ("c1", "c2", "c3")}) == {}
+
+
+@given(st.lists(st.floats(min_value=0.001, max_value=60), min_size=2, max_size=12))
+def test_each_is_compared_with_the_median_of_the_others(medians: list[float]) -> None:
+    told = outliers({str(at): recent(own) for at, own in enumerate(medians)})
+    for at, own in enumerate(medians):
+        usual = median(medians[:at] + medians[at + 1 :])
+        assert (str(at) in told) == (own >= TIMES_SLOWER * usual and own >= usual + SLOWER_BY)
