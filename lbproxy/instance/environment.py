@@ -8,46 +8,67 @@ from collections.abc import Mapping
 from lbproxy.errors import InstanceError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_BARE = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
+
+_QUOTED = r"""'[^']*'|"[^"\\]*+(?:\\.[^"\\]*+)*+\""""
+_ITEM = re.compile(
+    rf"""
+    [ \t\r\n]+ | [#;][^\r\n]*
+    | (?P<name>[^=\r\n]*)=
+      (?P<quoted>(?:[ \t]*(?:{_QUOTED}))*+)
+      [ \t]*(?P<bare>(?:[ \t]*(?:\\(?:.|\Z)|[^\\\r\n \t]))*+)[ \t]*
+    | (?P<wrong>[^\r\n]+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""What such a file is a sequence of: whatever the file is, every character of it belongs to one of these."""
 
 
 def parse(content: bytes, where: str) -> dict[str, str]:
-    """The variables. A value may be in '...' or "...", and go on after a backslash. Raises InstanceError."""
+    """The variables. Raises InstanceError, also where systemd goes on: a line without "=", a quote that is not closed.
+
+    A value is '...' or "...", which may have line breaks, or the rest of the line. A backslash is kept in '...'; in
+    "..." it is dropped before one of "\\$` only; elsewhere always. A line break after such a one is dropped too.
+    """
     try:
         text = content.decode()
     except UnicodeDecodeError:
         raise InstanceError(f"{where}: is not UTF-8") from None
+    if "\0" in text:
+        raise InstanceError(f"{where}: has a NUL character")
     found: dict[str, str] = {}
-    lines = iter(enumerate(text.splitlines(), 1))
-    for number, line in lines:
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#;":
+    for item in _ITEM.finditer(text):
+        name, bare = item["name"], item["bare"] or ""
+        if name is None and item["wrong"] is None:
             continue
-        while stripped.endswith("\\") and (more := next(lines, None)) is not None:
-            stripped = stripped[:-1] + more[1].strip()
-        name, equals, value = stripped.removeprefix("export ").partition("=")
-        if not equals or not _NAME.fullmatch(name.strip()):
-            raise InstanceError(f"{where}, line {number}: is not NAME=VALUE")
-        found[name.strip()] = _unquoted(value.strip(), f"{where}, line {number}")
+        name = (name or "").removeprefix("export ").strip(" \t")
+        if not _NAME.fullmatch(name):
+            raise InstanceError(f"{_line(where, item)}: is not NAME=VALUE")
+        if bare[:1] in ("'", '"'):
+            raise InstanceError(f"{_line(where, item)}: the value begins with {bare[0]} and does not end with it")
+        found[name] = "".join(map(_unquoted, re.findall(_QUOTED, item["quoted"], re.DOTALL))) + _unescaped(bare)
     return found
 
 
-def _unquoted(value: str, where: str) -> str:
-    quote = value[:1]
-    if quote not in ("'", '"'):
-        return value
-    if len(value) < 2 or not value.endswith(quote):
-        raise InstanceError(f"{where}: the value begins with {quote} and does not end with it")
+def _line(where: str, item: re.Match[str]) -> str:
+    return f"{where}, line {item.string.count(chr(10), 0, item.start()) + 1}"
+
+
+def _unquoted(value: str) -> str:
     inside = value[1:-1]
-    return inside if quote == "'" else re.sub(r"\\(.)", r"\1", inside)
+    if value[0] == "'":
+        return inside
+    return re.sub(r'\\(["\\$`\n])', lambda escape: escape[1].strip("\n"), inside)
+
+
+def _unescaped(value: str) -> str:
+    return re.sub(r"\\(.?)", lambda escape: escape[1].strip("\r\n"), value, flags=re.DOTALL)
 
 
 def render(variables: Mapping[str, str]) -> bytes:
-    """A file that both systemd and a POSIX shell read as these. Raises InstanceError for a value with a line break."""
+    """A file that both systemd and a POSIX shell read as these."""
     lines = []
     for name, value in variables.items():
-        if "\n" in value or "\r" in value:
-            raise InstanceError(f"{name}: a value with a line break cannot be in such a file")
-        escaped = value if _BARE.fullmatch(value) else '"' + re.sub(r'([\\"$`])', r"\\\1", value) + '"'
+        escaped = value if _PLAIN.fullmatch(value) else '"' + re.sub(r'([\\"$`])', r"\\\1", value) + '"'
         lines.append(f"{name}={escaped}\n")
     return "".join(lines).encode()
