@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lbproxy.errors import InstanceError
-from lbproxy.instance import processes
+from lbproxy.instance import processes, reading
 from lbproxy.instance.difference import compare, side
 from lbproxy.instance.kinds import kind_of, load
 from lbproxy.instance.model import Area, File, Instance, Kind, Where, find
@@ -29,13 +29,9 @@ class Planned(NamedTuple):
     @property
     def action(self) -> str:
         """For people."""
-        if self.before.content is None:
-            return "new"
-        return "same" if self._essence(self.change) == self._essence(self.before) else "changed"
-
-    @staticmethod
-    def _essence(change: Change) -> tuple[object, ...]:
-        return change.content, change.mode, change.uid, change.gid
+        if self.change.is_made(self.before):
+            return "same"
+        return "new" if self.before.content is None else "changed"
 
 
 @dataclass(slots=True)
@@ -104,6 +100,8 @@ def _place(plan: Plan, kind: Kind, file: File, where: Where, files: Sequence[Fil
         below = str(target.parent.relative_to(directory))
         wanted = Change(directory, below, target.name, file.content, file.mode)
         before = current(wanted)
+        if reading.is_mount_point(target):
+            raise InstanceError(f"{target}: is a mount point, which cannot be replaced; change it where it comes from")
         plan.planned.append(Planned(_with_rights(wanted, before, file, directory), before))
     except InstanceError as error:
         plan.problems.append(str(error))

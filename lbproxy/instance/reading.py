@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,16 @@ def shared_secret(path: Path) -> bytes:
 def exists(directory: Path, path: str) -> bool:
     """Whether something is there, be it a link that leads nowhere."""
     return os.path.lexists(directory / path)
+
+
+def is_mount_point(path: Path) -> bool:
+    """Whether something is mounted there, as on a file that a container gets from its host: see proc(5), mountinfo."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return False
+    place = re.sub(rb"[\\ \t\n]", lambda one: b"\\%03o" % ord(one[0]), os.fsencode(os.path.realpath(path)))
+    return any(mount.split(b" ")[4] == place for mount in mounts)
 
 
 def alone(path: Path, area: Area, secret: bool) -> File:

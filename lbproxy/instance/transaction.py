@@ -4,6 +4,7 @@
     switching  each takes its place, by a rename                                          killed here: it is finished
     done       what was there before is kept, sealed, so that it can be undone
 
+A file that can be written beside and not be renamed to its place, such as a mount point, is told, and the rest is done.
 The state is in the journal, in the folder `model.FOLDER` of the installation, which the next run reads. New files have
 the owner and the mode of the place they go to from their first byte on. The folder keeps nothing in plain text: the
 files from before are sealed with the passphrase or the key that the pack was opened with.
@@ -57,6 +58,10 @@ class Change(NamedTuple):
         """For people."""
         return self.directory / self.below / self.name
 
+    def is_made(self, now: Change) -> bool:
+        """Whether the file is so `now`."""
+        return self.content == now.content and (self.content is None or self[4:] == now[4:])
+
 
 class Step(BaseModel):
     """A change as the journal has it: `after` is the SHA-256 of the content, "" if the file is removed."""
@@ -66,6 +71,11 @@ class Step(BaseModel):
     name: str
     temporary: str
     after: str
+
+    @property
+    def path(self) -> Path:
+        """For people."""
+        return Path(self.directory, self.below, self.name)
 
 
 class Journal(BaseModel):
@@ -112,7 +122,7 @@ class Transaction:
     """The changes of one installation, one at a time; use it within `locked`."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._directory = _real(directory)
 
     def __repr__(self) -> str:
         return f"<transaction in {self._directory}>"
@@ -138,10 +148,14 @@ class Transaction:
             return self._read_journal(at)
 
     def recover(self) -> str:
-        """Finish or take back what was begun and not ended. What was done, for people; "" if nothing had to be."""
+        """Finish or take back what was begun and not ended. What was done, for people; "" if nothing had to be.
+
+        Raises InstanceError.
+        """
         journal = self.journal()
         if journal is None or journal.state is State.DONE:
             return ""
+        self._check_absolute(journal.steps)
         with self._folder() as at:
             if journal.state is State.STAGING:
                 for step in journal.steps:
@@ -158,15 +172,18 @@ class Transaction:
         )
 
     def run(self, changes: Sequence[Change], sealer: Sealer, what: str, undoes: bool = False) -> None:
-        """Make all changes. Raises InstanceError or OSError with nothing changed."""
-        before = [current(change) for change in changes]
-        sealed = sealer.seal(_before(before))
+        """Make all changes. Raises OSError with nothing changed; InstanceError too, or it says what is not changed."""
+        changes = [change._replace(directory=_real(change.directory)) for change in changes]
+        pairs = [(change, now) for change in changes if not change.is_made(now := current(change))]
+        changes = [change for change, _ in pairs]
+        sealed = sealer.seal(_before([now for _, now in pairs]))
         steps = [_step(change) for change in changes]
         made = datetime.now(UTC).isoformat(timespec="seconds")
         with self._folder() as at:
-            journal = Journal(
-                state=State.STAGING, what=what, made=made, steps=steps, undoes=undoes, last=self._read_journal(at)
-            )
+            last = self._read_journal(at)
+            if last is not None and last.state is not State.DONE:
+                raise InstanceError(f"{self._directory}: {last.what} was cut off meanwhile; run it again")
+            journal = Journal(state=State.STAGING, what=what, made=made, steps=steps, undoes=undoes, last=last)
             self._set(at, journal)
             try:
                 _write(at, _BEFORE + _NEW, sealed, 0o600)
@@ -175,22 +192,24 @@ class Transaction:
             except BaseException:
                 self.recover()
                 raise
-            switching = journal.model_copy(update={"state": State.SWITCHING, "last": None})
+            switching = journal.model_copy(update={"state": State.SWITCHING, "last": last if undoes else None})
             self._set(at, switching)
             if lost := self._finish(at, switching):
-                raise InstanceError("\n".join(lost))
+                raise InstanceError("\n".join([*lost, "the other files are changed"]))
 
     def before(self, opener: Opener) -> list[Change]:
         """What would undo the last change. Raises InstanceError."""
         journal = self.journal()
         if journal is None:
             raise InstanceError(f"{self._directory}: nothing was applied here")
+        self._check_absolute(journal.steps)
         try:
             with self._folder() as at:
                 sealed, _ = reading.read_at(at, _BEFORE)
             saved = _Before.model_validate_json(opener.open(sealed, "what was there before"))
         except (OSError, ValidationError):
             raise InstanceError(f"{self._directory / FOLDER / _BEFORE}: cannot be read") from None
+        self._check_absolute(saved.files)
         return [
             Change(
                 Path(one.directory), one.below, one.name, one.content if one.there else None, one.mode, one.uid, one.gid
@@ -205,8 +224,16 @@ class Transaction:
         for step in [] if journal is None else journal.steps:
             now = current(Change(Path(step.directory), step.below, step.name, None)).content
             if step.after != ("" if now is None else hashlib.sha256(now).hexdigest()):
-                changed.append(Path(step.directory, step.below, step.name))
+                changed.append(step.path)
         return changed
+
+    def _check_absolute(self, named: Sequence[Step | _Saved]) -> None:
+        """A relative path leads elsewhere from another working directory, and secrets would be written there."""
+        if not all(Path(one.directory).is_absolute() for one in named):
+            raise InstanceError(
+                f"{self._directory / FOLDER / _JOURNAL}: has paths of a directory that is not known; put back by hand"
+                f" what it names, and remove {FOLDER}"
+            )
 
     # --- the folder
 
@@ -246,20 +273,30 @@ class Transaction:
         os.fsync(at)
 
     def _finish(self, at: int, journal: Journal) -> list[str]:
-        """What was lost meanwhile, a sentence each: whatever it is, the rest is done and can be undone."""
+        """What could not be done, a sentence each: whatever it is, the rest is done and can be undone."""
         lost = [trouble for step in journal.steps if (trouble := _switch(step))]
-        with suppress(FileNotFoundError):
-            os.rename(_BEFORE + _NEW, _BEFORE, src_dir_fd=at, dst_dir_fd=at)
         if not journal.undoes:
+            with suppress(FileNotFoundError):
+                os.rename(_BEFORE + _NEW, _BEFORE, src_dir_fd=at, dst_dir_fd=at)
             self._set(at, journal.model_copy(update={"state": State.DONE}))
+            return lost
+        with suppress(FileNotFoundError):
+            os.unlink(_BEFORE + _NEW, dir_fd=at)
+        if lost:  # it is still the last apply that can be undone
+            self._set(at, journal.last or journal.model_copy(update={"state": State.DONE}))
             return lost
         self._set(at, None)  # what is undone is not kept
         with suppress(FileNotFoundError):
             os.unlink(_BEFORE, dir_fd=at)
-        return lost
+        return []
 
 
 # --- one file
+
+
+def _real(directory: Path) -> Path:
+    """It is the same one from any working directory, and when links lead elsewhere."""
+    return Path(os.path.realpath(directory))
 
 
 def _step(change: Change) -> Step:
@@ -313,16 +350,20 @@ def _write(at: int, name: str, content: bytes, mode: int, uid: int = -1, gid: in
 
 
 def _switch(step: Step) -> str:
-    """Put one file into its place, where it may be already. Says what is wrong if its content is nowhere."""
-    with reading.opened(Path(step.directory), step.below) as at:
-        if not step.after:
-            with suppress(FileNotFoundError):
-                os.unlink(step.name, dir_fd=at)
-        elif _digest(at, step.temporary) == step.after:
-            os.rename(step.temporary, step.name, src_dir_fd=at, dst_dir_fd=at)
-        elif _digest(at, step.name) != step.after:
-            return f"{Path(step.directory, step.below, step.name)}: its new content is gone; apply again, or undo"
-        os.fsync(at)
+    """Put one file into its place, where it may be already. Says what is wrong if that cannot be."""
+    try:
+        with reading.opened(Path(step.directory), step.below) as at:
+            if not step.after:
+                with suppress(FileNotFoundError):
+                    os.unlink(step.name, dir_fd=at)
+            elif _digest(at, step.temporary) == step.after:
+                os.rename(step.temporary, step.name, src_dir_fd=at, dst_dir_fd=at)
+            elif _digest(at, step.name) != step.after:
+                return f"{step.path}: its new content is gone; apply again, or undo"
+            os.fsync(at)
+    except OSError as error:
+        _remove(step)  # it may have a secret
+        return f"{step.path}: cannot be changed: {reading.reason(error)}; apply again, or undo"
     return ""
 
 

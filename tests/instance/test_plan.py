@@ -47,6 +47,16 @@ def actions(made: Plan) -> dict[str, str]:
     return {one.change.path.name: one.action for one in made.planned}
 
 
+def test_a_file_that_is_a_mount_point(first: Connector, mounted: Callable[[Path], None], tmp_path: Path) -> None:
+    """A rename to its place would fail when others have changed already."""
+    spaced = Connector.install(tmp_path / "the second")
+    (spaced.directory / "config.json").write_text("{}")
+    assert plan(first, spaced).problems == []
+    mounted(spaced.directory / "config.json")
+    (problem,) = plan(first, spaced).problems
+    assert problem.startswith(f"{spaced.directory / 'config.json'}: is a mount point, which cannot be replaced")
+
+
 def test_a_new_instance(first: Connector, second: Connector, free: int) -> None:
     (second.directory / "config.json").touch(mode=0o644)
     (second.directory / "config.json").write_text("{}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pyrage
@@ -195,12 +196,8 @@ def test_owners(directory: Path, identity: Identity) -> None:
 
 
 def test_content_that_was_lost_is_told_and_can_be_undone(directory: Path, identity: Identity, tmp_path: Path) -> None:
-    transaction, step = Transaction(directory), 0
-    with killing(directory, tmp_path / "identity") as killer:
-        while killer.kill("apply", step) and _state(transaction) is not State.SWITCHING:
-            with transaction.locked():
-                transaction.recover()
-            step += 1
+    transaction = Transaction(directory)
+    cut_off(directory, tmp_path / "identity", "apply")
     (temporary,) = directory.glob(".config.json.lbproxy-*")
     temporary.unlink()
     with transaction.locked():
@@ -212,3 +209,126 @@ def test_content_that_was_lost_is_told_and_can_be_undone(directory: Path, identi
 def _state(transaction: Transaction) -> State | None:
     journal = transaction.journal()
     return None if journal is None else journal.state
+
+
+def test_paths_are_those_of_the_working_directory_then(
+    directory: Path, identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also those behind a link that leads elsewhere later."""
+    link, elsewhere = tmp_path / "link", tmp_path / "elsewhere"
+    link.symlink_to(directory)
+    elsewhere.mkdir()
+    before = content(directory)
+    monkeypatch.chdir(tmp_path)
+    transaction = Transaction(Path("link"))
+    with transaction.locked():
+        transaction.run(changes(Path("link")), identity, "apply of pack 1")
+    monkeypatch.chdir(elsewhere)
+    assert transaction.changed_since() == []
+    link.unlink()
+    link.symlink_to(elsewhere)
+    with transaction.locked():
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == before
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", [State.STAGING, State.SWITCHING, State.DONE])
+def test_a_journal_with_paths_of_an_unknown_directory(directory: Path, identity: Identity, state: State) -> None:
+    applied(directory, identity)
+    journal = directory / FOLDER / "journal.json"
+    written = journal.read_text().replace(str(directory), ".").replace('"done"', f'"{state}"')
+    journal.write_text(written)
+    found = content(directory)
+    transaction = Transaction(directory)
+    with transaction.locked():
+        if state is not State.DONE:
+            with pytest.raises(InstanceError, match=r"journal\.json: has paths of a directory"):
+                transaction.recover()
+        with pytest.raises(InstanceError, match=r"journal\.json: has paths of a directory"):
+            transaction.before(identity)
+    assert (content(directory), journal.read_text()) == (found, written)
+    assert (directory / FOLDER / "before.age").exists()
+
+
+def cut_off(directory: Path, key: Path, what: str) -> None:
+    """Killed as soon as files are switched."""
+    transaction, step = Transaction(directory), 0
+    with killing(directory, key) as killer:
+        while killer.kill(what, step):
+            if _state(transaction) is State.SWITCHING:
+                return
+            with transaction.locked():
+                transaction.recover()
+            step += 1
+    pytest.fail("was not killed while it switched")
+
+
+def in_the_way(directory: Path) -> Path:
+    """No file can be renamed to where there is a directory."""
+    (directory / "config.json").unlink()
+    (directory / "config.json").mkdir()
+    return directory / "config.json"
+
+
+def test_a_file_that_cannot_be_switched_does_not_keep_the_others(
+    directory: Path, identity: Identity, tmp_path: Path
+) -> None:
+    cut_off(directory, tmp_path / "identity", "apply")
+    blocked = in_the_way(directory)
+    transaction = Transaction(directory)
+    with transaction.locked():
+        assert f"{blocked}: cannot be changed: Is a directory" in transaction.recover()
+    assert content(directory) == {name: file for name, file in AFTER.items() if name != "config.json"}
+    assert _state(transaction) is State.DONE
+    blocked.rmdir()
+    with transaction.locked():
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == BEFORE
+
+
+def test_what_could_not_be_undone_can_be_undone_later(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    applied(directory, identity)
+    cut_off(directory, tmp_path / "identity", "undo")
+    blocked = in_the_way(directory)
+    transaction = Transaction(directory)
+    with transaction.locked():
+        assert f"{blocked}: cannot be changed: Is a directory" in transaction.recover()
+        assert transaction.recover() == ""
+    assert content(directory) == {name: file for name, file in BEFORE.items() if name != "config.json"}
+    journal = transaction.journal()
+    assert journal is not None
+    assert journal.what == "apply of pack 1"
+    blocked.rmdir()
+    with transaction.locked():
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == BEFORE
+    assert sorted(path.name for path in (directory / FOLDER).iterdir()) == ["lock"]
+
+
+def test_a_mount_point_keeps_its_file_and_the_rest_can_be_undone(
+    directory: Path, identity: Identity, mounted: Callable[[Path], None]
+) -> None:
+    before = content(directory)
+    mounted(directory / "config.json")
+    with pytest.raises(InstanceError, match=r"config\.json: cannot be changed: Device or resource busy;.*\nthe other"):
+        applied(directory, identity)
+    assert content(directory) == {**AFTER, "config.json": before["config.json"]}
+    transaction = Transaction(directory)
+    with transaction.locked():
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    assert content(directory) == before
+    assert transaction.journal() is None
+
+
+def test_one_that_was_cut_off_meanwhile_is_not_forgotten(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    """Another one began after the last look at the journal."""
+    cut_off(directory, tmp_path / "identity", "apply")
+    transaction = Transaction(directory)
+    journal = transaction.journal()
+    with transaction.locked(), pytest.raises(InstanceError, match="was cut off meanwhile; run it again"):
+        transaction.run([Change(directory, ".", "other", NEW)], identity, "apply of pack 2")
+    assert transaction.journal() == journal
+    with transaction.locked():
+        transaction.recover()
+    assert content(directory) == AFTER

@@ -67,12 +67,13 @@ def command(
     killed in the middle, the next apply finishes it, or takes it back. --undo needs the same passphrase or key, since
     what was there before is kept sealed.
 
-    The exit status is 0, or 1 if nothing was changed.
+    The exit status is 0, or 1 if nothing was changed, or not everything, which is told.
     """
     if undo == (file is not None):
         raise click.UsageError("name a pack, or --undo alone")
     if not directory.is_dir():
         raise InstanceError(f"{directory}: no directory")
+    directory = directory.resolve()
     key = opener(passphrase_file, identity)
     if file is None:
         _undo(Transaction(directory), key, dry_run, yes)
@@ -150,7 +151,10 @@ def _undo(transaction: Transaction, key: Opener, dry_run: bool, yes: bool) -> No
     say(f"undoes: {'nothing' if journal is None else f'{journal.what} of {journal.made}'}")
     for one in planned:
         say(_line(one))
+    undone = {one.change.path for one in planned if one.action == "same"}
     for path in transaction.changed_since():
+        if path in undone:
+            continue
         say(f"lbproxy: warning: {path} was changed after the apply, and that will be lost", err=True)
     if dry_run or not _agreed(yes):
         say("nothing was changed")

@@ -114,6 +114,29 @@ def test_one_that_was_cut_off_is_dealt_with_first(run: Run, second: Connector, k
     assert [path for path in second.directory.rglob("*lbproxy-*") if path.is_file()] == []
 
 
+def test_undone_from_another_directory(
+    run: Run, second: Connector, key: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was named by relative paths is where it was then: DIR, which is the working directory, and other files."""
+    (tmp_path / "second.env").write_text("LOG=1\n")
+    (tmp_path / "elsewhere").mkdir()
+    with_environment = tmp_path / "e.pack"
+    (tmp_path / "first.env").write_text("LDAP_BASE=DC=corp\n")
+    packing = ("--dir", tmp_path / "first", "--environment", tmp_path / "first.env", "--recipient", f"{key}.pub")
+    assert run("pack", *packing, with_environment).exit_code == 0
+    before = second.files()
+    monkeypatch.chdir(second.directory)
+    done = run("apply", "--identity", key, "--yes", "--environment", "../second.env", with_environment)
+    assert done.exit_code == 0, done.stderr
+    assert f"apply --dir {second.directory} --undo" in done.stdout
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "LDAP_BASE" in (tmp_path / "second.env").read_text()
+    undone = run(*words(second, key, "--yes", "--undo"))
+    assert undone.exit_code == 0, undone.stderr
+    assert (second.files(), (tmp_path / "second.env").read_text()) == (before, "LOG=1\n")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_usage(run: Run, second: Connector, key: Path, packed: Path, tmp_path: Path) -> None:
     assert "name a pack, or --undo alone" in run(*words(second, key)).stderr
     assert "name a pack, or --undo alone" in run(*words(second, key, "--undo", packed)).stderr
