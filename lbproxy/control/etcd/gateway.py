@@ -20,7 +20,7 @@ DEADLINE = 5.0
 """Seconds that a call may take, whatever happens."""
 
 ATTEMPT = 2.0
-"""Seconds for one endpoint, of a call that may be sent to another one after it."""
+"""Seconds for one endpoint, of a call that may be sent to another one after it; less if the call has few of them."""
 
 _PAUSE = 0.1  # seconds between two rounds over the endpoints
 _LONGEST_LINE = 64 * 1024 * 1024  # bytes; an event has a value, and etcd takes 1.5 MiB at most
@@ -111,11 +111,13 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
+        # So there is time for every other endpoint when one says nothing: a host that has died closes no connection.
+        attempt = min(ATTEMPT, within / (len(self._access.endpoints) + 1)) if repeatable else within
         while True:
             for _ in self._access.endpoints:
                 left = deadline - loop.time()
                 try:
-                    return await self.call_at(self.endpoint, path, body, min(left, ATTEMPT) if repeatable else left)
+                    return await self.call_at(self.endpoint, path, body, min(left, attempt))
                 except EtcdUnavailableError as error:
                     self.avoid(error.endpoint)
                     if (error.maybe_done and not repeatable) or loop.time() + _PAUSE >= deadline:

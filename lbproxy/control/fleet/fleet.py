@@ -30,8 +30,14 @@ from lbproxy.control.log import event
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 1.0
-"""Seconds for which a start waits for the orders of the fleet, unless etcd refuses connections."""
+PATIENCE = 2.0
+"""Seconds for which a start waits for the orders of the fleet, unless etcd refuses connections.
+
+That is longer than a call waits for one endpoint, if there is another one: see `Gateway.call`.
+"""
+
+UNKNOWN = "the other replicas are not known yet"
+"""Why an order may hold here only: it is not known which replicas have to have applied it."""
 
 LOOK = 0.5
 """Seconds between two looks at what there is to tell the others."""
@@ -75,7 +81,7 @@ class Fleet:
         self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
         self.rollouts = Rollouts(etcd, place.fleet, place.replica, place.ttl)
         self._evidence = Evidence()
-        self._orders_seen = asyncio.Event()
+        self._orders_seen, self._replicas_seen = asyncio.Event(), asyncio.Event()
         self._news = asyncio.Event()
         self._applied = 0  # the revision of orders that every process has heard of ...
         self._left: dict[str, str] = {}  # ... and what was left after that
@@ -97,8 +103,9 @@ class Fleet:
         self._follow(keys.rollouts(self._place.fleet), lambda view: self.rollouts.see(view.values))
 
     async def begun(self) -> None:
-        """Return when the orders of the fleet are applied, or cannot be had soon."""
-        waits = [asyncio.ensure_future(one.wait()) for one in (self._orders_seen, self._reach.failing)]
+        """Return when the orders of the fleet are applied and its replicas are known, or that cannot be had soon."""
+        seen = asyncio.gather(self._orders_seen.wait(), self._replicas_seen.wait())
+        waits = (seen, asyncio.ensure_future(self._reach.failing.wait()))
         await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         for one in waits:
             one.cancel()
@@ -154,8 +161,9 @@ class Fleet:
             )
             for key in own
         ]
+        known = "" if self._replicas_seen.is_set() else UNKNOWN
         return {
-            "here_only": next(filter(None, map(self.orders.here_only, own)), ""),
+            "here_only": next(filter(None, map(self.orders.here_only, own)), known),
             "replicas": waited_for(ordered, self._roster, self._place.replica, self._place.ttl),
         }
 
@@ -189,6 +197,7 @@ class Fleet:
 
     def _see_replicas(self, view: View) -> None:
         self._roster.see(view.values, time.time())
+        self._replicas_seen.set()
         self._presence.seen(view.values.get(self._place.key))
         others = {name: one for name, one in self._roster.live.items() if name != self._place.replica}
         for key, replica in self._evidence.see(others, time.monotonic()):

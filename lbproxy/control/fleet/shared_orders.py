@@ -219,7 +219,6 @@ class SharedOrders:
                 [values.put(text, keys.encode({"fields": merge.encode(entry)}))],
                 [values.read(text)],
                 repeatable=True,
-                within=PATIENCE,
             )
             if done.succeeded:
                 book.wrote(key, entry, done.revision)

@@ -59,7 +59,7 @@ class WaitedForView(TypedDict):
 class InstanceInFleetView(TypedDict):
     """What the other balancers make of the orders for an instance.
 
-    `here_only` is why they hold here only, "" if etcd has them.
+    `here_only` is why they hold here only, or may: it is not known yet who the others are. "" if etcd has them.
     """
 
     here_only: str

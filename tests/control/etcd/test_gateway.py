@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.control.etcd import Access, Etcd, EtcdRefusedError, EtcdUnavailableError
+from lbproxy.control.etcd.gateway import ATTEMPT
 from tests.control.probes.backends import answering, listening
 from tests.etcd_server import Certificates, cluster, node
 
@@ -40,6 +41,12 @@ async def test_an_endpoint_that_refuses_connections_is_passed_over(etcd_url: str
 async def test_an_endpoint_that_says_nothing_is_passed_over(etcd_url: str, prefix: str) -> None:
     async with listening(_hang) as port, connected(Access((f"http://127.0.0.1:{port}", etcd_url))) as etcd:
         assert (await etcd.list(prefix)).values == ()
+
+
+async def test_an_endpoint_that_says_nothing_leaves_time_for_the_others(etcd_url: str, prefix: str) -> None:
+    """As does a host that has died: it closes no connection. The call has less time than one attempt at most."""
+    async with listening(_hang) as port, connected(Access((f"http://127.0.0.1:{port}", etcd_url))) as etcd:
+        assert (await etcd.list(prefix, within=ATTEMPT)).values == ()
 
 
 async def test_what_may_have_been_done_is_not_sent_again(etcd_url: str, prefix: str) -> None:

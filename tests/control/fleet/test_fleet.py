@@ -13,9 +13,11 @@ from lbproxy.balance.orders import Order, Stamp
 from lbproxy.control.etcd import Access, Etcd
 from lbproxy.control.fleet import keys
 from lbproxy.control.fleet.fleet import Fleet, Memory
+from lbproxy.control.fleet.order_book import Key
 from lbproxy.control.fleet.place import Place
 from lbproxy.control.fleet.views import FleetView, ReplicaView
 from tests.control.fleet.made import replica
+from tests.control.probes.backends import listening
 from tests.etcd_server import node
 
 Make = Callable[..., Fleet]
@@ -238,6 +240,43 @@ async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(fleet_name: s
     assert fleet.instance([("connectors", "c1")])["here_only"] == "etcd http://127.0.0.1:9: connection refused"
     await fleet.stop()
     await etcd.close()
+
+
+async def _hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def test_a_node_of_etcd_that_says_nothing_is_not_etcd(make: Make, etcd_url: str, fleet_name: str) -> None:
+    """The host has died: it closes no connection. A start has the orders, and the others get its own."""
+    other = make("lb2")
+    other.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    await other.orders.settled()
+    balancer = BareBalancer()
+    async with listening(_hang) as port:
+        for begins in (True, False):
+            etcd = Etcd(Access((f"http://127.0.0.1:{port}", *[etcd_url] * 4)))
+            fleet = Fleet(etcd, place(fleet_name, "lb1"), balancer)
+            if begins:
+                fleet.start()
+                await fleet.begun()
+                assert balancer.told["connectors", "c1"].order.drain
+            else:
+                fleet.orders.start()
+                fleet.give("connectors", "c2", DRAINED, Stamp("olga", 5.0))
+                await fleet.orders.settled()
+                assert fleet.orders.here_only(Key("connectors", "c2")) == ""
+            await fleet.stop()
+            await etcd.close()
+
+
+async def test_replicas_that_are_not_known_yet_may_be_there(etcd: Etcd, fleet_name: str) -> None:
+    """Nobody is waited for: that must not be read as an order that is carried out everywhere."""
+    fleet = Fleet(etcd, place(fleet_name, "lb1"), BareBalancer())
+    assert fleet.instance([("connectors", "c1")])["here_only"] == "the other replicas are not known yet"
+    fleet.start()
+    await fleet.begun()
+    assert fleet.instance([("connectors", "c1")])["here_only"] == ""
+    await fleet.stop()
 
 
 async def test_an_ejection_elsewhere_is_evidence_here(make: Make) -> None:
