@@ -24,12 +24,17 @@ def unfinished(instance: InstanceView) -> str:
 def waited_for(instance: InstanceView) -> str:
     """All that a drain waits for: what is open here, and what is missing on the other replicas; "" when it is done."""
     left = unfinished(instance)
-    parts = [f"{left} to finish"] if left else []
-    if (fleet := instance["fleet"]) is not None:
-        if fleet["here_only"]:
-            parts.append(f"the order to reach the fleet ({fleet['here_only']})")
-        parts += [f"{one['replica']}: {one['what']}" for one in fleet["replicas"] if one["what"] and not one["gone"]]
-    return "; ".join(parts)
+    return "; ".join([*([f"{left} to finish"] if left else []), *missing_elsewhere(instance)])
+
+
+def missing_elsewhere(instance: InstanceView) -> list[str]:
+    """What is missing on the other replicas of the fleet until they have carried out the orders for the instance."""
+    fleet = instance["fleet"]
+    if fleet is None:
+        return []
+    here_only = [f"the order to reach the fleet ({fleet['here_only']})"] if fleet["here_only"] else []
+    waits = [f"{one['replica']}: {one['what']}" for one in fleet["replicas"] if one["what"] and not one["gone"]]
+    return [*here_only, *waits]
 
 
 def silent(instance: InstanceView) -> str:

@@ -47,13 +47,14 @@ class WaitedForView(TypedDict):
     """A balancer that an order waits for: `what` is missing there, "" if nothing is.
 
     `silent`: it lives, and has not applied the order within its lease. `gone`: its lease has ended, so it is
-    not waited for, though it may be cut off from etcd and serve.
+    not waited for, though it may be cut off from etcd and serve. `down`: the pools in which the backend is down there.
     """
 
     replica: str
     what: str
     silent: bool
     gone: bool
+    down: list[str]
 
 
 class InstanceInFleetView(TypedDict):

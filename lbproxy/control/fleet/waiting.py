@@ -34,10 +34,13 @@ def waited_for(ordered: Sequence[Ordered], roster: Roster, this: str, patience: 
             missing = [(_missing(one, order), order) for order in ordered]
             late = any(why and not one.left.get(str(order.key)) and order.age > patience for why, order in missing)
             text = "; ".join(_told(why, order, len(ordered)) for why, order in missing if why)
-            found.append({"replica": name, "what": text, "silent": late, "gone": False})
+            down = [order.key.pool for order in ordered if str(order.key) in one.ejected]
+            found.append({"replica": name, "what": text, "silent": late, "gone": False, "down": down})
     if any(order.given for order in ordered):
         ended = "its lease has ended"
-        found += [{"replica": name, "what": ended, "silent": False, "gone": True} for name in sorted(roster.gone)]
+        found += [
+            {"replica": name, "what": ended, "silent": False, "gone": True, "down": []} for name in sorted(roster.gone)
+        ]
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lbproxy.control.draining import died
 from lbproxy.control.rollout.plan import Target, check_spare
-from lbproxy.control.rollout.waiting import everywhere, until_back, until_finished, until_good
+from lbproxy.control.rollout.waiting import everywhere, until_back_everywhere, until_finished, until_good
 from lbproxy.control.snapshot import InstanceView, PoolView
 from lbproxy.errors import LbproxyError, RolloutError
 
@@ -158,7 +158,7 @@ class Rollout:
         self._observer.done(target, f"healthy{facts}")
         self.step = Step.READY
         await self._balancer.ready(target)
-        await self._until(target, lambda instance, _: everywhere(instance, lambda _, backend: until_back(backend)))
+        await self._until(target, lambda instance, _: until_back_everywhere(instance))
         self._observer.done(target, "in rotation")
 
     async def _run_command(self, target: Target) -> None:

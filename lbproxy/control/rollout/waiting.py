@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lbproxy.control.draining import silent, waited_for
+from lbproxy.control.draining import missing_elsewhere, silent, waited_for
 from lbproxy.control.instance import members
 from lbproxy.control.snapshot import BackendView, InstanceView
 from lbproxy.errors import RolloutError
@@ -50,3 +50,22 @@ def until_back(backend: BackendView) -> str:
     if not backend["in_rotation"]:
         return f"rotation (unlike the others: {backend['inconsistent']})" if backend["inconsistent"] else "rotation"
     return f"the end of its slow start (at {backend['ramp']:.0%})" if backend["ramp"] < 1 else ""
+
+
+def until_back_everywhere(instance: InstanceView) -> str:
+    """The same in all of its pools, and on every live replica that it is not drained and not down any more.
+
+    Two instances that are out at once, one here and one there, may be all that a pool has.
+    """
+    here = everywhere(instance, lambda _, backend: until_back(backend))
+    replicas = [] if instance["fleet"] is None else instance["fleet"]["replicas"]
+    down = [
+        f"{one['replica']}: rotation (down there{_in_pools(one['down']) if instance['others'] else ''})"
+        for one in replicas
+        if one["down"] and not one["what"]
+    ]
+    return "; ".join([*([here] if here else []), *missing_elsewhere(instance), *down])
+
+
+def _in_pools(names: list[str]) -> str:
+    return f" in {', '.join(names)}"

@@ -52,5 +52,11 @@ def test_of_several_pools_each_is_named() -> None:
     assert texts(found, ORDER, other) == {"lb2": "pool p: 1 tunnel to finish; pool raw: has not applied the order"}
 
 
+def test_pools_in_which_it_is_down_there_are_named() -> None:
+    orders = [ORDER, ORDER._replace(key=Key("raw", "c1"))]
+    found = roster(lb2={"revision": 7, "ejected": {"raw/c1": 3, "raw/c2": 1}}, lb3={"revision": 7})
+    assert {one["replica"]: one["down"] for one in waited_for(orders, found, "lb1", 5.0)} == {"lb2": ["raw"], "lb3": []}
+
+
 def test_nothing_was_ordered() -> None:
     assert texts(roster(lb2={}), ORDER._replace(modified=0, given=False)) == {"lb2": ""}

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from lbproxy.control.fleet.views import InstanceInFleetView
 from lbproxy.control.rollout.plan import Target, plan
 from lbproxy.control.rollout.runner import Conditions, Rollout, Step
 from lbproxy.control.snapshot import BackendView, InstanceView, PoolView
@@ -38,6 +39,7 @@ class Site:
         self.hanging = hanging
         self.dying = dying
         self.lost = lost
+        self.lb2: list[str] = []  # at each look at c1 once it is ready: what is missing on lb2; the last one stays
         self.began = asyncio.Event()  # a command that hangs
         self._looks = 0
 
@@ -65,7 +67,17 @@ class Site:
             "pool": "connectors",
             "backend": self._look(self.views[target.name]),
             "others": [] if raw is None else [{"pool": "raw", "backend": self._look(raw)}],
-            "fleet": None,
+            "fleet": self._fleet(target.name) if self.lb2 else None,
+        }
+
+    def _fleet(self, name: str) -> InstanceInFleetView:
+        what = self.lb2[0] if name == "c1" and "c1 ready" in self.story else ""
+        if what and len(self.lb2) > 1:
+            self.lb2.pop(0)
+        missing, down = ("", ["connectors"]) if what == "down" else (what, [])
+        return {
+            "here_only": "",
+            "replicas": [{"replica": "lb2", "what": missing, "silent": False, "gone": False, "down": down}],
         }
 
     def _look(self, view: BackendView) -> BackendView:
@@ -283,6 +295,29 @@ async def test_keeping_nobody_forces_the_last_one_out() -> None:
     del site.views["c2"], site.views["c3"]
     await site.rollout(keep=0).run()
     assert site.story[0] == "c1 forced"
+
+
+async def test_the_next_one_waits_until_other_replicas_have_this_one_back() -> None:
+    """Where c1 is still down, c2 may be all that there is."""
+    site = Site()
+    site.lb2 = ["has not applied the order", "down", ""]
+    await site.rollout().run()
+    assert [what for what in site.waits_seen if "lb2" in what] == [
+        "c1: lb2: has not applied the order", "c1: lb2: rotation (down there)"
+    ]  # fmt: skip
+    assert site.story == steps("c1", "c2", "c3")
+
+
+async def test_a_replica_that_does_not_get_it_back_stops_it() -> None:
+    site = Site()
+    site.lb2 = ["down"]
+    with pytest.raises(RolloutError) as stop:
+        await site.rollout(timeout=0.05).run()
+    assert str(stop.value).splitlines()[:2] == [
+        "connectors/c1: it took longer than 0.05 s, waiting for lb2: rotation (down there)",
+        "connectors/c1 was updated and made ready, but is not wholly in rotation yet",
+    ]
+    assert "c2 drained" not in site.story
 
 
 def test_nothing_is_left_behind_before_it_began() -> None:

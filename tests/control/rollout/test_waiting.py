@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lbproxy.control.rollout.waiting import everywhere, until_back, until_finished, until_good
+from lbproxy.control.fleet.views import WaitedForView
+from lbproxy.control.rollout.waiting import everywhere, until_back, until_back_everywhere, until_finished, until_good
 from lbproxy.control.snapshot import BackendInPool, BackendView, InstanceView
 from tests.control.sample import backend, dead_backend, new_backend
 
@@ -86,3 +87,34 @@ def test_an_instance_is_back_when_it_is_back_everywhere() -> None:
     assert everywhere(TWO, lambda _, one: one["state"]) == "pool connectors: up; pool raw: down"
     assert everywhere(ONE, lambda _, one: one["state"]) == "up"
     assert everywhere(TWO, lambda pool, _: pool) == "pool connectors: connectors; pool raw: raw"
+
+
+def elsewhere(name: str, what: str = "", *down: str, gone: bool = False) -> WaitedForView:
+    return {"replica": name, "what": what, "silent": False, "gone": gone, "down": [*down]}
+
+
+def in_fleet(instance: InstanceView, *replicas: WaitedForView, here_only: str = "") -> InstanceView:
+    return {**instance, "fleet": {"here_only": here_only, "replicas": [*replicas]}}
+
+
+def test_an_instance_is_back_when_every_live_replica_has_it_back() -> None:
+    replicas = (
+        elsewhere("lb2", "", "connectors"),
+        elsewhere("lb3", "has not applied the order", "connectors"),
+        elsewhere("lb4"),
+        elsewhere("lb5", "its lease has ended", gone=True),
+    )
+    text = until_back_everywhere(in_fleet(ONE, *replicas))
+    assert text == "lb3: has not applied the order; lb2: rotation (down there)"
+    assert until_back_everywhere(in_fleet(ONE, *replicas[2:])) == until_back_everywhere(ONE) == ""
+
+
+def test_a_pool_in_which_it_is_down_elsewhere_is_named() -> None:
+    text = until_back_everywhere(in_fleet(TWO, elsewhere("lb2", "", "connectors", "raw")))
+    assert text == "pool raw: rotation; lb2: rotation (down there in connectors, raw)"
+
+
+def test_an_order_that_holds_here_only_is_waited_for() -> None:
+    """The others have it drained still."""
+    text = until_back_everywhere(in_fleet(ONE, elsewhere("lb2"), here_only="etcd: no answer"))
+    assert text == "the order to reach the fleet (etcd: no answer)"
