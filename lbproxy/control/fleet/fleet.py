@@ -77,7 +77,8 @@ class Fleet:
         self._roster = Roster()
         book = OrderBook(place.replica, place.run, time.time)
         if memory:
-            book.remember(memory["orders"])
+            for key, why in book.remember(memory["orders"]).items():
+                event(log, logging.ERROR, "fleet_order_forgotten", pool=key.pool, backend=key.backend, why=why)
         self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
         self.rollouts = Rollouts(etcd, place.fleet, place.replica, place.ttl)
         self._evidence = Evidence()

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 FORMAT = 1
+
+LAST = 9_000_000_000
+"""Seconds since the epoch, in the year 2255: what is said to be later is no time, and could not be shown as one."""
 
 
 def replicas(fleet: str) -> str:
@@ -40,7 +43,7 @@ def encode(fields: Mapping[str, Any]) -> bytes:
 def decode(value: bytes) -> dict[str, Any]:
     """The fields of a value. Raises ValueError, which says what is wrong with it."""
     try:
-        told = json.loads(value)
+        told = json.loads(value, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
     if not isinstance(told, dict):
@@ -48,3 +51,13 @@ def decode(value: bytes) -> dict[str, Any]:
     if told.pop("format", None) != FORMAT:
         raise ValueError(f"its format is not {FORMAT}: a newer lbproxy has written it")
     return told
+
+
+def is_time(value: object) -> TypeGuard[float]:
+    """Whether that is seconds since the epoch."""
+    return isinstance(value, int | float) and 0 <= value <= LAST
+
+
+def _refuse(constant: str) -> None:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(constant)

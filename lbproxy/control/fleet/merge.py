@@ -22,12 +22,13 @@ from typing import Any, NamedTuple
 from lbproxy.balance.member import MAX_WEIGHT, Member
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Order, Stamp
+from lbproxy.control.fleet import keys
 
 NOTHING: Mapping[str, Any] = {"drain": False, "weight": None, "standby": None, "member": None}
 """The fields, each with the value that orders nothing."""
 
-LATEST = 2**62
-"""No stamp is above that: it would leave no room for a later one."""
+LATEST = keys.LAST * 1_000_000
+"""No stamp is above that: one in other units, say, would be later than all orders for ever."""
 
 
 class Given(NamedTuple):
@@ -111,7 +112,7 @@ def _given(name: str, field: str, told: Any) -> Given:
         raise ValueError(f"{field} is not a list of {len(Given._fields)}")
     given = Given(*told[: len(Given._fields)])
     texts = (given.run, given.replica, given.by)
-    if not all(isinstance(one, str) for one in texts) or not isinstance(given.at, int | float):
+    if not all(isinstance(one, str) for one in texts) or not keys.is_time(given.at):
         raise ValueError(f"{field} does not say by whom, where and when")
     if type(given.stamp) is not int or not 0 <= given.stamp <= LATEST:
         raise ValueError(f"the stamp of {field} is not a number from 0 to {LATEST}")
@@ -147,8 +148,8 @@ class Clock:
         return f"<clock at {self.highest}>"
 
     def now(self) -> int:
-        """A stamp above all that are known."""
-        self.highest = max(int(self._wall() * 1e6), self.highest + 1)
+        """A stamp above all that are known, if there is one that others can read."""
+        self.highest = min(LATEST, max(int(self._wall() * 1e6), self.highest + 1))
         return self.highest
 
     def saw(self, entry: Entry) -> None:

@@ -200,12 +200,19 @@ class OrderBook:
             "revision": self.revision,
         }
 
-    def remember(self, memory: BookMemory) -> None:
-        """Go on from there."""
+    def remember(self, memory: BookMemory) -> dict[Key, str]:
+        """Go on from there. Returns why the orders of a key are left out, if they cannot be read."""
+        left_out: dict[Key, str] = {}
         for pool, backend, entry, modified in memory["entries"]:
             key = Key(pool, backend)
-            self.entries[key] = merge.decode(backend, entry)
+            try:
+                self.entries[key] = merge.decode(backend, entry)
+            except ValueError as error:
+                left_out[key] = str(error)
+                continue
             if modified:
                 self.modified[key] = modified
-        self.pending = {Key(pool, backend): set(fields) for pool, backend, fields in memory["pending"]}
+        pending = {Key(pool, backend): set(fields) for pool, backend, fields in memory["pending"]}
+        self.pending = {key: fields for key, fields in pending.items() if key in self.entries}
         self._clock.highest, self.revision = memory["highest"], memory["revision"]
+        return left_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from typing import Any, Self
 
 from lbproxy.control.fleet import keys
@@ -65,9 +66,11 @@ class Replica:
         texts: tuple[Any, ...] = (self.run, self.host, self.version, self.configuration, self.state)
         if not all(isinstance(one, str) for one in texts):
             raise ValueError("run, host, version, configuration and state are strings")
-        times: tuple[Any, ...] = (self.generation, self.revision, self.since, self.configured, self.upgraded)
-        if not all(isinstance(one, int | float) for one in times):
-            raise ValueError("generation, revision, since, configured and upgraded are numbers")
+        numbers: tuple[Any, ...] = (self.generation, self.revision)
+        if not all(isinstance(one, int | float) and isfinite(one) for one in numbers):
+            raise ValueError("generation and revision are numbers")
+        if not all(keys.is_time(one) for one in (self.since, self.configured, self.upgraded)):
+            raise ValueError("since, configured and upgraded are seconds since the epoch")
         _require(self.listeners, str, "listeners")
         _require(self.backends, dict, "backends")
         _require(self.left, str, "left")

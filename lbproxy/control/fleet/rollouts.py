@@ -118,7 +118,7 @@ def _told(found: KeyValue) -> dict[str, Any]:
 def _view(pool: str, told: Mapping[str, Any], held: bool) -> RolloutView:
     by, replica, since, step = (told.get(name) for name in ("by", "replica", "since", "step"))
     updated, target = told.get("updated", []), told.get("target", "")
-    if not (isinstance(by, str) and isinstance(replica, str) and isinstance(since, int | float)):
+    if not (isinstance(by, str) and isinstance(replica, str) and keys.is_time(since)):
         raise ValueError("it does not say by whom, where and when")
     if not (isinstance(updated, list) and isinstance(target, str) and isinstance(step, str)):
         raise ValueError("it does not say how far it has come")

@@ -221,6 +221,16 @@ async def test_what_could_not_be_applied_before_is_applied_after_a_reload(make: 
     assert balancer.told["connectors", "c1"].order.drain
 
 
+async def test_what_is_remembered_and_cannot_be_read_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    before = make("lb1")
+    before.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    memory = before.memory()
+    memory["orders"]["entries"][0][2]["drain"][0] = "perhaps"
+    make("lb1", memory, generation=2)
+    [told] = [vars(one)["fields"] for one in caplog.records if one.message == "fleet_order_forgotten"]
+    assert told == {"pool": "connectors", "backend": "c1", "why": "drain is 'perhaps'"}
+
+
 async def test_orders_from_before_the_fleet_are_brought_in(make: Make, etcd: Etcd, fleet_name: str) -> None:
     balancer = BareBalancer()
     balancer.before = [("connectors", "c1", DRAINED)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 
 import pytest
 from hypothesis import given as generated
@@ -113,6 +114,10 @@ def test_void_is_what_orders_nothing() -> None:
         ({"drain": [True, True, "r", "lb1", "olga", 5.0]}, "the stamp of drain is not a number"),
         ({"drain": [True, 1, "r", 7, "olga", 5.0]}, "drain does not say by whom"),
         ({"drain": [True, 1, "r", "lb1", "olga", "now"]}, "drain does not say by whom"),
+        ({"drain": [True, 1, "r", "lb1", "olga", math.nan]}, "drain does not say by whom"),
+        ({"drain": [True, 1, "r", "lb1", "olga", math.inf]}, "drain does not say by whom"),
+        ({"drain": [True, 1, "r", "lb1", "olga", 1e12]}, "drain does not say by whom"),
+        ({"drain": [True, 1_764_000_000_000_000_000, "r", "lb1", "olga", 5.0]}, "the stamp of drain is not a number"),
     ],
 )
 def test_what_makes_no_sense_is_refused(told: object, why: str) -> None:
@@ -129,3 +134,11 @@ def test_a_stale_clock_does_not_lose() -> None:
     clock.saw({"drain": given(True, 4_600_000_000), "weight": given(1, 7)})
     assert clock.now() == 4_600_000_001
     assert repr(clock) == "<clock at 4600000001>"
+
+
+def test_a_clock_gives_no_stamp_that_cannot_be_read() -> None:
+    """Whoever writes the last one into etcd does not take the orders of all that follow it with him."""
+    clock = Clock(lambda: 1000.0)
+    clock.saw({"drain": given(True, LATEST)})
+    entry = {"drain": given(False, clock.now())}
+    assert merge.decode("c1", merge.encode(entry)) == entry

@@ -183,6 +183,18 @@ def test_the_next_generation_knows_all_of_it() -> None:
     assert repr(after) == "<order book of 2, 1 here only, at 2>"
 
 
+def test_what_cannot_be_read_is_left_out_and_told() -> None:
+    """Another version has left it, say: a reload does not fail because of one order."""
+    [book], after = books("lb1"), OrderBook("lb1", "run of lb1", lambda: 1000.0)
+    for name in ("c1", "c2"):
+        book.give(Key("p", name), DRAIN, Stamp("olga", 1.0))
+    memory = book.memory()
+    memory["entries"][0][2]["drain"][1] = merge.LATEST + 1
+    assert [*after.remember(memory)] == [C1]
+    assert (after.modified, after.pending) == ({}, {Key("p", "c2"): {"drain"}})
+    assert after.entries == {Key("p", "c2"): book.entries[Key("p", "c2")]}
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_orders_agree_once_everything_is_healed(seed: int) -> None:
     """Replicas with wrong clocks, cut off and restarted at random: in the end all have what was given last."""

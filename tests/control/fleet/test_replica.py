@@ -22,6 +22,8 @@ def test_what_another_version_has_added_is_left_out() -> None:
     [
         {"run": 1},
         {"since": "yesterday"},
+        {"since": -1},
+        {"upgraded": 1e12},
         {"generation": None},
         {"listeners": ["login"]},
         {"listeners": {"login": 1}},
@@ -33,6 +35,12 @@ def test_a_field_of_another_type_is_refused(changed: dict[str, object]) -> None:
     told = json.loads(REPLICA.encode()) | changed
     with pytest.raises(ValueError, match=next(iter(changed))):
         Replica.decode(json.dumps(told).encode())
+
+
+def test_a_number_that_is_too_large_for_one_is_refused() -> None:
+    """It would be above every revision, so that all orders would look applied there."""
+    with pytest.raises(ValueError, match="generation and revision are numbers"):
+        Replica.decode(REPLICA.encode().replace(b'"revision":0', b'"revision":1e999'))
 
 
 def test_a_missing_field_is_refused() -> None:

@@ -75,8 +75,10 @@ async def test_what_makes_no_sense(etcd: Etcd, fleet_name: str, one: Rollouts) -
     prefix = keys.rollouts(fleet_name)
     await etcd.put(f"{prefix}p/progress", b'{"format":9}')
     await etcd.put(f"{prefix}q/progress", keys.encode({"by": "olga"}))
+    strange = {"by": "olga", "replica": "lb1", "since": 1e300, "step": "drain"}
+    await etcd.put(f"{prefix}r/progress", keys.encode(strange))
     assert await see(etcd, fleet_name, one) == []
-    assert [*one.ignored] == [f"{prefix}p/progress", f"{prefix}q/progress"]
+    assert [*one.ignored] == [f"{prefix}{pool}/progress" for pool in "pqr"]
     await etcd.put(f"{prefix}q/lock", b"x")
     with pytest.raises(AdminError, match="another rollout of pool q is under way; a pool has one rollout at a time"):
         await one.begin("q", "olga", PROGRESS, 5.0)
