@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ from lbproxy.control.admin.client import FleetLock, fetch_status
 from lbproxy.control.rollout.balancer import AdminBalancer
 from lbproxy.control.rollout.command import Command
 from lbproxy.control.rollout.lock import run_alone
-from lbproxy.control.rollout.plan import Target, choose_pool, plan, refuse_another
+from lbproxy.control.rollout.plan import Target, choose_pool, plan, pools_of
 from lbproxy.control.rollout.runner import Conditions, Rollout
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import RolloutError
@@ -76,7 +76,7 @@ def command(
     COMMAND is run with {name}, {url}, {host} and {port} filled in (not by a shell: for a pipe, write sh -c '...'); when
     it is healthy again, and its facts are as expected, it goes back into rotation. The first failure stops the rollout,
     with the other instances serving; it says how to go on. In a fleet it waits for every replica, and a pool has one
-    rollout at a time.
+    rollout at a time, as has each pool that shares an instance with it.
 
     The exit status is 0 if every instance was updated, else 1.
     """
@@ -95,17 +95,15 @@ def command(
     conditions = Conditions(keep, expected, timeout)
     with console.status("") as line_below:
         observer = _Display(console, line_below, targets)
-        alone = None if snapshot["fleet"] is None else FleetLock(bind, targets[0].pool)
-        _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions), alone)
+        locks = {} if snapshot["fleet"] is None else {name: FleetLock(bind, name) for name in pools_of(targets)}
+        _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions), locks)
     console.print(plain(f"updated: {', '.join(target.name for target in targets)}"), soft_wrap=True)
 
 
 def _plan(snapshot: Snapshot, pool: str | None, start: str | None, keep: int, expected: dict[str, str]) -> list[Target]:
     if snapshot["state"] != "serving":
         raise RolloutError(f"lbproxy is {snapshot['state']}")
-    chosen = choose_pool(snapshot, pool)
-    refuse_another(snapshot, chosen["name"])
-    return plan(snapshot, chosen, start, keep, expected)
+    return plan(snapshot, choose_pool(snapshot, pool), start, keep, expected)
 
 
 def _table(targets: Sequence[Target], update: Command) -> Table:
@@ -117,9 +115,9 @@ def _table(targets: Sequence[Target], update: Command) -> Table:
     return table
 
 
-def _run(rollout: Rollout, lock: FleetLock | None) -> None:
+def _run(rollout: Rollout, locks: Mapping[str, FleetLock]) -> None:
     try:
-        asyncio.run(rollout.run() if lock is None else run_alone(rollout, lock))
+        asyncio.run(run_alone(rollout, locks))
     except KeyboardInterrupt:
         raise RolloutError(f"interrupted\n{rollout.left()}") from None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
+from aiohttp import web
 from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
@@ -61,10 +62,10 @@ class Busy(BareBackends):
 
 
 @asynccontextmanager
-async def served(folder: Path, backends: Busy) -> AsyncIterator[Path]:
-    """The admin interface of `backends`, and the path of a configuration that names it."""
+async def served(folder: Path, backends: Busy, more: Iterable[web.RouteDef] = ()) -> AsyncIterator[Path]:
+    """The admin interface of `backends`, with `more` routes, and the path of a configuration that names it."""
     (folder / "lbproxy.toml").write_text(CONFIG)
-    routes = [*read_routes(backends.snapshot), *order_routes(backends), *member_routes(backends)]
+    routes = [*read_routes(backends.snapshot), *order_routes(backends), *member_routes(backends), *more]
     server = AdminServer(listen(folder / "admin.sock"), routes)
     await server.start()
     try:

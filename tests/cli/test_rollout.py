@@ -6,11 +6,16 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from lbproxy.control.snapshot import BackendView
+from lbproxy.control.admin.rollouts import rollout_routes
+from lbproxy.control.etcd import Access, Etcd
+from lbproxy.control.fleet.rollouts import Rollouts
+from lbproxy.control.snapshot import BackendView, Snapshot
 from tests.cli.served import Busy, run, served
+from tests.control.sample import backend, fleet, pool
 
 
 def healthy(backend: BackendView) -> None:
@@ -155,3 +160,34 @@ async def test_interrupted_it_says_what_it_leaves(tmp_path: Path) -> None:
         "lbproxy: error: to go on: the same command with --from c1, which updates it again",
         "lbproxy: error: or, if it is right by now: lbproxy ready c1, and the same command with --from c2",
     ]
+
+
+class Sharing(Busy):
+    """In a fleet, where c1 and c4 serve pool raw."""
+
+    def snapshot(self) -> Snapshot:
+        shown = super().snapshot()
+        return {**shown, "pools": [*shown["pools"], pool("raw", backend("c1"), backend("c4"))], "fleet": fleet()}
+
+
+async def test_a_pool_that_shares_an_instance_is_locked_too(tmp_path: Path, etcd_url: str) -> None:
+    """Two rollouts that share two instances would drain both, each its own."""
+    etcd = Etcd(Access((etcd_url,)))
+    rollouts = Rollouts(etcd, uuid4().hex, "lb1", 5.0)
+    backends, told = Sharing(healthy), {"target": "c4", "step": "", "updated": []}
+    asked = ("rollout", "--pool", "connectors", "--run", "true", "--logs", str(tmp_path / "logs"), "-c")
+    async with served(tmp_path, backends, rollout_routes(rollouts)) as config:
+        ticket = await rollouts.begin("raw", "bert", told, 1.0)
+        result = await run(*asked, str(config))
+        assert result.exit_code == 1
+        assert "bert on lb1 rolls out pool raw already, at c4; a pool has one rollout at a time" in result.stderr
+        assert backends.orders == []
+        apart = await run(*asked, str(config), "--from", "c2")
+        assert apart.exit_code == 0, "c2 and c3 are not in pool raw"
+        await rollouts.end("raw", ticket, done=True)
+        backends.orders.clear()
+        result = await run(*asked, str(config))
+        assert (result.exit_code, backends.orders[:2]) == (0, ["drain c1", "ready c1"])
+        for name in ("connectors", "raw"):  # all were given back
+            await rollouts.begin(name, "olga", told, 2.0)
+    await etcd.close()

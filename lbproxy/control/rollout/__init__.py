@@ -6,7 +6,7 @@ plan      which instances, in which order, and whether their pools can do withou
 waiting   what an instance is waited for, read off its view
 command   the operator's command: filled in for an instance, run with its output in a log
 balancer  the running balancer, as the rollout sees it
-lock      one rollout a pool at a time, in the whole fleet
+lock      one rollout a pool at a time, in the whole fleet, and in each pool that it takes instances out of
 runner    the steps, for one instance at a time, until the first failure
 
 Pure but for `command` and `balancer`, which `runner` is given.

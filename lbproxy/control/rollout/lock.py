@@ -1,10 +1,10 @@
-"""A rollout that has its pool to itself, in the whole fleet."""
+"""A rollout that has its pools to itself, in the whole fleet: all in which it takes instances out of rotation."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -35,22 +35,41 @@ class Lock(Protocol):
         ...
 
 
-async def run_alone(rollout: Rollout, lock: Lock, every: float = RENEW_EVERY, patience: float = LOST_AFTER) -> None:
-    """`rollout.run`, with the lock. Raises RolloutError, also if it is lost, and AdminError if it cannot be had."""
-    ticket = await asyncio.to_thread(lock.begin, progress(rollout))
-    renewal = _Renewal(lock, ticket, lambda: progress(rollout), every, patience)
-    running, renewing = asyncio.ensure_future(rollout.run()), asyncio.ensure_future(renewal.run())
+async def run_alone(
+    rollout: Rollout, locks: Mapping[str, Lock], every: float = RENEW_EVERY, patience: float = LOST_AFTER
+) -> None:
+    """`rollout.run` with all of `locks`, which are by their pool. Without a fleet there are none.
+
+    Raises RolloutError, also if one is lost, and AdminError if one cannot be had. All are given back in the end.
+    """
+    held: dict[str, _Renewal] = {}
+    began = False
     try:
-        await asyncio.wait([running, renewing], return_when=asyncio.FIRST_COMPLETED)
+        for pool in sorted(locks):  # of two rollouts that want the same ones, one gets them all
+            ticket = await asyncio.to_thread(locks[pool].begin, progress(rollout))
+            held[pool] = _Renewal(locks[pool], ticket, lambda: progress(rollout), every, patience)
+        began = True
+        await _run(rollout, [*held.values()])
+    finally:
+        unfinished = began and len(rollout.updated) < len(rollout.targets)
+        for pool, renewal in held.items():  # how to go on is said of the pool that is rolled out
+            with suppress(AdminError):
+                await asyncio.to_thread(renewal.end, not (unfinished and pool == rollout.targets[0].pool))
+
+
+async def _run(rollout: Rollout, renewals: Sequence[_Renewal]) -> None:
+    running = asyncio.ensure_future(rollout.run())
+    renewing = [asyncio.ensure_future(one.run()) for one in renewals]
+    try:
+        await asyncio.wait([running, *renewing], return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            raise RolloutError(f"{renewing.result()}\n{rollout.left()}")
+            lost = next(one.result() for one in renewing if one.done())
+            raise RolloutError(f"{lost}\n{rollout.left()}")
         running.result()
     finally:
-        for task in (running, renewing):
+        for task in (running, *renewing):
             task.cancel()
-        await asyncio.gather(running, renewing, return_exceptions=True)
-        with suppress(AdminError):
-            await asyncio.to_thread(lock.end, renewal.ticket, len(rollout.updated) == len(rollout.targets))
+        await asyncio.gather(running, *renewing, return_exceptions=True)
 
 
 def progress(rollout: Rollout) -> dict[str, Any]:
@@ -65,7 +84,7 @@ class _Renewal:
     def __init__(
         self, lock: Lock, ticket: str, told: Callable[[], dict[str, Any]], every: float, patience: float
     ) -> None:
-        self.ticket = ticket
+        self._ticket = ticket
         self._lock = lock
         self._told = told
         self._every = every
@@ -77,8 +96,12 @@ class _Renewal:
         while True:
             await asyncio.sleep(self._every)
             try:
-                self.ticket = await asyncio.to_thread(self._lock.renew, self.ticket, self._told())
+                self._ticket = await asyncio.to_thread(self._lock.renew, self._ticket, self._told())
                 last = time.monotonic()
             except AdminError as error:
                 if str(error).endswith(ONE_AT_A_TIME) or time.monotonic() > last + self._patience:
                     return f"the lock of the pool is lost: {error}"
+
+    def end(self, done: bool) -> None:
+        """Give it back. Raises AdminError."""
+        self._lock.end(self._ticket, done)

@@ -64,13 +64,20 @@ def plan(
     `expected` are the names of the facts that will be waited for. Raises RolloutError when the rollout must not begin.
     """
     targets = [_target(snapshot, pool, backend) for backend in pool["backends"]]
-    _refuse_drained(snapshot, pool, start)
     if start is not None:
         targets = _from(targets, start)
+    for name in pools_of(targets):
+        refuse_another(snapshot, name)
+    _refuse_drained(snapshot, pool, start)
     _refuse_unknown_facts(pool, expected)
     for target in targets:
         check_spare(pools_with(snapshot, target.name), target.name, keep)
     return targets
+
+
+def pools_of(targets: Iterable[Target]) -> list[str]:
+    """The pools that have any of them, sorted."""
+    return sorted({name for target in targets for name in (target.pool, *target.also)})
 
 
 def refuse_another(snapshot: Snapshot, pool: str) -> None:

@@ -33,6 +33,13 @@ class HeldLock:
         self.told.append(("end", ticket, done))
 
 
+class Taken(HeldLock):
+    """Another rollout has it."""
+
+    def begin(self, progress: dict[str, Any]) -> str:
+        raise AdminError(ONE_AT_A_TIME)
+
+
 class Patient(Site):
     """Its command for c1 ends when the lock has been renewed."""
 
@@ -48,7 +55,7 @@ class Patient(Site):
 
 async def test_it_is_held_until_all_is_updated() -> None:
     lock = HeldLock()
-    await run_alone(Patient(lock).rollout(), lock, every=0.001)
+    await run_alone(Patient(lock).rollout(), {"connectors": lock}, every=0.001)
     assert lock.told[0] == ("begin", {"target": "c1", "step": "", "updated": []})
     assert lock.told[1:3] == [("a", "c1"), ("aa", "c1")], "the last ticket is the one that counts"
     assert lock.told[-1][0::2] == ("end", True)
@@ -57,7 +64,7 @@ async def test_it_is_held_until_all_is_updated() -> None:
 async def test_a_rollout_that_stops_gives_it_back() -> None:
     lock = HeldLock()
     with pytest.raises(RolloutError, match="connectors/c2: the command ended with status 3"):
-        await run_alone(Site(broken="c2").rollout(), lock, every=3600)
+        await run_alone(Site(broken="c2").rollout(), {"connectors": lock}, every=3600)
     assert lock.told[-1] == ("end", "a", False)
 
 
@@ -68,18 +75,39 @@ async def test_a_rollout_that_stops_gives_it_back() -> None:
 async def test_a_lost_lock_stops_it(refusal: str, patience: float) -> None:
     lock, site = HeldLock(refusal), Site(hanging="c1")
     with pytest.raises(RolloutError) as raised:
-        await run_alone(site.rollout(), lock, every=0.05, patience=patience)
+        await run_alone(site.rollout(), {"connectors": lock}, every=0.05, patience=patience)
     first, second, *_ = str(raised.value).splitlines()
     assert first == f"the lock of the pool is lost: {refusal}"
     assert second.startswith("connectors/c1 ")
 
 
 async def test_none_begins_without_it() -> None:
-    class Taken(HeldLock):
-        def begin(self, progress: dict[str, Any]) -> str:
-            raise AdminError(ONE_AT_A_TIME)
-
     site = Site()
     with pytest.raises(AdminError):
-        await run_alone(site.rollout(), Taken())
+        await run_alone(site.rollout(), {"connectors": Taken()})
     assert site.story == []
+
+
+async def test_none_begins_without_the_locks_of_all_its_pools() -> None:
+    """They are taken in the order of their names, so that one of two rollouts gets them all."""
+    site, lock, never = Site(), HeldLock(), HeldLock()
+    with pytest.raises(AdminError):
+        await run_alone(site.rollout(), {"raw": never, "p": Taken(), "connectors": lock})
+    assert site.story == never.told == []
+    assert [one[0] for one in lock.told] == ["begin", "end"]
+    assert lock.told[-1] == ("end", "a", True), "it has told nothing that is to stay"
+
+
+async def test_all_are_given_back_and_its_own_pool_keeps_how_to_go_on() -> None:
+    locks = {"raw": HeldLock(), "connectors": HeldLock()}
+    with pytest.raises(RolloutError):
+        await run_alone(Site(broken="c2").rollout(), locks, every=3600)
+    assert {pool: lock.told[-1] for pool, lock in locks.items()} == {
+        "raw": ("end", "a", True), "connectors": ("end", "a", False)
+    }  # fmt: skip
+
+
+async def test_without_a_fleet_there_are_none() -> None:
+    site = Site()
+    await run_alone(site.rollout(), {})
+    assert site.story[-1] == "c3: in rotation"

@@ -6,7 +6,7 @@ import pytest
 
 from lbproxy.control.fleet.views import RolloutView
 from lbproxy.control.rollout import plan as planning
-from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, pools_with, refuse_another
+from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, pools_of, pools_with, refuse_another
 from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
 from tests.control.sample import backend, dead_backend, fleet, pool, snapshot
@@ -157,3 +157,20 @@ def test_another_rollout_of_the_pool_is_named() -> None:
     assert str(raised.value) == "olga on lb2 rolls out pool connectors already, at c2; a pool has one rollout at a time"
     view["fleet"] = fleet(rollouts=[found | {"held": False}])
     refuse_another(view, "connectors")
+
+
+def test_the_pools_of_its_targets() -> None:
+    targets = [Target("q", "c1", "http://c1", ("p",)), Target("q", "c2", "http://c2", ("a", "p"))]
+    assert pools_of(targets) == ["a", "p", "q"]
+
+
+def test_another_rollout_of_a_pool_that_shares_an_instance_is_named() -> None:
+    """Before what it has drained, which is not to be made ready."""
+    shared = of(three(drained("c1"), *map(backend, ("c2", "c3", "c4"))), pool("raw", drained("c1"), backend("c9")))
+    other: RolloutView = {
+        "pool": "raw", "by": "olga", "replica": "lb2", "since": 5.0, "held": True, "target": "c1", "step": "",
+        "updated": [],
+    }  # fmt: skip
+    shared["fleet"] = fleet(rollouts=[other])
+    with pytest.raises(RolloutError, match="olga on lb2 rolls out pool raw already, at c1; "):
+        planning.plan(shared, shared["pools"][0], None, 1)
