@@ -21,12 +21,14 @@ COMMON: dict[str, Any] = {
     "retry_statuses": [503],
     "consecutive_errors": 1000,
     "readmit_backoff": "0s",
-    "connect_timeout": "200ms",
     "idle_lane_timeout": "60s",
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     # For rows that eject: who is out is back at once, for the next case.
-    "returns": {"check": {"kind": "none", "interval": "50ms", "timeout": "50ms", "rise": 1}},
+    "returns": {
+        "check": {"kind": "none", "interval": "50ms", "timeout": "50ms", "rise": 1},
+        "connect_timeout": "200ms",
+    },
     # For the others: there are no probes but those that a suspicion asks for.
     "asked": {"check": {"kind": "http", "path": "/healthz", "interval": "1h", "fall": 3}},
     # The same, for rows that take response_timeout. It is below check.timeout, so none is suspected for being slow.
