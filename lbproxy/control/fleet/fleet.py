@@ -18,7 +18,7 @@ from lbproxy.control.fleet.differences import differences
 from lbproxy.control.fleet.evidence import Evidence
 from lbproxy.control.fleet.order_book import BookMemory, Key, OrderBook
 from lbproxy.control.fleet.place import Balancer, Place
-from lbproxy.control.fleet.presence import Presence
+from lbproxy.control.fleet.presence import LATE, Presence
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.replica import GONE, Replica
 from lbproxy.control.fleet.rollouts import Rollouts
@@ -165,7 +165,8 @@ class Fleet:
         known = "" if self._replicas_seen.is_set() else UNKNOWN
         return {
             "here_only": next(filter(None, map(self.orders.here_only, own)), known),
-            "replicas": waited_for(ordered, self._roster, self._place.replica, self._place.ttl),
+            # By then the lease of one that has died has ended: it is named as dead, not as silent.
+            "replicas": waited_for(ordered, self._roster, self._place.replica, self._place.ttl + LATE),
         }
 
     def view(self) -> FleetView:

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 PAUSE = 1.0
 """Seconds after a failure."""
 
-_LATE = 3.0  # seconds after the end of a lease, within which etcd notices it
+LATE = 3.0
+"""Seconds after the end of a lease, within which etcd notices it."""
+
 _END_WITHIN = 1.0  # seconds for the key to be taken away
 
 
@@ -185,7 +187,7 @@ class Presence:
             self.membership, self.other, self._taken_since = Membership.NAME_TAKEN, by, now
             self._took_over = False
             event(log, logging.WARNING, "fleet_name_held", key=self._key, by=by)
-        elif self._taken_since and now > self._taken_since + self._ttl + _LATE:
+        elif self._taken_since and now > self._taken_since + self._ttl + LATE:
             self._taken_since = 0.0  # which is logged once
             event(log, logging.ERROR, "fleet_name_taken", key=self._key, by=by)
 

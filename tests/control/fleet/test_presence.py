@@ -131,7 +131,7 @@ async def test_a_run_that_lives_on_keeps_its_name(
     etcd: Etcd, make: Make, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence_module, "PAUSE", 0.01)
-    monkeypatch.setattr(presence_module, "_LATE", -9.9)  # of a lease of ten seconds
+    monkeypatch.setattr(presence_module, "LATE", -9.9)  # of a lease of ten seconds
     await etcd.put(key, replica(run="1").encode())
     make(Told(run="2"))
     while "fleet_name_taken" not in (told := [record.message for record in caplog.records]):
