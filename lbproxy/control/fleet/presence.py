@@ -40,7 +40,8 @@ class Presence:
     """Keeps `key` at what `describe` gives. `membership` says whether it is there, and `other` which run has its name.
 
     A key of the same run, of a generation before this one, is taken over, and so is that of a run which has said that
-    it is gone. That of another run is left alone: it goes with its lease if the other has died.
+    it is gone. That of the next generation is left alone while it is there: when its start fails, this one goes on.
+    That of another run is left alone: it goes with its lease if the other has died.
     """
 
     def __init__(self, etcd: Etcd, key: str, ttl: float, describe: Callable[[], Replica], reach: Reach) -> None:
@@ -77,11 +78,11 @@ class Presence:
         if self.membership is Membership.MEMBER and not own and (found is None or found.modified > self._modified):
             self._modified = 0
             self._news.set()
-        elif self.membership is Membership.NAME_TAKEN and found is None:
+        elif self.membership in (Membership.NAME_TAKEN, Membership.REPLACED) and found is None:
             self._news.set()
 
     def retire(self) -> None:
-        """Write no more: the next generation does."""
+        """Write no more: the next generation does, and goes on whatever happens."""
         self.membership = Membership.REPLACED
         if self._keeping is not None:
             self._keeping.cancel()
@@ -108,7 +109,7 @@ class Presence:
                     await self._write(lease, self._describe().encode())
 
     async def _keep(self) -> None:
-        while self.membership is not Membership.REPLACED:
+        while True:
             self._news.clear()
             try:
                 await self._bring_up_to_date()
@@ -168,10 +169,10 @@ class Presence:
         except ValueError as error:
             self._taken(f"a value that cannot be read ({error})")
             return False
-        if other.run == own.run and other.generation > own.generation:
-            self.membership, self._modified = Membership.REPLACED, 0
-        elif other.state == GONE:
+        if other.state == GONE:
             return True
+        if other.run == own.run and other.generation > own.generation:  # unless it ends before it serves: see `retire`
+            self.membership, self._modified = Membership.REPLACED, 0
         elif other.run == own.run:
             self._took_over = True
             return True

@@ -103,13 +103,52 @@ async def test_the_next_generation_takes_the_key_over(
     _, found = await until(mirror, generation=2)
     first.replica = replica(generation=1, state="draining")
     old.look()
-    assert old._keeping is not None
-    await old._keeping
-    assert old.membership is Membership.REPLACED
+    while old.membership is not Membership.REPLACED:
+        await mirror._etcd.get(found.key)
+    old.retire()
     await old.stop()
     second.replica = replica(generation=2, state="draining")
     assert [record.message for record in caplog.records] == ["fleet_joined"], "a reload is no news"
     assert (await mirror._etcd.get(found.key)) == found, "the lease of the old one was not the key's"
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_a_next_generation_that_ends_before_it_serves_gives_the_key_back(
+    make: Make, mirror: Mirror, says_so: bool
+) -> None:
+    """The reload has failed: this one serves on."""
+    second = Told(generation=2)
+    old = make(Told(generation=1))
+    await only(mirror)
+    new = make(second)
+    _, found = await until(mirror, generation=2)
+    old.look()
+    old.seen(found)
+    while old.membership is not Membership.REPLACED:
+        await mirror._etcd.get(found.key)
+    if says_so:
+        second.replica = replica(generation=2, state="gone")
+        await new.stop()
+    else:
+        new.retire()  # as if it had died
+        await mirror._etcd.revoke(found.lease)
+    old.seen(None)
+    await until(mirror, generation=1)
+    while old.membership.value != "member":
+        await mirror._etcd.get(found.key)
+
+
+async def test_one_that_was_told_of_the_next_generation_is_no_member_again(make: Make, mirror: Mirror) -> None:
+    old = make(Told(generation=1))
+    _, found = await only(mirror)
+    old.retire()
+    await mirror._etcd.delete(found.key)
+    old.seen(None)
+    make(Told(generation=2))
+    assert (await only(mirror))[0].generation == 2
+    assert old.membership is Membership.REPLACED
+    assert old._keeping is not None
+    assert old._keeping.cancelled() or old._keeping.cancelling()
 
 
 async def test_another_run_has_the_name(
