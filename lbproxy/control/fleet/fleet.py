@@ -105,8 +105,12 @@ class Fleet:
 
     async def begun(self) -> None:
         """Return when the orders of the fleet are applied and its replicas are known, or that cannot be had soon."""
-        seen = asyncio.gather(self._orders_seen.wait(), self._replicas_seen.wait())
-        waits = (seen, asyncio.ensure_future(self._reach.failing.wait()))
+
+        async def seen() -> None:
+            await self._orders_seen.wait()
+            await self._replicas_seen.wait()
+
+        waits = [asyncio.create_task(seen()), asyncio.create_task(self._reach.failing.wait())]
         await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         for one in waits:
             one.cancel()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -239,7 +240,9 @@ async def test_orders_from_before_the_fleet_are_brought_in(make: Make, etcd: Etc
     assert await etcd.get(f"{keys.orders(fleet_name)}connectors/c1") is not None
 
 
-async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(fleet_name: str) -> None:
+async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(
+    fleet_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     etcd = Etcd(Access(("http://127.0.0.1:9",)))
     fleet = Fleet(etcd, place(fleet_name, "lb1"), BareBalancer())
     fleet.start()
@@ -250,6 +253,8 @@ async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(fleet_name: s
     assert fleet.instance([("connectors", "c1")])["here_only"] == "etcd http://127.0.0.1:9: connection refused"
     await fleet.stop()
     await etcd.close()
+    gc.collect()
+    assert not [one for one in caplog.records if one.name == "asyncio"], "nothing is left that nobody looks at"
 
 
 async def _hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
