@@ -97,6 +97,7 @@ class SharedOrders:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE):
                     await self._settled.wait()
+        self._hold_alone()
 
     def here_only(self, key: Key) -> str:
         """Why the orders for `key` hold here only; "" if the whole fleet has them."""
@@ -198,12 +199,16 @@ class SharedOrders:
                 await self._fail()
             self._look()
 
-    async def _fail(self) -> None:
+    def _hold_alone(self) -> None:
+        """Remember what holds here only by now: the operator is told so."""
         now = time.monotonic()
         self._alone = {one: until for one, until in self._alone.items() if until > now}
         for key, fields in self.book.pending.items():
             for field in fields:
                 self._alone[key, field, self.book.entries[key][field].stamp] = now + _RECONCILED
+
+    async def _fail(self) -> None:
+        self._hold_alone()
         self._settled.set()  # those who wait are told that it holds here only
         await asyncio.sleep(PAUSE)
 

@@ -116,6 +116,25 @@ async def test_what_was_given_while_etcd_was_gone_is_merged(
         await asyncio.gather(*(client.close() for client in clients))
 
 
+async def test_an_order_that_was_said_to_hold_here_only_is_missed_also_if_it_got_through(
+    make: Make, etcd: Etcd, fleet_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """etcd came back before a write had failed, and only then the others' later order was written."""
+    here = Replica(etcd, fleet_name, "lb1")
+    here.orders.give(C1, Said(None, Order(weight=2)), Stamp("olga", 5.0))
+    await here.orders.settled()  # nothing is written yet
+    task = tasks.start(here.follow(), name="lb1")
+    await here.until(lambda: here.orders.book.revision and not here.orders.book.pending)
+    there = make(etcd, "lb2")
+    await there.until(lambda: there.orders.book.entries)
+    there.orders.give(C1, Said(None, Order(weight=4)), Stamp("bert", 6.0))
+    await here.until(lambda: here.orders.book.said(C1).order.weight == 4)
+    assert "fleet_order_superseded" in caplog.text
+    task.cancel()
+    await asyncio.wait([task])
+    await here.orders.stop()
+
+
 async def test_a_value_of_a_newer_version_is_left_alone(make: Make, etcd: Etcd, fleet_name: str) -> None:
     text = f"{keys.orders(fleet_name)}{C1}"
     await etcd.put(text, b'{"format":2}')
