@@ -7,7 +7,6 @@ relay        one request on one lane, and its answer; compiled
 phases       what an exchange waits for, and what may follow; compiled
 site         what a listener serves: hosts, paths, limits of time, and a histogram; compiled
 attempts     the backends that one request was tried on
-memory       what a client connection keeps between requests
 account      what is counted when a request ends
 record       the access log's record of a request
 error_pages  the answers that lbproxy gives itself

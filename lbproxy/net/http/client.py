@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from lbproxy import reasons
-from lbproxy.auth.binding import Effect, Route
+from lbproxy.auth.binding import Route
 from lbproxy.auth.certificate import ClientCertificate
-from lbproxy.auth.mint import MintError
 from lbproxy.auth.spnego import Credential, challenge, classify
 from lbproxy.balance.backend import Backend
 from lbproxy.net.http.account import refuses_large_head, settle
 from lbproxy.net.http.attempts import Attempts
 from lbproxy.net.http.error_pages import answer
 from lbproxy.net.http.exchange import Exchange
-from lbproxy.net.http.memory import ClientMemory
 from lbproxy.net.http.record import record
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
+from lbproxy.net.transport.poller import monotonic
 from lbproxy.net.transport.stream import Stream
 from lbproxy.net.transport.tunnel import Tunnel
 from lbproxy.net.upstream.lane import ANYBODY, Lane, contained
-from lbproxy.net.upstream.private import PARTING
+from lbproxy.net.upstream.private import PARTING, PrivateLanes
 from lbproxy.reasons import Fault, Reason
 from lbproxy.wire.fields import Field
 from lbproxy.wire.response_heads import ResponseHead
@@ -31,28 +29,33 @@ if TYPE_CHECKING:
     from lbproxy.net.http.web import WebService
     from lbproxy.net.listener.listener import Listener
 
-_log = logging.getLogger(__name__)
-
 _SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
 _NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
 
 
-class ClientConnection(ClientMemory):
+class ClientConnection:
     """The policy of one `Exchange`, for as long as the client stays.
 
     A request's lane is either shared, or one that this client owns (`net.upstream.private`). The client owns it because
     of what the client or a backend said (the binding decides), or because it owns all its lanes from their beginning.
-    The lanes that it owns close with this connection. A client that never authenticates on its connection has no
-    binding.
+    The lanes that it owns close with this connection.
+
+    Requests of a client that has never authenticated on its connection, and owns no lane, need no decision
+    (`Exchange.fast_path`).
     """
 
     __slots__ = (
+        "_attempts",
         "_credential",
+        "_own",
         "_owns_all",
         "_route",
         "certificate",
+        "exchange",
         "listener",
         "peer",
+        "service",
+        "since",
         "stream",
         "tunnel",
     )
@@ -66,14 +69,17 @@ class ClientConnection(ClientMemory):
         certificate: ClientCertificate | None = None,
     ) -> None:
         """certificate: that the client has shown; it was verified."""
-        super().__init__(service)
         self.listener = listener
+        self.service = service
         self.stream = stream
         self.peer = peer
         self.certificate = certificate
         address = (peer.host or "unknown").encode()
         self.exchange = Exchange(service.site, stream, self, address, peer.within(service.options.trust))
+        self.since = monotonic()  # when it could ask first
         self.tunnel: Tunnel | None = None
+        self._own = PrivateLanes(self)
+        self._attempts: Attempts | None = None  # of the current request
         self._credential = _NONE
         self._route = _SHARED
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
@@ -82,6 +88,18 @@ class ClientConnection(ClientMemory):
     def __repr__(self) -> str:
         return f"<client {self.peer.name} on {self.listener.name}>"
 
+    @property
+    def lanes(self) -> list[Lane]:
+        """That of the current request, and those that are its own."""
+        lane, own = self.exchange.lane, self._own.lanes
+        return own if lane is None or lane in own else [lane, *own]
+
+    @property
+    def _asked(self) -> Attempts:
+        if self._attempts is None:  # the request began on the fast path
+            self._attempts = Attempts(self.service.pool, self.service.never)
+        return self._attempts
+
     # --- a request needs a lane
 
     def route(self, exchange: Exchange) -> None:
@@ -89,23 +107,21 @@ class ClientConnection(ClientMemory):
         authorization = exchange.authorization
         self._credential = credential = _NONE if authorization is None else classify(authorization)
         has_token = credential is not _NONE and credential.is_connection_token
-        self._tried = attempts = Attempts(self.service.pool, self.service.never, has_token)
+        self._attempts = attempts = Attempts(self.service.pool, self.service.never, has_token)
         if exchange.has_body and attempts.repeatable(exchange):
             exchange.keep_body(self.service.options.retry_buffer)
-        if self._binding is None and (credential is _NONE or credential is _PER_REQUEST):
-            self._next()  # by far the most requests: nothing was ever bound here, so the route is SHARED
-        else:
-            self._dispatch(self._bound.request(credential))
+        self._dispatch()
 
-    def _dispatch(self, route: Route) -> None:
-        self._route = route
-        self.exchange.watch = self._pending = route is not _SHARED
+    def _dispatch(self) -> None:
+        """Find the request a lane: the first time, or once more after what it was routed to has gone."""
+        self._route = route = self._own.request(self._credential)
+        self.exchange.watch = route is not _SHARED
+        if route is not _SHARED:
+            self.exchange.fast_path = False
         if route is _FOLLOW:
             self._follow()
-            return
-        if route is _SPREAD:
-            self._own.followed = None
-        self._next()
+        else:
+            self._next()
 
     def _follow(self) -> None:
         lane = self._own.followed
@@ -116,12 +132,12 @@ class ClientConnection(ClientMemory):
         if self._drop(lane, reasons.LANE_CLOSED):
             self.exchange.stop(reasons.AUTH_LANE_LOST)
         else:
-            self._again()
+            self._dispatch()
 
     def _next(self) -> None:
         """The next backend in rotation that takes the request, or an answer that there is none."""
         owned = self._route is _SPREAD or self._owns_all
-        attempts = self._attempts
+        attempts = self._asked
         while True:
             backend = attempts.pool.pick(attempts.tried)
             if backend is None:
@@ -144,14 +160,10 @@ class ClientConnection(ClientMemory):
 
     def _open(self, backend: Backend) -> bool:
         """Begin to connect; True if that failed at once, and the next backend may be tried."""
-        personal = ANYBODY
-        if self._owns_all:
-            try:
-                personal = self.service.personal(self.peer, self.certificate)
-            except MintError as error:
-                _log.error("mint_failed", extra={"fields": {"client": self, "error": error}})
-                self.exchange.refuse(reasons.MINT_FAILED)
-                return False
+        personal = self.service.personal(self) if self._owns_all else ANYBODY
+        if personal is None:
+            self.exchange.refuse(reasons.MINT_FAILED)
+            return False
         opened = backend.lanes.open(self, personal)
         if not isinstance(opened, Lane):
             return self._passed_over(backend, *opened)
@@ -171,7 +183,7 @@ class ClientConnection(ClientMemory):
 
     def _pass_over(self, backend: Backend) -> None:
         self.exchange.tries += 1
-        self._attempts.passed_over(backend)
+        self._asked.passed_over(backend)
 
     def _run(self, lane: Lane) -> None:
         exchange = self.exchange
@@ -179,7 +191,7 @@ class ClientConnection(ClientMemory):
             exchange.lane = lane
             lane.backend.begin()
         if self._route is _SPREAD or self._owns_all:
-            self._own.claim(lane, self)
+            self._own.claim(lane)
         exchange.served_by = lane
         fresh = lane.begin(exchange.tries)
         exchange.tries += 1
@@ -220,21 +232,15 @@ class ClientConnection(ClientMemory):
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is tried. Not while the client is bound to its lane."""
         assert exchange.lane is not None
-        return not self._pending and self._attempts.may_ask_another(exchange, exchange.lane.backend, status)
+        return not self._own.pending and self._asked.may_ask_another(exchange, exchange.lane.backend, status)
 
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""
         lane = exchange.lane
         assert lane is not None
         values = head.values(Field.WWW_AUTHENTICATE) if head.asks_connection_auth else ()
-        self._pending = False
-        effect = self._bound.response(exchange.status, challenge(values))
-        self._own.claim(lane, self)
-        if effect is Effect.FOLLOW:
-            self._own.follow(lane)
-        elif effect is Effect.FORGET:
-            self._own.followed = None
-            self._forgets = True
+        exchange.fast_path = False
+        self._own.answered(lane, exchange.status, challenge(values))
         if self._is_left(lane.backend) and exchange.status != 401:  # an exchange of several legs may finish
             exchange.closes = True
 
@@ -242,25 +248,21 @@ class ClientConnection(ClientMemory):
         """The lane ended before the answer began: another backend, or an error."""
         lane = self._leave()
         assert lane is not None
-        goes_on = self._attempts.may_follow(exchange, reason)
-        lost = self._own.drop(lane, reason if goes_on else None) or self._pending
+        goes_on = self._asked.may_follow(exchange, reason)
+        starts_again = self._drop(lane, reason if goes_on else None) or self._own.unanswered(self.exchange.lane)
         self.evidence(lane.backend, reason)
-        if lost and self._lost():
+        if starts_again:
             exchange.stop(reasons.AUTH_LANE_LOST)
         elif goes_on:
-            self._attempts.failed(lane.backend, reason)
-            self._again()
+            self._asked.failed(lane.backend, reason)
+            self._dispatch()
         else:
             exchange.refuse(reason)
-
-    def _again(self) -> None:
-        """Route the request once more, after what it was routed to has gone."""
-        self._dispatch(_SHARED if self._binding is None else self._binding.request(self._credential))
 
     def finished(self, exchange: Exchange, link: Stream | None, reusable: bool, reason: Reason) -> None:
         """The exchange is over: its lane rests or closes, and its end is counted and logged."""
         lane, exchange.lane = exchange.lane, None
-        if self._pending and self._lost():
+        if self._own.unanswered(self.exchange.lane):
             exchange.closes = True
         if lane is not None:
             met = settle(lane.backend, exchange.status, reason)
@@ -268,13 +270,13 @@ class ClientConnection(ClientMemory):
                 self.evidence(lane.backend, *met)
             elif refuses_large_head(exchange.status, exchange.head_size):
                 self.service.head_refused(self.listener, lane.backend, exchange.status, exchange.head_size)
-            if reusable and (lane.backend.in_rotation if lane.owner is None else self._may_rest(lane)):
+            if reusable and self._may_rest(lane):
                 lane.rest()
-            else:
-                self._part(lane, reason)
-        if self._forgets:
-            self._forget()
-        self._tried = None
+            elif self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None):
+                exchange.closes = True
+        if self._own.closing:
+            self._own.forget(None)
+        self._attempts = None
         self.listener.count(reason)
         if self.service.site.logs:
             self.log(exchange, reason)
@@ -284,12 +286,9 @@ class ClientConnection(ClientMemory):
         user = "" if self.certificate is None else self.certificate.name
         self.service.log(record(exchange, self.listener.name, self.peer.name, user, reason))
 
-    def _part(self, lane: Lane, reason: Reason) -> None:
-        """The lane of the request that ended with `reason` closes."""
-        if self._drop(lane, reasons.LANE_CLOSED if reason is reasons.DONE else None):
-            self.exchange.closes = True
-
     def _may_rest(self, lane: Lane) -> bool:
+        if lane.owner is None:
+            return lane.backend.in_rotation
         return self._own.keeps(lane) and (lane is self._own.followed or not self._is_left(lane.backend))
 
     def rewrite_location(self, value: bytes) -> bytes:
@@ -336,13 +335,13 @@ class ClientConnection(ClientMemory):
 
     def ejected(self, backend: Backend) -> None:
         """A backend was ejected: a request that waits on it moves to another one, if it may and there is one."""
-        idle = None if self._private is None else self._private.get(backend)
+        idle = self._own.get(backend)
         lane = self.exchange.lane
         if idle is not None and idle is not lane and self._is_left(backend):
             with contained(self):
                 self._end_idle(idle, reasons.LANE_EJECTED)
             lane = self.exchange.lane
-        if lane is None or lane.backend is not backend or not self._attempts.has_other(backend):
+        if lane is None or lane.backend is not backend or not self._asked.has_other(backend):
             return
         if lane.waiter is self:
             with contained(self):
@@ -350,12 +349,12 @@ class ClientConnection(ClientMemory):
                 lane.close(reasons.LANE_EJECTED)
                 self._pass_over(backend)
                 self._next()
-        elif self._may_move() and self._attempts.may_leave(self.exchange, backend):
+        elif self._may_move() and self._asked.may_leave(self.exchange, backend):
             self.exchange.move(reasons.BACKEND_EJECTED)
 
     def _may_move(self) -> bool:
         """Whether no answer has begun, and the client would not have to start again without this lane."""
-        return self.exchange.untouched() and not (self._pending and self._bound.ends_with_lane)
+        return self.exchange.untouched() and not self._own.ends_with_lane
 
     def _is_left(self, backend: Backend) -> bool:
         """Whether a client bound to a lane to it should start anew: it drains, or is out while others are not."""
@@ -363,9 +362,7 @@ class ClientConnection(ClientMemory):
 
     def draining(self, backend: Backend) -> None:
         """A backend drains: the lane to it closes. An idle client whose requests follow that lane closes too."""
-        if self._private is None:
-            return
-        if self._private.let_go(backend, self.exchange.lane) and self.exchange.idle_for >= PARTING:
+        if self._own.let_go(backend, self.exchange.lane) and self.exchange.idle_for >= PARTING:
             self.exchange.drain()
 
     def cut(self, backend: Backend, reason: Reason) -> None:
@@ -373,7 +370,7 @@ class ClientConnection(ClientMemory):
         lane = self.exchange.lane
         if lane is not None and lane.backend is backend:
             self.stop(reason)
-        elif self._private is not None and (idle := self._private.get(backend)) is not None:
+        elif (idle := self._own.get(backend)) is not None:
             with contained(self):
                 self._end_idle(idle, reasons.LANE_BACKEND_LEFT)
 
@@ -381,7 +378,7 @@ class ClientConnection(ClientMemory):
 
     def _drop(self, lane: Lane, reason: Reason | None) -> bool:
         """Close a lane, whatever it was to this client: True if the client has to start again without it."""
-        return self._own.drop(lane, reason) and self._lost()
+        return self._own.drop(lane, reason, self.exchange.lane)
 
     def _leave(self) -> Lane | None:
         lane, self.exchange.lane = self.exchange.lane, None
@@ -395,6 +392,6 @@ class ClientConnection(ClientMemory):
         lane = self.exchange.lane
         if lane is not None:  # only after a fault: each request leaves its lane
             self._leave()
-            self._own.drop(lane, reasons.INTERNAL)
-        self._forget()
+            lane.close(reasons.INTERNAL)
+        self._own.forget(None)
         self.listener.forget(self, reason)

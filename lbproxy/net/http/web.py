@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lbproxy import reasons
 from lbproxy.auth.certificate import ClientCertificate, IdentityKind, identity_lines
-from lbproxy.auth.mint import Mint
+from lbproxy.auth.mint import Mint, MintError
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.net.http.client import ClientConnection
@@ -149,16 +149,20 @@ class WebService:
         """Whether the lanes of such a client can serve no other client from their beginning."""
         return self.needs_destination or (self.options.mint is not None and certificate is not None)
 
-    def personal(self, peer: Peer, certificate: ClientCertificate | None) -> Personal:
-        """What the lanes of one client begin with. Raises MintError."""
-        options = self.options
+    def personal(self, client: ClientConnection) -> Personal | None:
+        """What the lanes of one client begin with; None: no certificate can be minted for it."""
+        options, certificate, peer = self.options, client.certificate, client.peer
         header = b""
         if options.send_proxy != "none":
             header = encode(options.send_proxy, peer.source, peer.destination)
         if options.mint is None or certificate is None:
             return Personal(header)
         assert options.tls is not None
-        return Personal(header, options.tls.minted(options.mint.mint(certificate, time.time())))
+        try:
+            return Personal(header, options.tls.minted(options.mint.mint(certificate, time.time())))
+        except MintError as error:
+            _log.error("mint_failed", extra={"fields": {"client": client, "error": error}})
+            return None
 
     def still_good(self, certificate: ClientCertificate) -> Reason | None:
         """Why a connected client must be cut; None: it may stay."""

@@ -47,8 +47,7 @@ async def test_a_fault_of_ours_ends_its_client_only(
         home.backends[1].lanes.address = lanes.address
         await client.send(request(b"GET /x", kerberos()))
     elif fault == "lane gone":
-        assert connection._binding is not None
-        connection._binding.state = binding.State.CLOSED  # nothing may happen in it
+        connection._own.binding.state = binding.State.CLOSED  # nothing may happen in it
         lane.finish()
     elif fault == "log":
         home.web.log = faulty

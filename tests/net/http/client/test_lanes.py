@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lbproxy.auth import binding
 from lbproxy.balance.backend import State
 from lbproxy.net.transport.poller import Poller
 from tests.net.conftest import Build
@@ -11,6 +12,39 @@ from tests.net.dialogue import answer, head, request
 from tests.net.http.client.visits import UNAUTHORIZED, ask, authenticated, connections, first
 from tests.net.listener_fixture import BEARER, LEG, OFFER, kerberos, ntlm
 from tests.net.peers import until
+
+# --- the fast path
+
+
+async def test_requests_without_identity_need_no_decision(front: Build) -> None:
+    home = front()
+    client = await home.connect()
+    lane = await first(home, client, 0)
+    await ask(client, lane)
+    await ask(client, lane, BEARER)
+    [connection] = await connections(home)
+    assert connection.exchange.fast_path is True
+    assert connection.lanes == []
+
+
+async def test_those_of_one_that_authenticated_do_until_it_goes(front: Build) -> None:
+    home = front()
+    client = await home.connect()
+    lane = await authenticated(home, client)
+    await ask(client, lane, kerberos(), reply=answer(b"no", status=UNAUTHORIZED))
+    [connection] = await connections(home)
+    assert connection._own.binding.state is binding.State.OPEN
+    assert connection.exchange.fast_path is False
+
+
+async def test_an_offer_is_enough(front: Build) -> None:
+    home = front()
+    client = await home.connect()
+    await first(home, client, 0, reply=head(OFFER, b"Content-Length: 0", status=b"401 No"))
+    [connection] = await connections(home)
+    assert connection.exchange.fast_path is False
+    assert len(connection.lanes) == 1
+
 
 # --- shared lanes
 

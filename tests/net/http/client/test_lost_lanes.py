@@ -33,7 +33,7 @@ async def is_open(home: ListenerFixture) -> None:
     """Nothing is followed, and no private lane is left."""
     [connection] = await connections(home)
     assert connection._own.followed is None
-    assert connection._bound.state is State.OPEN
+    assert connection._own.binding.state is State.OPEN
     assert [backend.lanes.private for backend in home.backends] == [0] * len(home.backends)
 
 
@@ -64,7 +64,7 @@ async def test_a_request_with_its_own_credential_loses_the_lane_that_is_followed
     assert await other.rest() == b"", "it was left open"
     [connection] = await connections(home)
     assert connection._own.followed is None
-    assert connection._bound.state is State.OPEN
+    assert connection._own.binding.state is State.OPEN
     await introduced(home, client, 0)
 
 
