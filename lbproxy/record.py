@@ -12,7 +12,8 @@ class Record(NamedTuple):
     decoded as latin-1; they never hold an Authorization value or a cookie. `bytes_in` and `bytes_out` are counted on
     the client's side. `user` is the common name of the client certificate. `backend` and `lane` are empty when no
     backend was asked. The milliseconds count from when the head was complete; -1: not reached. `reason` is a label
-    of `lbproxy.reasons.TABLE`.
+    of `lbproxy.reasons.TABLE`. `request_id` is empty for connections that were passed through, and if requests are not
+    named.
 
     The compiled formatter (`control.access_log.access_line`) reads the fields by their position.
     """
@@ -37,3 +38,4 @@ class Record(NamedTuple):
     first_byte_ms: float
     total_ms: float
     reason: str
+    request_id: str

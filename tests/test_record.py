@@ -29,6 +29,7 @@ VALUES: dict[str, Any] = {
     "first_byte_ms": 2.5,
     "total_ms": 3.0,
     "reason": "done",
+    "request_id": "0af7651916cd43dd8448eb211c80319c",
 }
 
 

@@ -19,6 +19,7 @@ from lbproxy.preflight.discovery import inspect_discovery
 from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_secret, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
+from lbproxy.wire.headers import may_have_id
 
 
 @tolerant_of_names()
@@ -36,6 +37,8 @@ def inspect(
     """
     report = Report(now, warnings=list(config.warnings), made_at_start=made_at_start)
     inspect_instances(report, config)
+    if config.request_id and not may_have_id(config.request_id):
+        report.problem("request_id", f"{config.request_id} has another meaning; a name of your own has none")
     _inspect_places(report, config)
     become(report)
     for name, listener in config.listeners.items():

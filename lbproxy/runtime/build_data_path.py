@@ -16,6 +16,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.config import Config
 from lbproxy.errors import StartError
+from lbproxy.net.http.request_ids import IdSource
 from lbproxy.net.http.site import Site
 from lbproxy.net.http.web import WebOptions, WebService
 from lbproxy.net.listener.listener import Listener, ListenerOptions, Service
@@ -69,6 +70,7 @@ class Assembly:
         self._log = log
         self._on_empty = on_empty
         self._secret = secret
+        self._ids = IdSource() if config.request_id else None
         self._room = DescriptorBudget(poller, streams_allowed())
         self.server_tls: list[ServerTls] = []
         for name, pool in model.pools.items():
@@ -132,12 +134,13 @@ class Assembly:
             mint=mint,
             tls=self._lane_tls.made.get(listener.pool) if mint is None else self._lane_tls.of(listener.pool),
             minted_for=bool(self._config.mints(listener.pool)),
+            request_id=self._config.request_id.encode(),
         )
         tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
         if tls is not None:
             self.server_tls.append(tls)
         forwards = self._model.pools[listener.pool]
-        site = _site(self._config, listener, pool, forwards.rotation, self._log is not None)
+        site = _site(self._config, listener, pool, forwards.rotation, self._log is not None, self._ids)
         return WebService(options, self._poller, site, forwards, tls, self._log or _discard)
 
 
@@ -146,16 +149,21 @@ def _discard(_: Record) -> None:
 
 
 def _site(
-    config: Config, listener: settings.Listener, pool: settings.Pool, round_robin: RoundRobin, logs: bool
+    config: Config,
+    listener: settings.Listener,
+    pool: settings.Pool,
+    round_robin: RoundRobin,
+    logs: bool,
+    ids: IdSource | None,
 ) -> Site:
     limits = Limits(listener.max_header_size, listener.max_target_size, listener.max_header_lines)
     denied = tuple(normalised(path.encode()) for path in listener.deny_paths)
     return Site(
-        RequestHead(limits, request_fields(listener.strip_headers, listener.allow_underscores)),
+        RequestHead(limits, request_fields(listener.strip_headers, listener.allow_underscores, config.request_id)),
         ResponseHead(limits, RESPONSE_FIELDS, pool.bare_lf == "accept"),
-        request_trailers(listener.strip_headers),
+        request_trailers((*listener.strip_headers, *filter(None, [config.request_id]))),
         RESPONSE_TRAILERS,
-        _forwarding(config.server_url, listener.tls is not None),
+        _forwarding(config, listener.tls is not None),
         round_robin,
         host_served=partial(_serves, frozenset(listener.hosts)),
         denied_paths=denied,
@@ -166,12 +174,18 @@ def _site(
         logs=logs,
         slow_after=pool.check.timeout,
         retry_statuses=frozenset(pool.retry_statuses),
+        ids=ids,
     )
 
 
-def _forwarding(server_url: str, tls: bool) -> Forwarding:
-    parts = urlsplit(server_url)
-    return Forwarding(b"https" if tls else b"http", str(port_of(parts)).encode(), parts.netloc.encode())
+def _forwarding(config: Config, tls: bool) -> Forwarding:
+    parts = urlsplit(config.server_url)
+    return Forwarding(
+        b"https" if tls else b"http",
+        str(port_of(parts)).encode(),
+        parts.netloc.encode(),
+        request_id=config.request_id.encode(),
+    )
 
 
 def _serves(hosts: frozenset[str], host: bytes) -> bool:

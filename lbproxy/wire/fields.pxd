@@ -29,6 +29,7 @@ cpdef enum Field:
     WWW_AUTHENTICATE = 15
     LOCATION = 16        # and Content-Location
     IDEMPOTENCY_KEY = 17 # draft-ietf-httpapi-idempotency-key-header: a request that may be sent again
+    REQUEST_ID = 18      # the name that the configuration gives it
 
 
 cdef enum:               # results of a parse; `heads.reason_of` has the row of `lbproxy.reasons` for each error

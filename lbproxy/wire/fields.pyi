@@ -20,6 +20,7 @@ class Field(IntEnum):
     WWW_AUTHENTICATE = 15
     LOCATION = 16
     IDEMPOTENCY_KEY = 17
+    REQUEST_ID = 18
 
 class FieldTable:
     allow_underscores: bool

@@ -127,10 +127,22 @@ def _encoded(names: Mapping[str, Field]) -> dict[bytes, Field]:
     return {name.encode(): field for name, field in names.items()}
 
 
-def request_fields(strip: Iterable[str] = (), allow_underscores: bool = False) -> FieldTable:
-    """The table for a listener's request heads; `strip` are the administrator's own names (`strip_headers`)."""
+def request_fields(strip: Iterable[str] = (), allow_underscores: bool = False, request_id: str = "") -> FieldTable:
+    """The table for a listener's request heads.
+
+    `strip` are the administrator's own names (`strip_headers`), `request_id` is the header that has a request's id.
+    """
+    fields = _REQUEST | ({request_id.lower(): Field.REQUEST_ID} if request_id else {})
     prefixes = dict.fromkeys(IDENTITY_PREFIXES, Field.STRIP) | {FORWARDED_PREFIX: Field.FORWARDED}
-    return _table(_REQUEST, (*HOP_BY_HOP, *IDENTITY, *OVERRIDES, *strip), prefixes, allow_underscores)
+    return _table(fields, (*HOP_BY_HOP, *IDENTITY, *OVERRIDES, *strip), prefixes, allow_underscores)
+
+
+_MESSAGE = ("cookie", "trailer", "content-type", "content-encoding", "range", "traceparent", "tracestate")
+
+
+def may_have_id(name: str) -> bool:
+    """Whether a header of this name may have a request's id: no message needs it for something else."""
+    return name.lower() not in _MESSAGE and request_fields().meaning(name.encode()) is Field.OTHER
 
 
 def request_trailers(strip: Iterable[str] = ()) -> FieldTable:

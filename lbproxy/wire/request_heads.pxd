@@ -3,11 +3,14 @@
 
 cimport cython
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from lbproxy.wire.fields cimport Line
 from lbproxy.wire.heads cimport Head
 from lbproxy.wire.slices cimport Slice
+
+cdef enum:
+    ID_SIZE = 16             # bytes of chance that a request id is made of: 32 digits
 
 
 @cython.final
@@ -18,10 +21,12 @@ cdef class Forwarding:
         readonly bytes port
         readonly bytes default_host
         readonly bytes identity
+        readonly bytes request_id
         Slice _proto
         Slice _port
         Slice _default_host
         Slice _identity
+        Slice _request_id
 
 
 @cython.final
@@ -32,14 +37,18 @@ cdef class RequestHead(Head):
         Slice host
         Slice authorization
         Slice user_agent
+        Slice request_id            # the client's, until `choose_id` has chosen; then the one that is written
         Slice _authority            # of an absolute-form target
         bint _names_host            # in a Host line
         uint32_t _seen              # X-Forwarded-* lines, a bit for each Field
+        int _ids                    # lines with a request id
+        char _made_id[2 * ID_SIZE]
         Py_ssize_t parse(self, const char *data, size_t size) noexcept nogil
         Py_ssize_t _parse(self, const char *data, size_t size) noexcept nogil
         int _request_line(self, const char *start, const char *end) noexcept nogil
         int _target(self, Slice target) noexcept nogil
         bint _is_for_authority(self) noexcept nogil
+        bint choose_id(self, const uint8_t *chance, bint trusted) noexcept nogil
         Slice _host_or(self, Forwarding forwarding) noexcept nogil
         size_t bound(self, Forwarding forwarding, Slice client) noexcept nogil
         size_t write(self, char *out, Forwarding forwarding, Slice client, bint trusted) noexcept nogil

@@ -28,6 +28,7 @@ from lbproxy.wire.fields cimport (
     IDEMPOTENCY_KEY,
     NEED_MORE,
     OTHER,
+    REQUEST_ID,
     USER_AGENT,
     FieldTable,
     Limits,
@@ -35,15 +36,17 @@ from lbproxy.wire.fields cimport (
     token_end,
 )
 from lbproxy.wire.heads cimport CHUNKED, NO_BODY, Head, reason_of
-from lbproxy.wire.slices cimport Slice, is_word, put, put_line, put_text, same, slice_of, to_bytes
+from lbproxy.wire.slices cimport Slice, is_word, put, put_hex, put_line, put_text, same, slice_of, to_bytes
 
 cdef enum:
     MAX_EMPTY_LINES = 2          # before a request line
     MAX_BESIDE_TARGET = 64       # bytes of a request line that are not its target
+    MAX_ID = 128                 # characters of a request id
 
-cdef enum:                   # what a byte may stand for in a Host value
+cdef enum:                   # what a byte may stand for in a Host value, and elsewhere
     HOST_NAME = 1            # reg-name or IPv4address; narrower than RFC 3986, no browser sends more
     HOST_V6 = 2              # inside the brackets of an IPv6address
+    ID = 4                   # and in a request id, whatever reads it: no quote, space, comma or bracket
 
 cdef uint8_t _HOST[256]
 
@@ -54,6 +57,8 @@ cdef void _fill_table() noexcept:
         _HOST[c] = HOST_NAME
     for c in b":.0123456789ABCDEFabcdef":
         _HOST[c] |= HOST_V6
+    for c in b"-._~:+/=@0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
+        _HOST[c] |= ID
 
 
 _fill_table()
@@ -98,12 +103,31 @@ cdef inline bint _not_visible(Slice text) noexcept nogil:
     return bad != 0
 
 
+cdef bint _is_id(Slice text) noexcept nogil:
+    """Whether a peer's request id is fit for a header, for a log, and for what searches it."""
+    cdef uint8_t common = ID
+    cdef size_t i
+    if text.size == 0 or text.size > MAX_ID:
+        return False
+    for i in range(text.size):
+        common &= _HOST[<uint8_t>text.at[i]]
+    return common != 0
+
+
 cdef class Forwarding:
 
-    def __cinit__(self, bytes proto not None, bytes port not None, bytes default_host not None, bytes identity not None=b""):
+    def __cinit__(
+        self,
+        bytes proto not None,
+        bytes port not None,
+        bytes default_host not None,
+        bytes identity not None=b"",
+        bytes request_id not None=b"",
+    ):
         """proto and port as users see them; default_host for HTTP/1.0 requests that name none.
 
-        identity: whole header lines with the client's identity, for the requests of one client connection.
+        identity: whole header lines with the client's identity, for the requests of one client connection. request_id:
+        the name of the header with a request's id.
         """
         self.proto = proto
         self.port = port
@@ -113,10 +137,12 @@ cdef class Forwarding:
         self._port = slice_of(port)
         self._default_host = slice_of(default_host)
         self._identity = slice_of(identity)
+        self.request_id = request_id
+        self._request_id = slice_of(request_id)
 
     def identified(self, bytes identity not None):
         """The same for a client with the identity in these header lines."""
-        return Forwarding(self.proto, self.port, self.default_host, identity)
+        return Forwarding(self.proto, self.port, self.default_host, identity, self.request_id)
 
 
 cdef enum:                   # a bit for each Field whose lines are passed on in their place; others are written anew
@@ -141,9 +167,10 @@ cdef class RequestHead(Head):
         cdef int skipped = 0
         cdef int result
         self.method = self.target = self._authority = Slice(NULL, 0)
-        self.host = self.authorization = self.user_agent = Slice(NULL, 0)
+        self.host = self.authorization = self.user_agent = self.request_id = Slice(NULL, 0)
         self._names_host = False
         self._seen = 0
+        self._ids = 0
         # Empty lines before a request are left over from old clients' POSTs (RFC 9112 section 2.2).
         while end - start >= 2 and start[0] == b'\r' and start[1] == b'\n' and skipped < MAX_EMPTY_LINES:
             start += 2
@@ -248,6 +275,9 @@ cdef class RequestHead(Head):
             self.flags.idempotent = True
         elif FORWARDED_FOR <= field <= FORWARDED:
             self._seen |= <uint32_t>1 << field
+        elif field == REQUEST_ID:
+            self._ids += 1
+            self.request_id = line.value
         else:
             return Head.special(self, line)
         return 0
@@ -256,13 +286,22 @@ cdef class RequestHead(Head):
         """Whether the client wants its connection kept (RFC 9112 section 9.3)."""
         return not self.flags.close and (self.minor != 0 or self.flags.keep_alive)
 
+    cdef bint choose_id(self, const uint8_t *chance, bint trusted) noexcept nogil:
+        """Name the request: True if its client is trusted and has named it, else it is named by ID_SIZE bytes of chance."""
+        if trusted and self._ids == 1 and _is_id(self.request_id):
+            return True
+        put_hex(self._made_id, chance, ID_SIZE)
+        self.request_id = Slice(&self._made_id[0], 2 * ID_SIZE)
+        return False
+
     cdef size_t bound(self, Forwarding forwarding, Slice client) noexcept nogil:
         """At least as many bytes as `write` will write.
 
         A line that is passed on may grow by the space after its colon; whatever else is written is counted here.
         """
         return (self.size + self.count + self.host.size + client.size + forwarding._proto.size
-                + forwarding._port.size + 2 * forwarding._default_host.size + forwarding._identity.size + 256)
+                + forwarding._port.size + 2 * forwarding._default_host.size + forwarding._identity.size
+                + forwarding._request_id.size + self.request_id.size + 256)
 
     cdef size_t write(self, char *out, Forwarding forwarding, Slice client, bint trusted) noexcept nogil:
         """The head for the backend, always HTTP/1.1; its size. `client` is the peer's address."""
@@ -286,6 +325,8 @@ cdef class RequestHead(Head):
         if self.flags.expects:
             at = put_text(at, b"Expect: 100-continue\r\n")
         at = self._write_forwarded(at, forwarding, client, trusted)
+        if forwarding._request_id.size:
+            at = put_line(at, forwarding._request_id, self.request_id)
         at = put(at, forwarding._identity)
         return put_text(at, b"\r\n") - out
 
@@ -324,8 +365,15 @@ cdef class RequestHead(Head):
         self._data = data
         return reason_of(result) if result < 0 else result
 
-    def rewritten(self, Forwarding forwarding not None, bytes client not None, bint trusted=False):
-        """The head that was read last as the backend gets it; ValueError when none was."""
+    def rewritten(self, Forwarding forwarding not None, bytes client not None, bint trusted=False, bytes chance not None=b""):
+        """The head that was read last as the backend gets it; ValueError when none was.
+
+        chance: ID_SIZE random bytes, if requests are named.
+        """
+        if forwarding.request_id:
+            if len(chance) != ID_SIZE:
+                raise ValueError(f"chance: {ID_SIZE} bytes are needed")
+            self.choose_id(<const uint8_t *>slice_of(chance).at, trusted)
         cdef Slice address = slice_of(client)
         cdef size_t bound = self.bound(forwarding, address)
         cdef bytearray out = bytearray(2 * bound)        # twice, so that a wrong bound is seen and not suffered

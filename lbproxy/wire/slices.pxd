@@ -70,6 +70,16 @@ cdef inline char *put_text(char *out, const char *literal) noexcept nogil:
     return put(out, Slice(literal, strlen(literal)))
 
 
+cdef inline char *put_hex(char *out, const uint8_t *data, size_t size) noexcept nogil:
+    """Two digits in lower case for each of `size` bytes."""
+    cdef const char *digits = b"0123456789abcdef"
+    cdef size_t i
+    for i in range(size):
+        out[2 * i] = digits[data[i] >> 4]
+        out[2 * i + 1] = digits[data[i] & 15]
+    return out + 2 * size
+
+
 cdef inline char *put_line(char *out, Slice name, Slice value) noexcept nogil:
     """A header line."""
     out = put_text(put(out, name), b": ")

@@ -309,6 +309,7 @@ RECORD = Record(
     first_byte_ms=2.1344,
     total_ms=2.5,
     reason="done",
+    request_id="0af7651916cd43dd8448eb211c80319c",
 )
 
 

@@ -33,6 +33,7 @@ KEYS = [
     "first_byte_ms",
     "total_ms",
     "reason",
+    "request_id",
 ]
 
 

@@ -207,3 +207,22 @@ async def test_a_location_that_names_the_backend_is_rewritten(play: Play, name: 
         assert (await client.ask("/relative")).get(name) == b"/x"
         assert (await client.ask("/foreign")).get(name) == b"https://idp.test/x"
         assert (await client.ask("/longer")).get(name) == f"{backend.url}0/x".encode()
+
+
+async def test_a_request_has_an_id_by_default(play: Play) -> None:
+    balancer, backend = await play()
+    await balancer.ask("/", "GET", "X-Request-ID: forged")
+    [record] = await balancer.accessed(1)
+    assert backend.requests[0].all("x-request-id") == [record["request_id"].encode()]
+    assert len(record["request_id"]) == 32
+
+
+async def test_a_trusted_peer_may_give_it_under_the_configured_name(backends: Backends, balance: Balance) -> None:
+    [backend] = await backends()
+    balancer = await balance(backend, listener={"trust_forwarded_from": ["127.0.0.0/8"]}, request_id="X-Correlation-ID")
+    await balancer.ask("/", "GET", "X-Correlation-ID: abc-1", "X-Request-ID: as it is")
+    [seen] = backend.requests
+    assert (seen.all("x-correlation-id"), seen.all("x-request-id")) == ([b"abc-1"], [b"as it is"])
+    refused = await balancer.ask("/test-iis", "GET", "X-Correlation-ID: abc-2")
+    assert (refused.status, refused.get("x-correlation-id")) == (404, b"abc-2")
+    assert [record["request_id"] for record in await balancer.accessed(2)] == ["abc-1", "abc-2"]

@@ -10,6 +10,7 @@ from lbproxy import reasons
 from lbproxy.balance.round_robin import RoundRobin
 from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.http.phases import Phase
+from lbproxy.net.http.request_ids import IdSource
 from lbproxy.net.http.site import Site
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.poller import Handler, Poller
@@ -67,14 +68,15 @@ def make_site(
     retry_statuses: Iterable[int] = (),
     round_robin: RoundRobin | None = None,
     bare_lf: bool = False,
+    request_id: bytes = b"",
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
     return Site(
-        RequestHead(limits, request_fields()),
+        RequestHead(limits, request_fields(request_id=request_id.decode())),
         ResponseHead(limits, RESPONSE_FIELDS, bare_lf),
         request_trailers(),
         RESPONSE_TRAILERS,
-        Forwarding(b"http", b"80", b"a.test"),
+        Forwarding(b"http", b"80", b"a.test", request_id=request_id),
         round_robin,
         host_served=host_served,
         denied_paths=(b"/denied",),
@@ -85,6 +87,7 @@ def make_site(
         logs=logs,
         slow_after=slow_after,
         retry_statuses=frozenset(retry_statuses),
+        ids=IdSource() if request_id else None,
     )
 
 

@@ -86,7 +86,8 @@ class ListenerFixture:
         self.records: list[Record] = []
         self.emptied = 0
         here = {key: options.pop(key) for key in set(options) & {"slow_after", "retry_statuses"}}
-        self.site = make_site(max_head=65536, round_robin=self.pool.rotation, **here)
+        named = options.get("request_id", b"")
+        self.site = make_site(max_head=65536, round_robin=self.pool.rotation, request_id=named, **here)
         ours = {key: options.pop(key) for key in set(options) & set(WebOptions.__slots__)}
         web_options = WebOptions(**{"server_url": "https://a.test", "retry_after": 2, **ours})
         self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append)

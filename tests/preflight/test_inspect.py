@@ -250,3 +250,11 @@ def test_the_files_of_a_fleet(inspect_file: Inspect, tmp_path: Path) -> None:
     assert problems(inspect_file("[access_log]", f"{fleet.replace('ca.pem', 'none.pem')}[access_log]"))[0].startswith(
         f"fleet.ca: {tmp_path}/none.pem"
     )
+
+
+def test_request_ids_need_a_header_of_their_own(inspect_file: Inspect) -> None:
+    top = 'server_url = "https://login.corp.example"'
+    assert problems(inspect_file(top, f'{top}\nrequest_id = "X-Remote-User"')) == [
+        "request_id: X-Remote-User has another meaning; a name of your own has none"
+    ]
+    assert problems(inspect_file(top, f'{top}\nrequest_id = ""')) == []

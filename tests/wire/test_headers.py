@@ -7,7 +7,7 @@ import pytest
 from lbproxy.wire import headers
 from lbproxy.wire.bodies import Body
 from lbproxy.wire.fields import Field, FieldTable, Limits
-from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
+from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, may_have_id, request_fields, request_trailers
 from lbproxy.wire.heads import Framing
 from lbproxy.wire.request_heads import Forwarding, RequestHead
 from lbproxy.wire.response_heads import ResponseHead
@@ -246,3 +246,23 @@ def test_what_may_not_come_late_in_a_response(name: str) -> None:
 def test_other_trailers_are_passed_on() -> None:
     assert late("Server-Timing", RESPONSE_TRAILERS)
     assert late("X-Checksum", request_trailers())
+
+
+def test_the_name_of_request_ids_is_known_in_any_case() -> None:
+    table = request_fields(request_id="X-Request-ID")
+    assert in_request("x-reQuest-id", table) == Field.REQUEST_ID
+    assert in_request("X_Request_ID", table) == Field.STRIP
+    assert in_request("X-Request-ID", request_fields(["X-Request-ID"], request_id="X-Request-ID")) == Field.STRIP
+    assert in_request("X-Request-ID", request_fields()) == Field.OTHER
+
+
+@pytest.mark.parametrize("name", ["X-Request-ID", "x-correlation-id", "Request-Id", "X-B3-TraceId"])
+def test_a_header_may_have_the_ids(name: str) -> None:
+    assert may_have_id(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "cookie", "X-Remote-User", "X-Forwarded-For", "X-SSL-Client", "Connection", "TE", "traceparent"]
+)
+def test_a_header_with_another_meaning_may_not(name: str) -> None:
+    assert not may_have_id(name)

@@ -151,6 +151,17 @@ def test_no_head_outgrows_its_bound(first: bytes, line: bytes, trusted: bool) ->
     assert head.rewritten(Forwarding(b"https", b"65535", b"h" * 300), b"f" * 45, trusted).endswith(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_id_is_counted_in_the_bound(trusted: bool) -> None:
+    named, sent = Forwarding(b"https", b"443", b"login.test", request_id=b"X-" + b"i" * 62), b"i" * 128
+    head = RequestHead(Limits(), request_fields(request_id=named.request_id.decode()))
+    assert head.read(b"GET / HTTP/1.1\r\nHost:h\r\n%b: %b\r\n\r\n" % (named.request_id, sent))
+    written = head.rewritten(named, CLIENT, trusted, bytes(range(16)))
+    assert named.request_id + b": " + (sent if trusted else b"000102030405060708090a0b0c0d0e0f") in written
+    with pytest.raises(ValueError, match="16 bytes"):
+        head.rewritten(named, CLIENT, trusted)
+
+
 @properties
 @given(strategies.request_heads() | strategies.damaged(strategies.request_heads()) | st.binary())
 def test_any_split_of_a_request_head_gives_the_same(raw: bytes) -> None:

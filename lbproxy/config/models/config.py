@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -49,6 +50,15 @@ def _local(bind: Address) -> Address:
     return bind
 
 
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+
+
+def _request_id(value: str) -> str:
+    if value and not _HEADER.fullmatch(value):
+        raise ValueError(f"{value!r} is not the name of a header: a letter, and up to 63 more, digits and '-'")
+    return value
+
+
 class AccessLog(Table):
     """[access_log]: `path` is "-" for standard output, "" for none, else a file."""
 
@@ -76,6 +86,7 @@ class Config(Table):
     leave_timeout: Duration | None = None
     user: NotEmpty | None = None
     group: NotEmpty | None = None
+    request_id: Annotated[str, AfterValidator(_request_id)] = "X-Request-ID"
     listeners: Mapping[Name, Listener] = Field(alias="listener")
     pools: Mapping[Name, Pool] = Field(alias="pool")
     access_log: AccessLog = AccessLog()

@@ -11,7 +11,6 @@ from lbproxy.auth.spnego import Credential, challenge, classify
 from lbproxy.balance.backend import Backend
 from lbproxy.net.http.account import refuses_large_head, settle
 from lbproxy.net.http.attempts import Attempts
-from lbproxy.net.http.error_pages import answer
 from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.http.record import record
 from lbproxy.net.transport.lingering_close import LingeringClose
@@ -297,7 +296,7 @@ class ClientConnection:
 
     def refusal(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes:
         """lbproxy's own answer."""
-        return answer(reason, keep, exchange.method == b"HEAD", self.service.retry_after)
+        return self.service.answer(exchange, reason, keep)
 
     def tunnel_opened(self, exchange: Exchange, link: Stream, early: bytes) -> None:
         """The backend switched protocols: from here on bytes only pass."""

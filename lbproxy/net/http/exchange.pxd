@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from lbproxy.net.http.relay cimport Relay
+from lbproxy.net.http.request_ids cimport RequestIds
 from lbproxy.net.transport.stream cimport Stream
 from lbproxy.wire.request_heads cimport Forwarding
 from lbproxy.wire.slices cimport Slice
@@ -18,6 +19,7 @@ cdef class Exchange(Relay):
         bytes _directed             # the Host that was looked at last, and found good
         bint _trusted
         int _minor                  # of the client's HTTP/1.minor
+        readonly RequestIds ids     # of the current request; None: requests are not named
         public bint fast_path       # nothing is to be decided for requests without credentials: the next backend, shared
         readonly uint64_t requests  # that were accepted on this connection
         public int tries            # backends that were asked, or could not be

@@ -1,6 +1,7 @@
 from typing import Protocol
 
 from lbproxy.net.http.relay import Relay
+from lbproxy.net.http.request_ids import RequestIds
 from lbproxy.net.http.site import Site
 from lbproxy.net.transport.stream import Stream
 from lbproxy.reasons import Reason
@@ -21,6 +22,7 @@ class Policy(Protocol):
     def log(self, exchange: Exchange, reason: Reason) -> None: ...
 
 class Exchange(Relay):
+    ids: RequestIds | None
     fast_path: bool
     tries: int
     requests: int
@@ -34,7 +36,7 @@ class Exchange(Relay):
     started: float
     ended: float
     def __init__(self, site: Site, client: Stream, policy: Policy, address: bytes, trusted: bool) -> None: ...
-    def summary(self) -> tuple[str, str, str, str, int, int, int, str, float, float, float]: ...
+    def summary(self) -> tuple[str, str, str, str, int, int, int, str, float, float, float, str]: ...
     def identify(self, server_name: str | None, identity: bytes) -> None: ...
     def serve(self) -> None: ...
     def next_request(self) -> None: ...

@@ -30,6 +30,7 @@ from libc.string cimport memcmp, memcpy
 
 from lbproxy.net.http.phases cimport ENDED, IDLE, SENT, UPLOADING, WAITING, phase_name
 from lbproxy.net.http.relay cimport Relay
+from lbproxy.net.http.request_ids cimport RequestIds
 from lbproxy.net.http.site cimport Site
 from lbproxy.net.transport.poller cimport monotonic
 from lbproxy.net.transport.stream cimport RECEIVED_NOTHING, SENT_ALL, SENT_LOST, Sent, Stream, queued
@@ -60,6 +61,7 @@ cdef class Exchange(Relay):
         self._address = address
         self._client_address = slice_of(address)
         self._trusted = trusted
+        self.ids = None if site.ids is None else RequestIds(site.ids)
 
     def __repr__(self):
         return f"<Exchange {phase_name(self.phase)} {self.method!r} {self.status} {self.client!r}>"
@@ -227,6 +229,8 @@ cdef class Exchange(Relay):
         self.started = monotonic()
         self.closes = True
         self._on_fast_path = False
+        if self.ids is not None:
+            self.ids.renew()
         return 0
 
     cdef bint _is_directed(self):
@@ -269,6 +273,8 @@ cdef class Exchange(Relay):
         self.head_size = self.bytes_in = head
         site.requests += 1
         self.requests += 1
+        if self.ids is not None:
+            self.ids.choose(request, self._trusted)
         if refused is None:
             out = self.poller.out(request.bound(self._forwarding, self._client_address))
             self._head = out[:request.write(out, self._forwarding, self._client_address, self._trusted)]
@@ -423,7 +429,7 @@ cdef class Exchange(Relay):
     def summary(self):
         """The access log's part of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
 
-        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all)
+        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all, its id)
         """
         return (
             self.method.decode("latin-1"),
@@ -437,6 +443,7 @@ cdef class Exchange(Relay):
             1000 * (self.sent - self.started) if self.sent else -1.0,
             1000 * (self.first_byte - self.started) if self.first_byte else -1.0,
             1000 * (self.ended - self.started),
+            "" if self.ids is None else self.ids.request_id.decode("latin-1"),
         )
 
     @property

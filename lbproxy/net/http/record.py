@@ -12,7 +12,8 @@ from lbproxy.record import Record
 def record(exchange: Exchange, listener: str, client: str, user: str, reason: Reason) -> Record:
     """Of the request that `exchange` has just ended with `reason`, for the client at the address `client`."""
     lane = exchange.served_by
-    method, target, host, protocol, status, received, sent, user_agent, connect, first_byte, total = exchange.summary()
+    summary = exchange.summary()
+    method, target, host, protocol, status, received, sent, user_agent, connect, first_byte, total, request_id = summary
     fields = (
         time.time(),
         listener,
@@ -34,5 +35,6 @@ def record(exchange: Exchange, listener: str, client: str, user: str, reason: Re
         first_byte,
         total,
         reason.label,
+        request_id,
     )
     return tuple.__new__(Record, fields)  # as Record(*fields) does, at half its cost

@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from lbproxy.balance.round_robin cimport RoundRobin
+from lbproxy.net.http.request_ids cimport IdSource
 from lbproxy.wire.fields cimport FieldTable
 from lbproxy.wire.request_heads cimport Forwarding, RequestHead
 from lbproxy.wire.response_heads cimport ResponseHead
@@ -29,6 +30,7 @@ cdef class Site:
         readonly double idle_timeout
         readonly double response_timeout
         readonly bint logs
+        IdSource ids                # None: requests are not named
         double slow_after           # seconds without an answer until the policy is called; 0: never
         bint retries
         frozenset retry_statuses

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 from lbproxy.balance.round_robin import RoundRobin
+from lbproxy.net.http.request_ids import IdSource
 from lbproxy.wire.fields import FieldTable
 from lbproxy.wire.request_heads import Forwarding, RequestHead
 from lbproxy.wire.response_heads import ResponseHead
@@ -32,6 +33,7 @@ class Site:
         logs: bool,
         slow_after: float = ...,
         retry_statuses: frozenset[int] = ...,
+        ids: IdSource | None = ...,
     ) -> None: ...
     def histogram(self) -> list[tuple[float, int]]: ...
     @property

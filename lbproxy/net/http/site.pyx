@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from lbproxy.balance.round_robin cimport RoundRobin
+from lbproxy.net.http.request_ids cimport IdSource
 from lbproxy.wire.fields cimport FieldTable
 from lbproxy.wire.path_list cimport path_listed
 from lbproxy.wire.request_heads cimport Forwarding, RequestHead
@@ -38,12 +39,15 @@ cdef class Site:
         bint logs,
         double slow_after=0.0,
         frozenset retry_statuses not None=frozenset(),
+        IdSource ids=None,
     ):
         """round_robin: of the backends in rotation, where a request may go without asking; None: nowhere.
 
         host_served(bytes) and path_denied(bytes) decide rare spellings; common ones are decided here.
 
         denied_paths are normalised; times are seconds; logs: keep what only the access log needs.
+
+        ids: what requests are named by; None: they have no id.
         """
         self.request = request
         self.response = response
@@ -62,6 +66,7 @@ cdef class Site:
         self.logs = logs
         self.retry_statuses = retry_statuses
         self.retries = bool(retry_statuses)
+        self.ids = ids
 
     cdef bint serves_host(self, bytes host):
         if host in self._hosts:

@@ -13,7 +13,8 @@ from lbproxy.auth.mint import Mint, MintError
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.net.http.client import ClientConnection
-from lbproxy.net.http.error_pages import answer
+from lbproxy.net.http.error_pages import NAMELESS, Named, answer
+from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.http.site import Site
 from lbproxy.net.listener.handshake import Handshake
 from lbproxy.net.listener.listener import Listener
@@ -44,7 +45,7 @@ class WebOptions:
     """trust: networks of clients whose X-Forwarded-* is kept. retry_after: seconds, sent with a 503.
 
     mint and tls (towards the pool's backends) are set if identity is "mint", and None otherwise. minted_for: this
-    listener or another one shows minted certificates to these backends.
+    listener or another one shows minted certificates to these backends. request_id: the header with a request's id.
     """
 
     server_url: str
@@ -56,6 +57,7 @@ class WebOptions:
     mint: Mint | None = None
     tls: BackendTls | None = None
     minted_for: bool = False
+    request_id: bytes = b""
 
 
 class WebService:
@@ -134,6 +136,12 @@ class WebService:
         if self.tls is not None:
             return alert(INTERNAL_ERROR)
         return answer(reason, False, False, self.retry_after)
+
+    def answer(self, exchange: Exchange, reason: Reason, keep: bool) -> bytes:
+        """lbproxy's own answer to the request of `exchange`."""
+        ids = exchange.ids
+        named = NAMELESS if ids is None else Named(self.options.request_id, ids.request_id)
+        return answer(reason, keep, exchange.method == b"HEAD", self.retry_after, named)
 
     def drain(self) -> None:
         """See `listener.Service`."""

@@ -48,4 +48,5 @@ def record(
         first_byte_ms=-1,
         total_ms=1000 * (monotonic() - started),
         reason=reason.label,
+        request_id="",
     )

@@ -199,6 +199,13 @@ def test_impossible_workers(value: str, problems_of: Callable[[str], list[str]],
     assert problems_of(f"workers = {value}\n{sound}") == ['workers: must be "auto" or a whole number from 1 to 256']
 
 
+@pytest.mark.parametrize("value", ["X Request", "X_Request_ID", "X-Request-ID:", "é", "X-\\r\\nEvil", "a" * 65, "1-x"])
+def test_impossible_names_of_request_ids(value: str, problems_of: Callable[[str], list[str]], sound: str) -> None:
+    [problem] = problems_of(f'request_id = "{value}"\n{sound}')
+    assert problem.startswith("request_id: ")
+    assert problem.endswith("is not the name of a header: a letter, and up to 63 more, digits and '-'")
+
+
 def test_the_admin_api_is_for_this_machine(problems_of: Callable[[str], list[str]], sound: str) -> None:
     assert problems_of(f'{sound}\n[admin]\nbind = "0.0.0.0:9000"') == [
         "admin.bind: 0.0.0.0:9000 is not a Unix socket or a loopback address; the admin API has no other protection"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 
 
-def page(status: int, *, retry_after: int | None = None, closes: bool = False) -> bytes:
-    """What went wrong behind it is nobody's business. closes: the client connection ends with it."""
+def page(status: int, reason: str, *, retry_after: int | None = None, closes: bool = False) -> bytes:
+    """The reason is named, and nothing of what is behind it. closes: the client connection ends with it."""
     title = f"{status} {HTTPStatus(status).phrase}"
-    body = f"{title}\nThe service cannot answer at the moment.\n"
+    body = f"{title}\nThe service cannot answer at the moment.\n\nreason: {reason}\n"
     lines = [
         f"HTTP/1.1 {title}",
         "Content-Type: text/plain; charset=utf-8",

@@ -139,7 +139,7 @@ async def stage(**pool: Any) -> AsyncIterator[Stage]:
             await member.start()
             stack.push_async_callback(member.stop)
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lbp-")))
-        config = configuration(directory, [(member.name, member.url) for member in members], pool=pool)
+        config = configuration(directory, [(member.name, member.url) for member in members], pool=pool, request_id="")
         made = Stage(await stack.enter_async_context(running(config, directory)), members)
         yield made
     if made.played:

@@ -25,7 +25,9 @@ async def test_refused_at_once() -> None:
                 await ask.send(client, "/case")
                 response = await client.response()
                 # A body that goes nowhere is not waited for.
-                assert response.raw + response.body == page(503, retry_after=1, closes=ask.body != "no body")
+                assert response.raw + response.body == page(
+                    503, "no_backend", retry_after=1, closes=ask.body != "no body"
+                )
         assert on.got() == [[], [], []]
         await on.balancer.accessed(len(ASKS), reason="no_backend", tries=0)
 
@@ -38,7 +40,9 @@ async def test_tried_once_each_where_connections_are_refused() -> None:
             async with await on.balancer.connect() as client:
                 await ask.send(client, "/case")
                 response = await client.response()
-                assert response.raw + response.body == page(503, retry_after=1, closes=ask.body != "no body")
+                assert response.raw + response.body == page(
+                    503, "no_backend", retry_after=1, closes=ask.body != "no body"
+                )
         await on.balancer.accessed(len(ASKS), reason="no_backend", tries=3)
 
 
@@ -67,7 +71,9 @@ async def test_tried_once_each_where_lanes_are_closed() -> None:
                 await case.ask.send(client, case.target)
                 response = await client.response()
             everybody = case.ask.is_replayable
-            assert response.raw + response.body == (page(503, retry_after=1) if everybody else page(502))
+            assert response.raw + response.body == (
+                page(503, "no_backend", retry_after=1) if everybody else page(502, "lane_lost")
+            )
             request = (case.ask.forwarded(case.target, on.port), case.ask.payload)
             assert sorted(on.got()) == ([[request]] * 3 if everybody else [[], [], [request]])
             [record] = await on.balancer.accessed(target=case.target)

@@ -117,8 +117,8 @@ def expected_answer(case: Case, on: Stage) -> bytes:
     expected = {
         Sees.NEXT: on.members[1].answer,
         Sees.OWN: case.row.said or on.first.answer,
-        Sees.BAD_GATEWAY: page(502),
-        Sees.TIMEOUT: page(504),
+        Sees.BAD_GATEWAY: page(502, case.row.reason),
+        Sees.TIMEOUT: page(504, case.row.reason),
     }[case.expected]
     return expected.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") if case.is_the_last else expected
 

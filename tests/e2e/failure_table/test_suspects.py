@@ -46,7 +46,7 @@ async def test_the_last_one_is_not_ejected_for_what_became_of_a_request() -> Non
             async with await on.balancer.connect() as client:
                 await case.ask.send(client, case.target)
                 response = await client.response()
-                assert response.raw + response.body == page(502)
+                assert response.raw + response.body == page(502, "lane_lost")
             assert len(on.got()[0]) == 1
             await on.first.until(lambda: on.first.probes)
         health = await on.health()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy import reasons
-from lbproxy.net.http.error_pages import answer
+from lbproxy.net.http.error_pages import Named, answer
 from lbproxy.reasons import TABLE, Reason
 from lbproxy.wire.fields import Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS
@@ -15,8 +15,9 @@ ANSWERED = [row for row in TABLE.values() if row.status not in (0, 499)]
 
 @pytest.mark.parametrize("reason", ANSWERED, ids=lambda reason: reason.label)
 @pytest.mark.parametrize("keep", [True, False])
-def test_every_answer_is_whole(reason: Reason, keep: bool) -> None:
-    data = answer(reason, keep, False, 2)
+@pytest.mark.parametrize("named", [Named(b"", b""), Named(b"X-Request-ID", b"a1"), Named(b"X-Id", b"a" * 32)])
+def test_every_answer_is_whole(reason: Reason, keep: bool, named: Named) -> None:
+    data = answer(reason, keep, False, 2, named)
     head = ResponseHead(Limits(), RESPONSE_FIELDS)
     size = head.read(data)
     assert isinstance(size, int)
@@ -26,12 +27,20 @@ def test_every_answer_is_whole(reason: Reason, keep: bool) -> None:
     assert lines[b"cache-control"] == b"no-store"
     assert lines[b"content-type"] == b"text/plain; charset=utf-8"
     assert data[size:].startswith(b"%d " % reason.status)
-    assert answer(reason, keep, True, 2) == data[:size], "HEAD gets the same head, and no body"
+    assert lines.get(named.header.lower(), b"") == named.request_id
+    assert (b"request id: %b\n" % named.request_id in data[size:]) == bool(named.request_id)
+    assert answer(reason, keep, True, 2, named) == data[:size], "HEAD gets the same head, and no body"
+
+
+def test_names_the_reason() -> None:
+    for reason in ANSWERED:
+        named = f"\nreason: {reason.label}\n".encode() in answer(reason, True, False, 2)
+        assert named == (reason is not reasons.DENIED_PATH)
 
 
 def test_says_which_key_was_in_the_way() -> None:
     assert answer(reasons.HEAD_TOO_LARGE, False, False, 2).endswith(
-        b"431 Request Header Fields Too Large\nthe head is larger than max_header_size\n"
+        b"431 Request Header Fields Too Large\nthe head is larger than max_header_size\n\nreason: head_too_large\n"
     )
 
 
