@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import HealthCheck, settings
 
 PER_CPU = 2
 """Many tests wait for other processes, which run beside them."""
+
+# A process that may not keep what it compiles compiles all of lbproxy at its start: the tests start hundreds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 # How long an example takes says more about what else runs on the machine than about what is tested.

@@ -6,10 +6,10 @@ at first (RFC 6298 section 2), and notices no more than that. Connections that a
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import socket
 import struct
+from array import array
 
 _ATTACH, _DETACH = 26, 27  # SO_ATTACH_FILTER and SO_DETACH_FILTER, socket(7)
 
@@ -21,12 +21,13 @@ _PROGRAM = (  # struct sock_filter of linux/filter.h: code, jump if true, jump i
     (0x06, 0, 0, 0xFFFFFFFF),  # all else passes whole
 )
 
-_CODE = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in _PROGRAM), 8 * len(_PROGRAM))
+_CODE = array("B", b"".join(struct.pack("=HBBI", *one) for one in _PROGRAM))
+_ADDRESS, _ = _CODE.buffer_info()
 
 
 def hold(sock: socket.socket) -> None:
     """Let new connections to the listening TCP socket wait, in every process that shares it. Raises OSError."""
-    program = struct.pack("@HP", len(_PROGRAM), ctypes.addressof(_CODE))  # struct sock_fprog
+    program = struct.pack("@HP", len(_PROGRAM), _ADDRESS)  # struct sock_fprog
     sock.setsockopt(socket.SOL_SOCKET, _ATTACH, program)
 
 
