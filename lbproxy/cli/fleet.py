@@ -16,7 +16,15 @@ from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.cli.wording import duration, fleet_state
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_status
-from lbproxy.control.fleet.views import FleetView, GivenView, OrderView, ReplicaDifferenceView, ReplicaView, RolloutView
+from lbproxy.control.fleet.views import (
+    FleetView,
+    GivenView,
+    OrderView,
+    ReplicaDifferenceView,
+    ReplicaView,
+    RolloutView,
+    TicketsView,
+)
 from lbproxy.errors import AdminError
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 @admin_option
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
 def command(path: Path, admin: Address | None, as_json: bool) -> None:
-    """Show the balancers of this one's fleet, who differs in version or configuration and since when, and all orders.
+    """Show the balancers of this one's fleet, who differs in version, configuration or secret, and all orders.
 
     The exit status is 0, and 1 if the balancer is not running or is in no fleet.
     """
@@ -52,6 +60,8 @@ def page(view: FleetView, now: float) -> Iterator[RenderableType]:
     for one in view["replicas"]:
         for difference in one["differs"]:
             yield plain(f"  {one['name']}: {differs(difference, now)}")
+    if view["tickets"] is not None:
+        yield plain(_tickets(view["tickets"], now))
     yield from _orders(view["orders"], now)
     for rollout in view["rollouts"]:
         yield plain(f"rollout of pool {rollout['pool']}: {_rollout(rollout, now)}")
@@ -63,6 +73,13 @@ def differs(view: ReplicaDifferenceView, now: float) -> str:
     """How a replica is unlike the others, and for how long."""
     elsewhere = "the others have several" if view["elsewhere"] is None else f"most have {view['elsewhere']}"
     return f"{view['what']} {view['here']}, {elsewhere}, for {duration(max(0.0, now - view['since']))}"
+
+
+def _tickets(view: TicketsView, now: float) -> str:
+    if not view["shared"]:
+        return f"TLS sessions resume on this replica only: {view['why']}"
+    made = "" if view["made"] is None else f", made {duration(max(0.0, now - view['made']))} ago"
+    return f"TLS sessions resume on every replica that has secret_file {view['secret']}: key {view['key']}{made}"
 
 
 def _replicas(view: FleetView, now: float) -> Table:

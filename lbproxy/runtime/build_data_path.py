@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_network
 from math import ceil
@@ -45,7 +45,7 @@ class Followed(Protocol):
 
 
 class Assembly:
-    """Makes what moves bytes in one process: lanes and listeners. `server_tls` are those of the listeners so far."""
+    """Makes what moves bytes in one process: lanes and listeners. `server_tls` are by the listener, so far."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Assembly:
         lane_ends: dict[str, int],
         log: Callable[[Record], None] | None,
         on_empty: Callable[[], None],
-        secret: bytes = b"",
+        secrets: Sequence[bytes] = (),
     ) -> None:
-        """log None: nothing is logged. secret: see `ServerTls`.
+        """log None: nothing is logged. secrets: see `ServerTls`.
 
         Each member of the model's pools gets its lanes. Raises StartError when a certificate or key cannot be used.
         """
@@ -69,10 +69,10 @@ class Assembly:
         self._lane_ends = lane_ends
         self._log = log
         self._on_empty = on_empty
-        self._secret = secret
+        self._secrets = secrets
         self._ids = IdSource() if config.request_id else None
         self._room = DescriptorBudget(poller, streams_allowed())
-        self.server_tls: list[ServerTls] = []
+        self.server_tls: dict[str, ServerTls] = {}
         for name, pool in model.pools.items():
             for backend in pool.backends:
                 self.equip(name, backend)
@@ -83,7 +83,13 @@ class Assembly:
     def files(self) -> Iterator[Followed]:
         """Everything that has to be refreshed now and then."""
         yield from self._lane_tls.made.values()
-        yield from self.server_tls
+        yield from self.server_tls.values()
+
+    def seal(self, secrets: Sequence[bytes]) -> None:
+        """Seal session tickets with the first of them, and open those of all: see `ServerTls`."""
+        self._secrets = secrets
+        for name, tls in self.server_tls.items():
+            tls.seal(_of_listener(name, secrets))
 
     def equip(self, name: str, backend: Backend) -> None:
         """Give `backend`, of the pool `name`, its lanes."""
@@ -136,9 +142,9 @@ class Assembly:
             minted_for=bool(self._config.mints(listener.pool)),
             request_id=self._config.request_id.encode(),
         )
-        tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secret)
+        tls = None if listener.tls is None else _towards_clients(name, listener.tls, self._secrets)
         if tls is not None:
-            self.server_tls.append(tls)
+            self.server_tls[name] = tls
         forwards = self._model.pools[listener.pool]
         site = _site(self._config, listener, pool, forwards.rotation, self._log is not None, self._ids)
         return WebService(options, self._poller, site, forwards, tls, self._log or _discard)
@@ -192,14 +198,18 @@ def _serves(hosts: frozenset[str], host: bytes) -> bool:
     return "*" in hosts or without_port(host) in hosts
 
 
-def _towards_clients(name: str, tls: settings.ListenerTls, secret: bytes) -> ServerTls:
+def _towards_clients(name: str, tls: settings.ListenerTls, secrets: Sequence[bytes]) -> ServerTls:
     pairs = [(tls.certificate, tls.key), *((pair.certificate, pair.key) for pair in tls.additional)]
     client = None
     if tls.asks_clients:
         assert tls.client_ca is not None, "config.checks has seen to it"
         client = ClientPolicy(tls.client_certificate == "required", tls.client_ca, tls.client_crl)
     try:
-        own = hmac.digest(secret, name.encode(), "sha256") if secret else b""
-        return ServerTls(pairs, tls.minimum_version, client, own)
+        return ServerTls(pairs, tls.minimum_version, client, _of_listener(name, secrets))
     except (OSError, ValueError) as error:
         raise StartError(f"listener.{name}.tls: {error}") from error
+
+
+def _of_listener(name: str, secrets: Sequence[bytes]) -> list[bytes]:
+    """A session never resumes on another listener."""
+    return [hmac.digest(secret, name.encode(), "sha256") for secret in secrets]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from pydantic import SecretBytes, SecretStr
 
-from lbproxy import __version__
+from lbproxy import __version__, files
 from lbproxy.config import Config
-from lbproxy.control.fleet.place import Place
+from lbproxy.control.etcd import Etcd
+from lbproxy.control.fleet.fleet import Fleet, Memory
+from lbproxy.control.fleet.place import Balancer, Place
+from lbproxy.errors import StartError
 
 _OF_ONE_HOST = {
     "fleet": True,
@@ -25,8 +28,18 @@ _OF_ONE_HOST = {
 """What balancers of one fleet need not have in common."""
 
 
-def make_place(config: Config, master: int, generation: int) -> Place:
-    """The place of this process. master: the process id of its master."""
+def make_fleet(
+    config: Config, etcd: Etcd, run: str, generation: int, balancer: Balancer, memory: Memory | None
+) -> Fleet:
+    """run: see `Place`. memory: what the generation before this one has left.
+
+    Raises StartError when `secret_file` cannot be read.
+    """
+    return Fleet(etcd, make_place(config, run, generation), balancer, memory, read_secret(config))
+
+
+def make_place(config: Config, run: str, generation: int) -> Place:
+    """The place of this process. run: see `Place`."""
     fleet = config.fleet
     assert fleet is not None, "there is a fleet"
     return Place(
@@ -34,12 +47,21 @@ def make_place(config: Config, master: int, generation: int) -> Place:
         fleet.replica_name,
         socket.gethostname(),
         fleet.lease,
-        run_of(master),
+        run,
         generation,
         __version__,
         digest(config),
         {name: " ".join(listener.pools) for name, listener in config.listeners.items()},
     )
+
+
+def read_secret(config: Config) -> bytes:
+    """What is in the fleet's `secret_file`; nothing if there is none. Raises StartError."""
+    path = None if config.fleet is None else config.fleet.secret_file
+    try:
+        return b"" if path is None else files.read(path)
+    except OSError as error:
+        raise StartError(f"fleet.secret_file: {path}: {error.strerror}") from error
 
 
 def digest(config: Config) -> str:
@@ -58,14 +80,3 @@ def _plain(value: object) -> object:
     if isinstance(value, SecretStr | SecretBytes):
         return None
     return value.name if isinstance(value, PurePath) else str(value)
-
-
-def run_of(pid: int) -> str:
-    """The same for as long as the process `pid` lives, through re-execs too, and of no other process anywhere.
-
-    It is made of the boot, the PID namespace, the process id and when the process was started (proc(5), starttime).
-    """
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
-    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return hashlib.sha256(f"{boot} {namespace} {pid} {started}".encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
@@ -52,9 +52,9 @@ class DataPath(Observer):
         sockets: Mapping[str, socket.socket],
         log: Callable[[Record], None],
         logs: bool,
-        secret: bytes = b"",
+        secrets: Sequence[bytes] = (),
     ) -> None:
-        """secret: see `ServerTls`. Call it on the running loop.
+        """secrets: see `ServerTls`. Call it on the running loop.
 
         Raises StartError when a certificate or key cannot be used.
         """
@@ -65,7 +65,7 @@ class DataPath(Observer):
         self.model = Model(config, lane_tls.refuse)
         self.pools, self.mints = self.model.pools, self.model.mints
         assembly = self._assembly = Assembly(
-            config, self.model, lane_tls, self.poller, self.lane_ends, log if logs else None, self._one_empty, secret
+            config, self.model, lane_tls, self.poller, self.lane_ends, log if logs else None, self._one_empty, secrets
         )
         self._departures = Departures(config.drain_timeout)
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
@@ -95,6 +95,10 @@ class DataPath(Observer):
         for listener in self.listeners.values():
             syn_hold.release(listener.socket)  # a hold of a process that has died outlives it
             listener.start()
+
+    def seal(self, secrets: Sequence[bytes]) -> None:
+        """Seal the session tickets of clients with the first of `secrets`, and open those of all: see `ServerTls`."""
+        self._assembly.seal(secrets)
 
     def hold(self, names: Iterable[str]) -> None:
         """The addresses of these listeners are about to move: new connections wait, and open ones finish.

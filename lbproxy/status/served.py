@@ -15,10 +15,12 @@ RunState = Literal["starting", "serving", "leaving", "draining"]
 class Origin(NamedTuple):
     """Where a generation comes from: the `master`'s process id, and `file` as it was at `loaded` (since the epoch).
 
-    `replaces`: another generation serves until this one does.
+    `run` is the same for all generations of one lbproxy that was started once. `replaces`: another generation serves
+    until this one does.
     """
 
     master: int
+    run: str
     file: Path
     loaded: float
     replaces: bool

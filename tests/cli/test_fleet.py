@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lbproxy.cli.fleet import page
-from lbproxy.control.fleet.views import FleetView, ReplicaDifferenceView
+from lbproxy.control.fleet.views import FleetView, ReplicaDifferenceView, TicketsView
 from lbproxy.control.snapshot import Snapshot
 from tests.cli.served import Busy, run, served
 from tests.control import sample
@@ -84,3 +84,14 @@ def test_a_replica_cannot_steer_the_terminal() -> None:
 
 def test_the_clock_of_another_host_may_be_ahead() -> None:
     assert " 0s" in shown(sample.fleet(sample.replica("lb2", since=time.time() + 99)))
+
+
+def test_whether_tls_sessions_resume_everywhere() -> None:
+    tickets: TicketsView = {"secret": "3f2a", "shared": True, "why": "", "key": 7, "made": NOW - 3600}
+    text = shown(sample.fleet(tickets=tickets))
+    assert "TLS sessions resume on every replica that has secret_file 3f2a: key 7, made 1h 0m ago\n" in text
+    alone: TicketsView = {**tickets, "shared": False, "why": "no key can be used", "key": 0, "made": None}
+    assert "TLS sessions resume on this replica only: no key can be used\n" in shown(sample.fleet(tickets=alone))
+    differs = ReplicaDifferenceView(what="secret_file", here="none", elsewhere="3f2a", since=NOW - 65)
+    text = shown(sample.fleet(sample.replica("lb1"), sample.replica("lb2", differs=[differs])))
+    assert "  lb2: secret_file none, most have 3f2a, for 1m 5s\n" in text

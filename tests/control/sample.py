@@ -283,6 +283,7 @@ def fleet(*replicas: ReplicaView, **changed: Any) -> FleetView:
         "replicas": list(replicas or (replica("lb1"), replica("lb2"))),
         "orders": [],
         "rollouts": [],
+        "tickets": None,
         "ignored": {},
     }
     return cast(FleetView, view | changed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import trustme
 
 from lbproxy.config import load
 from lbproxy.net.http.web import WebService
@@ -16,6 +18,7 @@ from lbproxy.net.transport.poller import Poller
 from lbproxy.runtime.build_data_path import Assembly
 from lbproxy.runtime.lane_tls import LaneTls
 from lbproxy.runtime.model import Model
+from tests.net.tls.test_ticket_keys import connect
 
 FILE = """
 server_url = "https://login.test"
@@ -39,6 +42,13 @@ retry_budget = "50%"
 backends = [{ name = "c1", url = "tcp://127.0.0.1:1" }, { name = "c2", url = "HTTPS://127.0.0.1:1" }]
 send_proxy_protocol = "v1"
 check.kind = "tcp"
+"""
+
+TLS_FILE = """
+server_url = "https://login.test"
+listener.one = { bind = "127.0.0.1:0", pool = "web", tls = { certificate = "c.pem", key = "k.pem" } }
+listener.two = { bind = "127.0.0.1:0", pool = "web", tls = { certificate = "c.pem", key = "k.pem" } }
+pool.web.backends = [{ name = "c1", url = "http://127.0.0.1:1" }]
 """
 
 
@@ -83,3 +93,31 @@ async def test_a_listener_that_passes_tls_through(assembly: Assembly) -> None:
         assert [backend.lanes.options.tls is None for backend in raw.backends] == [True, False]
 
     listening(assembly, "raw", look)
+
+
+async def test_secrets_of_session_tickets_reach_the_listeners_and_each_has_keys_of_its_own(tmp_path: Path) -> None:
+    """A session that began at one listener resumes there under each secret that is known, and at no other one."""
+    ca = trustme.CA()
+    leaf = ca.issue_cert("login.test")
+    leaf.private_key_pem.write_to_path(tmp_path / "k.pem")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "c.pem")
+    path = tmp_path / "lbproxy.toml"
+    path.write_text(TLS_FILE)
+    poller, config = Poller(asyncio.get_running_loop()), load(path)
+    lane_tls = LaneTls(config)
+    made = Assembly(config, Model(config, lane_tls.refuse), lane_tls, poller, {}, None, lambda: None, [b"own"])
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        for name in ("one", "two"):
+            made.listener(name, sock)
+    one, two = (made.server_tls[name].context for name in ("one", "two"))
+    client = ssl.create_default_context()
+    ca.configure_trust(client)
+    first = connect(one, client)
+    made.seal([b"shared", b"own"])
+    second = connect(one, client, first.session)
+    assert second.session_reused
+    assert not connect(two, client, second.session).session_reused
+    made.seal([b"shared"])
+    assert connect(one, client, second.session).session_reused
+    assert not connect(one, client, first.session).session_reused
+    poller.close()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import Config, load
-from lbproxy.runtime.build_fleet import digest, make_place, run_of
+from lbproxy.errors import StartError
+from lbproxy.runtime.build_fleet import digest, make_place, read_secret
 
 FILE = """
 server_url = "http://login.corp.example"
@@ -75,12 +75,20 @@ def test_the_digest_is_the_same_in_every_process(tmp_path: Path) -> None:
 
 
 def test_a_place_has_what_the_file_says(tmp_path: Path) -> None:
-    place = make_place(config(tmp_path), os.getpid(), 3)
+    place = make_place(config(tmp_path), "run", 3)
     assert (place.fleet, place.replica, place.ttl, place.generation) == ("login-eu", "lb1", 5.0, 3)
     assert place.listeners == {"login": "connectors"}
     assert place.key == "/lbproxy/login-eu/replicas/lb1"
 
 
-def test_a_run_is_one_process() -> None:
-    assert run_of(os.getpid()) == run_of(os.getpid())
-    assert run_of(os.getpid()) != run_of(os.getppid())
+def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    assert read_secret(config(tmp_path)) == b""
+    path = tmp_path / "fleet.secret"
+    path.write_bytes(bytes(range(64)))
+    told = config(tmp_path)
+    assert told.fleet is not None
+    with_secret = told.model_copy(update={"fleet": told.fleet.model_copy(update={"secret_file": path})})
+    assert read_secret(with_secret) == bytes(range(64))
+    path.unlink()
+    with pytest.raises(StartError, match=r"fleet\.secret_file: .*fleet\.secret: No such file"):
+        read_secret(with_secret)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lbproxy.status.served import Origin, Served
 
-ORIGIN = Origin(4711, Path("/etc/lbproxy/lbproxy.toml"), 1795246800.5, replaces=False)
+ORIGIN = Origin(4711, "run", Path("/etc/lbproxy/lbproxy.toml"), 1795246800.5, replaces=False)
 
 
 def test_it_begins_without_a_reload() -> None:

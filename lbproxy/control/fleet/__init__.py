@@ -10,6 +10,9 @@ differences  which of them run another version, or serve another configuration
 merge        what two replicas say of one backend: the newest counts, for each field by itself
 order_book   all orders, beside what etcd has of them
 shared_orders  orders that are given here go to etcd, and those of etcd are carried out here
+fleet_secret  what is shared and secret is sealed under it
+ticket_ring  which key seals session tickets, and when the next one is made
+shared_tickets  those keys in etcd, so that TLS sessions resume on every replica
 evidence     which backends are probed because another balancer has ejected them
 rollouts     one rollout a pool at a time: its lock, and how far it has come
 waiting      which balancers an order still waits for

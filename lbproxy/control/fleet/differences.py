@@ -1,4 +1,4 @@
-"""Which replicas run another version, or serve another configuration, than most of them. Pure."""
+"""Which replicas run another version, serve another configuration, or have another secret than most of them. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lbproxy.control.fleet.replica import Replica
 
 
 class Difference(NamedTuple):
-    """`what` is version or configuration: `here` on the replica, `elsewhere` on most, None if no value has most.
+    """`what` (version, configuration or secret_file) is `here` on the replica, `elsewhere` on most, None if none has.
 
     `since` is in seconds since the epoch: when the later one of both began.
     """
@@ -21,11 +21,19 @@ class Difference(NamedTuple):
     since: float
 
 
+_ASPECTS = (
+    ("version", "version", "upgraded"),
+    ("configuration", "configuration", "configured"),
+    ("secret_file", "secret", "configured"),
+)
+"""What they may differ in, the field of a replica that has it, and the one that says since when."""
+
+
 def differences(replicas: Mapping[str, Replica]) -> dict[str, list[Difference]]:
     """By the name of the replica, for those that differ. Where no value has most, each replica differs."""
     found: dict[str, list[Difference]] = {}
-    for what, since in (("version", "upgraded"), ("configuration", "configured")):
-        values = {name: (str(getattr(one, what)), float(getattr(one, since))) for name, one in replicas.items()}
+    for what, value, since in _ASPECTS:
+        values = {name: (getattr(one, value) or "none", getattr(one, since)) for name, one in replicas.items()}
         for name, difference in _in_one(what, values):
             found.setdefault(name, []).append(difference)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypedDict
 
@@ -16,6 +16,7 @@ from lbproxy.control.etcd import Etcd, View
 from lbproxy.control.fleet import keys
 from lbproxy.control.fleet.differences import differences
 from lbproxy.control.fleet.evidence import Evidence
+from lbproxy.control.fleet.fleet_secret import FleetSecret
 from lbproxy.control.fleet.order_book import BookMemory, Key, OrderBook
 from lbproxy.control.fleet.place import Balancer, Place
 from lbproxy.control.fleet.presence import LATE, Presence
@@ -24,6 +25,8 @@ from lbproxy.control.fleet.replica import GONE, Replica
 from lbproxy.control.fleet.rollouts import Rollouts
 from lbproxy.control.fleet.roster import Roster
 from lbproxy.control.fleet.shared_orders import SharedOrders
+from lbproxy.control.fleet.shared_tickets import SharedTickets
+from lbproxy.control.fleet.ticket_ring import RingMemory
 from lbproxy.control.fleet.views import FleetView, InstanceInFleetView, ReplicaView
 from lbproxy.control.fleet.waiting import Ordered, waited_for
 from lbproxy.control.log import event
@@ -44,7 +47,10 @@ LOOK = 0.5
 
 
 class Memory(TypedDict):
-    """What a generation leaves to the next, as JSON has it. Times are seconds since the epoch."""
+    """What a generation leaves to the next, as JSON has it. Times are seconds since the epoch.
+
+    `secret` is the mark of the fleet's secret, under which `tickets` are shared.
+    """
 
     since: float
     version: str
@@ -53,10 +59,15 @@ class Memory(TypedDict):
     configured: float
     unreachable_since: float | None
     orders: BookMemory
+    secret: str
+    tickets: RingMemory | None
 
 
 class Begun(NamedTuple):
-    """Since when the balancer runs, serves its configuration, and is of its version (seconds since the epoch)."""
+    """Since when the balancer runs, serves its configuration, and is of its version (seconds since the epoch).
+
+    A secret is part of the configuration.
+    """
 
     since: float
     configured: float
@@ -66,12 +77,16 @@ class Begun(NamedTuple):
 class Fleet:
     """What this balancer shares with the others. The data path waits for none of it."""
 
-    def __init__(self, etcd: Etcd, place: Place, balancer: Balancer, memory: Memory | None = None) -> None:
-        """memory: of the generation before this one."""
+    def __init__(
+        self, etcd: Etcd, place: Place, balancer: Balancer, memory: Memory | None = None, secret: bytes = b""
+    ) -> None:
+        """memory: of the generation before this one. secret: the fleet's; without one TLS sessions are not shared."""
         self._etcd = etcd
         self._place = place
         self._balancer = balancer
-        self._begun: Begun = _begun(place, memory, time.time())
+        own = FleetSecret(place.fleet, secret) if secret else None
+        self._mark = "" if own is None else own.mark
+        self._begun: Begun = _begun(place, self._mark, memory, time.time())
         self._reach = Reach(memory["unreachable_since"] if memory else None)
         self._presence = Presence(etcd, place.key, place.ttl, self._describe, self._reach)
         self._roster = Roster()
@@ -81,6 +96,9 @@ class Fleet:
                 event(log, logging.ERROR, "fleet_order_forgotten", pool=key.pool, backend=key.backend, why=why)
         self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
         self.rollouts = Rollouts(etcd, place.fleet, place.replica, place.ttl)
+        known = memory["tickets"] if memory and memory["secret"] == self._mark else None
+        self._tickets = None if own is None else SharedTickets(etcd, place.fleet, own, balancer.seal, known)
+        self._others: set[str] = set()  # replicas that have another secret
         self._evidence = Evidence()
         self._orders_seen, self._replicas_seen = asyncio.Event(), asyncio.Event()
         self._news = asyncio.Event()
@@ -102,13 +120,18 @@ class Fleet:
         self._follow(keys.orders(self._place.fleet), self._see_orders)
         self._follow(keys.replicas(self._place.fleet), self._see_replicas)
         self._follow(keys.rollouts(self._place.fleet), lambda view: self.rollouts.see(view.values))
+        if self._tickets is not None:
+            self._tickets.start()
+            self._follow(self._tickets.prefix, self._tickets.see)
 
     async def begun(self) -> None:
-        """Return when the orders of the fleet are applied and its replicas are known, or that cannot be had soon."""
+        """Return when the orders of the fleet are applied, its replicas and keys known, or that cannot be had soon."""
 
         async def seen() -> None:
             await self._orders_seen.wait()
             await self._replicas_seen.wait()
+            if self._tickets is not None:
+                await self._tickets.seen.wait()
 
         waits = [asyncio.create_task(seen()), asyncio.create_task(self._reach.failing.wait())]
         await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +162,8 @@ class Fleet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.orders.stop()
+        if self._tickets is not None:
+            await self._tickets.stop()
         self._reach.stop()
         await self._presence.stop()
 
@@ -152,6 +177,8 @@ class Fleet:
             "configured": self._begun.configured,
             "unreachable_since": self._reach.since,
             "orders": self.orders.book.memory(),
+            "secret": self._mark,
+            "tickets": None if self._tickets is None else self._tickets.ring.memory(),
         }
 
     def instance(self, names: Iterable[tuple[str, str]]) -> InstanceInFleetView:
@@ -175,7 +202,8 @@ class Fleet:
 
     def view(self) -> FleetView:
         """For the snapshot."""
-        presence, reach = self._presence, self._reach
+        presence, reach, tickets = self._presence, self._reach, self._tickets
+        ignored = {} if tickets is None else tickets.ignored
         return {
             "name": self._place.fleet,
             "replica": self._place.replica,
@@ -186,7 +214,8 @@ class Fleet:
             "replicas": self._replicas(),
             "orders": self.orders.view(self._balancer.has),
             "rollouts": self.rollouts.views,
-            "ignored": self._roster.ignored | self.orders.ignored | self.rollouts.ignored,
+            "tickets": None if tickets is None else tickets.view(),
+            "ignored": self._roster.ignored | self.orders.ignored | self.rollouts.ignored | ignored,
         }
 
     def _follow(self, prefix: str, see: Callable[[View], None]) -> None:
@@ -206,10 +235,18 @@ class Fleet:
         self._replicas_seen.set()
         self._presence.seen(view.values.get(self._place.key))
         others = {name: one for name, one in self._roster.live.items() if name != self._place.replica}
+        self._compare_secrets(others)
         for key, replica in self._evidence.see(others, time.monotonic()):
             pool, _, backend = key.partition("/")
             if self._balancer.probe(pool, backend):
                 event(log, logging.INFO, "fleet_evidence", pool=pool, backend=backend, replica=replica)
+
+    def _compare_secrets(self, others: Mapping[str, Replica]) -> None:
+        """TLS sessions do not resume at a replica that has another secret: that is logged once."""
+        before = self._others
+        self._others = {name for name, one in others.items() if self._mark and one.secret not in ("", self._mark)}
+        for name in sorted(self._others - before):
+            event(log, logging.ERROR, "fleet_secret_differs", replica=name, here=self._mark, there=others[name].secret)
 
     def _see_orders(self, view: View) -> None:
         self.orders.see(view)
@@ -274,13 +311,14 @@ class Fleet:
             self._left,
             tuple(sorted(one.removeprefix(keys.orders(place.fleet)) for one in self.orders.ignored)),
             self._balancer.ejected(),
+            self._mark,
         )
 
 
-def _begun(place: Place, memory: Memory | None, now: float) -> Begun:
+def _begun(place: Place, mark: str, memory: Memory | None, now: float) -> Begun:
     if memory is None:
         return Begun(now, now, now)
-    same_configuration = memory["configuration"] == place.configuration
+    same_configuration = (memory["configuration"], memory["secret"]) == (place.configuration, mark)
     same_version = memory["version"] == place.version
     return Begun(
         memory["since"],

@@ -4,6 +4,7 @@
     /lbproxy/FLEET/orders/POOL/BACKEND   what operators have ordered for a backend; it stays
     /lbproxy/FLEET/rollouts/POOL/lock      which rollout has the pool, under the lease of its command
     /lbproxy/FLEET/rollouts/POOL/progress  how far it has come; it stays if it stops
+    /lbproxy/FLEET/tickets/MARK/NUMBER   a key of session tickets, sealed under the secret with that mark
 
 Values are JSON objects with a `format`. A value of another format was written by a newer lbproxy: it is left alone.
 """
@@ -33,6 +34,11 @@ def orders(fleet: str) -> str:
 def rollouts(fleet: str) -> str:
     """The prefix of the rollouts."""
     return f"/lbproxy/{fleet}/rollouts/"
+
+
+def tickets(fleet: str, mark: str) -> str:
+    """The prefix of the keys of session tickets, for replicas whose secret has that mark."""
+    return f"/lbproxy/{fleet}/tickets/{mark}/"
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

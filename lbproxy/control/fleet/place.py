@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from lbproxy.balance.operators import Said
@@ -61,6 +61,10 @@ class Balancer(Protocol):
 
     def probe(self, pool: str, name: str) -> bool:
         """Probe a backend at once, if it is up here; whether it is."""
+        ...
+
+    def seal(self, secrets: Sequence[bytes], first: bool) -> None:
+        """Open session tickets with these, beside the balancer's own key; first: and seal with the first of them."""
         ...
 
     async def count(self) -> bool:

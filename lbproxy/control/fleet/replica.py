@@ -25,7 +25,7 @@ class Replica:
 
     `revision` is that of etcd up to which orders are applied, but for the backends that are `not_understood`; `left` is
     what backends that are drained had to finish after that. `ejected` are those that are down there, each with how
-    often it was ejected. All name them POOL/BACKEND.
+    often it was ejected. All name them POOL/BACKEND. `secret` is the mark of its secret, empty if it has none.
     """
 
     run: str
@@ -43,6 +43,7 @@ class Replica:
     left: Mapping[str, str] = field(default_factory=dict)
     not_understood: Sequence[str] = ()
     ejected: Mapping[str, int] = field(default_factory=dict)
+    secret: str = ""
 
     def encode(self) -> bytes:
         """As etcd has it."""
@@ -63,9 +64,9 @@ class Replica:
 
     def _check(self) -> None:
         """Raises ValueError if a field is not of its type."""
-        texts: tuple[Any, ...] = (self.run, self.host, self.version, self.configuration, self.state)
+        texts: tuple[Any, ...] = (self.run, self.host, self.version, self.configuration, self.state, self.secret)
         if not all(isinstance(one, str) for one in texts):
-            raise ValueError("run, host, version, configuration and state are strings")
+            raise ValueError("run, host, version, configuration, state and secret are strings")
         numbers: tuple[Any, ...] = (self.generation, self.revision)
         if not all(isinstance(one, int | float) and isfinite(one) for one in numbers):
             raise ValueError("generation and revision are numbers")

@@ -10,7 +10,7 @@ ONE_AT_A_TIME = "a pool has one rollout at a time"
 
 
 class ReplicaDifferenceView(TypedDict):
-    """`what` is version or configuration: `here` on the replica, `elsewhere` on most; None if no value has most.
+    """`what` (version, configuration or secret_file) is `here` on the replica, `elsewhere` on most, None if none has.
 
     `since` is in seconds since the epoch.
     """
@@ -106,12 +106,25 @@ class RolloutView(TypedDict):
     updated: list[str]
 
 
+class TicketsView(TypedDict):
+    """Whether TLS sessions of clients resume on every replica whose secret has the mark `secret`; `why` not.
+
+    `key` is the number of the key that seals tickets, `made` then (seconds since the epoch); 0 and None if none does.
+    """
+
+    secret: str
+    shared: bool
+    why: str
+    key: int
+    made: float | None
+
+
 class FleetView(TypedDict):
     """What this balancer knows of its fleet `name`, in which it is called `replica`.
 
     `membership` is joining, member, name taken (by `other`), or read-only. `unreachable_since` (seconds since the
     epoch) is there while etcd does not answer, and `error` why. `ignored` says by the key which values are not
-    understood and left alone, and why.
+    understood and left alone, and why. `tickets` is None without a secret.
     """
 
     name: str
@@ -123,4 +136,5 @@ class FleetView(TypedDict):
     replicas: list[ReplicaView]
     orders: list[OrderView]
     rollouts: list[RolloutView]
+    tickets: TicketsView | None
     ignored: dict[str, str]

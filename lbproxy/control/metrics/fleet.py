@@ -20,9 +20,14 @@ def _fleet(read: Callable[[FleetView], float]) -> Samples:
 
 def _differing(snapshot: Snapshot) -> Iterator[Sample]:
     if (fleet := snapshot["fleet"]) is not None:
-        for what in ("version", "configuration"):
+        for what in ("version", "configuration", "secret_file"):
             differs = [one["name"] for one in fleet["replicas"] for it in one["differs"] if it["what"] == what]
             yield (fleet["name"], what), len(differs)
+
+
+def _tickets(snapshot: Snapshot) -> Iterator[Sample]:
+    if (fleet := snapshot["fleet"]) is not None and fleet["tickets"] is not None:
+        yield (fleet["name"],), fleet["tickets"]["shared"]
 
 
 ROWS: tuple[Row, ...] = (
@@ -47,8 +52,14 @@ ROWS: tuple[Row, ...] = (
     Gauge(
         "lbproxy_fleet_replicas_differing",
         (*_FLEET, "what"),
-        "Those of another version or configuration than most",
+        "Those of another version, configuration or secret than most",
         _differing,
+    ),
+    Gauge(
+        "lbproxy_fleet_tickets_shared",
+        _FLEET,
+        "1 while TLS sessions of clients resume on every replica that has the same secret; only with a secret_file",
+        _tickets,
     ),
     Gauge(
         "lbproxy_fleet_orders",

@@ -8,6 +8,10 @@ cdef enum:
     WANTS_WRITE = -2
 
 
+cdef void *find(const char *name) noexcept   # a function of the OpenSSL that Python's ssl uses; NULL: there is none
+
+cdef void *pointer_of_context(object context)   # OpenSSL's own object behind an ssl.SSLContext; NULL: it is not known
+
 cdef class Engine:
     """One end of a TLS connection, on a descriptor that does not block."""
     cdef:

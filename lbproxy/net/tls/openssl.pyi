@@ -1,8 +1,5 @@
 import ssl
 
-SIZE: int
-
-def set_keys(context: ssl.SSLContext, keys: bytes) -> bool: ...
 def refuse_odd_names(context: ssl.SSLContext) -> bool: ...
 
 class Engine:

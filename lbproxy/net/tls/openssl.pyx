@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """OpenSSL's own functions, called on the objects of Python's ssl: what that cannot do, and what it does dearly.
 
-Python's ssl cannot set the keys of session tickets. And each of its calls that finds nothing to read makes an exception,
-and each that ends a connection tries to read from it once more: a tenth of what lbproxy itself does for a handshake.
+Each call of Python's ssl that finds nothing to read makes an exception, and each that ends a connection tries to read
+from it once more: a tenth of what lbproxy itself does for a handshake. The keys of session tickets are in `ticket_keys`.
 
 The functions are looked up in the library that Python's ssl itself uses, which need not be the one that a linker would
 find. Pointers are read from the first fields of CPython's objects, which are the same from 3.11 to 3.14, and each one
@@ -61,8 +61,6 @@ cdef extern from *:
     int RTLD_LAZY, RTLD_NOLOAD
 
 cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/sslerr.h>
-    GET_TICKET_KEYS = 58
-    SET_TICKET_KEYS = 59
     GET_MIN_PROTO_VERSION = 130
     ERROR_SSL = 1
     ERROR_WANT_READ = 2
@@ -76,9 +74,6 @@ cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/ssler
     SERVER_NAME = 0          # the extension's type
     NAME_AT = 5              # where the first name of that extension begins (RFC 6066 section 3)
     UNRECOGNIZED_NAME = 112  # the alert
-
-SIZE = 80
-"""Bytes of the keys of session tickets: a name of 16, and 32 each for HMAC and AES."""
 
 cdef object _WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -96,44 +91,28 @@ cdef void *_library() noexcept:
 cdef void *_handle = _library()
 
 
-cdef void *_find(const char *name) noexcept:
+cdef void *find(const char *name) noexcept:
     return NULL if _handle == NULL else dlsym(_handle, name)
 
 
-cdef lbproxy_ctrl _ctrl = <lbproxy_ctrl>_find(b"SSL_CTX_ctrl")
-cdef lbproxy_get _context_of = <lbproxy_get>_find(b"SSL_get_SSL_CTX")
-cdef lbproxy_do _do_handshake = <lbproxy_do>_find(b"SSL_do_handshake")
-cdef lbproxy_do _has_pending = <lbproxy_do>_find(b"SSL_has_pending")
-cdef lbproxy_do _shutdown = <lbproxy_do>_find(b"SSL_shutdown")
-cdef lbproxy_io _read = <lbproxy_io>_find(b"SSL_read")
-cdef lbproxy_io _write = <lbproxy_io>_find(b"SSL_write")
-cdef lbproxy_error _get_error = <lbproxy_error>_find(b"SSL_get_error")
-cdef lbproxy_peek _peek_last_error = <lbproxy_peek>_find(b"ERR_peek_last_error")
-cdef lbproxy_clear _clear_errors = <lbproxy_clear>_find(b"ERR_clear_error")
-cdef lbproxy_words _words = <lbproxy_words>_find(b"ERR_reason_error_string")
-cdef lbproxy_set_hello _set_hello = <lbproxy_set_hello>_find(b"SSL_CTX_set_client_hello_cb")
-cdef lbproxy_extension _extension = <lbproxy_extension>_find(b"SSL_client_hello_get0_ext")
+cdef lbproxy_ctrl _ctrl = <lbproxy_ctrl>find(b"SSL_CTX_ctrl")
+cdef lbproxy_get _context_of = <lbproxy_get>find(b"SSL_get_SSL_CTX")
+cdef lbproxy_do _do_handshake = <lbproxy_do>find(b"SSL_do_handshake")
+cdef lbproxy_do _has_pending = <lbproxy_do>find(b"SSL_has_pending")
+cdef lbproxy_do _shutdown = <lbproxy_do>find(b"SSL_shutdown")
+cdef lbproxy_io _read = <lbproxy_io>find(b"SSL_read")
+cdef lbproxy_io _write = <lbproxy_io>find(b"SSL_write")
+cdef lbproxy_error _get_error = <lbproxy_error>find(b"SSL_get_error")
+cdef lbproxy_peek _peek_last_error = <lbproxy_peek>find(b"ERR_peek_last_error")
+cdef lbproxy_clear _clear_errors = <lbproxy_clear>find(b"ERR_clear_error")
+cdef lbproxy_words _words = <lbproxy_words>find(b"ERR_reason_error_string")
+cdef lbproxy_set_hello _set_hello = <lbproxy_set_hello>find(b"SSL_CTX_set_client_hello_cb")
+cdef lbproxy_extension _extension = <lbproxy_extension>find(b"SSL_client_hello_get0_ext")
 cdef bint _is_known = (
     LBPROXY_KNOWN_PYTHON and _context_of != NULL and _do_handshake != NULL and _has_pending != NULL and _shutdown != NULL
     and _read != NULL and _write != NULL and _get_error != NULL and _peek_last_error != NULL and _clear_errors != NULL
     and _words != NULL
 )
-
-
-def set_keys(context not None, bytes keys not None):
-    """Seal the session tickets of `context`, an ssl.SSLContext, with `keys`, which are SIZE random bytes.
-
-    RFC 5077, RFC 8446 section 4.6.1. For several processes: each context has keys of its own otherwise, and resumes
-    only the sessions that it began. False where this build of Python and OpenSSL does not allow it.
-    """
-    cdef void *ctx
-    cdef char *data = keys
-    if not isinstance(context, _ssl._SSLContext) or len(keys) != SIZE:
-        raise ValueError("an ssl.SSLContext and 80 bytes are needed")
-    ctx = _pointer_of_context(context)
-    if ctx == NULL:
-        return False
-    return _ctrl(ctx, GET_TICKET_KEYS, 0, NULL) == SIZE and _ctrl(ctx, SET_TICKET_KEYS, SIZE, data) == 1
 
 
 def refuse_odd_names(context not None):
@@ -145,7 +124,7 @@ def refuse_odd_names(context not None):
     cdef void *ctx
     if not isinstance(context, _ssl._SSLContext):
         raise ValueError("an ssl.SSLContext is needed")
-    ctx = _pointer_of_context(context)
+    ctx = pointer_of_context(context)
     if ctx == NULL or _set_hello == NULL or _extension == NULL:
         return False
     _set_hello(ctx, _look_at_hello, NULL)
@@ -165,7 +144,7 @@ cdef int _look_at_hello(void *handshake, int *alert, void *unused) noexcept nogi
     return HELLO_SUCCESS
 
 
-cdef void *_pointer_of_context(object context):
+cdef void *pointer_of_context(object context):
     """OpenSSL's own object behind an ssl.SSLContext; NULL: it is not where it is looked for."""
     cdef void *ctx = (<lbproxy_ssl_context *><void *>context).ctx
     if _ctrl == NULL or not LBPROXY_KNOWN_PYTHON:

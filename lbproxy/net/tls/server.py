@@ -19,7 +19,8 @@ from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
 from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, load_pair
-from lbproxy.net.tls.openssl import SIZE, refuse_odd_names, set_keys
+from lbproxy.net.tls.openssl import refuse_odd_names
+from lbproxy.net.tls.ticket_keys import SIZE, TicketKeys
 from lbproxy.net.transport.accept import Socket
 from lbproxy.reasons import Reason
 
@@ -38,10 +39,13 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 class _Loaded:
     """Everything that is made from the files as they were at one time. `clients` None: no certificates are asked for.
 
-    `uri` is the first URI that the default certificate is for.
+    `uri` is the first URI that the default certificate is for. `tickets` has the keys of session tickets, which are
+    made of secrets and of what the sessions rest on; None: the context's own.
     """
 
     context: ssl.SSLContext
+    tickets: TicketKeys | None
+    rests_on: bytes
     clients: Clients | None
     uri: str | None
     expiries: tuple[Expiry, ...]
@@ -55,21 +59,25 @@ class ServerTls:
 
     A session resumes under the same files only: the keys of its ticket are made from their content and a secret. So a
     session never resumes on another listener, which has another secret, nor under another certificate; but it does in
-    another process that has the secret. Where certificates are asked for it does not, nor under another client_ca or
-    client_crl: a ticket holds the client's certificate without its chain (`Chains`), so each context has keys of its
-    own. Tickets, and not sessions kept here: one with a client's chain takes 11 KB, and Python cannot limit how many
-    OpenSSL keeps.
+    another process or on another host that has the secret. The first of the secrets seals tickets, all of them open.
+    Where certificates are asked for it does not, nor under another client_ca or client_crl: a ticket holds the client's
+    certificate without its chain (`Chains`), so each context has keys of its own. Tickets, and not sessions kept here:
+    one with a client's chain takes 11 KB, and Python cannot limit how many OpenSSL keeps.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], minimum_version: str, client: ClientPolicy | None = None, secret: bytes = b""
+        self,
+        pairs: Sequence[Pair],
+        minimum_version: str,
+        client: ClientPolicy | None = None,
+        secrets: Sequence[bytes] = (),
     ) -> None:
         """The first of the pairs is for clients that ask for no name, or for one that none is for.
 
-        Without a secret, or with a client policy, sessions resume only in the context that they began in. Raises
+        Without secrets, or with a client policy, sessions resume only in the context that they began in. Raises
         ValueError, which names the file, when one of them cannot be used.
         """
-        self._secret = secret
+        self._secrets = tuple(secrets)
         self._pairs = tuple(pairs)
         self._minimum = _VERSIONS[minimum_version]
         self._policy = client
@@ -116,6 +124,12 @@ class ServerTls:
         """What is in use, and when it ends."""
         return self._loaded.expiries
 
+    def seal(self, secrets: Sequence[bytes]) -> None:
+        """Seal session tickets with the first of `secrets` from now on, and open those of all of them."""
+        self._secrets = tuple(secrets)
+        if self._loaded.tickets is not None:
+            self._loaded.tickets.set(_ticket_keys(self._secrets, self._loaded.rests_on))
+
     def refresh(self) -> bool:
         """Look at the files; True when what they hold now is used from now on."""
         if not self._watch.changed():
@@ -143,19 +157,22 @@ class ServerTls:
             expiries += expiries_of("certificate", certificate, chain)
         refuse_odd_names(contexts[0])
         contexts[0].sni_callback = _choice(_by_name(leaves, contexts))  # type: ignore[assignment]
-        if self._secret and clients is None:
-            set_keys(contexts[0], self._ticket_keys())  # sessions belong to the context that a handshake begins with
+        tickets, rests_on = None, self._rests_on()
+        if self._secrets and clients is None:
+            tickets = TicketKeys(_ticket_keys(self._secrets, rests_on))
+            for context in contexts:  # a session belongs to the first one; a handshake may go on in another
+                tickets.serve(context)
         uris = _alternatives(leaves[0], x509.UniformResourceIdentifier)
         if clients is not None:
             expiries += clients.expiries
-        return _Loaded(contexts[0], clients, next(iter(uris), None), tuple(expiries))
+        return _Loaded(contexts[0], tickets, rests_on, clients, next(iter(uris), None), tuple(expiries))
 
-    def _ticket_keys(self) -> bytes:
-        """Good for as long as nothing of what a session rests on changes."""
-        rests_on = hashlib.sha256(str(self._minimum).encode())
+    def _rests_on(self) -> bytes:
+        """A digest of what a session rests on: its ticket is good for as long as nothing of that changes."""
+        found = hashlib.sha256(str(self._minimum).encode())
         for path in self._files:
-            rests_on.update(hashlib.sha256(files.read(path, files.REVOCATION_LIST)).digest())
-        return HKDF(hashes.SHA256(), SIZE, salt=None, info=rests_on.digest()).derive(self._secret)
+            found.update(hashlib.sha256(files.read(path, files.REVOCATION_LIST)).digest())
+        return found.digest()
 
     def _context(self, clients: Clients | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -170,6 +187,10 @@ class ServerTls:
         if clients is not None:
             clients.configure(context)
         return context
+
+
+def _ticket_keys(secrets: Sequence[bytes], rests_on: bytes) -> list[bytes]:
+    return [HKDF(hashes.SHA256(), SIZE, salt=None, info=rests_on).derive(secret) for secret in secrets]
 
 
 def _by_name(

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from lbproxy.balance.backend import Backend, State
@@ -66,6 +67,8 @@ class ServesClients(Protocol):
 
     def start(self) -> None: ...
 
+    def seal(self, secrets: Sequence[bytes]) -> None: ...
+
     def hold(self, names: Iterable[str]) -> None: ...
 
     def release(self, gone: Collection[str]) -> None: ...
@@ -105,18 +108,18 @@ class ControlPlane:
         self.served = Served(inherited.number, inherited.origin)
         forker, secret, state = inherited.forker, inherited.secret, inherited.state
         self.access_log = AccessLog("" if forker else str(config.access_log.path))
-        value = bytes.fromhex(secret["value"])
+        self._own = bytes.fromhex(secret["value"])
         self.data_path: DataPath | None = None
         self.supervisor: WorkerSupervisor | None = None
         if forker is None:
             log, logs = self.access_log.write, self.access_log.enabled
-            self.data_path = DataPath(config, inherited.sockets, log, logs, value)
+            self.data_path = DataPath(config, inherited.sockets, log, logs, [self._own])
             self.model = self.data_path.model
             self.serving: ServesClients = self.data_path
         else:
             self.model = Model(config, refuse_without_lanes(config))
             self.serving = self.supervisor = self._supervisor(forker, lost)
-        self.leaving = Leaving(config, self.serving, self._show_leaving)
+        self.leaving = Leaving(config, self.serving, partial(setattr, self.served, "leaving"))
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
@@ -149,9 +152,6 @@ class ControlPlane:
 
     def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
         return WorkerSupervisor(self._config.worker_count, forker, self.model.pools, self.model.mints, lost)
-
-    def _show_leaving(self, leaving: bool) -> None:
-        self.served.leaving = leaving
 
     def __repr__(self) -> str:
         return f"<control plane, {self.served.state}>"
@@ -211,12 +211,11 @@ class ControlPlane:
         """A backend that is drained in the fleet gets no request before that is known, if etcd answers at once."""
         if self.etcd is None:
             return
-        from lbproxy.control.fleet.fleet import Fleet  # only where there is one
-        from lbproxy.runtime.build_fleet import make_place
+        from lbproxy.runtime.build_fleet import make_fleet  # only where there is one
 
-        place = make_place(self._config, self.served.origin.master, self.served.number)
-        balancer = FleetBalancer(self.pool_controls, self.served, self._carry_out, self._counted, self._count)
-        self.fleet = Fleet(self.etcd, place, balancer, self._in_fleet)
+        controls, served = self.pool_controls, self.served
+        balancer = FleetBalancer(controls, served, self._carry_out, self._counted, self._count, self._seal)
+        self.fleet = make_fleet(self._config, self.etcd, served.origin.run, served.number, balancer, self._in_fleet)
         stack.push_async_callback(self.fleet.stop)
         for control in self.pool_controls.values():
             control.pool.observers.append(Ejections(self.fleet.look))
@@ -224,6 +223,9 @@ class ControlPlane:
             self.fleet.give(*one, Stamp("", time.time()))
         self.fleet.start()
         await self.fleet.begun()
+
+    def _seal(self, secrets: Sequence[bytes], first: bool) -> None:
+        self.serving.seal([*secrets, self._own] if first else [self._own, *secrets])
 
     def _remind_probes(self) -> None:
         for name, memory in self._probes.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from lbproxy.balance import operators
 from lbproxy.balance.backend import Backend, State
@@ -42,16 +42,18 @@ class FleetBalancer:
         hear: Callable[[str, str, Said], None],
         counted: Callable[[Pool, Backend], Counters],
         count: Callable[[], Awaitable[bool]] | None,
+        seal: Callable[[Sequence[bytes], bool], None],
     ) -> None:
         """hear: carries out what operators say of a pool's backend. counted: what all processes have counted of it.
 
-        count: has the other processes count, if there are any.
+        count: has the other processes count, if there are any. seal: see `Balancer`.
         """
         self._pool_controls = pool_controls
         self._served = served
         self._hear = hear
         self._counted = counted
         self._count = count
+        self._seal = seal
 
     def __repr__(self) -> str:
         return f"<balancer of {' '.join(self._pool_controls)} for its fleet>"
@@ -101,6 +103,10 @@ class FleetBalancer:
             return False
         control.prober.probe_now(name)
         return True
+
+    def seal(self, secrets: Sequence[bytes], first: bool) -> None:
+        """See `Balancer`."""
+        self._seal(secrets, first)
 
     async def count(self) -> bool:
         """See `Balancer`."""

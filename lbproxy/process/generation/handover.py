@@ -33,7 +33,7 @@ SECRET_LIFETIME = 86400.0
 """Seconds after which a reload makes a new secret: a stolen secret opens the TLS 1.2 sessions that it sealed."""
 
 
-FORMAT = 5
+FORMAT = 6
 """Of a `HandoverState`. It changes with its fields, so that after an upgrade no generation misreads the state:
 `handover_formats` reads those of other versions.
 

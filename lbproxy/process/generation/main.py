@@ -26,6 +26,7 @@ from lbproxy.process.generation.handover import HandoverState, StartInputs, secr
 from lbproxy.process.generation.handover_formats import understood
 from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, METRICS, freebind, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
+from lbproxy.process.generation.run_identity import run_of
 from lbproxy.process.imports import quick_imports
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS, Channel
 from lbproxy.process.ipc.master_messages import (
@@ -58,10 +59,10 @@ def main(descriptor: int, number: int, path: Path, text: int | None = None) -> i
     os.set_inheritable(descriptor, False)
     channel = Channel(socket.socket(fileno=descriptor), WITH_MASTER)
     try:
-        loaded = time.time()
+        loaded, run = time.time(), run_of(os.getppid())
         said = read_text(path) if text is None else _read(text)
         config, report = prepare(path, said)
-        inherited = ask(channel, number, config, Origin(os.getppid(), path, loaded, replaces=False), said)
+        inherited = ask(channel, number, config, Origin(os.getppid(), run, path, loaded, replaces=False), said)
         if inherited is None:
             return 0
         _serve(config, report, inherited)

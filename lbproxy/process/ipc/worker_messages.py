@@ -6,7 +6,7 @@ A worker is a fork of the forker, and that is one of the generation, so nothing 
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lbproxy.auth.mint import MintedRecord
@@ -73,6 +73,14 @@ class Address(Message):
     url: str
     family: socket.AddressFamily
     address: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketSecrets(Message):
+    """Seal session tickets with the first of `secrets`, and open those of all of them; in hexadecimal."""
+
+    kind = "ticket_secrets"
+    secrets: list[str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +200,7 @@ FromForker = Born | Died
 ToWorker = (
     Members
     | Address
+    | TicketSecrets
     | Minted
     | Accept
     | Hold

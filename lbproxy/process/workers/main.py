@@ -42,6 +42,7 @@ from lbproxy.process.ipc.worker_messages import (
     Met,
     Minted,
     Release,
+    TicketSecrets,
     ToWorker,
     Unfit,
     Up,
@@ -96,7 +97,7 @@ class WorkerProcess(Observer):
         """Returns when everything is closed. Raises StartError."""
         self._access_log = AccessLog(str(self._config.access_log.path))
         log, logs = self._access_log.write, self._access_log.enabled
-        data_path = self._data_path = DataPath(self._config, self._sockets, log, logs, self._secret)
+        data_path = self._data_path = DataPath(self._config, self._sockets, log, logs, [self._secret])
         for pool in data_path.pools.values():
             pool.observers.append(self)
         for name, mint in data_path.mints.items():
@@ -123,6 +124,8 @@ class WorkerProcess(Observer):
             case Minted(listener, minted_records):
                 for minted_record in minted_records:
                     self._data_path.mints[listener].remember(minted_record)
+            case TicketSecrets(secrets):
+                self._data_path.seal([bytes.fromhex(one) for one in secrets])
             case Accept():
                 self._data_path.start()
             case Hold(listeners):

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import cast
@@ -46,6 +46,7 @@ from lbproxy.process.ipc.worker_messages import (
     Met,
     Minted,
     Release,
+    TicketSecrets,
     ToForker,
     ToWorker,
     Unfit,
@@ -114,6 +115,7 @@ class WorkerSupervisor(Observer):
         self._workers: dict[int, _WorkerHandle] = {}  # by their index
         self._ended: Counters = {}  # what those had counted that have died
         self._addresses: dict[str, Address] = {}  # by POOL/BACKEND
+        self._ticket_secrets: TicketSecrets | None = None  # None: those that workers have anyway
         self._news = News()
         self._restart_backoff = [RestartBackoff() for _ in range(size)]
         self._accepts = self._ending = False
@@ -144,6 +146,11 @@ class WorkerSupervisor(Observer):
         """Accept from now on."""
         self._accepts = True
         self._send_all(Accept())
+
+    def seal(self, secrets: Sequence[bytes]) -> None:
+        """See `DataPath`."""
+        self._ticket_secrets = TicketSecrets([one.hex() for one in secrets])
+        self._send_all(self._ticket_secrets)
 
     def hold(self, names: Iterable[str]) -> None:
         """See `DataPath`. A worker that is forked meanwhile serves as always."""
@@ -254,6 +261,8 @@ class WorkerSupervisor(Observer):
             line.send(address)
         for listener, mint in self._mints.items():
             line.send(Minted(listener, mint.minted_records()))
+        if self._ticket_secrets is not None:
+            line.send(self._ticket_secrets)
         if self._ending:
             line.send(End())
         elif self._accepts:

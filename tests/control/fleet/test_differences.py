@@ -39,3 +39,8 @@ def test_of_two_that_differ_neither_is_right() -> None:
 def test_both_may_differ() -> None:
     found = differences({"lb1": replica(), "lb2": replica(), "lb3": replica(version="2", configuration="c")})
     assert [one.what for one in found["lb3"]] == ["version", "configuration"]
+
+
+def test_secrets_may_differ_or_be_missing() -> None:
+    found = differences({"lb1": replica(secret="a"), "lb2": replica(secret="a"), "lb3": replica(configured=7000.0)})
+    assert found == {"lb3": [Difference("secret_file", "none", "a", 7000.0)]}

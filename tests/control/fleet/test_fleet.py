@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from tests.etcd_server import node
 
 Make = Callable[..., Fleet]
 
+SECRET = os.urandom(64)
+
 
 class BareBalancer:
     """A balancer with nothing behind it."""
@@ -36,6 +40,7 @@ class BareBalancer:
         self.all_counted = True
         self.down: dict[str, int] = {}
         self.probed: list[str] = []
+        self.sealed: tuple[list[bytes], bool] = [], False
 
     def state(self) -> str:
         return self.now
@@ -59,6 +64,9 @@ class BareBalancer:
         self.probed.append(f"{pool}/{name}")
         return True
 
+    def seal(self, secrets: Sequence[bytes], first: bool) -> None:
+        self.sealed = [*secrets], first
+
     async def count(self) -> bool:
         return self.all_counted
 
@@ -77,9 +85,13 @@ async def make(etcd: Etcd, fleet_name: str) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
         def start(
-            replica: str, memory: Memory | None = None, balancer: BareBalancer | None = None, **changed: Any
+            replica: str,
+            memory: Memory | None = None,
+            balancer: BareBalancer | None = None,
+            secret: bytes = b"",
+            **changed: Any,
         ) -> Fleet:
-            fleet = Fleet(etcd, place(fleet_name, replica, **changed), balancer or BareBalancer(), memory)
+            fleet = Fleet(etcd, place(fleet_name, replica, **changed), balancer or BareBalancer(), memory, secret)
             fleet.start()
             fleet.join()
             stack.push_async_callback(fleet.stop)
@@ -346,3 +358,51 @@ async def test_wrong_credentials_are_told_and_nothing_of_the_password(
     assert "guessed" not in caplog.text + str(fleet.view()) + repr(fleet)
     await fleet.stop()
     await etcd.close()
+
+
+# --- keys of session tickets
+
+
+async def shares(fleet: Fleet) -> FleetView:
+    return await until(fleet, lambda view: view["tickets"] and view["tickets"]["shared"])
+
+
+async def test_replicas_with_one_secret_seal_alike(make: Make) -> None:
+    one, other, alone = BareBalancer(), BareBalancer(), BareBalancer()
+    for fleet in (make("lb1", balancer=one, secret=SECRET), make("lb2", balancer=other, secret=SECRET)):
+        await shares(fleet)
+    assert one.sealed == other.sealed
+    assert (len(one.sealed[0]), one.sealed[1]) == (2, True)
+    without = make("lb3", balancer=alone)
+    await until(without, lambda view: len(view["replicas"]) == 3)
+    assert (without.view()["tickets"], alone.sealed) == (None, ([], False))
+
+
+async def test_a_secret_that_differs_is_named_everywhere(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    fleets = [make("lb1", secret=SECRET), make("lb2", secret=SECRET), make("lb3", secret=os.urandom(64))]
+    for fleet in fleets:
+        view = await until(
+            fleet, lambda view: len(view["replicas"]) == 3 and any(it["differs"] for it in view["replicas"])
+        )
+        differs = {each["name"]: [it["what"] for it in each["differs"]] for each in view["replicas"]}
+        assert differs == {"lb1": [], "lb2": [], "lb3": ["secret_file"]}
+        await shares(fleet)
+    told = [record.__dict__["fields"]["replica"] for record in caplog.records if record.msg == "fleet_secret_differs"]
+    assert sorted(told) == ["lb1", "lb2", "lb3", "lb3"]
+    assert SECRET.hex() not in str([fleet.view() for fleet in fleets]) + caplog.text
+
+
+async def test_the_next_generation_seals_as_before_and_a_new_secret_is_another_configuration(make: Make) -> None:
+    before, after, changed = BareBalancer(), BareBalancer(), BareBalancer()
+    first = make("lb1", balancer=before, secret=SECRET)
+    await shares(first)
+    memory = json.loads(json.dumps(first.memory()))
+    begun = one(await until(first, lambda view: one(view, "lb1")), "lb1")
+    first.retire()
+    second = make("lb1", memory, after, secret=SECRET, generation=2)
+    assert after.sealed == before.sealed, "at once"
+    third = make("lb1", second.memory(), changed, secret=os.urandom(64), generation=3)
+    assert changed.sealed == ([], False)
+    assert begun is not None
+    since = begun["configured"]
+    await until(third, lambda view: (it := one(view, "lb1")) and it["configured"] > since)

@@ -17,10 +17,14 @@ def test_what_is_known_of_a_fleet() -> None:
     assert values("lbproxy_fleet_replicas_differing", view) == {
         ("login-eu", "version"): 1,
         ("login-eu", "configuration"): 0,
+        ("login-eu", "secret_file"): 0,
     }
     assert values("lbproxy_fleet_values_ignored", view) == {("login-eu",): 1}
     view["fleet"] = fleet(orders=[ordered(), ordered(here_only="no answer")])
     assert values("lbproxy_fleet_orders", view) == {("login-eu",): 2}
     assert values("lbproxy_fleet_orders_here_only", view) == {("login-eu",): 1}
+    assert values("lbproxy_fleet_tickets_shared", view) == {}
+    view["fleet"] = fleet(tickets={"secret": "ab", "shared": True, "why": "", "key": 1, "made": 1.0})
+    assert values("lbproxy_fleet_tickets_shared", view) == {("login-eu",): 1}
     view["fleet"] = fleet()
     assert values("lbproxy_fleet_unreachable_seconds", view) == {("login-eu",): 0}

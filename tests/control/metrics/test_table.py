@@ -37,7 +37,7 @@ def test_names_are_as_prometheus_wants_them() -> None:
 def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
     view = snapshot()
     view["pools"] += [kerberos_pool("windows"), guarded_pool("alike"), discovered_pool("found")]
-    view["fleet"] = fleet()
+    view["fleet"] = fleet(tickets={"secret": "ab", "shared": True, "why": "", "key": 1, "made": 1.0})
     samples = row.family(view).samples
     assert samples
     for sample in samples:

@@ -41,7 +41,7 @@ def test_another_process_has_no_chain(tmp_path: Path, version: ssl.TLSVersion, a
     """Nor is it in a session's ticket: such a client shows its certificate again, and is not refused."""
     login = ROOT.server("login.corp.example").write(tmp_path, "login")
     policy = ClientPolicy(True, write_bundle(tmp_path / "ca.pem", ROOT)) if asks else None
-    one, other = (ServerTls([(login.chain, login.key)], "1.2", policy, b"secret") for _ in range(2))
+    one, other = (ServerTls([(login.chain, login.key)], "1.2", policy, [b"secret"]) for _ in range(2))
     client = browser(ALICE, at=tmp_path, maximum_version=version)
     with Ends(one.context, client) as first:
         known = one.verify(first.server)

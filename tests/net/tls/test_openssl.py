@@ -1,4 +1,4 @@
-"""Sessions that began in one context resume in another one with the same keys; and TLS by OpenSSL's own functions."""
+"""TLS by OpenSSL's own functions does what Python's methods do."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ import pytest
 import trustme
 
 from lbproxy.net.tls import AcceptedTls
-from lbproxy.net.tls.openssl import SIZE, Engine, refuse_odd_names, set_keys
+from lbproxy.net.tls.openssl import Engine, refuse_odd_names
 from tests.net.peers import PATIENCE, tcp_pair
 
 CA = trustme.CA()
-KEYS, OTHERS = os.urandom(SIZE), os.urandom(SIZE)
 
 
-def server(keys: bytes) -> ssl.SSLContext:
+def server() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some versions of Python set
     CA.issue_cert("login.test").configure_cert(context)
-    assert set_keys(context, keys)
     return context
 
 
@@ -36,39 +34,6 @@ def client(version: ssl.TLSVersion) -> ssl.SSLContext:
     context.maximum_version = version
     CA.configure_trust(context)
     return context
-
-
-def connect(server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLObject:
-    """The client's end after a handshake and one byte, with which TLS 1.3's ticket comes."""
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    theirs = server.wrap_bio(up, down, server_side=True)
-    ours = client.wrap_bio(down, up, server_hostname="login.test", session=session)
-    waiting = [ours.do_handshake, theirs.do_handshake]
-    while waiting:
-        step = waiting.pop(0)
-        try:
-            step()
-        except ssl.SSLWantReadError:
-            waiting.append(step)
-    theirs.write(b"x")
-    assert ours.read(1) == b"x"
-    return ours
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-@pytest.mark.parametrize(("keys", "resumed"), [(KEYS, True), (OTHERS, False)], ids=["the same", "others"])
-def test_the_same_keys_resume(version: ssl.TLSVersion, keys: bytes, resumed: bool) -> None:
-    context = client(version)
-    first = connect(server(KEYS), context, None)
-    assert first.session_reused is False
-    assert connect(server(keys), context, first.session).session_reused is resumed
-
-
-def test_only_contexts_and_whole_keys() -> None:
-    with pytest.raises(ValueError, match="80 bytes"):
-        set_keys(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), b"short")
-    with pytest.raises(ValueError, match=r"ssl\.SSLContext"):
-        set_keys(object(), KEYS)  # type: ignore[arg-type]
 
 
 def test_only_contexts_refuse_odd_names() -> None:
@@ -95,7 +60,7 @@ class Ends:
         self, direct: bool, context: ssl.SSLContext | None = None, theirs: ssl.SSLContext | None = None, buffer: int = 0
     ) -> None:
         near, self.far = tcp_pair(buffer)
-        self._accepted = AcceptedTls(near, context or server(KEYS))
+        self._accepted = AcceptedTls(near, context or server())
         self.engine = Engine(self._accepted._sslobj, direct)
         self.client = (theirs or client(ssl.TLSVersion.TLSv1_3)).wrap_socket(
             self.far, server_hostname="login.test", do_handshake_on_connect=False
@@ -243,7 +208,7 @@ def test_why_a_handshake_failed_is_told_as_python_tells_it(direct: bool) -> None
 
 
 def test_a_client_without_its_certificate_is_refused_with_openssls_reason(direct: bool) -> None:
-    context = server(KEYS)
+    context = server()
     context.verify_mode = ssl.CERT_REQUIRED
     with Ends(direct, context) as ends:
         ends.greet()
@@ -254,7 +219,7 @@ def test_a_client_without_its_certificate_is_refused_with_openssls_reason(direct
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused_with_its_verdict(direct: bool) -> None:
-    context, other = server(KEYS), client(ssl.TLSVersion.TLSv1_3)
+    context, other = server(), client(ssl.TLSVersion.TLSv1_3)
     context.verify_mode = ssl.CERT_REQUIRED
     trustme.CA().issue_cert("alice@login.test").configure_cert(other)
     with Ends(direct, context, other) as ends:
@@ -276,7 +241,7 @@ def test_a_client_that_goes_in_the_handshake(direct: bool) -> None:
 
 def test_the_name_that_is_asked_for_is_heard(direct: bool) -> None:
     names = []
-    context = server(KEYS)
+    context = server()
     context.sni_callback = lambda _, name, __: names.append(name)
     with Ends(direct, context).meet():
         assert names == ["login.test"]

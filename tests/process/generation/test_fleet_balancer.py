@@ -23,7 +23,7 @@ def made(
     def counted(_: Pool, backend: Backend) -> Counters:
         return {**of_backend(backend)}
 
-    return FleetBalancer(pool_controls, served, lambda *one: told.append(one), counted, None)
+    return FleetBalancer(pool_controls, served, lambda *one: told.append(one), counted, None, lambda *_: None)
 
 
 async def test_backends_are_counted_by_their_state(pool_controls: dict[str, PoolControl]) -> None:

@@ -45,6 +45,7 @@ from lbproxy.process.ipc.worker_messages import (
     Met,
     Minted,
     Release,
+    TicketSecrets,
     ToWorker,
     Unfit,
     Up,
@@ -366,6 +367,15 @@ async def test_all_hear_that_an_address_moves(scene: Scene) -> None:
     for worker in workers:
         assert (await worker.hears(Hold)).listeners == ["login"]
         assert (await worker.hears(Release)).gone == ["login"]
+
+
+async def test_all_hear_what_seals_tickets_and_so_do_those_that_are_born_later(scene: Scene) -> None:
+    workers = await scene.complete()
+    scene.supervisor.seal([b"\x01", b"\x02"])
+    for worker in workers:
+        assert (await worker.hears(TicketSecrets)).secrets == ["01", "02"]
+    scene.dies(0, workers[0])
+    assert (await (await scene.born(0)).hears(TicketSecrets)).secrets == ["01", "02"]
 
 
 async def test_all_workers_are_asked_and_those_that_are_late_are_counted(
