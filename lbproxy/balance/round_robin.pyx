@@ -45,7 +45,8 @@ cdef class BackendCore:
         return self.end_request(status)
 
     def count_response(self, int status):
-        """A whole answer of a request that is not over: another backend is asked instead."""
+        """An answer of a request that is not over: another backend is asked instead."""
+        self.requests += 1
         self._responses[status // 100] += 1
 
 

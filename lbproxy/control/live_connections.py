@@ -12,6 +12,10 @@ DEFAULT_LIMIT = 200
 MAX_LIMIT = 10_000
 
 
+SLICE = 200
+"""Connections of one turn of the loop, which serves users too: they are found or encoded in about a millisecond."""
+
+
 class ConnectionQuery(NamedTuple):
     """Which connections; empty: any. backend: NAME or POOL/NAME, of a lane that it has now.
 

@@ -12,16 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address, ip_network
 
 from lbproxy import reasons
-from lbproxy.control.live_connections import ConnectionQuery, ConnectionsView, ConnectionView, LaneView, Phase
+from lbproxy.control.live_connections import SLICE, ConnectionQuery, ConnectionsView, ConnectionView, LaneView, Phase
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.phases import Phase as ExchangePhase
 from lbproxy.net.passthrough.connection import PassthroughConnection
 from lbproxy.net.transport.poller import monotonic
 from lbproxy.net.upstream.lane import Lane
 from lbproxy.runtime.data_path import DataPath
-
-SLICE = 200
-"""Connections of one turn of the loop: they take a fraction of a millisecond."""
 
 _PHASES: dict[ExchangePhase, Phase] = {
     ExchangePhase.IDLE: "idle",

@@ -1,10 +1,17 @@
-"""What was counted elsewhere: by generations before this one, and by its workers."""
+"""What was counted elsewhere: by generations before this one, and by its workers.
+
+A name's counters only grow, or begin at 0. So when a backend leaves, what others have counted of it is forgotten: one
+that comes back under this name is another backend, and its counters begin at 0.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypedDict
 
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.feed import Observer
+from lbproxy.balance.pool import Pool
 from lbproxy.status import counters
 from lbproxy.status.counters import Counters
 
@@ -16,7 +23,7 @@ class Accounts(TypedDict):
     draining: dict[str, Counters]
 
 
-class CounterHistory:
+class CounterHistory(Observer):
     """What all processes have counted: those of this generation, and of those before it."""
 
     def __init__(self, generation: Callable[[], list[Counters]], inherited: Accounts | None = None) -> None:
@@ -41,7 +48,11 @@ class CounterHistory:
         return counters.total([*own, *(counters.of_backend_alone(one, name) for one in self._others())])
 
     def told(self, generation: int, counted: Counters) -> None:
-        """An older generation, which drains, has counted that."""
+        """An older generation, which drains, has counted that. Backends that have left meanwhile are left out."""
+        before = self._draining.get(str(generation))
+        if before is not None:
+            known, told = before.get("backends", {}), counted.get("backends", {})
+            counted = {**counted, "backends": {name: one for name, one in told.items() if name in known}}
         self._draining[str(generation)] = counted
 
     def gone(self, generation: int) -> None:
@@ -49,6 +60,21 @@ class CounterHistory:
         counted = self._draining.pop(str(generation), None)
         if counted is not None:
             self._ended = counters.total([counters.past(counted), self._ended])
+
+    def left(self, pool: Pool, backend: Backend) -> None:
+        """See `Observer`."""
+        for one in self._others():
+            one.get("backends", {}).pop(counters.key(pool, backend), None)
+
+    def follow(self, pools: Collection[Pool]) -> None:
+        """Forget backends that `pools` do not have, now and from now on."""
+        names = {counters.key(pool, backend) for pool in pools for backend in pool.backends}
+        for pool in pools:
+            pool.observers.append(self)
+        for one in self._others():
+            backends = one.get("backends", {})
+            for name in backends.keys() - names:
+                del backends[name]
 
     def accounts(self, number: int) -> Accounts:
         """For the next generation; `number` is this one's."""

@@ -65,13 +65,18 @@ View = TypeVar("View")
 
 def take(data_path: DataPath, access_log: AccessLog) -> Counters:
     """Everything that `data_path` has counted, and what is open."""
+    backends = {key(pool, one): of_backend(one) for pool in data_path.pools.values() for one in pool.backends}
+    return {**take_process(data_path, access_log), "backends": backends}
+
+
+def take_process(data_path: DataPath, access_log: AccessLog) -> Counters:
+    """The same without the single backends, of which there may be thousands."""
     ends: Counter[str] = Counter(data_path.lane_ends)
     for listener in data_path.listeners.values():
         ends.update(listener.ends)
     written: AccessLogView = {"written": access_log.written, "dropped": access_log.dropped}
     return {
         "listeners": {name: _of_listener(listener) for name, listener in data_path.listeners.items()},
-        "backends": {key(pool, one): of_backend(one) for pool in data_path.pools.values() for one in pool.backends},
         "left_on": data_path.left_on(),
         "budgets": {name: _of_budget(pool) for name, pool in data_path.pools.items()},
         "ends": dict(ends),

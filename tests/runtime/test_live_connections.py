@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import load
-from lbproxy.control.live_connections import ConnectionQuery, ConnectionView
+from lbproxy.control.live_connections import SLICE, ConnectionQuery, ConnectionView
 from lbproxy.record import Record
 from lbproxy.runtime import live_connections
 from lbproxy.runtime.data_path import DataPath
-from lbproxy.runtime.live_connections import SLICE
 from tests.control.probes.backends import listening
 from tests.net.peers import until
 from tests.process.places import listen_all

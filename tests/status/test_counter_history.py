@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lbproxy.balance.backend import Backend
+from lbproxy.balance.health import Rules
+from lbproxy.balance.member import Member
+from lbproxy.balance.pool import Pool
 from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.counters import Counters
 from tests.status.test_counters import counted
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return Pool("connectors", [Backend("c1", "http://127.0.0.1:80")], Rules())
 
 
 def own() -> list[Counters]:
@@ -57,3 +68,31 @@ def test_all_processes_of_a_generation_count() -> None:
     assert requests(history) == (200, 0)
     assert history.own()["listeners"]["login"]["requests"] == 200
     assert requests(CounterHistory(own, history.accounts(1))) == (300, 0)
+
+
+def test_counters_of_a_backend_that_left_begin_at_0_when_it_comes_back(pool: Pool) -> None:
+    """A series that goes down to what is not 0 looks to Prometheus as if all of that had happened at once."""
+    first = CounterHistory(own)
+    first.told(1, counted(requests=5))
+    first.told(2, counted(requests=7))
+    first.gone(1)
+    history = CounterHistory(own, first.accounts(3))
+    history.follow([pool])
+    assert history.of_backend("connectors/c1", [])["requests"] == 5 + 7 + 100
+    pool.leave("c1")
+    pool.join(Member("c1", "http://127.0.0.1:81"))
+    assert history.of_backend("connectors/c1", [{"requests": 1}]) == {"requests": 1}
+    history.told(2, counted(requests=8))
+    history.gone(2)
+    assert history.of_backend("connectors/c1", [{"requests": 1}]) == {"requests": 1}
+    assert history.total()["listeners"]["login"]["requests"] == 100 + 100 + 5 + 8, "listeners stay"
+
+
+def test_of_backends_that_are_in_no_pool_nothing_is_kept(pool: Pool) -> None:
+    first = CounterHistory(own)
+    first.told(1, counted(requests=5))
+    first.gone(1)
+    history = CounterHistory(list, first.accounts(2))
+    assert history.total()["backends"].keys() == {"connectors/c1", "connectors/gone"}
+    history.follow([pool])
+    assert history.total()["backends"].keys() == {"connectors/c1"}

@@ -8,6 +8,8 @@ The answer is a `ConnectionsView`, or the `ConnectionView` as it was; else 400 o
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Protocol
@@ -18,6 +20,7 @@ from lbproxy.control.admin.peer import peer
 from lbproxy.control.live_connections import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
+    SLICE,
     ConnectionQuery,
     ConnectionsView,
     ConnectionView,
@@ -42,7 +45,8 @@ def connection_routes(connections: Connections) -> list[web.RouteDef]:
 
     async def find(request: web.Request) -> web.Response:
         try:
-            return web.json_response(await connections.find(_query(request.query)))
+            found = await connections.find(_query(request.query))
+            return web.Response(body=await encoded(found), content_type="application/json", charset="utf-8")
         except ValueError as error:
             return web.Response(status=400, text=f"{error}\n")
         except AdminError as error:
@@ -55,6 +59,16 @@ def connection_routes(connections: Connections) -> list[web.RouteDef]:
             return web.Response(status=409, text=f"{error}\n")
 
     return [web.get("/connections", find), web.delete("/connections/{id}", kick)]
+
+
+async def encoded(found: ConnectionsView) -> bytes:
+    """`found` as JSON. There may be thousands, and users' requests, which may be on this loop, go on."""
+    connections, pieces = found["connections"], []
+    for at in range(0, len(connections), SLICE):
+        pieces.append(json.dumps(connections[at : at + SLICE])[1:-1].encode())
+        await asyncio.sleep(0)
+    head, tail = json.dumps({**found, "connections": []}).encode().split(b"[]")
+    return b"".join([head, b"[", b", ".join(pieces), b"]", tail])
 
 
 def _query(given: Mapping[str, str]) -> ConnectionQuery:

@@ -320,8 +320,12 @@ cdef class Relay(Handler):
             self.lane.backend.latency.observe(self.first_byte - self._asked)
 
     cdef bint _again(self, int status):
-        """Whether another backend is asked in place of this answer."""
-        return self.site.retries and status in self.site.retry_statuses and self.policy.asks_again(self, status)
+        """Whether another backend is asked in place of this answer; if so, this backend has answered all the same."""
+        if not self.site.retries or status not in self.site.retry_statuses or not self.policy.asks_again(self, status):
+            return False
+        if self.lane is not None:
+            self.lane.backend.latency.observe(monotonic() - self._asked)
+        return True
 
     cdef Py_ssize_t _informed(self) except -2:
         """Pass a 1xx on; -1 when the exchange ended over it."""

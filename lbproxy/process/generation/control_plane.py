@@ -142,6 +142,7 @@ class ControlPlane:
         handover.rediscover(state["discovered"], self._discoveries)
         handover.adopt(state["backends"], self.model.pools, time.monotonic())
         handover.remember_minted(state["minted"], self.model.mints)
+        self.counter_history.follow(self.model.pools.values())
 
     def _make_discoveries(self) -> dict[str, list[Discovery]]:
         """By the pool's name."""

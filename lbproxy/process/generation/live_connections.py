@@ -40,7 +40,13 @@ class LiveConnections:
 
     async def kick(self, identity: str, by: str) -> ConnectionView:
         """See `Connections`."""
-        ended = await self._kick(identity)
+        ended, late = await self._kick(identity)
+        if ended is None and late:
+            event(log, logging.WARNING, "connection_kick_unanswered", id=identity, workers=late, by=by)
+            raise AdminError(
+                f"workers that have not answered in time: {late}; if one of them has the connection {identity}, it"
+                " still ends it: lbproxy connections shows whether it is there"
+            )
         if ended is None:
             raise AdminError(
                 f"there is no connection {identity}: it may have ended; lbproxy connections shows those there are"
@@ -49,9 +55,10 @@ class LiveConnections:
         event(log, logging.INFO, "connection_kicked", **fields, phase=ended["phase"], by=by)
         return ended
 
-    async def _kick(self, identity: str) -> ConnectionView | None:
+    async def _kick(self, identity: str) -> tuple[ConnectionView | None, int]:
+        """The connection as it was, if it was there, and how many workers have not answered."""
         if self._data_path is not None:
-            return await live_connections.kick(self._data_path, identity)
+            return await live_connections.kick(self._data_path, identity), 0
         assert self._supervisor is not None
-        found, _ = await self._supervisor.ask(lambda number: KickConnection(number, identity))
-        return next((one for view in found for one in view["connections"]), None)
+        found, late = await self._supervisor.ask(lambda number: KickConnection(number, identity))
+        return next((one for view in found for one in view["connections"]), None), late

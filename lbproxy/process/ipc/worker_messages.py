@@ -135,9 +135,10 @@ class KickConnection(Message):
 
 @dataclass(frozen=True, slots=True)
 class Count(Message):
-    """`Counted` answers."""
+    """An operator asks, or metrics are read: `Counted` with this number answers. Numbers grow, from 1."""
 
     kind = "count"
+    number: int
 
 
 # --- from a worker to the generation
@@ -171,21 +172,42 @@ class Met(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class BackendsCounted(Message):
+    """What it has counted of those backends whose counts have changed (`control.counts.BackendCounts`), by POOL/NAME.
+
+    gone: those that it told of, and that have left.
+    """
+
+    kind = "backends_counted"
+    backends: dict[str, dict[str, Any]]
+    gone: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Counted(Message):
-    """What it has counted until now (`status.counters`), and what it knows of TLS (`status.tls_report`)."""
+    """The end of a report: everything else that it has counted until now (`status.counters`).
+
+    tls: what it knows of TLS (`status.tls_report`). answers: the number of the last `Count` that it heard before it
+    began; 0: it has heard none.
+    """
 
     kind = "tally"
     tally: dict[str, Any]
     tls: dict[str, Any]
+    answers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsFound(Message):
-    """The answer to the question of that number: a `control.live_connections.ConnectionsView`."""
+    """The answer to the question of that number: a `control.live_connections.ConnectionsView`.
+
+    more: another part follows. A part has some of the connections, and counts of 0 but for the last.
+    """
 
     kind = "connections_found"
     number: int
     found: dict[str, Any]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +235,7 @@ ToWorker = (
     | Drain
     | End
 )
-FromWorker = Up | Unfit | Met | Minted | Counted | ConnectionsFound | Empty
+FromWorker = Up | Unfit | Met | Minted | BackendsCounted | Counted | ConnectionsFound | Empty
 
 WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)
 WITH_WORKER: Conversation[ToWorker, FromWorker] = Conversation(ToWorker, FromWorker)

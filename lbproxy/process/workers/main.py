@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 
 import uvloop
@@ -20,7 +21,7 @@ from lbproxy.config import Config
 from lbproxy.control import log as operational_log
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.live_connections import NO_CONNECTIONS, ConnectionsView
+from lbproxy.control.live_connections import NO_CONNECTIONS, SLICE, ConnectionsView
 from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.net.transport.poller import monotonic
@@ -30,6 +31,7 @@ from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
 from lbproxy.process.ipc.worker_messages import (
     Accept,
     Address,
+    BackendsCounted,
     ConnectionsFound,
     Count,
     Counted,
@@ -47,6 +49,7 @@ from lbproxy.process.ipc.worker_messages import (
     Unfit,
     Up,
 )
+from lbproxy.process.workers.count_report import CountReport
 from lbproxy.reasons import Reason
 from lbproxy.runtime import live_connections
 from lbproxy.runtime.data_path import PATIENCE, DataPath
@@ -84,10 +87,13 @@ class WorkerProcess(Observer):
         self._secret = secret
         self._adopting = False  # what changes now is no news to the generation
         self._end = asyncio.Event()
+        self._question = 0  # the number of the last one about the counts
+        self._asked = asyncio.Event()
         self._answering: set[asyncio.Task[None]] = set()
         self._emptying: asyncio.Task[None] | None = None
         self._access_log: AccessLog
         self._data_path: DataPath
+        self._report: CountReport
         self._channel: AsyncChannel[FromWorker, ToWorker]
 
     def __repr__(self) -> str:
@@ -98,6 +104,7 @@ class WorkerProcess(Observer):
         self._access_log = AccessLog(str(self._config.access_log.path))
         log, logs = self._access_log.write, self._access_log.enabled
         data_path = self._data_path = DataPath(self._config, self._sockets, log, logs, [self._secret])
+        self._report = CountReport(data_path)
         for pool in data_path.pools.values():
             pool.observers.append(self)
         for name, mint in data_path.mints.items():
@@ -110,7 +117,9 @@ class WorkerProcess(Observer):
         telling.cancel()
         data_path.stop()
         self._access_log.close()
-        self._tell_counters()
+        for piece in self._report.pieces():
+            self._tell_piece(piece)
+        self._tell_counted(self._question)
         self._channel.close()
 
     def _told(self, received: Received[ToWorker]) -> None:
@@ -132,8 +141,9 @@ class WorkerProcess(Observer):
                 self._data_path.hold(listeners)
             case Release(gone):
                 self._data_path.release(gone)
-            case Count():
-                self._tell_counters()
+            case Count(number):
+                self._question = number
+                self._asked.set()
             case FindConnections(number, query):
                 self._answer(number, live_connections.find(self._data_path, query))
             case KickConnection(number, identity):
@@ -151,7 +161,13 @@ class WorkerProcess(Observer):
         """Tell what is found, when it is."""
 
         async def answer() -> None:
-            self._channel.send(ConnectionsFound(number, {**await finding}))
+            found = await finding
+            connections = found["connections"]
+            while len(connections) > SLICE:
+                part, connections = connections[:SLICE], connections[SLICE:]
+                self._channel.send(ConnectionsFound(number, {**NO_CONNECTIONS, "connections": part}, more=True))
+                await asyncio.sleep(0)
+            self._channel.send(ConnectionsFound(number, {**found, "connections": connections}))
             self._answering.discard(task)
 
         task = tasks.start(answer(), name="connections")
@@ -220,11 +236,24 @@ class WorkerProcess(Observer):
 
     async def _keep_telling(self) -> None:
         while True:
-            self._tell_counters()
-            await asyncio.sleep(REPORT_EVERY)
+            await self._tell_counters()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REPORT_EVERY):
+                    await self._asked.wait()
 
-    def _tell_counters(self) -> None:
-        counted = counters.take(self._data_path, self._access_log)
-        for backend in counted["backends"].values():
-            backend["ejections"] = 0  # the generation counts them, wherever they were decided
-        self._channel.send(Counted(counted, {**tls_report(self._config, self._data_path, time.time())}))
+    async def _tell_counters(self) -> None:
+        """Everything that the generation does not know yet, in pieces: requests are served between them."""
+        self._asked.clear()
+        question = self._question
+        for piece in self._report.pieces():
+            self._tell_piece(piece)
+            await asyncio.sleep(0)
+        self._tell_counted(question)
+
+    def _tell_piece(self, piece: BackendsCounted | None) -> None:
+        if piece is not None:
+            self._channel.send(piece)
+
+    def _tell_counted(self, question: int) -> None:
+        counted = counters.take_process(self._data_path, self._access_log)
+        self._channel.send(Counted(counted, {**tls_report(self._config, self._data_path, time.time())}, question))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -33,6 +31,7 @@ from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
     Accept,
     Address,
+    BackendsCounted,
     Born,
     ConnectionsFound,
     Count,
@@ -52,6 +51,7 @@ from lbproxy.process.ipc.worker_messages import (
     Unfit,
     Up,
 )
+from lbproxy.process.workers.handle import WorkerHandle
 from lbproxy.process.workers.news import News, everything, key
 from lbproxy.reasons import TABLE, Reason
 from lbproxy.status import counters
@@ -77,21 +77,6 @@ STILL = 10
 """So many looks in a row without a message: such a worker serves no client."""
 
 
-class _WorkerHandle:
-    """A worker: its process and line, what it has counted, and how it is: it could accept, has no clients, is gone.
-
-    `silent` is how many looks ago it has said something. Looks are counted, and not seconds, because after a stop of
-    this process whatever workers have said meanwhile is still to be heard.
-    """
-
-    def __init__(self, pid: int, line: AsyncChannel[ToWorker, FromWorker]) -> None:
-        self.pid = pid
-        self.line = line
-        self.counted: Counters = {}
-        self.silent = 0
-        self.up = self.empty = self.gone = self.asked = False
-
-
 class WorkerSupervisor(Observer):
     """`size` workers that `forker` forks. It is the data path that the generation starts, drains and stops."""
 
@@ -112,7 +97,7 @@ class WorkerSupervisor(Observer):
         self._pools = pools
         self._mints = mints
         self._forker = AsyncChannel(forker, self._from_forker, lost)
-        self._workers: dict[int, _WorkerHandle] = {}  # by their index
+        self._workers: dict[int, WorkerHandle] = {}  # by their index
         self._ended: Counters = {}  # what those had counted that have died
         self._addresses: dict[str, Address] = {}  # by POOL/BACKEND
         self._ticket_secrets: TicketSecrets | None = None  # None: those that workers have anyway
@@ -122,8 +107,8 @@ class WorkerSupervisor(Observer):
         self._hopeless = False  # a worker ends as soon as it begins
         self._unfit = ""  # why the last one did that said so
         self._tls: dict[int, TlsReport] = {}  # by the worker's index; that of one that died, until the next one tells
-        self._asked = 0
-        self._answers: dict[int, list[ConnectionsView]] = {}  # by the number of the question, while it is open
+        self._asked = 0  # questions until now: each has a number
+        self._answers: dict[int, list[ConnectionsFound]] = {}  # by the number of the question, while it is open
         self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
         for pool in pools.values():
             pool.observers.append(self)
@@ -139,7 +124,7 @@ class WorkerSupervisor(Observer):
     @property
     def connections(self) -> int:
         """Client connections that were open when the workers counted last; none of those that are empty since."""
-        counted = counters.total(worker.counted for worker in self._workers.values() if not worker.empty)
+        counted = counters.total(worker.process for worker in self._workers.values() if not worker.empty)
         return sum(one["connections"] for one in counted.get("listeners", {}).values())
 
     def start(self) -> None:
@@ -183,7 +168,7 @@ class WorkerSupervisor(Observer):
         self._look_again.cancel()
         for worker in self._workers.values():
             if not worker.gone:
-                _kill(worker)
+                worker.kill()
             worker.line.close()
         self._forker.close()
 
@@ -213,14 +198,13 @@ class WorkerSupervisor(Observer):
     async def count(self) -> bool:
         """Have every worker tell what it has counted, after it heard what was decided until now; whether all have."""
         self._tell_news()
-        asked = list(self._workers.values())
-        for worker in asked:
-            worker.asked = True
-        self._send_all(Count())
-        return await self._until(lambda: not any(worker.asked for worker in asked), ANSWER_WITHIN)
+        self._asked += 1
+        number, asked = self._asked, list(self._workers.values())
+        self._send_all(Count(number))
+        return await self._until(lambda: all(one.answered >= number or one.gone for one in asked), ANSWER_WITHIN)
 
     async def ask(self, question: Callable[[int], ToWorker]) -> tuple[list[ConnectionsView], int]:
-        """The answers of the workers to a question about their connections, and how many have not answered in time.
+        """The answers of the workers to a question about their connections, and how many of them are late.
 
         question: gets the number that the answers have.
         """
@@ -228,13 +212,17 @@ class WorkerSupervisor(Observer):
         number, asked = self._asked, list(self._workers.values())
         answers = self._answers[number] = []
         self._send_all(question(number))
-        await self._until(lambda: len(answers) >= sum(not worker.gone for worker in asked), FOUND_WITHIN)
+
+        def complete() -> int:
+            return sum(not answer.more for answer in answers)
+
+        await self._until(lambda: complete() >= sum(not worker.gone for worker in asked), FOUND_WITHIN)
         del self._answers[number]
-        return answers, len(asked) - len(answers)
+        return [cast(ConnectionsView, answer.found) for answer in answers], len(asked) - complete()
 
     def counters(self) -> list[Counters]:
         """What each worker counted, also those that have died."""
-        return [*(worker.counted for worker in self._workers.values()), self._ended]
+        return [*(worker.counters for worker in self._workers.values()), self._ended]
 
     def tls(self) -> TlsReport:
         """What is known of TLS in the workers."""
@@ -248,7 +236,7 @@ class WorkerSupervisor(Observer):
                 [descriptor] = received.descriptors
                 channel = Channel(socket.socket(fileno=descriptor), WITH_WORKER)
                 line = AsyncChannel(channel, partial(self._told, index), partial(self._gone, index))
-                self._workers[index] = _WorkerHandle(pid, line)
+                self._workers[index] = WorkerHandle(pid, line)
                 self._bring_up_to_date(line)
             case Died(index, _, status):
                 self._died(index, status)
@@ -280,12 +268,14 @@ class WorkerSupervisor(Observer):
                 self._minted(worker, minted)
             case Unfit(why):
                 self._unfit, self._hopeless = why, True
-            case Counted(tally, tls):
-                worker.counted, worker.asked = tally, False
+            case BackendsCounted() as some:
+                worker.backends_counted(some)
+            case Counted(_, tls) as counted:
+                worker.has_counted(counted)
                 self._tls[index] = cast(TlsReport, tls)
-            case ConnectionsFound(number, found):
+            case ConnectionsFound(number) as found:
                 if number in self._answers:  # else nobody waits any more
-                    self._answers[number].append(cast(ConnectionsView, found))
+                    self._answers[number].append(found)
             case Empty():
                 worker.empty = True
         self._happened()
@@ -304,7 +294,7 @@ class WorkerSupervisor(Observer):
         pool.reported(backend, met.ejected, TABLE[met.reason], time.monotonic(), met.detail)
         self._note(pool, backend)
 
-    def _minted(self, maker: _WorkerHandle, minted: Minted) -> None:
+    def _minted(self, maker: WorkerHandle, minted: Minted) -> None:
         """A worker has made certificates: no other one need make them."""
         for minted_record in minted.minted_records:
             self._mints[minted.listener].remember(minted_record)
@@ -315,8 +305,8 @@ class WorkerSupervisor(Observer):
     def _died(self, index: int, status: int) -> None:
         self._workers[index].line.finish()
         worker = self._workers.pop(index)
-        worker.asked = False
-        self._ended = counters.total([counters.past(worker.counted), self._ended])
+        worker.gone = True
+        self._ended = counters.total([counters.past(worker.counters), self._ended])
         if self._ending:
             return
         count, delay = self._restart_backoff[index].happened(time.monotonic())
@@ -333,7 +323,7 @@ class WorkerSupervisor(Observer):
             worker.silent += worker.up and not worker.gone
             if worker.silent == STILL:
                 event(log, logging.CRITICAL, "worker_stuck", worker=index, pid=worker.pid)
-                _kill(worker)
+                worker.kill()
 
     # --- what happens to the pools
 
@@ -345,7 +335,9 @@ class WorkerSupervisor(Observer):
     def left(self, pool: Pool, backend: Backend) -> None:
         """See `Observer`."""
         self._tell_soon()
-        self._addresses.pop(key(pool, backend), None)
+        name = key(pool, backend)
+        self._addresses.pop(name, None)
+        self._ended.get("backends", {}).pop(name, None)  # one that comes back begins at 0
         self._news.left(pool, backend)
 
     def changed(self, pool: Pool, backend: Backend, change: Change | None, reason: Reason | None, detail: str) -> None:
@@ -388,8 +380,3 @@ class WorkerSupervisor(Observer):
                 while not condition():
                     await self._progress.wait()
         return condition()
-
-
-def _kill(worker: _WorkerHandle) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(worker.pid, signal.SIGKILL)

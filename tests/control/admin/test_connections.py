@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from lbproxy.control.admin.connections import connection_routes
-from lbproxy.control.live_connections import NO_CONNECTIONS, ConnectionQuery, ConnectionsView, ConnectionView
+from lbproxy.control.admin.connections import connection_routes, encoded
+from lbproxy.control.live_connections import NO_CONNECTIONS, SLICE, ConnectionQuery, ConnectionsView, ConnectionView
 from lbproxy.errors import AdminError
 from tests.control.live import connection
 
@@ -64,6 +67,25 @@ async def test_what_is_asked_is_looked_for(client: Client, one: OneConnection) -
     query = {"pool": "p", "backend": "p/c1", "user": "CN=", "address": "10.0.0.0/8", "limit": "7", "order": "newest"}
     assert (await client.get("/connections", params=query)).status == 200
     assert one.asked == [ConnectionQuery(), ConnectionQuery("p", "p/c1", "CN=", "10.0.0.0/8", 7, True)]
+
+
+async def test_many_are_encoded_in_pieces() -> None:
+    """The loop turns at least once for each of them: users' requests may be served by it."""
+    many = [{**connection(), "id": str(number)} for number in range(3 * SLICE + 1)]
+    found: ConnectionsView = {**NO_CONNECTIONS, "open": 7, "connections": cast(list[ConnectionView], many)}
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    assert json.loads(await encoded(found)) == found
+    counting.cancel()
+    assert turns >= 3
+    assert json.loads(await encoded(NO_CONNECTIONS)) == NO_CONNECTIONS
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def _answer(index: int, channel: Channel[FromWorker, ToWorker]) -> int:
 
 def ask(channel: GenerationEnd) -> int:
     """The index of the worker at the other end."""
-    channel.send(Count())
+    channel.send(Count(1))
     counted = channel.wait().message
     assert isinstance(counted, Counted)
     return int(counted.tally["index"])

@@ -21,6 +21,7 @@ from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
     Accept,
     Address,
+    BackendsCounted,
     ConnectionsFound,
     Count,
     Counted,
@@ -53,6 +54,7 @@ class Scene:
 
     def __init__(self, config: Config, port: int) -> None:
         self.config = config
+        self.question = 0
         self.sockets = listen_all(config)
         self.address = self.sockets["login"].getsockname()
         theirs, ours = Channel.pair(WITH_WORKER)
@@ -73,10 +75,17 @@ class Scene:
 
     async def counted(self) -> dict[str, int]:
         """The listener's numbers as they are once everything was heard that it was told."""
-        self.far.heard.clear()
-        self.far.say(Count())
-        counters = (await self.far.hears(Counted)).tally
+        counters = (await self.answered()).tally
         found: dict[str, int] = counters["listeners"]["login"]
+        return found
+
+    async def answered(self) -> Counted:
+        """The answer to a question about its counts."""
+        self.far.heard.clear()
+        self.question += 1
+        self.far.say(Count(self.question))
+        while (found := await self.far.hears(Counted)).answers < self.question:
+            pass
         return found
 
     async def end(self) -> None:
@@ -158,12 +167,23 @@ async def test_it_tells_what_its_users_met(scene: Scene) -> None:
 
 
 async def test_ejections_are_counted_by_the_generation(scene: Scene) -> None:
+    scene.knows(up()._replace(state="down"))
     reader, writer = await scene.connect()
     await answer(reader, writer)
-    scene.knows(up()._replace(state="down"))
-    scene.far.say(Count())
-    counters = (await scene.far.hears(Counted)).tally
-    assert counters["backends"]["connectors/c1"]["ejections"] == 0
+    counted = (await scene.far.hears(BackendsCounted)).backends["connectors/c1"]
+    assert counted["ejections"] == 0
+    writer.close()
+
+
+async def test_of_backends_only_what_has_changed_is_told(scene: Scene) -> None:
+    await scene.answered()
+    reader, writer = await scene.connect()
+    await answer(reader, writer)
+    told = (await scene.far.hears(BackendsCounted)).backends
+    assert (told["connectors/c1"]["requests"], told["connectors/c1"]["responses"]["2xx"]) == (1, 1)
+    await scene.answered()
+    scene.far.say(Members(False, ["connectors/c1"], {}, {}))
+    assert await scene.far.hears(BackendsCounted) == BackendsCounted({}, ["connectors/c1"])
     writer.close()
 
 
@@ -240,12 +260,22 @@ async def test_its_address_is_about_to_move(scene: Scene) -> None:
         one.close()
 
 
-async def test_it_finds_connections_and_ends_one(scene: Scene) -> None:
+async def test_it_finds_connections_and_ends_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = await scene.connect()
     await answer(reader, writer)
     scene.far.say(FindConnections(1, ConnectionQuery()))
     [one] = (await scene.far.hears(ConnectionsFound)).found["connections"]
     assert (one["phase"], one["requests"]) == ("idle", 1)
+    monkeypatch.setattr("lbproxy.process.workers.main.SLICE", 1)
+    other, second = await scene.connect()
+    await answer(other, second)
+    scene.far.say(FindConnections(7, ConnectionQuery()))
+    parts = [await scene.far.hears(ConnectionsFound) for _ in range(2)]
+    assert [(len(part.found["connections"]), part.found["open"], part.more) for part in parts] == [
+        (1, 0, True),
+        (1, 2, False),
+    ]
+    second.close()
     scene.far.heard.clear()
     scene.far.say(KickConnection(2, one["id"]))
     told = await scene.far.hears(ConnectionsFound)

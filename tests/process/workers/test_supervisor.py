@@ -31,6 +31,7 @@ from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
     Accept,
     Address,
+    BackendsCounted,
     Born,
     ConnectionsFound,
     Count,
@@ -212,12 +213,48 @@ async def test_what_one_worker_minted_all_use(scene: Scene) -> None:
     assert (await (await scene.born(0)).hears(Minted)).minted_records == elsewhere.minted_records()
 
 
+async def answer(worker: WorkerEnd, counted: counters.Counters, tls: dict[str, object] | None = None) -> None:
+    """The worker tells what it has counted, because it is asked."""
+    worker.say(Counted(counted, tls or {}, (await worker.hears(Count)).number))
+
+
+async def test_a_report_that_was_on_its_way_answers_no_question(scene: Scene) -> None:
+    """It was made before the worker heard what was decided until the question."""
+    workers = await scene.complete()
+    counting = asyncio.create_task(scene.supervisor.count())
+    questions = [(await worker.hears(Count)).number for worker in workers]
+    for worker in workers:
+        worker.say(Counted({"left_on": {}}, {}))
+    await until(lambda: all("left_on" in one for one in scene.supervisor.counters()[:2]))
+    assert not counting.done()
+    for worker, question in zip(workers, questions, strict=True):
+        worker.say(Counted({"left_on": {"connectors/c1": 1}}, {}, question))
+    assert await counting is True
+    assert counters.total(scene.supervisor.counters())["left_on"] == {"connectors/c1": 2}
+
+
+async def test_of_backends_only_what_has_changed_is_told(scene: Scene) -> None:
+    workers = await scene.complete()
+    one, two = scene.supervisor.counters, "connectors/c2"
+    workers[0].say(BackendsCounted({"connectors/c1": {"requests": 1, "active": 1}, two: {"requests": 5}}, []))
+    workers[1].say(BackendsCounted({two: {"requests": 7}}, []))
+    workers[0].say(BackendsCounted({"connectors/c1": {"requests": 2, "active": 0}}, []))
+    await until(lambda: counters.total(one())["backends"].get(two) == {"requests": 12})
+    assert counters.total(one())["backends"]["connectors/c1"] == {"requests": 2, "active": 0}
+    workers[0].say(BackendsCounted({}, ["connectors/c1", "connectors/unknown"]))
+    await until(lambda: "connectors/c1" not in counters.total(one())["backends"])
+    scene.dies(0, workers[0])
+    await scene.born(0)
+    assert counters.total(one())["backends"] == {two: {"requests": 12}}
+    scene.pool.leave("c2")
+    assert counters.total(one())["backends"] == {two: {"requests": 7}}, "the dead worker's are forgotten"
+
+
 async def test_counters_add_up_over_workers_and_deaths(scene: Scene) -> None:
     workers = await scene.complete()
     counting = asyncio.ensure_future(scene.supervisor.count())
     for worker, requests in zip(workers, (3, 4), strict=True):
-        await worker.hears(Count)
-        worker.say(Counted({"listeners": {"login": {"requests": requests, "connections": 1}}}, {}))
+        await answer(worker, {"listeners": {"login": {"requests": requests, "connections": 1}}})
     await counting
     assert counters.total(scene.supervisor.counters())["listeners"]["login"] == {"requests": 7, "connections": 2}
     assert scene.supervisor.connections == 2
@@ -233,9 +270,8 @@ async def test_what_workers_know_of_tls_is_known_even_after_their_death(scene: S
     counting = asyncio.ensure_future(scene.supervisor.count())
     refused = {"why": "no key", "since": 1.0}
     for worker, why in zip(workers, (None, refused), strict=True):
-        await worker.hears(Count)
         report = {"endings": [], "files": [{"where": "listener.login.tls", "refused": why}], "shut_out": {}}
-        worker.say(Counted({}, report))
+        await answer(worker, {}, report)
     await counting
     assert scene.supervisor.tls()["files"] == [{"where": "listener.login.tls", "refused": refused}]
     scene.dies(1, workers[1])
@@ -250,8 +286,8 @@ async def test_who_does_not_answer_is_not_waited_for(scene: Scene, monkeypatch: 
     monkeypatch.undo()
     counting = asyncio.create_task(scene.supervisor.count())
     for worker in workers:
-        await worker.hears(Count)
-        worker.say(Counted({}, {}))
+        await worker.hears(Count)  # the one that it did not answer
+        await answer(worker, {})
     assert await counting is True
 
 
@@ -394,6 +430,20 @@ async def test_all_workers_are_asked_and_those_that_are_late_are_counted(
     assert ([view["open"] for view in found], unanswered) == ([1, 1], 0)
     monkeypatch.setattr(supervisor, "FOUND_WITHIN", 0.01)
     assert await scene.supervisor.ask(lambda number: FindConnections(number, ConnectionQuery())) == ([], 2)
+
+
+async def test_an_answer_in_parts_is_complete_with_its_last(scene: Scene) -> None:
+    workers = await scene.complete()
+    asking = asyncio.ensure_future(scene.supervisor.ask(lambda number: FindConnections(number, ConnectionQuery())))
+    number = (await workers[1].hears(FindConnections)).number
+    for worker in workers:
+        worker.say(ConnectionsFound(number, {**NO_CONNECTIONS}, more=True))
+    workers[0].say(ConnectionsFound(number, {**NO_CONNECTIONS, "open": 1}))
+    await until(lambda: len(scene.supervisor._answers[number]) == 3)
+    assert not asking.done()
+    workers[1].say(ConnectionsFound(number, {**NO_CONNECTIONS, "open": 2}))
+    found, unanswered = await asking
+    assert (sorted(view["open"] for view in found), unanswered) == ([0, 0, 1, 2], 0)
 
 
 async def test_a_worker_that_dies_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

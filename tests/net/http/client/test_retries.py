@@ -156,8 +156,12 @@ async def test_an_answer_of_retry_statuses_is_asked_for_elsewhere(front: Build) 
     await lane.send(UNAVAILABLE)
     await answers_on(home, client, 1, b"hello")
     assert await lane.rest() == b"", "the rest of its answer is not waited for"
-    assert (home.backends[0].errors_in_row, home.backends[0].in_rotation) == (1, True)
+    refused, answered = home.backends[0], home.backends[1]
+    assert (refused.errors_in_row, refused.in_rotation) == (1, True)
     assert (home.lane_ends, home.ends) == ({"status_retried": 1}, ["done"])
+    for backend, status in ((refused, 5), (answered, 2)):
+        assert (backend.active, backend.requests, backend.responses[status]) == (0, 1, 1)
+        assert sum(backend.latency.buckets) == 1, "how long it took to answer"
 
 
 @pytest.mark.parametrize("why", ["no other", "all tried", "a POST", "the budget"])
