@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -213,7 +214,7 @@ async def test_what_one_worker_minted_all_use(scene: Scene) -> None:
     assert (await (await scene.born(0)).hears(Minted)).minted_records == elsewhere.minted_records()
 
 
-async def answer(worker: WorkerEnd, counted: counters.Counters, tls: dict[str, object] | None = None) -> None:
+async def answer(worker: WorkerEnd, counted: counters.Counters, tls: Any = None) -> None:
     """The worker tells what it has counted, because it is asked."""
     worker.say(Counted(counted, tls or {}, (await worker.hears(Count)).number))
 
