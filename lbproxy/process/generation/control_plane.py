@@ -184,8 +184,7 @@ class ControlPlane:
             )
             self.pool_controls[name] = control
             stack.push_async_callback(control.stop)
-        self._remind_probes()
-        self._remind_guards()
+        self._remind()
         await self._start_fleet(stack)
         addresses = Addresses(pools.values(), self.serving.resolved)
         stack.push_async_callback(addresses.stop)
@@ -228,16 +227,13 @@ class ControlPlane:
     def _seal(self, secrets: Sequence[bytes], first: bool) -> None:
         self.serving.seal([*secrets, self._own] if first else [self._own, *secrets])
 
-    def _remind_probes(self) -> None:
-        for name, memory in self._probes.items():
-            if name in self.pool_controls:
-                self.pool_controls[name].probes.remember(memory)
-
-    def _remind_guards(self) -> None:
-        for name, memory in self._guards.items():
-            guard = self.pool_controls[name].guard if name in self.pool_controls else None
-            if guard is not None:
-                guard.remember(memory)
+    def _remind(self) -> None:
+        """Probes and guards go on with what the generation before this one knew."""
+        for name, control in self.pool_controls.items():
+            if name in self._probes:
+                control.probes.remember(self._probes[name])
+            if control.guard is not None and name in self._guards:
+                control.guard.remember(self._guards[name])
 
     async def first_round(self) -> None:
         """Wait until every backend that is not known yet has had its first probe."""
