@@ -6,9 +6,13 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.active_directory import Domain
 
 PER_CPU = 2
 """Many tests wait for other processes, which run beside them."""
@@ -52,3 +56,12 @@ def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with node(tmp_path_factory.mktemp("etcd")) as one:
         yield one.url
+
+
+@pytest.fixture(scope="session")
+def active_directory() -> Iterator[Domain]:
+    """A real Active Directory that the tests of a process share: each makes accounts of its own (`needs_domain`)."""
+    from tests.active_directory import domain
+
+    with domain() as corp:
+        yield corp

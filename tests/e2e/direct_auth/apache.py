@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..configuration import free_port
@@ -57,7 +58,9 @@ _JSON = """\
 _HTML = '<!DOCTYPE html><title>{name}</title><p>You are <b id="user"><!--#echo var="REMOTE_USER" --></b>.</p>\n'
 
 
-def apache(name: str, place: Place, bound: bool, ntlm: bool = False) -> Instance:
+def apache(
+    name: str, place: Place, bound: bool, ntlm: bool = False, environment: Mapping[str, str] | None = None
+) -> Instance:
     """`bound` is GssapiConnectionBound: identity stays on the connection. NTLM's legs need that."""
     assert _PROGRAM.exists(), "apt-get install apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp"
     pages = place.directory / f"{name}.pages"
@@ -81,4 +84,5 @@ def apache(name: str, place: Place, bound: bool, ntlm: bool = False) -> Instance
     )
     command = [str(_PROGRAM), "-D", "FOREGROUND", "-f", str(file)]
     started = "AH00489:"  # "configured -- resuming normal operations"
-    return Instance(name, port, command, place.directory / f"{name}.log", started, place.environment(name))
+    around = place.environment(name) | dict(environment or {})
+    return Instance(name, port, command, place.directory / f"{name}.log", started, around)

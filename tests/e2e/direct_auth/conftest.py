@@ -72,7 +72,8 @@ def in_realm(realm: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(directory: Path, realm: Realm, keytab: Path, people: list[Person]) -> Place:
-    return Place.prepare(directory, realm, keytab, {person.name: person.password for person in people})
+    passwords = {person.name: person.password for person in people}
+    return Place.prepare(directory, Path(realm.env["KRB5_CONFIG"]), keytab, passwords)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbproxy.demo.realm import Realm
-
 from ..client import HOST
 
 NTLM_DOMAIN = "CORP"
@@ -22,13 +20,13 @@ class Place:
     service_keytab: Path
 
     @classmethod
-    def prepare(cls, directory: Path, realm: Realm, keytab: Path, passwords: Mapping[str, str]) -> Place:
+    def prepare(cls, directory: Path, krb5_conf: Path, keytab: Path, passwords: Mapping[str, str]) -> Place:
         """`keytab` holds the key of HTTP/`HOST`; `passwords` are those of NTLM users by name.
 
         The keys are a throwaway realm's, and the directory goes with the test: that all may read them does no harm.
         """
         directory.chmod(0o755)
-        shutil.copyfile(realm.env["KRB5_CONFIG"], directory / "krb5.conf")
+        shutil.copyfile(krb5_conf, directory / "krb5.conf")
         lines = (f"{NTLM_DOMAIN}:{name}:{password}\n" for name, password in passwords.items())
         (directory / "ntlm-users").write_text("".join(lines))
         (directory / "replay").mkdir()

@@ -66,16 +66,16 @@ def ticket_key(token: bytes) -> TicketKey:
 def nt_status(data: bytes) -> int | None:
     """Why Active Directory refuses an account: the NTSTATUS in the e-data of its KRB-ERROR, if there is one.
 
-    It is the first field of a KERB-EXT-ERROR within KERB-ERROR-DATA (MS-KILE sections 2.2.1 and 2.2.2).
+    It is the first field of a KERB-EXT-ERROR within KERB-ERROR-DATA (MS-KILE sections 2.2.1 and 2.2.2). Samba puts
+    that into a METHOD-DATA, a list (RFC 4120 section 5.9.1), behind what it says of encryption types.
     """
     try:
         fields = _inside(data, _SEQUENCE)
-        if fields[:1] == bytes([_SEQUENCE]):  # a list of them, as METHOD-DATA
-            fields = _inside(fields, _SEQUENCE)
-        value = _inside(fields, _field(2), _OCTETS)
+        entries = [content for tag, content, _ in _elements(fields) if tag == _SEQUENCE] or [fields]
+        value = next((_inside(one, _field(2), _OCTETS) for one in entries if _number(one, 1) == _EXTENDED), b"")
     except ValueError:
         return None
-    return int.from_bytes(value[:4], "little") if _number(fields, 1) == _EXTENDED and len(value) >= 4 else None
+    return int.from_bytes(value[:4], "little") if len(value) >= 4 else None
 
 
 def krb_error(reply: bytes) -> KrbError | None:

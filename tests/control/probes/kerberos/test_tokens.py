@@ -107,6 +107,16 @@ def test_why_windows_refuses_an_account() -> None:
     assert nt_status(bytes([0x30, len(LOCKED)]) + LOCKED) == 0xC0000234
 
 
+def test_why_samba_refuses_an_account() -> None:
+    """As Samba 4.17 sends it for a disabled account: the status comes after the account's encryption types."""
+    data = bytes.fromhex(
+        "304c3033a103020113a22c042a30283026a003020112a1171b15434f52502e4558414d504c457376632d70726f6265a206040400001000"
+        "3015a103020103a20e040c720000c00000000001000000"
+    )
+    assert nt_status(data) == 0xC0000072
+    assert all(nt_status(data[:length]) is None for length in range(len(data)))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -114,7 +124,7 @@ def test_why_windows_refuses_an_account() -> None:
         b"junk",
         LOCKED[:-1],
         LOCKED.replace(b"\x02\x01\x03", b"\x02\x01\x13"),
-        # what Samba 4.17 sends with error 18: the encryption types of the account
+        # what Samba 4.17 sends for a locked account: its encryption types
         bytes.fromhex("30333031a103020113a22a042830263024a003020112a1151b1341442e4558414d504c457376632d70726f6265"
                       "a206040400001000"),
     ],
