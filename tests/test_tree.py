@@ -43,8 +43,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "status": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "preflight": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "instance": FILES | GROUND | {"config"},  # it runs on a connector's host, and shares nothing with the data path
+    "dashboard": {"control", "auth", "net"} | FILES | GROUND,  # beside the balancer, which it asks as anybody
     "process": {"status", "preflight", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "cli": {"process", "status", "preflight", "instance", "runtime", "config", "demo"} | IO | LOGIC | FILES | GROUND,
+    "cli": {"process", "status", "preflight", "instance", "dashboard", "runtime", "config", "demo"}
+    | IO
+    | LOGIC
+    | FILES
+    | GROUND,
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -58,6 +63,7 @@ NO_MIRROR = {
     "__main__.py": "one call of cli.main",
     "lbproxy/control/fleet/views.py": "types only",
     "lbproxy/control/probes/kerberos/memory.py": "types only",
+    "lbproxy/process/generation/serves_clients.py": "types only",
 }
 """Files in lbproxy/, by name or path, that need no test of their own, and why."""
 

@@ -7,6 +7,7 @@ routes       what can be read: /status, /metrics, /healthz, /readyz
 orders       what can be done to a backend: drained, made ready again
 members      backends that come, change and go
 peer         the account at the other end
+recent       the last events of the log, and the last hour of backends
 leave        this host leaves its addresses to others, and what the program that moves them asks
 reload       POST /reload: the configuration is read again
 guard        refuses web pages, which would make a browser ask

@@ -11,6 +11,7 @@ from lbproxy.control.admin.connections import Connections, connection_routes
 from lbproxy.control.admin.leave import Leaves, leave_routes
 from lbproxy.control.admin.members import MemberOperations, member_routes
 from lbproxy.control.admin.orders import Operations, Wait, order_routes
+from lbproxy.control.admin.recent import Recent, recent_routes
 from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.rollouts import rollout_routes
 from lbproxy.control.admin.routes import read_routes
@@ -30,6 +31,7 @@ def api_routes(
     reload: Callable[[], Awaitable[Sequence[str]]],
     leaves: Leaves,
     connections: Connections,
+    recent: Recent,
     count: Callable[[], Awaitable[object]] | None = None,
     settle: Wait | None = None,
     rollouts: Rollouts | None = None,
@@ -37,7 +39,9 @@ def api_routes(
 ) -> list[web.RouteDef]:
     """snapshot, count, bare: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
-    connections: see `connection_routes`. settle: see `order_routes`. rollouts: see `rollout_routes`.
+    connections: see `connection_routes`. recent: see `recent_routes`.
+
+    settle: see `order_routes`. rollouts: see `rollout_routes`.
     """
     return [
         *read_routes(snapshot, count, bare),
@@ -47,4 +51,5 @@ def api_routes(
         reload_route(reload),
         *leave_routes(leaves, bare or snapshot),
         *connection_routes(connections),
+        *recent_routes(recent),
     ]

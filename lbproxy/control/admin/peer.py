@@ -12,10 +12,24 @@ from aiohttp import web
 BY_ADDRESS = "admin"
 """Whoever reaches a loopback address: TCP does not tell whose process it is."""
 
+ON_BEHALF = "Lbproxy-On-Behalf-Of"
+"""A header: the operator for whom the account asks, as the dashboard does for those who have signed in there."""
+
+_LONGEST = 200
+"""Characters of it."""
+
 _CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7): pid, uid, gid
 
 
 async def peer(request: web.Request) -> str:
+    """Who asks: the account, and for whom it does: "olga@CORP.EXAMPLE via lbproxy"."""
+    account, whom = await _account(request), request.headers.get(ON_BEHALF, "")
+    if not whom:
+        return account
+    return f"{''.join(one if one.isprintable() else '?' for one in whom[:_LONGEST])} via {account}"
+
+
+async def _account(request: web.Request) -> str:
     """The name of the user at the other end of the Unix socket (SO_PEERCRED, unix(7)), or its number if it has none."""
     sock = None if request.transport is None else request.transport.get_extra_info("socket")
     if sock is None or sock.family != socket.AF_UNIX:

@@ -3,6 +3,7 @@
     POST   /rollouts/POOL           begin one
     PUT    /rollouts/POOL/TICKET    keep the lock, and tell how far it has come
     DELETE /rollouts/POOL/TICKET    it has ended; ?done=true: all was updated
+    DELETE /rollouts/POOL           cancel it, whoever has begun it; what one that has stopped has told is forgotten
 
 The first two take and tell {"target": NAME, "step": ..., "updated": [NAME, ...]}, and are answered with
 {"ticket": ...}. 409 and one sentence say why not.
@@ -58,8 +59,12 @@ def rollout_routes(rollouts: Rollouts | None) -> list[web.RouteDef]:
         pool, ticket, done = *map(request.match_info.get, ("pool", "ticket")), request.query.get("done") == "true"
         return await answer(lambda found: found.end(str(pool), str(ticket), done))
 
+    async def cancel(request: web.Request) -> web.Response:
+        by = await peer(request)
+        return await answer(lambda found: found.cancel(request.match_info["pool"], by))
+
     path, held = "/rollouts/{pool:[^/]+}", "/rollouts/{pool:[^/]+}/{ticket:[^/]+}"
-    return [web.post(path, begin), web.put(held, renew), web.delete(held, end)]
+    return [web.post(path, begin), web.delete(path, cancel), web.put(held, renew), web.delete(held, end)]
 
 
 async def _read(request: web.Request) -> Progress:

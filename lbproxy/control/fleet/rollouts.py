@@ -6,13 +6,17 @@ has told of its progress stays: another one goes on from there.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, values
 from lbproxy.control.fleet import keys
-from lbproxy.control.fleet.views import ONE_AT_A_TIME, RolloutView
+from lbproxy.control.fleet.views import CANCELLED, ONE_AT_A_TIME, RolloutView
+from lbproxy.control.log import event
 from lbproxy.errors import AdminError
+
+log = logging.getLogger(__name__)
 
 SHORTEST_LEASE = 10.0
 """Seconds for which a lock holds without being renewed, at least."""
@@ -55,6 +59,8 @@ class Rollouts:
                 found = await self._etcd.get(f"{self._prefix}{pool}/lock")
                 if found is not None and found.lease == lease:
                     told = _told(found)
+                    if by_whom := told.get("cancelled"):
+                        raise AdminError(f"{CANCELLED} by {by_whom}")
                     await self._tell(pool, {**told, **progress})
                     return ticket
         except (EtcdError, ValueError) as error:
@@ -72,6 +78,28 @@ class Rollouts:
             await self._etcd.txn([values.unchanged(lock, found.modified)], gone, repeatable=True)
         except EtcdError as error:
             raise AdminError(f"etcd: {error}") from None
+
+    async def cancel(self, pool: str, by: str) -> None:
+        """Have the rollout of the pool stop; forget one that has stopped. Raises AdminError.
+
+        The command hears of it when it renews its lock, within seconds.
+        """
+        lock, progress = (f"{self._prefix}{pool}/{kind}" for kind in ("lock", "progress"))
+        try:
+            found = await self._etcd.get(lock)
+            if found is not None:
+                marked = values.put(lock, keys.encode({**_told(found), "cancelled": by}), found.lease)
+                done = await self._etcd.txn([values.unchanged(lock, found.modified)], [marked], repeatable=True)
+            elif (stopped := await self._etcd.get(progress)) is not None:
+                unchanged = [values.unchanged(progress, stopped.modified), values.unchanged(lock, 0)]
+                done = await self._etcd.txn(unchanged, [values.delete(progress)], repeatable=True)
+            else:
+                raise AdminError(f"there is no rollout of pool {pool}")
+        except (EtcdError, ValueError) as error:
+            raise AdminError(f"etcd: {error}") from None
+        if not done.succeeded:
+            raise AdminError(f"the rollout of pool {pool} has changed meanwhile; look at it again")
+        event(log, logging.INFO, "rollout_cancelled", pool=pool, by=by)
 
     def see(self, found: Mapping[str, KeyValue]) -> None:
         """etcd has these keys."""

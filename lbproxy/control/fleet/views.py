@@ -8,6 +8,9 @@ from typing import Any, TypedDict
 ONE_AT_A_TIME = "a pool has one rollout at a time"
 """How it ends that a rollout is refused because of another one."""
 
+CANCELLED = "the rollout was cancelled"
+"""How it begins that a rollout is told to stop."""
+
 
 class ReplicaDifferenceView(TypedDict):
     """`what` (version, configuration or secret_file) is `here` on the replica, `elsewhere` on most, None if none has.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from lbproxy.control.fleet.views import ONE_AT_A_TIME
+from lbproxy.control.fleet.views import CANCELLED, ONE_AT_A_TIME
 from lbproxy.control.rollout.runner import Rollout, Step
 from lbproxy.errors import AdminError, RolloutError
 
@@ -99,6 +99,8 @@ class _Renewal:
                 self._ticket = await asyncio.to_thread(self._lock.renew, self._ticket, self._told())
                 last = time.monotonic()
             except AdminError as error:
+                if str(error).startswith(CANCELLED):
+                    return str(error)
                 if str(error).endswith(ONE_AT_A_TIME) or time.monotonic() > last + self._patience:
                     return f"the lock of the pool is lost: {error}"
 

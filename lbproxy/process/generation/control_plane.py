@@ -9,10 +9,10 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.operators import Said
@@ -31,8 +31,10 @@ from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
 from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
+from lbproxy.process.generation.lately import Lately
 from lbproxy.process.generation.leaving import Leaving
 from lbproxy.process.generation.live_connections import LiveConnections
+from lbproxy.process.generation.serves_clients import ServesClients
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.worker_messages import FromForker, ToForker
 from lbproxy.process.workers.supervisor import WorkerSupervisor
@@ -57,30 +59,6 @@ if TYPE_CHECKING:
     from lbproxy.control.fleet.fleet import Fleet
 
 log = logging.getLogger(__name__)
-
-
-class ServesClients(Protocol):
-    """What serves the clients: the data path in this process, or the supervisor of the workers."""
-
-    @property
-    def connections(self) -> int: ...
-
-    def start(self) -> None: ...
-
-    def seal(self, secrets: Sequence[bytes]) -> None: ...
-
-    def hold(self, names: Iterable[str]) -> None: ...
-
-    def release(self, gone: Collection[str]) -> None: ...
-
-    def retire(self) -> None: ...
-
-    async def emptied(self, within: float | None = None) -> bool: ...
-
-    async def drain(self, within: float | None = None) -> bool: ...
-
-    def resolved(self, pool: Pool, backend: Backend, family: socket.AddressFamily, address: tuple[object, ...]) -> None:
-        """`backend` has this address."""
 
 
 OnOrder = Callable[[str, str, Said], None]
@@ -124,6 +102,7 @@ class ControlPlane:
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = Windows(self.model.pools, self._counted)
+        self.lately = Lately(self.model.pools, self.windows, self._counted, state)
         self.fleet: Fleet | None = None
         self._heard: list[tuple[str, str, Said]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
@@ -160,16 +139,9 @@ class ControlPlane:
     async def start(self, stack: AsyncExitStack) -> None:
         """Everything but accepting, registered on `stack` to be stopped in reverse order."""
         config, pools = self._config, self.model.pools
-        stack.callback(self.access_log.close)
-        if self.etcd is not None:
-            stack.push_async_callback(self.etcd.close)
-        stack.callback(self.model.stop)
-        if self.data_path is not None:
-            stack.callback(self.data_path.stop)
-        if self.supervisor is not None:
-            stack.push_async_callback(self.supervisor.stop)
-        stack.push_async_callback(self.leaving.stop)
+        self._stop_with(stack)
         self.model.on_tick.append(self.windows.tick)
+        self.lately.start(stack, self.model.on_tick)
         self.model.keep_time()
         for name, pool in pools.items():  # before anything is waited for: an operator's order may come by then
             known = [backend.name for backend in pool.backends if backend.state is not State.NEW]
@@ -196,6 +168,18 @@ class ControlPlane:
         )
         judging = tasks.start(judge, name="extended protection")
         stack.callback(judging.cancel)
+
+    def _stop_with(self, stack: AsyncExitStack) -> None:
+        """What is there already."""
+        stack.callback(self.access_log.close)
+        if self.etcd is not None:
+            stack.push_async_callback(self.etcd.close)
+        stack.callback(self.model.stop)
+        if self.data_path is not None:
+            stack.callback(self.data_path.stop)
+        if self.supervisor is not None:
+            stack.push_async_callback(self.supervisor.stop)
+        stack.push_async_callback(self.leaving.stop)
 
     async def _left_on(self, pool: str) -> dict[str, int] | None:
         """What is left on backends that have left `pool`: see `acknowledger.Count`."""
@@ -272,8 +256,8 @@ class ControlPlane:
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
         live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
-        bare = self.bare_view
-        routes = api_routes(self.view, operations, reload, self.leaving, live, self._count, settle, rollouts, bare)
+        ways = (self._count, settle, rollouts, self.bare_view)
+        routes = api_routes(self.view, operations, reload, self.leaving, live, self.lately, *ways)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 
@@ -296,6 +280,7 @@ class ControlPlane:
 
     async def close_admin(self) -> None:
         """Answer no more requests: another process does, or none."""
+        self.lately.events.stop()
         for server in self._servers:
             await server.stop()
 
@@ -354,6 +339,8 @@ class ControlPlane:
             "accounts": self.counter_history.accounts(self.served.number),
             "started": self._started,
             "fleet": None if self.fleet is None else self.fleet.memory(),
+            "history": self.lately.history.export(),
+            "events": self.lately.events.view(),
         }
 
     def hear(self, pool: str, name: str, told: Said) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from lbproxy.auth.mint import Mint, MintedRecord
 from lbproxy.balance.condition import Condition
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.discovery.discovery import Discovery
     from lbproxy.control.discovery.discovery import Memory as Discovered
     from lbproxy.control.fleet.fleet import Memory as InFleet
+    from lbproxy.control.log.recent import EventsView
     from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
     from lbproxy.control.probes.kerberos.sign_ins import SignIns
     from lbproxy.runtime.pool_control import PoolControl
@@ -82,6 +83,8 @@ class HandoverState(TypedDict):
     accounts: Accounts
     started: float
     fleet: InFleet | None
+    history: NotRequired[dict[str, str]]  # what one that does not know it may leave out, and pass over
+    events: NotRequired[EventsView]
 
 
 class StartInputs(NamedTuple):

@@ -13,11 +13,14 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.members import Added, Changed
+from lbproxy.control.admin.recent import HistoryView
 from lbproxy.control.live_connections import ConnectionsView, ConnectionView
+from lbproxy.control.log.recent import EventsView
 from lbproxy.control.snapshot import BackendView, LeaveView, PoolView, Snapshot
 from tests.control.admin.pool import BareBackends
 from tests.control.admin.test_connections import NoConnections
 from tests.control.admin.test_leave import Stays
+from tests.control.admin.test_recent import NothingRecent
 from tests.control.sample import snapshot
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -31,7 +34,7 @@ async def reload() -> list[str]:
 
 def served() -> set[tuple[str, str]]:
     app = web.Application()
-    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays(), NoConnections()))
+    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays(), NoConnections(), NothingRecent()))
     return {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -52,7 +55,7 @@ async def test_only_the_status_needs_what_is_recent() -> None:
         return snapshot()
 
     app = web.Application()
-    app.add_routes(api_routes(whole, BareBackends(), reload, Stays(), NoConnections(), bare=bare))
+    app.add_routes(api_routes(whole, BareBackends(), reload, Stays(), NoConnections(), NothingRecent(), bare=bare))
     async with TestClient(TestServer(app)) as client:
         for method, path in (("GET", "/status"), ("GET", "/metrics"), ("GET", "/readyz"), ("POST", "/health")):
             assert (await client.request(method, path)).status == 200
@@ -86,6 +89,8 @@ def test_each_parameter_of_a_path_is_described() -> None:
         ("Leave", LeaveView),
         ("Connection", ConnectionView),
         ("Connections", ConnectionsView),
+        ("Events", EventsView),
+        ("History", HistoryView),
     ],
 )
 def test_what_is_described_is_there(schema: str, view: type) -> None:

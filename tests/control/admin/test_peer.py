@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
-from lbproxy.control.admin.peer import BY_ADDRESS, peer
+from lbproxy.control.admin.peer import BY_ADDRESS, ON_BEHALF, peer
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import Bind, listen
 
@@ -85,5 +85,25 @@ async def test_on_an_address_it_is_whoever_reaches_it() -> None:
         assert (await reader.read()).endswith(b"\r\n\r\n" + BY_ADDRESS.encode())
         writer.close()
         await writer.wait_closed()
+    finally:
+        await server.stop()
+
+
+async def test_a_program_says_for_whom_it_asks() -> None:
+    sock = listen(("127.0.0.1", 0))
+    host, port = sock.getsockname()
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=await peer(request))
+
+    server = AdminServer(sock, [web.get("/", answer)])
+    await server.start()
+    try:
+        async with ClientSession() as session:
+            for whom, said in (("olga@CORP.EXAMPLE", "olga@CORP.EXAMPLE via admin"), ("a\u2028b", "a?b via admin")):
+                async with session.get(f"http://{host}:{port}/", headers={ON_BEHALF: whom}) as found:
+                    assert await found.text() == said
+            async with session.get(f"http://{host}:{port}/", headers={ON_BEHALF: "x" * 5000}) as found:
+                assert len(await found.text()) < 220
     finally:
         await server.stop()

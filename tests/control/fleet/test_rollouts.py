@@ -89,3 +89,18 @@ async def test_without_etcd_none_begins() -> None:
     with pytest.raises(AdminError, match="the fleet cannot be asked, and a rollout needs all of it: etcd"):
         await Rollouts(etcd, "f", "lb1", 5.0).begin("p", "olga", PROGRESS, 5.0)
     await etcd.close()
+
+
+async def test_one_that_is_cancelled_hears_of_it_and_leaves_its_progress(
+    etcd: Etcd, fleet_name: str, one: Rollouts, other: Rollouts
+) -> None:
+    ticket = await one.begin("p", "olga", at("c2", "c1"), 5.0)
+    await other.cancel("p", "bert")
+    with pytest.raises(AdminError, match="the rollout was cancelled by bert"):
+        await one.renew("p", ticket, "olga", at("c3", "c1", "c2"), 6.0)
+    await one.end("p", ticket, done=False)
+    assert await see(etcd, fleet_name, one) == [("p", "olga", False, "c2", ["c1"])]
+    await other.cancel("p", "bert")
+    assert await see(etcd, fleet_name, one) == [], "that of one that has stopped is forgotten"
+    with pytest.raises(AdminError, match="there is no rollout of pool p"):
+        await other.cancel("p", "bert")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lbproxy.control.fleet.views import ONE_AT_A_TIME
+from lbproxy.control.fleet.views import CANCELLED, ONE_AT_A_TIME
 from lbproxy.control.rollout.lock import run_alone
 from lbproxy.control.rollout.plan import Target
 from lbproxy.errors import AdminError, RolloutError
@@ -79,6 +79,14 @@ async def test_a_lost_lock_stops_it(refusal: str, patience: float) -> None:
     first, second, *_ = str(raised.value).splitlines()
     assert first == f"the lock of the pool is lost: {refusal}"
     assert second.startswith("connectors/c1 ")
+
+
+async def test_one_that_is_cancelled_stops_and_says_who_did_it() -> None:
+    refusal = f"{CANCELLED} by bert via lbproxy"
+    lock, site = HeldLock(refusal), Site(hanging="c1")
+    with pytest.raises(RolloutError) as raised:
+        await run_alone(site.rollout(), {"connectors": lock}, every=0.05)
+    assert str(raised.value).splitlines()[0] == refusal
 
 
 async def test_none_begins_without_it() -> None:
