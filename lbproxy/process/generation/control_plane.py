@@ -73,10 +73,7 @@ class ControlPlane:
     """
 
     def __init__(
-        self,
-        config: Config,
-        inherited: handover.StartInputs,
-        lost: Callable[[], None] = lambda: None,
+        self, config: Config, inherited: handover.StartInputs, lost: Callable[[], None] = lambda: None
     ) -> None:
         """inherited: with a forker, the workers come from there; without one there is one only, in this process.
 
