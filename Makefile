@@ -59,7 +59,7 @@ build: .venv/.built ## .venv and the compiled data path
 	@touch $@
 
 .venv/.tools: .venv/.installed
-	@tools/prepare extra kubernetes instance dashboard tracing test dev
+	@tools/prepare extra kubernetes instance doctor dashboard tracing test dev
 	@touch $@
 
 .venv/.bench: .venv/.installed

@@ -44,8 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preflight": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "instance": FILES | GROUND | {"config"},  # it runs on a connector's host, and shares nothing with the data path
     "dashboard": {"control", "auth", "net"} | FILES | GROUND,  # beside the balancer, which it asks as anybody
+    "doctor": {"preflight", "instance", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "process": {"status", "preflight", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "cli": {"process", "status", "preflight", "instance", "dashboard", "runtime", "config", "demo"}
+    "cli": {"process", "status", "preflight", "doctor", "instance", "dashboard", "runtime", "config", "demo"}
     | IO
     | LOGIC
     | FILES

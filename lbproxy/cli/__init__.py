@@ -25,6 +25,7 @@ COMMANDS = {
     "rollout": "Update a pool's backends one after the other.",
     "fleet": "Show the balancers that share a fleet with it.",
     "register": "Keep a connector in its pool for as long as it serves.",
+    "doctor": "Find what is wrong, why it matters, and what repairs it.",
     "instance": "Make connectors of one, and find where they differ.",
     "demo": "Try it all on this machine, with sample connectors.",
 }

@@ -38,7 +38,7 @@ def unit_account(path: Path) -> UnitAccount:
     group: str | None = None
     supplementary: tuple[str, ...] = ()
     directories: tuple[Path, ...] = ()
-    for file in (path, *sorted(path.with_name(f"{path.name}.d").glob("*.conf"))):
+    for file in _files(path):
         for key, value in _service(file):
             if key == "DynamicUser" and value.lower() in ("1", "yes", "true", "on"):
                 raise StartError(
@@ -57,6 +57,15 @@ def unit_account(path: Path) -> UnitAccount:
                     names = (name.partition(":")[0] for name in value.split())
                     directories = (*directories, *(_DIRECTORIES[key] / name for name in names))
     return UnitAccount(user, group, supplementary, directories)
+
+
+def unit_settings(path: Path) -> dict[str, str]:
+    """The [Service] of the unit at `path`, with its drop-ins: of each setting the last value. Raises StartError."""
+    return {key: value for file in _files(path) for key, value in _service(file)}
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    return (path, *sorted(path.with_name(f"{path.name}.d").glob("*.conf")))
 
 
 def _service(path: Path) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,169 @@
+"""What the checks of a balancer look at: its configuration, and what several of them need, had once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lbproxy.config import Config, KerberosCheck
+from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.admin.sockets import Bind
+from lbproxy.control.discovery.dns_query import Found as Answer
+from lbproxy.control.discovery.dns_query import Resolver
+from lbproxy.control.discovery.source import SourceError
+from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
+from lbproxy.control.snapshot import Snapshot
+from lbproxy.doctor.finding import UnseenError
+from lbproxy.doctor.once import Once, in_thread
+from lbproxy.errors import AdminError
+
+if TYPE_CHECKING:  # it needs an optional dependency
+    from lbproxy.control.probes.kerberos.credentials import Login
+    from lbproxy.control.probes.kerberos.sign_in import SignIn
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the administrator wants looked at.
+
+    config: as it is in the file at `path`. bind: where the running balancer is asked. keytabs: those of the connectors,
+    as far as they are on this host. ldap: the URL of the directory; "" is found by DNS. nameservers: host and port of
+    those that are asked, by default this host's.
+    """
+
+    config: Config
+    path: Path
+    bind: Bind
+    keytabs: Sequence[Path] = ()
+    ldap: str = ""
+    nameservers: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A ticket for the service: of which key it is, and `token`, which presents it."""
+
+    kvno: int | None
+    enctype: int | None
+    token: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Kerberos:
+    """The sign-in of a pool's probe, and a ticket for its service; each is asked for once, whatever becomes of it.
+
+    Each wrong key counts as a failed sign-in of the account, so nothing is tried a second time.
+    """
+
+    pool: str
+    table: KerberosCheck
+    signed_in: Once[SignIn]
+    ticket: Once[Ticket]
+
+    @property
+    def realm(self) -> str:
+        return self.table.principal.rpartition("@")[2]
+
+    @property
+    def service(self) -> str:
+        """The SPN as directories have it, as in HTTP/login.corp.example."""
+        return self.table.spn.replace("@", "/", 1)
+
+
+class Sight:
+    """See `Asked`; `kerberos` has each pool with a Kerberos check, by its name."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.config = asked.config
+        self._status = in_thread(partial(fetch_status, asked.bind))
+        self.kerberos = {
+            name: _kerberos(name, pool.check.kerberos)
+            for name, pool in asked.config.pools.items()
+            if pool.check.kind == "kerberos" and pool.check.kerberos is not None
+        }
+
+    async def status(self) -> Snapshot:
+        """What the running balancer sees. Raises UnseenError."""
+        try:
+            return await self._status.get()
+        except AdminError as error:
+            raise UnseenError(str(error), "start lbproxy, or run doctor as the user that runs it") from None
+
+    async def resolver(self) -> Resolver:
+        """Raises UnseenError."""
+        made = Resolver(self.asked.nameservers)
+        try:
+            await made.prepare()
+        except SourceError as error:
+            raise UnseenError(str(error), "name a server in /etc/resolv.conf") from None
+        return made
+
+    async def ask(self, name: str, kind: str) -> Answer:
+        """Records of DNS. Raises UnseenError."""
+        try:
+            return await (await self.resolver()).ask(name, kind)
+        except SourceError as error:
+            raise UnseenError(f"DNS: {error}", f"dig {kind} {name}; /etc/resolv.conf") from None
+
+    def one_kerberos(self) -> Kerberos:
+        """That of the first pool that has one. Raises UnseenError."""
+        for one in self.kerberos.values():
+            return one
+        raise UnseenError(
+            "no pool has a Kerberos check, so there is no account to ask the KDC with",
+            'set check.kind = "kerberos" in a pool (docs/kerberos.md)',
+        )
+
+
+def _kerberos(name: str, table: KerberosCheck) -> Kerberos:
+    signed_in: Once[SignIn] = in_thread(partial(_sign_in, table))
+
+    async def ticket() -> Ticket:
+        try:
+            held = await signed_in.get()
+        except KerberosFailure as failure:
+            raise UnseenError(f"the probe cannot sign in: {failure.failure.text}") from None
+        return await asyncio.to_thread(_ticket, held, table.spn)
+
+    return Kerberos(name, table, signed_in, Once(ticket))
+
+
+def _sign_in(table: KerberosCheck) -> SignIn:
+    """Raises KerberosFailure and MissingExtraError."""
+    from lbproxy.control.probes.kerberos.sign_in import SignIn
+
+    made = SignIn(table.principal, table.keytab)
+    made.credentials()
+    return made
+
+
+def _ticket(sign_in: SignIn, spn: str) -> Ticket:
+    """Raises KerberosFailure."""
+    from lbproxy.control.probes.kerberos import gss
+    from lbproxy.control.probes.kerberos.credentials import Login
+
+    login: Login = Login(sign_in, spn)
+    found = login.fetch()
+    try:
+        token = gss.context(found.cache, found.service, gss.KRB5, gss.PLAIN).step() or b""
+    except gss.GSSError as error:
+        raise gss.failure(error, gss.FAILURES) from None
+    return Ticket(found.kvno, found.key.enctype, token)
+
+
+def remedy(failure: Failure) -> str:
+    """What the manual says, as plain text."""
+    return failure.remedy.replace("`", "")
+
+
+async def ticket_of(kerberos: Kerberos) -> Ticket:
+    """Raises UnseenError: another check says why there is none."""
+    try:
+        return await kerberos.ticket.get()
+    except KerberosFailure as failure:
+        raise UnseenError(f"there is no ticket: {failure.failure.text}") from None

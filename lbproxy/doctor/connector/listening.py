@@ -1,0 +1,173 @@
+"""PORT of a connector: who listens there, whether it answers, and from where it can be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import NamedTuple
+
+from lbproxy.doctor.connector.sight import Settings, Sight
+from lbproxy.doctor.finding import Finding, Found, UnseenError, ok, problem, unseen, warning
+from lbproxy.instance import processes
+
+WHY = "The balancer gets no answer; the tenant takes the process for a connector all the same."
+WHY_REACH = "Whoever reaches PORT gets past the balancer."
+WHY_CONSOLE = "Its /export hands out the private key, without a sign-in."
+
+_FORGED = "A forged X-Forwarded-User there gives a signed token of any user, without a password."
+_CONSOLE, _HEALTHZ = 8357, 8080
+_WITHIN = 2.0  # seconds
+_LISTENS = "0A"  # the state in /proc/net/tcp (proc(5))
+_PROC = Path("/proc")
+
+
+class Socket(NamedTuple):
+    """One that listens; `pid` None: nobody of whom this account may know."""
+
+    address: IPv4Address | IPv6Address
+    pid: int | None
+
+
+def listeners(port: int) -> list[Socket]:
+    """The sockets that listen on a port of this host."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (_PROC / "net" / name).read_text().splitlines()[1:]:
+                words = line.split()
+                host, _, number = words[1].partition(":")
+                if words[3] == _LISTENS and int(number, 16) == port:
+                    found.append(Socket(_address(host), _owner(words[9])))
+    return found
+
+
+def _address(word: str) -> IPv4Address | IPv6Address:
+    """As the kernel writes it: words of 32 bits in the host's order."""
+    raw = bytes.fromhex(word)
+    found = ip_address(b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4)))
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
+
+
+def _owner(inode: str) -> int | None:
+    for path in _PROC.glob("[0-9]*"):
+        with suppress(OSError):
+            if any(os.readlink(entry) == f"socket:[{inode}]" for entry in (path / "fd").iterdir()):  # noqa: PTH115
+                return int(path.name)
+    return None
+
+
+async def port(sight: Sight) -> Found:
+    """Somebody listens, it is the connector, and it answers."""
+    settings = await sight.settings()
+    number = settings.port
+    sockets = await asyncio.to_thread(listeners, number)
+    if not sockets:
+        repair = "systemctl start the connector; its log says why it ended (LDAP away: with status 0)"
+        return [problem(f"nothing listens on PORT {number}", repair=repair)]
+    own = {one.pid for one in await asyncio.to_thread(processes.running, sight.asked.where.directory, "server.js")}
+    others = {one.pid for one in sockets} - {None} - own
+    if own and others:
+        told = f"PORT {number} is taken by process {', '.join(map(str, sorted(filter(None, others))))}"
+        repair = f"ss -ltnp 'sport = :{number}'; end it, or set another PORT, and restart the connector"
+        return [problem(f"{told}, which is not the connector", repair=repair)]
+    return [await _answers(number, bool(settings.text("CLIENT_CERT_AUTH")))]
+
+
+async def healthz(sight: Sight) -> Found:
+    """Of Apono's connector."""
+    return [await _answers(_HEALTHZ, False, "/healthz")]
+
+
+async def _answers(number: int, tls: bool, path: str = "/wsfed") -> Finding:
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(_WITHIN):
+            reader, writer = await asyncio.open_connection("localhost", number, ssl=context)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                line = (await reader.readline()).decode("latin-1").strip()
+            finally:
+                writer.close()
+    except TimeoutError:
+        told = f"port {number} accepts, and does not answer within {_WITHIN:g} s"
+        return problem(told, repair="restart the connector; its log; is LDAP away?")
+    except OSError as error:
+        return problem(f"port {number}: {error.strerror or error}", repair="the connector's log")
+    if not (match := re.match(r"HTTP/1\.[01] ([0-9]{3})", line)):
+        return problem(f"what answers on port {number} does not speak HTTP", repair=f"ss -ltnp 'sport = :{number}'")
+    kind = warning if match[1].startswith("5") else None
+    told = f"port {number} answers {path} with {match[1]}"
+    return kind(told, "The connector has a fault of its own.", "its log") if kind else ok(told)
+
+
+async def firewall(sight: Sight) -> Found:
+    """PORT is for the balancers only."""
+    settings = await sight.settings()
+    return list(await asyncio.to_thread(lambda: list(_firewall(settings))))
+
+
+def _firewall(settings: Settings) -> Iterator[Finding]:
+    number = settings.port
+    sockets = listeners(number)
+    if not sockets:
+        raise UnseenError(f"nothing listens on PORT {number}")
+    if all(one.address.is_loopback for one in sockets):
+        yield ok(f"PORT {number} is reached from this host only")
+        return
+    rules = _rules()
+    if rules is None:
+        told = f"PORT {number} listens on every address; this account may not read the firewall's rules"
+        yield unseen(told, "run doctor as root; or: nft list ruleset")
+    elif mentions(rules, number):
+        yield ok(f"PORT {number}: the firewall has rules for it; see that they let in the balancers alone")
+    else:
+        kind = problem if settings.believes_headers else warning
+        told = f"PORT {number} listens on every address, and no rule of the firewall here is about it"
+        allow = f"nft add rule inet filter input ip saddr != BALANCER tcp dport {number} drop"
+        yield kind(told, f"{WHY_REACH} {_FORGED}" if settings.believes_headers else WHY_REACH, allow)
+
+
+def _rules() -> str | None:
+    """Those of the firewall; None if they cannot be read."""
+    found = []
+    for command in (("nft", "list", "ruleset"), ("iptables-save",), ("ip6tables-save",)):
+        path = shutil.which(command[0], path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+        if path is None:
+            continue
+        try:
+            done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=_WITHIN, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            found.append(done.stdout)
+    return "\n".join(found) if found else None
+
+
+def mentions(rules: str, number: int) -> bool:
+    """Whether a rule is about the port, or what comes in is dropped unless a rule lets it in."""
+    drops = r"hook input [^\n]*policy (?:drop|reject)|^:INPUT DROP"
+    about = rf"dports? [^\n]*\b{number}\b|dport(?:s)? \{{[^}}]*\b{number}\b"
+    return bool(re.search(drops, rules, re.MULTILINE) or re.search(about, rules))
+
+
+def console(sight: Sight) -> Iterator[Finding]:
+    """The admin console of the connector, which should not be there but while it is needed."""
+    sockets = listeners(_CONSOLE)
+    if any(not one.address.is_loopback for one in sockets):
+        yield problem(f"port {_CONSOLE} listens on other addresses than those of this host", repair="stop it")
+    elif sockets:
+        told = f"the admin console runs on port {_CONSOLE}; every account of this host may use it"
+        yield warning(told, repair="stop it when it is not needed")
+    else:
+        yield ok("the admin console does not run")
