@@ -8,6 +8,7 @@ realm          krb5.conf, the KDCs, their clocks
 account        the probe's account
 keys           the service's ticket beside the keytabs; encryption types
 heads          the largest head that each backend takes, beside max_header_size
+directory      who has the SPN, the accounts, and how large tickets are, over LDAP
 protection     channel bindings
 host           descriptors
 browsers       the policies that browsers need
@@ -21,6 +22,7 @@ from lbproxy.doctor.balancer import (
     account,
     browsers,
     configuration,
+    directory,
     heads,
     host,
     keys,
@@ -61,5 +63,9 @@ def _kerberos_checks(sight: Sight) -> list[Check]:
         Check("probe account", "kerberos", account.WHY, partial(account.signs_in, sight)),
         Check("service key", "kerberos", keys.WHY, partial(keys.ticket, sight)),
         Check("keytabs", "kerberos", keys.WHY_KEYTABS, partial(keys.keytabs, sight)),
-        Check("browser policies", "kerberos", browsers.WHY, partial(browsers.policies, sight)),
+        Check("SPN", "directory", directory.WHY, partial(directory.spn, sight)),
+        Check("service account", "directory", directory.WHY_SERVICE, partial(directory.service, sight)),
+        Check("probe's account", "directory", directory.WHY_PROBE, partial(directory.probe, sight)),
+        Check("largest ticket", "directory", directory.WHY_TOKENS, partial(directory.tokens, sight)),
+        Check("browser policies", "browsers", browsers.WHY, partial(browsers.policies, sight)),
     ]

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -66,14 +67,54 @@ class Limit:
     server: str
 
 
+class Taken(NamedTuple):
+    """The largest head, in bytes, that something on the way takes as far as is known, and how to raise it."""
+
+    subject: str
+    limit: int
+    repair: str
+
+
 async def limits(sight: Sight) -> Found:
     """Of each listener and each backend."""
     found = list(_listeners(sight))
-    places = await asyncio.to_thread(lambda: list(_places(sight)))
-    tried = await asyncio.gather(*(_finding(place) for place in places))
+    tried = [_finding(*one) for one in await _tried(sight)]
     with suppress(UnseenError):
         found += _seen(await sight.status())
     return [*found, *tried]
+
+
+async def measured(sight: Sight) -> list[Taken]:
+    """All of them; of a backend, only if it refused something."""
+    listeners = [
+        Taken(f"listener {name}", one.max_header_size, f'max_header_size = "256KiB" in [listener.{name}]')
+        for name, one in sight.config.listeners.items()
+        if one.mode == "http"
+    ]
+    return listeners + [
+        Taken(place.subject, limit.taken, _repair(limit.server))
+        for place, limit in await _tried(sight)
+        if isinstance(limit, Limit) and limit.refused is not None
+    ]
+
+
+async def _tried(sight: Sight) -> list[tuple[Place, Limit | str]]:
+    """Each backend, asked once; of one that cannot be asked, why."""
+
+    async def ask() -> list[tuple[Place, Limit | str]]:
+        places = await asyncio.to_thread(lambda: list(_places(sight)))
+        return list(zip(places, await asyncio.gather(*map(_limit, places)), strict=True))
+
+    return await sight.once("heads", ask).get()
+
+
+async def _limit(place: Place) -> Limit | str:
+    try:
+        return await measure(place)
+    except aiohttp.ClientError as error:
+        return no_answer(error)
+    except OSError as error:
+        return f"no answer within {_WITHIN:g} s" if isinstance(error, TimeoutError) else describe(error)
 
 
 def _listeners(sight: Sight) -> Iterator[Finding]:
@@ -115,20 +156,21 @@ def _place(
     return Place(subject, url, host, backend_tls.greeting(pool), tls, name, listener.max_header_size)
 
 
-async def _finding(place: Place) -> Finding:
-    try:
-        limit = await measure(place)
-    except (OSError, aiohttp.ClientError) as error:
-        told = no_answer(error) if isinstance(error, aiohttp.ClientError) else describe(error)
-        return unseen(f"it cannot be asked: {told}", "lbproxy check --connect", place.subject)
+def _finding(place: Place, limit: Limit | str) -> Finding:
+    if isinstance(limit, str):
+        return unseen(f"it cannot be asked: {limit}", "lbproxy check --connect", place.subject)
     if limit.refused is None:
         return ok(f"takes heads of {limit.taken // KIB} KiB", place.subject)
     size, how = limit.refused
     told = f"takes heads of {limit.taken // KIB} KiB, and answers one of {size // KIB} KiB with {how}"
     if limit.taken >= ENOUGH:
         return ok(told, place.subject)
-    key = next((key for key in _REMEDIES if key and key in limit.server.lower()), "")
-    return warning(told, repair=f"{_REMEDIES[key]}; then restart it", subject=place.subject)
+    return warning(told, repair=_repair(limit.server), subject=place.subject)
+
+
+def _repair(server: str) -> str:
+    key = next((key for key in _REMEDIES if key and key in server.lower()), "")
+    return f"{_REMEDIES[key]}; then restart it"
 
 
 async def measure(place: Place) -> Limit:

@@ -95,9 +95,11 @@ def _pool(pool: PoolView) -> Iterator[Finding]:
         if source["error"] is not None:
             told = f"discovery {source['source']} fails: {source['error']}"
             yield warning(told, repair=f"look at {source['where']}", subject=f"pool {name}")
-    for source, sentences in pool["refused"].items():
+    for wanting, sentences in pool["refused"].items():
         for sentence in sentences:
-            yield warning(f"{source} wants what cannot be had: {sentence}", repair="its source", subject=f"pool {name}")
+            yield warning(
+                f"{wanting} wants what cannot be had: {sentence}", repair="its source", subject=f"pool {name}"
+            )
     outliers = pool["outliers"]
     for backend in pool["backends"]:
         subject = f"{name}/{backend['name']}"

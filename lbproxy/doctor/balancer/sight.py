@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lbproxy.config import Config, KerberosCheck
 from lbproxy.control.admin.client import fetch_status
@@ -24,6 +24,9 @@ from lbproxy.errors import AdminError
 if TYPE_CHECKING:  # it needs an optional dependency
     from lbproxy.control.probes.kerberos.credentials import Login
     from lbproxy.control.probes.kerberos.sign_in import SignIn
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Sight:
         self.asked = asked
         self.config = asked.config
         self._status = in_thread(partial(fetch_status, asked.bind))
+        self._had: dict[str, Once[Any]] = {}
         self.kerberos = {
             name: _kerberos(name, pool.check.kerberos)
             for name, pool in asked.config.pools.items()
@@ -93,6 +97,10 @@ class Sight:
             return await self._status.get()
         except AdminError as error:
             raise UnseenError(str(error), "start lbproxy, or run doctor as the user that runs it") from None
+
+    def once(self, name: str, make: Callable[[], Awaitable[_T]]) -> Once[_T]:
+        """What is asked for under this name, by whichever check comes first."""
+        return self._had.setdefault(name, Once(make))
 
     async def resolver(self) -> Resolver:
         """Raises UnseenError."""

@@ -7,6 +7,7 @@ is no TLS. It is imported late.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 4.0
 """Seconds for each question."""
+
+_PAGE = 500  # entries at a time; Active Directory gives 1000 at most
 
 Entry = Mapping[str, Sequence[str]]
 """An entry's attributes, by their names in lower case."""
@@ -63,6 +66,23 @@ class Session:
             raise DirectoryError(f"{name or 'the root'} is not there, or may not be read")
         return found[0]
 
+    def some(self, base: str, condition: str, attributes: Sequence[str], seconds: float) -> tuple[list[Entry], bool]:
+        """What comes within `seconds`, page by page, and whether that is all. Raises DirectoryError."""
+        import bonsai
+
+        ends, found = time.monotonic() + seconds, list[Entry]()
+        try:
+            for one in self._connection.paged_search(
+                base, bonsai.LDAPSearchScope.SUBTREE, condition, attrlist=list(attributes), timeout=PATIENCE,
+                page_size=_PAGE,
+            ):  # fmt: skip
+                found.append(_entry(one))
+                if time.monotonic() > ends:
+                    return found, False
+        except bonsai.errors.LDAPError as error:
+            raise DirectoryError(_reason(error)) from None
+        return found, True
+
     def _search(self, base: str, scope: int, condition: str, attributes: Sequence[str], limit: int = 0) -> list[Entry]:
         import bonsai
 
@@ -74,7 +94,12 @@ class Session:
             return [{}]  # there are more
         except bonsai.errors.LDAPError as error:
             raise DirectoryError(_reason(error)) from None
-        return [{str(name).lower(): _texts(one[name]) for name in one} for one in found]  # with dn
+        return [_entry(one) for one in found]
+
+
+def _entry(found: Mapping[str, object]) -> Entry:
+    """With its DN, as dn."""
+    return {str(name).lower(): _texts(found[name]) for name in found}
 
 
 def _texts(value: object) -> list[str]:

@@ -136,3 +136,15 @@ def running(
             yield found
         finally:
             process.terminate()
+
+
+def user(name: str, groups: int = 0, **attributes: object) -> str:
+    """An entry as LDIF; in the names of attributes, _ is -."""
+    lines = [
+        f"dn: CN={name},{BASE}",
+        *("objectClass: person", "objectClass: adUser", f"cn: {name}", f"sn: {name}"),
+        *(f"sAMAccountName: {name}", "objectCategory: person"),
+        *(f"memberOf: CN=group-{number},{BASE}" for number in range(groups)),
+        *(f"{key.replace('_', '-')}: {value}" for key, value in attributes.items()),
+    ]
+    return "\n".join(lines) + "\n\n"
