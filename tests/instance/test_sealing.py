@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hmac
+import os
+import re
 from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pyrage
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -37,10 +44,36 @@ def age_key(path: Path) -> str:
     return str(key.to_public())
 
 
-def test_a_passphrase() -> None:
+def sealed_with_little_work(content: bytes, passphrase: str) -> bytes:
+    """As age does it, but guessing is cheap: its file key, wrapped by scrypt, then one chunk."""
+    salt, file_key, nonce = os.urandom(16), os.urandom(16), os.urandom(16)
+    wrapping = Scrypt(b"age-encryption.org/v1/scrypt" + salt, 32, n=2**4, r=8, p=1).derive(passphrase.encode())
+    wrapped = ChaCha20Poly1305(wrapping).encrypt(bytes(12), file_key, None)
+    header = b"age-encryption.org/v1\n-> scrypt %s 4\n%s\n---" % (unpadded(salt), unpadded(wrapped))
+    mac = hmac.digest(derived(file_key, b"", b"header"), header, "sha256")
+    chunk = ChaCha20Poly1305(derived(file_key, nonce, b"payload")).encrypt(bytes(11) + b"\1", content, None)
+    return header + b" " + unpadded(mac) + b"\n" + nonce + chunk
+
+
+def unpadded(value: bytes) -> bytes:
+    return b64encode(value).rstrip(b"=")
+
+
+def derived(key: bytes, salt: bytes, what_for: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, what_for).derive(key)
+
+
+def test_sealing_to_a_passphrase_makes_guesses_expensive() -> None:
+    """That it can be opened again is shown where one is typed at a terminal, because that takes as long."""
     sealed = Passphrase("correct horse battery").seal(CONTENT)
-    assert sealed.startswith(b"age-encryption.org/v1\n")
+    work = re.match(rb"age-encryption\.org/v1\n-> scrypt \S+ (\d+)\n", sealed)
+    assert work
+    assert int(work[1]) >= 10  # it is measured, and less on a busy machine
     assert b"LDAP" not in sealed
+
+
+def test_what_was_sealed_to_a_passphrase_is_opened_by_it_only() -> None:
+    sealed = sealed_with_little_work(CONTENT, "correct horse battery")
     assert Passphrase("correct horse battery").open(sealed, "p") == CONTENT
     with pytest.raises(InstanceError, match=r"^p: cannot be opened: the passphrase is wrong"):
         Passphrase("correct horse batterz").open(sealed, "p")
