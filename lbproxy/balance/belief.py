@@ -14,7 +14,7 @@ A member that has said itself that it leaves is never doubted: it is gone at onc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from typing import Literal, NamedTuple
 
@@ -76,9 +76,10 @@ class Belief:
         """The whole set of a source, as it said at `now`; `leaving`: the names that have said that they leave."""
         members, before = tuple(answer), self.members
         self.answered_at, self.failing_since, self.error, self.failures = now, None, "", 0
-        there = {member.name for member in members}
-        self.members = tuple(one for one in before if one.name not in leaving or one.name in there)
-        self.doubt = self._doubt(members, now)
+        there = {member.name: member for member in members}
+        if leaving:
+            self.members = tuple(one for one in before if one.name not in leaving or one.name in there)
+        self.doubt = self._doubt(there, now)
         if self.doubt is not None and now >= self.doubt.until:
             self.doubt = None
         if self.doubt is None:
@@ -99,8 +100,8 @@ class Belief:
         """Seconds for which the source has been failing; 0 if it is not."""
         return 0.0 if self.failing_since is None else max(0.0, now - self.failing_since)
 
-    def _doubt(self, members: tuple[Member, ...], now: float) -> Doubt | None:
-        """The reason, which may have begun earlier, for which `members` are not believed at once."""
+    def _doubt(self, members: Mapping[str, Member], now: float) -> Doubt | None:
+        """The reason, which may have begun earlier, for which `members`, by name, are not believed at once."""
         before = self.doubt
         if self.members and not members:
             if self.rules.on_empty == "accept":
@@ -108,8 +109,8 @@ class Belief:
             since = before.since if before and before.empty else now
             wait = self.rules.empty_after
             return Doubt(f"the answer is empty; it counts after {wait:g} s", since, since + wait, empty=True)
-        there = {(member.name, member.url) for member in members}
-        gone = sum((member.name, member.url) not in there for member in self.members)
+        others = [one for one in self.members if members.get(one.name) is not one]  # of thousands, some
+        gone = sum(one.name not in members or members[one.name].url != one.url for one in others)
         if 2 * gone <= len(self.members):
             return None
         since = before.since if before and not before.empty else now

@@ -67,7 +67,10 @@ class Membership:
         before = self._wanted.get(source, {})
         room = self._limit - sum(len(others) for name, others in self._wanted.items() if name != source)
         for member in members:
-            known = source == FILE or before.get(member.name) == member  # of thousands, one changes
+            if before.get(member.name) is member and member.name not in wanted and len(wanted) < room:
+                wanted[member.name] = member  # of thousands, all but one
+                continue
+            known = source == FILE or before.get(member.name) == member
             problem = "" if known else member.problem() or self._refuse(member)
             if not problem and member.name in wanted:
                 problem = f"{member.name}: there are two of this name, {wanted[member.name].url} stays"
@@ -79,10 +82,18 @@ class Membership:
                 wanted[member.name] = member
         self._wanted[source] = wanted
         self._refused[source] = tuple(refused)
-        self._all = {}
-        for each in self.sources:
-            for name, member in self._wanted[each].items():
-                self._all.setdefault(name, (each, member))
+        self._all = self._merged(self._all)
+
+    def _merged(self, before: Mapping[str, tuple[str, Member]]) -> dict[str, tuple[str, Member]]:
+        """What all sources want together. An entry that is as it was `before` is the same object."""
+        found: dict[str, tuple[str, Member]] = {}
+        for source in self.sources:
+            for name, member in self._wanted[source].items():
+                if name not in found:
+                    entry = before.get(name)
+                    is_same = entry is not None and entry[1] is member and entry[0] == source
+                    found[name] = entry if entry is not None and is_same else (source, member)
+        return found
 
     @property
     def refused(self) -> Mapping[str, tuple[str, ...]]:

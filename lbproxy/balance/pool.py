@@ -98,13 +98,14 @@ class Pool:
         before = self.membership.all()
         self.membership.say(source, members)
         wanted = self.membership.all()
-        for name, (_, member) in before.items():
-            found = wanted.get(name)
-            if found is None or found[1].url != member.url:
+        others = [name for name, entry in before.items() if wanted.get(name) is not entry]  # of thousands, some
+        for name in others:
+            if name not in wanted or wanted[name][1].url != before[name][1].url:
                 self.leave(name)
-        for name, entry in wanted.items():
-            if before.get(name) != entry:  # of thousands, one
-                self.join(entry[1], entry[0])
+        others = [name for name, entry in wanted.items() if before.get(name) is not entry]
+        for name in others:
+            if before.get(name) != wanted[name]:
+                self.join(wanted[name][1], wanted[name][0])
         return self.membership.refused.get(source, ())
 
     def join(self, member: Member, source: str = FILE) -> Backend:

@@ -158,8 +158,10 @@ class Discovery:
             self._say_left_out(answer.left_out)
         self._say_doubt()
         before, self.facts = self.facts, answer.facts
-        for name in [name for name in self.facts if self.facts[name] != before.get(name)]:
-            self.on_fact(name)
+        others = [name for name, one in self.facts.items() if before.get(name) is not one]  # of thousands, some
+        for name in others:
+            if self.facts[name] != before.get(name):
+                self.on_fact(name)
         if verdict is Verdict.CHANGED or (verdict is Verdict.SAME and self._refused):  # there may be room by now
             self._give()
         wait = min(max(SOONEST, answer.good_for), self._interval)

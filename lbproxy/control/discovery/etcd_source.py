@@ -22,6 +22,9 @@ GATHER = 0.25
 """Seconds between two answers at least: where much changes, many changes are one answer. The first is given at once."""
 
 
+_SERVING, _LEAVING = State.SERVING.value, State.LEAVING.value
+
+
 class _Entry(NamedTuple):
     """A key, understood; with a `problem` it can be no member."""
 
@@ -111,18 +114,20 @@ class EtcdSource(Source):
                 await asyncio.sleep(self._answered_at + GATHER - asyncio.get_running_loop().time())
 
     def _answer(self, values: Mapping[str, KeyValue]) -> Answer:
-        entries = {key: self._entry(key, value) for key, value in values.items()}
+        known, entries = self._entries, {}
+        for key, value in values.items():
+            entry = known.get(key)  # read once: of a thousand connectors few change at a time
+            entries[key] = entry if entry is not None and entry.value is value else self._entry(key, value)
         self._entries = entries
-        of_state = {state: [one for one in entries.values() if one.state == state] for state in State}
         return Answer(
-            tuple(one.member for one in of_state[State.SERVING] if one.member is not None),
-            left_out=tuple(one.problem for one in entries.values() if one.problem),
-            leaving=frozenset(one.name for one in of_state[State.LEAVING]),
+            tuple([one.member for one in entries.values() if one.state == _SERVING and one.member is not None]),
+            left_out=tuple([one.problem for one in entries.values() if one.problem]),
+            leaving=frozenset([one.name for one in entries.values() if one.state == _LEAVING]),
             facts={one.name: one.facts for one in entries.values() if one.member is not None},
         )
 
     def _entry(self, key: str, value: KeyValue) -> _Entry:
-        """What `value` means; it is read once, because of a thousand connectors few change at a time."""
+        """What `value` means. One that was listed again is what it was."""
         known = self._entries.get(key)
         if known is not None and known.value == value:
             return known
