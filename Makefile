@@ -19,6 +19,7 @@ comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
 .PHONY: help run test bench compare-failure profile bench-micro lint build clean constraints
+.PHONY: always
 .PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile
 
 help: ## this list
@@ -58,13 +59,17 @@ build: .venv/.built ## .venv and the compiled data path
 	@tools/prepare venv
 	@touch $@
 
-.venv/.tools: .venv/.installed
-	@tools/prepare extra kubernetes instance doctor dashboard tracing test dev
+# `-list` changes when the list of extras does, so that another one is installed.
+EXTRAS_tools = kubernetes instance doctor dashboard tracing test dev
+EXTRAS_bench = bench
+
+.venv/.tools .venv/.bench: .venv/.%: .venv/.installed .venv/.%-list
+	@tools/prepare extra $(EXTRAS_$*)
 	@touch $@
 
-.venv/.bench: .venv/.installed
-	@tools/prepare extra bench
-	@touch $@
+always:
+.venv/.%-list: always
+	@[ "$$(cat $@ 2>/dev/null)" = "$(EXTRAS_$*)" ] || echo "$(EXTRAS_$*)" >$@
 
 # The long form of a test takes longer than any other may.
 test: LONG := $(if $(LBPROXY_FULL),-o faulthandler_timeout=3600)

@@ -64,6 +64,44 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+class RenewedTls:
+    """TLS with the files as they are when a client connects; while they cannot be used, with the last that could be."""
+
+    def __init__(self, files: TlsFiles, tell: Callable[[str], None]) -> None:
+        """tell: gets a sentence when changed files cannot be used. Raises InstanceError if they cannot be used now."""
+        self._files = files
+        self._tell = tell
+        self._seen = _marks(files)
+        self._current = self.context = server_context(files)
+        self.context.sni_callback = self._connected  # for each handshake, with a server name or without one
+
+    def __repr__(self) -> str:
+        return f"<TLS of {self._files.certificate}>"
+
+    def _connected(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        found = _marks(self._files)
+        if found != self._seen:
+            self._seen = found
+            try:
+                self._current = server_context(self._files)
+            except InstanceError as error:
+                self._tell(f"{error}; the files from before are used")
+        connection.context = self._current
+
+
+def _marks(paths: TlsFiles) -> list[tuple[int, ...]]:
+    """What differs once a file is another one."""
+    found = []
+    for path in paths:
+        try:
+            told = path.stat()
+        except OSError:
+            found.append(())
+        else:
+            found.append((told.st_ino, told.st_size, told.st_mtime_ns))
+    return found
+
+
 class FactsServer:
     """Serves `read()` at /facts, as JSON. It is read anew for each request, one at a time."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from lbproxy import config as settings
 from lbproxy.balance import operators
@@ -51,12 +52,14 @@ class PoolControl(Observer):
         sign_ins: SignIns | None = None,
         identity: Identity | None = None,
         discoveries: Sequence[Discovery] = (),
+        counted: Callable[[Pool, Backend], Mapping[str, Any]] = lambda pool, backend: {"active": backend.active},
     ) -> None:
         """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
 
         sign_ins: the process's, for kerberos checks. identity: whom probes and the guard appear as.
 
-        discoveries: those of the pool; `start_discovery` starts them.
+        discoveries: those of the pool; `start_discovery` starts them. counted: what all processes have counted of a
+        backend, as `BackendCounts`.
 
         Call it on the running loop; probes begin at once.
         """
@@ -64,6 +67,7 @@ class PoolControl(Observer):
         self.check = options.check.kind
         self.check_urls = {one.name: one.check_url for one in options.backends}
         self.discoveries = tuple(discoveries)
+        self._counted = counted
         pool.observers.append(self)
         self.probes = make_probes(pool, options, server_url.partition("://")[2], sign_ins, identity)
         self._suspected: set[str] = set()  # since their last probe
@@ -114,7 +118,7 @@ class PoolControl(Observer):
         self.probes.leave(backend.name)
         self._suspected.discard(backend.name)
         event(log, logging.INFO, "backend_left", pool=pool.name, backend=backend.name, url=backend.url,
-              source=backend.source, active=backend.active)  # fmt: skip
+              source=backend.source, active=self._counted(pool, backend).get("active", 0))  # fmt: skip
 
     def _registered(self, backend: Backend) -> Mapping[str, str]:
         """What the source of `backend` says of it."""

@@ -74,3 +74,17 @@ def test_a_source_may_tell_who_added_a_member() -> None:
     membership.say(OPERATOR, [member("b")._replace(added=Stamp("olga", 5.0))])
     assert membership.added(OPERATOR, "b") == Stamp("olga", 5.0)
     assert membership.added(FILE, "a") is membership.added(OPERATOR, "a") is membership.added("dns", "b") is None
+
+
+def test_what_is_as_it_was_is_the_same_object() -> None:
+    """So that of thousands of members only those that have changed are looked at."""
+    membership = Membership(10)
+    a, b = Member("a", "http://a:80"), Member("b", "http://b:80")
+    membership.say("dns", [a, b])
+    before = membership.all()
+    membership.say("dns", [a, b._replace(weight=2), Member("c", "http://c:80")])
+    now = membership.all()
+    assert now["a"] is before["a"]
+    assert now["b"] == ("dns", b._replace(weight=2))
+    membership.say("operator", [a])
+    assert membership.all()["a"] == ("operator", a), "of another source it is another"

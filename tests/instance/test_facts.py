@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from lbproxy.errors import InstanceError
-from lbproxy.instance.facts import Facts, FactsServer, TlsFiles, read_facts, server_context
+from lbproxy.instance.facts import Facts, FactsServer, RenewedTls, TlsFiles, read_facts, server_context
 from lbproxy.instance.model import Where
 from tests.instance.connector import SECRET, Connector
 from tests.pki import Authority
@@ -82,6 +82,36 @@ async def test_only_those_with_a_certificate_get_them(tmp_path: Path) -> None:
         for authority in (None, others):
             with pytest.raises(aiohttp.ClientError):
                 await get(f"{url}/facts", client(authority))
+
+
+async def test_renewed_files_are_used_for_the_next_connection(tmp_path: Path) -> None:
+    """A certificate is renewed in its place every few weeks, and nobody starts the server again."""
+    old, new, asking, others = (Authority.root(name) for name in ("old", "new", "asking", "others"))
+    server = old.server("127.0.0.1").write(tmp_path, "server")
+    client_ca = asking.write_certificate(tmp_path / "balancers.pem")
+    told: list[str] = []
+    tls = RenewedTls(TlsFiles(server.chain, server.key, client_ca), told.append)
+
+    async def asks(server_ca: Authority, client: Authority) -> bool:
+        made = ssl.create_default_context(cafile=server_ca.write_certificate(tmp_path / "trusted.pem"))
+        shown = client.issue("lb1").write(tmp_path, "lb1")
+        made.load_cert_chain(shown.chain, shown.key)
+        try:
+            return (await get(f"{url}/facts", made))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    async with serving(lambda: SOME, tls.context) as (url, _):
+        assert await asks(old, asking)
+        new.server("127.0.0.1").write(tmp_path, "server")
+        assert (await asks(new, asking), await asks(old, asking)) == (True, False)
+        others.write_certificate(client_ca)
+        assert (await asks(new, others), await asks(new, asking)) == (True, False)
+        server.chain.write_text("half a cert")
+        assert (await asks(new, others), await asks(new, others)) == (True, True)
+    [trouble] = told
+    assert f"{server.chain}" in trouble
+    assert trouble.endswith("; the files from before are used")
 
 
 def test_files_that_are_not_fit_for_tls(tmp_path: Path) -> None:

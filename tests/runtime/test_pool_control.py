@@ -277,3 +277,18 @@ async def test_one_whose_probe_cannot_be_made_is_down_and_says_why(tmp_path: Pat
         last = pool_control.prober.last("c9")
         assert last is not None
         assert (last.ok, "pool.connectors.tls: its files cannot be used" in last.detail) == (False, True)
+
+
+async def test_what_a_backend_that_leaves_has_in_all_processes_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With workers this process has no request of its own."""
+    caplog.set_level(logging.INFO)
+    (tmp_path / "lbproxy.toml").write_text(FILE % (1, "", "tcp", "10s", ""))
+    options = load(tmp_path / "lbproxy.toml", {}).pools["connectors"]
+    pool = Pool("connectors", [Backend("c1", options.backends[0].url)], Rules())
+    counted = {"active": 2}
+    control = PoolControl(pool, options, "https://login.corp.example", counted=lambda pool, backend: counted)
+    pool.leave("c1")
+    await control.stop()
+    assert [fields["active"] for _, name, fields in logged(caplog) if name == "backend_left"] == [2]

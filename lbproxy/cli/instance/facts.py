@@ -22,7 +22,7 @@ from lbproxy.cli.instance.options import (
 )
 from lbproxy.config import Address
 from lbproxy.config.addresses import NOWHERE, address
-from lbproxy.instance.facts import PATH, FactsServer, TlsFiles, read_facts, serve, server_context
+from lbproxy.instance.facts import PATH, FactsServer, RenewedTls, TlsFiles, read_facts, serve
 
 
 def _listen(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
@@ -59,7 +59,7 @@ def command(
     """Print the facts of the instance in DIR as JSON; secrets are digests, from which they cannot be guessed.
 
     With --listen they are served to the consistency guard, and read from the files again each time. Other addresses
-    than those of loopback need --certificate, --key and --client-ca.
+    than those of loopback need --certificate, --key and --client-ca, which are read again when they change.
 
     The exit status is 0, or 1 if the instance cannot be read or the address cannot be listened on.
     """
@@ -69,7 +69,7 @@ def command(
         return
     tls = _tls(listen, certificate, key, client_ca)
     read()  # an instance that cannot be read is told now
-    server = FactsServer(read, lambda text: say(f"lbproxy: error: {text}", err=True))
+    server = FactsServer(read, _say_error)
     said = f"facts of {directory.resolve()} at {'http' if tls is None else 'https'}://"
 
     def ready(host: str, port: int) -> None:
@@ -78,9 +78,13 @@ def command(
     asyncio.run(serve(server, listen.host, listen.port, tls, ready))
 
 
+def _say_error(text: str) -> None:
+    say(f"lbproxy: error: {text}", err=True)
+
+
 def _tls(listen: Address, certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
     if certificate is not None and key is not None and client_ca is not None:
-        return server_context(TlsFiles(certificate, key, client_ca))
+        return RenewedTls(TlsFiles(certificate, key, client_ca), _say_error).context
     if any((certificate, key, client_ca)):
         raise click.UsageError("--certificate, --key and --client-ca belong together")
     if not listen.is_local:

@@ -83,7 +83,7 @@ class Operations:
             stamp = Stamp(by, time.time())
             if not backend.draining:
                 control.drain(backend, *stamp)
-                fields = {"pool": control.pool.name, "backend": backend.name, "active": backend.active}
+                fields = {"pool": control.pool.name, "backend": backend.name, "active": self._active(control, backend)}
                 event(log, logging.INFO, "backend_drained", **fields, by=by)
             self._tell(control, backend.name, stamp, ("drain",))
         return self._view(found)
@@ -135,11 +135,16 @@ class Operations:
         control = self._control(pool)
         before = control.pool.by_name(name)
         last = None if before is None else self._view([(control, before)])
+        active = 0 if before is None else self._active(control, before)
         backend = operators.remove(control.pool, name, force)
-        fields = {} if backend is None else {"url": backend.url, "active": backend.active}
+        fields = {} if backend is None else {"url": backend.url, "active": active}
         event(log, logging.INFO, "backend_removed", pool=pool, backend=name, **fields, by=by)
         self._tell(control, name, Stamp(by, time.time()))
         return last
+
+    def _active(self, control: PoolControl, backend: Backend) -> int:
+        """Requests that are open on it, in all processes."""
+        return int(self._counted(control.pool, backend).get("active", backend.active))
 
     def shared(self, found: InstanceView) -> InstanceView:
         """See `Operations` of the orders."""

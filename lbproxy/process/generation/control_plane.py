@@ -150,6 +150,7 @@ class ControlPlane:
                 self.sign_ins,
                 make_identity(config, name),
                 self._discoveries[name],
+                self._counted,
             )
             self.pool_controls[name] = control
             stack.push_async_callback(control.stop)

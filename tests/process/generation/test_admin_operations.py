@@ -83,6 +83,19 @@ async def test_orders_are_logged_once(pool_controls: dict[str, PoolControl], cap
     assert vars(caplog.records[0])["fields"] == {"pool": "linux", "backend": "c2", "active": 0, "by": "olga"}
 
 
+async def test_what_is_open_in_all_processes_is_logged(
+    pool_controls: dict[str, PoolControl], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With workers this process has no request of its own."""
+    caplog.set_level(logging.INFO)
+    operations = Operations(pool_controls, lambda pool, backend: {"active": 3})
+    operations.add("linux", "c9", "http://127.0.0.1:9", 1, False, "olga")
+    operations.drain("linux/c2", force=False, by="olga")
+    operations.remove("linux", "c9", force=False, by="olga")
+    logged = {record.message: vars(record)["fields"] for record in caplog.records if "fields" in vars(record)}
+    assert (logged["backend_drained"]["active"], logged["backend_removed"]["active"]) == (3, 3)
+
+
 async def test_the_last_one_in_rotation_must_be_forced(pool_controls: dict[str, PoolControl]) -> None:
     operations = Operations(pool_controls)
     operations.drain("c2", force=False, by="olga")
