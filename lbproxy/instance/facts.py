@@ -91,7 +91,7 @@ class RenewedTls:
 
 def _marks(paths: TlsFiles) -> list[tuple[int, ...]]:
     """What differs once a file is another one."""
-    found = []
+    found: list[tuple[int, ...]] = []
     for path in paths:
         try:
             told = path.stat()
