@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "Validate a configuration and open every file it names.",
     "reload": "Read the configuration again, and serve it.",
     "status": "Show what the running balancer sees.",
+    "dashboard": "Show it all in a browser.",
     "connections": "Show the clients that are connected, and what they wait for.",
     "kick": "End one client connection.",
     "health": "Should clients be sent to this host?",
