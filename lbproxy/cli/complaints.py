@@ -13,7 +13,7 @@ from lbproxy.control.snapshot import BackendView, PoolView
 
 
 def complaints(pool: PoolView) -> Iterator[Text]:
-    """A line for what is wrong with the pool's tickets, what its sources may not have, and what is to say of a backend.
+    """A line for what is wrong with the pool's tickets, what its sources may not have, and for each backend.
 
     That is what operators said of it, why it is down, how its answers stand out, and how it is unlike the others.
     """
@@ -28,6 +28,8 @@ def complaints(pool: PoolView) -> Iterator[Text]:
         )
     for source, sentences in pool["refused"].items():
         yield from (plain(f"  refused, from {source}: {sentence}") for sentence in sentences)
+    for name, count in pool["departed"].items():
+        yield plain(f"  {name} has left, and has {count} request{'' if count == 1 else 's'} to finish")
     yield from (plain(f"  {waiting_order(order, time.time())}") for order in pool["waiting_orders"])
     for backend in pool["backends"]:
         if told := said(backend, time.time()):

@@ -190,7 +190,9 @@ class PoolView(TypedDict):
 
     `tickets` is there for kerberos checks only, `consistency` if the pool has a guard that compares its backends.
     `refused` has the backends that a source wanted and could not have: by the source, a sentence each.
-    `discovery` has each source of members beside the file. `waiting_orders` are those without a backend. `outliers` has
+    `discovery` has each source of members beside the file. `waiting_orders` are those without a backend.
+    `departed` has the backends that have left and still have requests: how many, by name, 1 at least while a connection
+    is open. `outliers` has
     the backends that answer far slower than the others, or with errors: by the name, what stands out.
     """
 
@@ -204,6 +206,7 @@ class PoolView(TypedDict):
     ready_when_all_down: bool
     refused: dict[str, list[str]]
     waiting_orders: list[WaitingOrderView]
+    departed: dict[str, int]
     outliers: dict[str, list[str]]
     backends: list[BackendView]
 

@@ -245,6 +245,12 @@ def budget_view(counters: Counters, pool: str) -> RetryBudgetView:
     return _whole(RetryBudgetView, counters.get("budgets", {}).get(pool, {}))
 
 
+def departed(counters: Counters, pool: str) -> dict[str, int]:
+    """Requests that are open on backends which have left the pool, by the backend's name."""
+    found = ((*name.split("/", 1), count) for name, count in counters.get("left_on", {}).items())
+    return {backend: count for of, backend, count in found if of == pool}
+
+
 def access_log_view(counters: Counters) -> AccessLogView:
     """Of all processes."""
     return _whole(AccessLogView, counters.get("access_log", {}))

@@ -300,9 +300,12 @@ def test_what_operators_said_and_what_is_refused_has_a_line() -> None:
     view["pools"][0]["waiting_orders"] = [
         {"name": "c8", "draining": False, "weight": 3, "standby": None, "ordered": {"weight": {"by": "olga", "at": at}}}
     ]
-    complaints = [line for line in shown(view).splitlines() if line.startswith(("  c1", "  refused", "  no"))]
+    view["pools"][0]["departed"] = {"c7": 2}
+    lines = ("  c1", "  c7", "  refused", "  no")
+    complaints = [line for line in shown(view).splitlines() if line.startswith(lines)]
     assert complaints == [
         "  refused, from dns: c9: weight is 101, it must be 0 to 100",
+        "  c7 has left, and has 2 requests to finish",
         "  no backend is called c8; ordered for it: weight 3 since 2026-11-21 12:03 by olga",
         "  c1: added at 2026-11-21 12:03 by olga",
     ]

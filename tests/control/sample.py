@@ -122,6 +122,7 @@ def pool(name: str, *backends: BackendView) -> PoolView:
         "ready_when_all_down": False,
         "refused": {},
         "waiting_orders": [],
+        "departed": {},
         "outliers": {},
         "tickets": None,
         "consistency": None,

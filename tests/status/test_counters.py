@@ -46,6 +46,12 @@ def test_the_worst_of_all_is_the_worst() -> None:
     assert counters.past(total)["loop_lag"]["worst"] == 0
 
 
+def test_what_is_left_on_backends_that_left_is_told_by_their_pool() -> None:
+    both = counters.total([{"left_on": {"a/c1": 1, "b/c1": 4}}, {"left_on": {"a/c1": 2, "a/c2": 1}}])
+    assert counters.departed(both, "a") == {"c1": 3, "c2": 1}
+    assert counters.departed(both, "c") == counters.departed({}, "a") == {}
+
+
 def test_of_a_process_that_ended_nothing_is_open() -> None:
     ended = counters.past(counted())
     assert ended["listeners"]["login"] == {
