@@ -16,6 +16,7 @@ import base64
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -142,6 +143,11 @@ class Controller:
             assert self._process.poll() is None, f"it ended: {log.read_text()}"
             assert time.monotonic() < deadline, f"it does not listen: {log.read_text()}"
             time.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it to all processes but winbindd's, which has a group of its own."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
 
     def stop(self) -> None:
         """End it and all its processes; harmless when it does not run."""

@@ -105,9 +105,9 @@ class Login:
         if self._refusal is not None and time.monotonic() < self._backoff.again:
             raise self._refusal.copy()
         try:
-            ticket = self._ask(credentials)
+            ticket = self._ask(credentials, self._service)
         except GSSError as error:
-            self._refusal = self._no_ticket(error)
+            self._refusal = self._no_ticket(error, credentials)
             silent = self._refusal.failure is Failure.KDC_UNREACHABLE
             self._backoff.failed(time.monotonic(), LONGEST_SILENCE if silent else LONGEST)
             raise self._refusal.copy() from None
@@ -117,15 +117,15 @@ class Login:
         self._next_cache, self._used_cache = self._used_cache, self._next_cache
         return ticket
 
-    def _ask(self, credentials: gssapi.Credentials) -> Ticket:
+    def _ask(self, credentials: gssapi.Credentials, service: gssapi.Name) -> Ticket:
         cache, fetched = self._next_cache, time.monotonic()
         gss.store(credentials, cache)
-        context = gss.context(cache, self._service, gss.KRB5, gss.PLAIN)
+        context = gss.context(cache, service, gss.KRB5, gss.PLAIN)
         token = context.step() or b""
         expires = fetched + context.lifetime
         exported = gss.credentials(cache).export()
         trouble = self.sign_in.trouble
-        return Ticket(self._service, cache, ticket_key(token), fetched, expires, self.sign_in.skew, exported, trouble)
+        return Ticket(service, cache, ticket_key(token), fetched, expires, self.sign_in.skew, exported, trouble)
 
     def memory(self, ticket: Ticket) -> TicketMemory:
         """`ticket` for the next process. This does not block."""
@@ -151,8 +151,23 @@ class Login:
         times = memory["fetched"], memory["expires"], memory["skew"]
         return Ticket(self._service, cache, key, *times, exported, self.sign_in.trouble)
 
-    def _no_ticket(self, error: GSSError) -> KerberosFailure:
+    def _no_ticket(self, error: GSSError, credentials: gssapi.Credentials) -> KerberosFailure:
         skew, failure = self.sign_in.skew, gss.failure(error, _FAILURES)
+        if failure.failure is Failure.SPN_UNKNOWN:
+            return self._before_the_last_resort(credentials) or failure
         if failure.failure is Failure.KDC_SKEW and abs(skew) > _SKEW_KNOWN:
             return KerberosFailure(Failure.KDC_SKEW, f"the KDC's is {clock_difference(skew)} this machine's")
         return failure
+
+    def _before_the_last_resort(self, credentials: gssapi.Credentials) -> KerberosFailure | None:
+        """What the client's own realm says of the SPN; None if it gives a ticket.
+
+        When it refuses, whatever the reason, MIT's library asks for the realm that the host's name suggests, as in TEST
+        for login.test. If there is none, it reports "unknown", about that realm, and the real reason is lost.
+        """
+        realm = str(credentials.name).rpartition("@")[2]
+        try:
+            self._ask(credentials, gssapi.Name(f"{self._service}{realm}", gss.PRINCIPAL))
+        except GSSError as error:
+            return gss.failure(error, _FAILURES)
+        return None

@@ -81,7 +81,7 @@ class Failure(Enum):
         "probe_account_revoked",
         False,
         "the probe's account is disabled, locked or expired, and the KDC does not say which",
-        "the account; the KDC's log",
+        "the account; the KDC's log. A Samba KDC says nothing more when the account is locked",
     )
     ENCTYPE = (
         "enctype_refused",
@@ -106,8 +106,8 @@ class Failure(Enum):
         "spn_key_changed",
         False,
         "no connector has the key that the KDC makes tickets with",
-        "whether the SPN moved to another account (`setspn -Q`), or its account's password was changed: then every "
-        "connector needs the new keytab",
+        "whether the SPN moved to another account (`setspn -Q`), its account's password was changed, or its "
+        "`msDS-SupportedEncryptionTypes`: then every connector needs the new keytab",
     )
     KDC_SKEW = (
         "kdc_clock_skew",

@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 
 REFRESH = 60.0  # seconds: a newly rotated key is met that soon, and trouble with the KDC noticed
 RETRY = 5.0  # seconds from one question to the next while there is trouble; `Backoff` decides what reaches a KDC
-PATIENCE = 30.0
+PATIENCE = 45.0
 """Seconds after which KDCs that have not answered count as unreachable.
 
-MIT's library waits 10 s for a KDC that takes the connection and says nothing before it asks the next one, and a sign-in
-asks twice: where the first of two KDCs hangs, a ticket takes 20 s.
+MIT's library waits 10 s for a KDC that takes the connection and says nothing before it asks the next one. A first
+ticket takes three questions where the KDC asks for pre-authentication, as Active Directory does, else two: where the
+first of two KDCs hangs, it takes 30 s.
 """
 
 SHORT = 0.5  # seconds that a probe waits for a ticket while there is trouble that it knows of

@@ -50,6 +50,7 @@ class KeyVotes:
         self.trouble: KerberosFailure | None = None
         self.since = time.monotonic()
         self.taken: int | None = None
+        self._taken_enctype: int | None = None  # of the same key; not known after a reload
         self.ask: Callable[[str], None] = lambda name: None
         self._pool = pool
         self._votes: dict[str, _Vote] = {}
@@ -72,7 +73,7 @@ class KeyVotes:
         """It took a ticket."""
         self._votes[name] = _Vote(True, fetched)
         self._open.pop(name, None)
-        self.taken = key.kvno
+        self.taken, self._taken_enctype = key.kvno, key.enctype
         self._note(None)
         self._settle()
 
@@ -120,7 +121,10 @@ class KeyVotes:
         text = f"all connectors refuse tickets of {key}" if str(key) else "all connectors refuse its tickets"
         if self.taken is None or key.kvno is None:
             return text
-        return f"{text}; before it was {'the same' if self.taken == key.kvno else self.taken}"
+        if self.taken != key.kvno:
+            return f"{text}; before it was {self.taken}"
+        before = TicketKey(None, self._taken_enctype)  # its name alone, if it is known
+        return f"{text}; before it was {'the same' if before.enctype in (None, key.enctype) else before}"
 
     def _note(self, trouble: KerberosFailure | None) -> None:
         """Remember it, and log it when it is another than before."""

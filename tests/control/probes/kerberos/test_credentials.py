@@ -85,6 +85,14 @@ def test_a_service_that_the_kdc_does_not_know(corp: Corp) -> None:
     assert detail == "Server HTTP/nobody.corp.example@CORP.EXAMPLE not found in Kerberos database"
 
 
+@pytest.mark.parametrize("host", ["old.corp.example", "old.test"])
+def test_why_the_kdc_refuses_a_service_that_it_knows(corp: Corp, host: str) -> None:
+    """Also where the host's name suggests another realm than the account's, for which MIT's library asks at last."""
+    corp.kadmin_talks(f"addprinc -randkey -expire yesterday HTTP/{host}")
+    failure, detail = fails(corp.login(spn=f"HTTP@{host}").fetch)
+    assert (failure, detail) == (Failure.KDC_REFUSED, "Server's entry in database has expired")
+
+
 @pytest.mark.parametrize(("offset", "words"), [("+1200s", "ahead of"), ("-1200s", "behind")])
 def test_a_kdc_whose_clock_is_wrong(offset: str, words: str, corp: Corp) -> None:
     corp.restart_kdc(clock(offset))

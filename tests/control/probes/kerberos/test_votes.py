@@ -74,6 +74,15 @@ def test_another_account_may_have_a_key_of_the_same_version() -> None:
     assert votes.trouble.detail == "all connectors refuse tickets of kvno 12, aes256-sha1; before it was the same"
 
 
+def test_the_account_may_have_another_encryption_type_than_before() -> None:
+    votes = Votes("a", "b").all_took(1.0)
+    rc4 = TicketKey(OLD.kvno, 23)
+    votes.refused("a", rc4, 2.0, 2.0)
+    assert votes.refused("b", rc4, 2.0, 2.0) is Blame.DIRECTORY
+    assert votes.trouble is not None
+    assert votes.trouble.detail == "all connectors refuse tickets of kvno 12, rc4; before it was aes256-sha1"
+
+
 def test_a_kdc_may_not_tell_the_version() -> None:
     votes = Votes("a", "b")
     votes.refused("a", TicketKey(), 2.0, 2.0)
