@@ -171,6 +171,11 @@ class Domain:
         self.passwords: dict[str, str] = {}
         self.configuration = self.krb5_conf()
 
+    @property
+    def winbind_privileged(self) -> Path:
+        """The folder of the socket that checks passwords; its group may use it."""
+        return self.folder / "state" / "winbindd_privileged"
+
     def provision(self) -> None:
         """Make the directory, in an empty folder, with the users of GROUPS."""
         _run(

@@ -5,4 +5,5 @@ with mod_auth_gssapi; the clients are curl, Chromium and Firefox. Samba and Fire
 LBPROXY_FULL=1 only, and as root.
 
     causes.py   failures that are caused in the directory, each for a pool of its own
+    firefox.py  the browser, without a display
 """

@@ -2,6 +2,7 @@
 
 place        their files
 connectors   c1, c2 and c3: each has the keytab of the account that has the SPN
+balancer     in front of them, with TLS, and with a kerberos check
 """
 
 from __future__ import annotations
@@ -18,9 +19,15 @@ import pytest_asyncio
 
 from tests.active_directory import Domain, needs_domain
 
+from ..balancer import Balancer, running
+from ..client import HOST
+from ..configuration import configuration
 from ..direct_auth.apache import apache
 from ..direct_auth.place import SERVICE, Place
 from ..instance import Instance
+from ..surroundings import Surroundings
+from ..tls import Authority
+from .causes import Probe
 
 _HERE = Path(__file__).parent
 
@@ -45,6 +52,26 @@ def place(active_directory: Domain) -> Iterator[Place]:
 async def connectors(place: Place) -> AsyncIterator[list[Instance]]:
     async with started(*(apache(name, place, bound=True) for name in ("c1", "c2", "c3"))) as instances:
         yield instances
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def balancer(
+    active_directory: Domain, connectors: list[Instance], authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Balancer]:
+    folder = tmp_path_factory.mktemp("balancer")
+    principal = active_directory.add("svc-probe")
+    check = Probe(principal, active_directory.keytab("svc-probe"), SERVICE, Path()).check()
+    config = configuration(
+        folder,
+        [(one.name, one.url) for one in connectors],
+        pool={"check": check},
+        certificate=authority.write(folder, HOST),
+    )
+    authority.write_ca(folder / "ca.pem")
+    around = Surroundings(environment={"KRB5_CONFIG": str(active_directory.configuration)})
+    async with running(config, folder, authority.client_context(), around) as balancer:
+        await balancer.until(lambda status: all(one["state"] == "up" for one in status["pools"][0]["backends"]))
+        yield balancer
 
 
 @asynccontextmanager

@@ -88,7 +88,7 @@ async def test_the_kdc_has_another_clock(
 async def test_the_service_has_rc4_only_and_this_machine_refuses_it(
     active_directory: Domain, connectors: list[Instance], directory: Path
 ) -> None:
-    """What MIT's library does by itself from 1.21 on, and where FIPS is on."""
+    """As where FIPS is on."""
     strict = active_directory.krb5_conf(permitted_enctypes="aes256-cts aes128-cts")
     rc4 = causes.service_rc4_only(active_directory, "rc4-strict")
     reason, detail = await status(strict, rc4, connectors, directory)

@@ -10,6 +10,7 @@ libapache2-mod-auth-gssapi, gss-ntlmssp, chromium.
     person.py    a user: fresh Kerberos tickets, NTLM and SPNEGO exchanges of several legs
     answer.py    what a connector's answer says: as whom, by which instance, to which request
     reaper.py    kills instances in turn         jury.py    judges and counts answers
+    browser.py   Chromium
     crowd.py     hundreds of people and strangers at once, while instances are killed
 
 LBPROXY_FULL=1 runs the long tests at their full length.

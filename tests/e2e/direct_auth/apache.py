@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..configuration import free_port
@@ -59,9 +59,17 @@ _HTML = '<!DOCTYPE html><title>{name}</title><p>You are <b id="user"><!--#echo v
 
 
 def apache(
-    name: str, place: Place, bound: bool, ntlm: bool = False, environment: Mapping[str, str] | None = None
+    name: str,
+    place: Place,
+    bound: bool,
+    ntlm: bool = False,
+    environment: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Instance:
-    """`bound` is GssapiConnectionBound: identity stays on the connection. NTLM's legs need that."""
+    """`bound` is GssapiConnectionBound: identity stays on the connection. NTLM's legs need that.
+
+    under: the command that runs it, if one does.
+    """
     assert _PROGRAM.exists(), "apt-get install apache2-bin libapache2-mod-auth-gssapi gss-ntlmssp"
     pages = place.directory / f"{name}.pages"
     pages.mkdir()
@@ -82,7 +90,7 @@ def apache(
             mechanisms="\n    ".join(f"GssapiAllowedMech {mechanism}" for mechanism in mechanisms),
         )
     )
-    command = [str(_PROGRAM), "-D", "FOREGROUND", "-f", str(file)]
+    command = [*under, str(_PROGRAM), "-D", "FOREGROUND", "-f", str(file)]
     started = "AH00489:"  # "configured -- resuming normal operations"
     around = place.environment(name) | dict(environment or {})
     return Instance(name, port, command, place.directory / f"{name}.log", started, around)
