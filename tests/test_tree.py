@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "balance": GROUND,
     "config": FILES | GROUND,
     "demo": {"errors"},  # the sample connector must not share the balancer's mistakes
+    "draft": {"errors", "config", "demo"},  # the demo has an authority for trials
     "net": LOGIC | FILES | GROUND,
     "control": LOGIC | FILES | GROUND,
     "runtime": IO | LOGIC | FILES | GROUND | {"config"},
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dashboard": {"control", "auth", "net"} | FILES | GROUND,  # beside the balancer, which it asks as anybody
     "doctor": {"preflight", "instance", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "process": {"status", "preflight", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "cli": {"process", "status", "preflight", "doctor", "instance", "dashboard", "runtime", "config", "demo"}
+    "cli": {"process", "status", "preflight", "doctor", "instance", "dashboard", "runtime", "config", "draft", "demo"}
     | IO
     | LOGIC
     | FILES

@@ -11,6 +11,8 @@ from lbproxy.cli.group import LazyGroup
 
 COMMANDS = {
     "run": "Serve until TERM, which lets requests finish first.",
+    "init": "Write a first configuration.",
+    "help": "Say what a key of the configuration means.",
     "check": "Validate a configuration and open every file it names.",
     "reload": "Read the configuration again, and serve it.",
     "status": "Show what the running balancer sees.",

@@ -9,8 +9,8 @@ A file passes these steps; each is a module, and none stops at its first problem
     lines        on which line a key stands
     checks       what only two keys together can get wrong
 
-`admin_bind` reads that key alone, for commands that must work while the rest of the file is wrong, and `fleet_alone`
-reads that table alone, beside a connector.
+`admin_bind` reads that key alone (`admin_default` says where that is without it), for commands that must work while the
+rest of the file is wrong, and `fleet_alone` reads that table alone, beside a connector.
 `keys` writes a key's full name and `messages` turns pydantic's errors into an administrator's words.
 
 What needs the models is imported when it is first used: they take 0.15 s, which a command that asks a running balancer

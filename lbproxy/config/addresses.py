@@ -56,9 +56,6 @@ class Address:
             return False
 
 
-ADMIN = Address(path=Path("/run/lbproxy/admin.sock"))
-"""The default of `admin.bind`."""
-
 NOWHERE = Path("/")
 """The base of addresses that are no paths."""
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lbproxy.config.addresses import ADMIN, Address, address
+from lbproxy.config.addresses import Address, address
+from lbproxy.config.admin_default import admin_default
 from lbproxy.config.environment import expand
 from lbproxy.config.toml import parse, read_text
 from lbproxy.errors import ConfigError, Problem
@@ -33,16 +34,16 @@ def admin_bind(path: Path, environ: Mapping[str, str] = os.environ) -> AdminBind
     try:
         table = _admin_table(path)
         if "bind" not in table:
-            return AdminBind(ADMIN)
+            return AdminBind(admin_default(environ))
         problems: list[Problem] = []
         value = expand(table["bind"], environ, problems, ("admin", "bind"))
         if problems:
             raise ConfigError(str(path), problems)
         return AdminBind(address(value, path.absolute().parent))
     except ConfigError as error:
-        return AdminBind(ADMIN, str(error))
+        return AdminBind(admin_default(environ), str(error))
     except ValueError as error:
-        return AdminBind(ADMIN, f"{path}: admin.bind: {error}")
+        return AdminBind(admin_default(environ), f"{path}: admin.bind: {error}")
 
 
 def _admin_table(path: Path) -> Mapping[str, Any]:

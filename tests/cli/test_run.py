@@ -88,3 +88,30 @@ def test_an_address_in_use_is_status_1_and_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"listener.login.bind: cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_a_file_it_serves_and_says_what_it_amounts_to(tmp_path: Path) -> None:
+    admin = tmp_path / "admin.sock"
+    listen = ("--listen", "127.0.0.1:0", "--server-url", "http://login.test")
+    arguments = (*listen, "--to", "http://127.0.0.1:9", "--check", "none", "--admin", f"unix:{admin}")
+    process = subprocess.Popen([*RUN[:-1], *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    said = []
+    with process.stderr:
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("ready: "):
+                process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    path = tmp_path / "run-127.0.0.1-0.toml"
+    assert f"lbproxy: this is {path}; commands reach it with --admin unix:{admin}\n" in said
+    assert path.read_text() in "".join(said)
+    printed = subprocess.run([*RUN[:-1], *arguments, "--print"], capture_output=True, text=True, check=True)
+    assert printed.stdout == path.read_text()
+
+
+def test_a_file_and_its_options_exclude_each_other(tmp_path: Path) -> None:
+    arguments = ("--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:9")
+    done = subprocess.run([*RUN, write(tmp_path, 0), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "-c FILE and the options that stand for a file exclude each other" in done.stderr

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import Address, admin_bind
+from lbproxy.config.admin_default import admin_default
 
-DEFAULT = Address(path=Path("/run/lbproxy/admin.sock"))
+DEFAULT = admin_default({})
 BIND = '[admin]\nbind = "127.0.0.1:9000"\n'
 
 
@@ -47,7 +48,7 @@ def test_a_mistake_elsewhere_does_not_hide_it(path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["", "[admin]\nhealth = 'x'\n", "admin = 1"])
 def test_a_file_without_it_means_the_default(path: Path, text: str) -> None:
     path.write_text(text)
-    assert admin_bind(path) == (DEFAULT, "")
+    assert admin_bind(path, {}) == (DEFAULT, "")
 
 
 def test_a_socket_is_below_the_files_directory_and_may_name_a_variable(path: Path) -> None:
@@ -72,6 +73,6 @@ def test_a_file_that_cannot_say_it_means_the_default_and_why(path: Path, text: s
 
 
 def test_a_file_that_cannot_be_read(path: Path) -> None:
-    assert admin_bind(path) == (DEFAULT, f"{path}: cannot be read: No such file or directory")
+    assert admin_bind(path, {}) == (DEFAULT, f"{path}: cannot be read: No such file or directory")
     path.write_bytes(b"\xff")
-    assert admin_bind(path) == (DEFAULT, f"{path}: cannot be read: byte 0 is not UTF-8")
+    assert admin_bind(path, {}) == (DEFAULT, f"{path}: cannot be read: byte 0 is not UTF-8")

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Pri
 
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address, IpAddress
+from lbproxy.config.admin_default import admin_default
 from lbproxy.config.lines import Lines
 from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
@@ -71,7 +72,7 @@ class Admin(Table):
     `health` and `metrics` answer every client that reaches them, and tell no secrets.
     """
 
-    bind: Annotated[Bind, AfterValidator(_local)] = addresses.ADMIN
+    bind: Annotated[Bind, AfterValidator(_local)] = Field(default_factory=admin_default)
     health: Bind | None = None
     metrics: Bind | None = None
 

@@ -1,0 +1,116 @@
+"""`lbproxy init`: a first configuration, made of a few answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Unpack, get_args
+
+import click
+
+from lbproxy.cli.answers import Answers, answer_options, backend_url, draft, listen_address, server_url
+from lbproxy.draft.draft import Draft, Kind
+from lbproxy.errors import ConfigError
+
+
+@click.command("init")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("lbproxy.toml"),
+    show_default=True,
+    metavar="FILE",
+    help="The file to write.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@answer_options
+def command(output: Path, force: bool, **answers: Unpack[Answers]) -> None:
+    """Write a commented configuration, and check it as `lbproxy check` does.
+
+    Asks for what the options have not said: the address of users, where to listen, the backends, the certificate, and
+    the check. Without a terminal nothing is asked, and --listen and --to are needed.
+    """
+    if output.exists() and not force:
+        raise click.UsageError(f"{output} exists; --force replaces it, -o FILE writes another")
+    if sys.stdin.isatty():
+        _ask(answers)
+    made = draft(answers, lambda made: _self_signed(output, made))
+    try:
+        output.write_text(made.toml())
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror or "") from error
+    _report(output)
+
+
+def _ask(answers: Answers) -> None:
+    """Ask what is missing; an empty line takes what is in brackets."""
+    url = answers["server_url"] or _question("The address that users know", server_url, "https://login.corp.example")
+    answers["server_url"] = url
+    tls = url.startswith("https:")
+    if answers["listen"] is None:
+        answers["listen"] = _question("Listen at", listen_address, "0.0.0.0:443" if tls else "0.0.0.0:80")
+    if not answers["backends"]:
+        answers["backends"] = _question("Backends (URLs, a space between them)", _backends, "http://10.0.0.11:4000")
+    passed = all(url.startswith("tcp:") for url in answers["backends"])
+    if tls and not passed and answers["certificate"] is None and not answers["self_signed"]:
+        file = _question("Certificate (a PEM file; - is one for trials)", str, "-")
+        answers["self_signed"] = file == "-"
+        if file != "-":
+            answers["certificate"] = Path(file).absolute()
+            answers["key"] = (
+                answers["key"] or Path(_question("Its key", str, str(Path(file).with_suffix(".key")))).absolute()
+            )
+    if answers["check"] is None:
+        answers["check"] = click.prompt(
+            "Check", type=click.Choice(get_args(Kind)), default="tcp" if passed else "http", err=True
+        )
+        _ask_of_check(answers)
+
+
+def _ask_of_check(answers: Answers) -> None:
+    if answers["check"] in ("http", "kerberos") and answers["check_path"] is None:
+        answers["check_path"] = _question("The page that probes ask for", str, "/")
+    if answers["check"] == "kerberos":
+        answers["principal"] = answers["principal"] or _question("The account that signs in, NAME@REALM", str, None)
+        answers["keytab"] = answers["keytab"] or Path(_question("Its keytab", str, None)).absolute()
+
+
+def _question(text: str, read: Callable[[str], Any], default: str | None) -> Any:
+    return click.prompt(text, value_proc=read, default=default, err=True)
+
+
+def _backends(text: str) -> tuple[str, ...]:
+    return tuple(backend_url(one) for one in text.replace(",", " ").split())
+
+
+def _self_signed(output: Path, made: Draft) -> tuple[Path, Path]:
+    from lbproxy.draft import trial_files
+
+    files = trial_files.make(output.absolute().parent / "trial", made.host.strip("[]"))
+    click.echo(f"for trials only; clients have to believe {files.authority}", err=True)
+    return files.certificate, files.key
+
+
+def _report(output: Path) -> None:
+    """What `lbproxy check` says of the file. It stays also with problems: they name what is to be done."""
+    from datetime import UTC, datetime
+
+    from lbproxy.config import load
+    from lbproxy.preflight import inspect
+
+    try:
+        config = load(output)
+    except ConfigError as error:
+        click.echo(f"{output} is written, and needs changes:\n{error}", err=True)
+        sys.exit(1)
+    report = inspect(config, datetime.now(UTC))
+    for problem in config.located(report.problems):
+        click.echo(problem.in_file(str(output)), err=True)
+    for warning in config.located(report.warnings):
+        click.echo(warning.in_file(str(output), "warning: "), err=True)
+    if report.problems:
+        click.echo(f"{output} is written; it can run when that is mended", err=True)
+        sys.exit(1)
+    click.echo(f"{output} is fit to run: lbproxy run -c {output}")
