@@ -12,6 +12,8 @@ from collections.abc import Mapping
 HOST = "login.corp.example"
 LARGE = 9 * 1024  # characters of a large credential; tickets with many groups reach 64 KB, 9 KB is a common one
 
+MARK = 8  # characters that make a token one user's own
+
 SMALL = {"Host": HOST}
 
 BROWSER = {
@@ -49,10 +51,33 @@ def negotiate(size: int = LARGE) -> str:
 
     Its structure is true, so that a proxy which looks inside does its work; its ticket is noise.
     """
-    ticket = _der(0xA3, _der(0x04, _noise(size * 3 // 4 - 80)))
+    return "Negotiate " + b64encode(_initial_token(size)).decode()
+
+
+def negotiate_parts(size: int = LARGE) -> tuple[str, str]:
+    """The same, without MARK characters at the beginning of the ticket: what stands before, and what after them.
+
+    With any characters of base64 in their place it is another user's token.
+    """
+    value, token = negotiate(size), _initial_token(size)
+    at = len("Negotiate ") + -(-token.index(_ticket(size)) // 3) * 4
+    return value[:at], value[at + MARK :]
+
+
+def own_token(parts: tuple[str, str], number: int) -> str:
+    """The user's with this number, from 0 up to 16 ** MARK."""
+    return f"{parts[0]}{number:0{MARK}x}{parts[1]}"
+
+
+def _ticket(size: int) -> bytes:
+    return _noise(size * 3 // 4 - 80)
+
+
+def _initial_token(size: int) -> bytes:
+    ticket = _der(0xA3, _der(0x04, _ticket(size)))
     kerberos = _der(0x60, _KERBEROS + _AP_REQ_TOKEN + _der(0x6E, _der(0x30, _AP_REQ_START + ticket)))
     init = _der(0x30, _der(0xA0, _der(0x30, _KERBEROS)) + _der(0xA2, _der(0x04, kerberos)))
-    return "Negotiate " + b64encode(_der(0x60, _SPNEGO + _der(0xA0, init))).decode()
+    return _der(0x60, _SPNEGO + _der(0xA0, init))
 
 
 def head(headers: Mapping[str, str], method: str = "GET", target: str = "/") -> bytes:

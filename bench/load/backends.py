@@ -3,6 +3,7 @@
 Its paths:
     /64 /64k /1m    so many bytes, all the same letter
     /64k-chunked    64 KB without Content-Length
+    /login          401 with an offer of Negotiate, unless there is a token; then as /64
     /seen           what arrived, for `bench.load.verify`: one `name=value` a line
 """
 
@@ -19,6 +20,7 @@ _SEEN = "".join(
     f"{name}={variable}\\n"
     for name, variable in {
         "backend": "$server_port",
+        "connection": "$connection",  # its number in the backends' process
         "requests": "$connection_requests",  # on this upstream connection: more than one when it is kept
         "host": "$http_host",
         "forwarded_for": "$http_x_forwarded_for",
@@ -55,10 +57,16 @@ def _http(directory: Path, ports: tuple[int, ...]) -> str:
     return f"""
     sendfile on; open_file_cache max=16; open_file_cache_valid 600s; large_client_header_buffers 4 64k;
     default_type text/plain;
+    map $status $offer {{ default ""; 401 Negotiate; }}
     server {{
         {listens}
         root {directory};
         location = /64 {{ return 200 "{body(64).decode()}"; }}
+        location = /login {{
+            if ($http_authorization = "") {{ return 401; }}
+            return 200 "{body(64).decode()}";
+        }}
+        add_header WWW-Authenticate $offer always;
         location = /64k {{ }}
         location = /1m {{ }}
         location = /64k-chunked {{ ssi on; ssi_types *; }}  # what may be changed on the way has no known length

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.errors import BenchError
+from bench.heads import MARK, head, negotiate_parts
 from bench.load.scenario import Scenario
 from bench.load.site import Site
 from bench.processes import output_of
@@ -59,12 +60,33 @@ def script(scenario: Scenario) -> str:
 
     A string of printable ASCII is written the same in JSON and in Lua.
     """
+    if scenario.tokens:
+        return "\n".join((_own_tokens(scenario), _DONE))
     return "\n".join(
         (
             f"wrk.method = {json.dumps(scenario.method)}",
             *_headers(scenario.headers),
             f"wrk.body = {json.dumps(scenario.body.decode('ascii'))}" if scenario.body else "",
             _DONE,
+        )
+    )
+
+
+def _own_tokens(scenario: Scenario) -> str:
+    """Each request is whole, but for the mark in its token; another second begins with other marks."""
+    before, after = negotiate_parts()
+    request = head(
+        {**scenario.headers, "Authorization": before + "\0" + after}, scenario.method, scenario.path
+    ).decode()
+    start, end = request.split("\0")
+    return "\n".join(
+        (
+            f"local before, after = {json.dumps(start)}, {json.dumps(end)}",
+            "local number = os.time() % 4096 * 1048576",
+            "function request()",
+            "    number = number + 1",
+            f"    return before .. string.format('%0{MARK}x', number) .. after",
+            "end",
         )
     )
 

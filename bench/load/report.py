@@ -19,7 +19,16 @@ def table(outcome: Outcome) -> Table:
     Of several runs, each scenario's rows are of the one in which lbproxy's ratio to the reference was the worst.
     """
     made = _table("scenario", "proxy")
-    for heading in ("CPU us/request", "requests/s", "busy", "p50 ms", "p99 ms", "p99.9 ms", "memory MB"):
+    for heading in (
+        "CPU us/request",
+        "requests/s and core",
+        "requests/s",
+        "busy",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "memory MB",
+    ):
         made.add_column(heading, justify="right")
     made.add_column(f"CPU to {REFERENCE}")
     for scenario in outcome.scenarios:
@@ -97,6 +106,7 @@ def _figures(result: Result) -> tuple[str, ...]:
     latencies = (f"{result.latency_us(percentile) / 1000:.2f}" for percentile in ("p50", "p99", "p999"))
     return (
         f"{result.cpu_us:.1f}",
+        f"{1e6 / result.cpu_us:,.0f}",
         f"{result.requests_per_second:,.0f}",
         f"{result.busy:.0%}",
         *latencies,

@@ -14,7 +14,7 @@ from bench.load.certificate import Certificate
 from bench.load.handshakes import handshakes
 from bench.load.load import Load, wrk
 from bench.load.outcome import Result, Round
-from bench.load.peers import Peer
+from bench.load.peers import SAFE, Peer
 from bench.load.quiet import Quiet
 from bench.load.scenario import Kind, Scenario
 from bench.load.site import Site
@@ -60,9 +60,9 @@ def site_of(
     name: str, scenario: Scenario, active: int, backends: Sequence[int], certificate: Certificate, directory: Path
 ) -> Site:
     """A site on a free port, with a folder of its own below `directory`, in front of as many backends as it needs."""
-    return Site(
-        name, directory / name, free_port(), tuple(backends[: scenario.backends]), scenario, active, certificate
-    )
+    ports = tuple(backends[: scenario.backends])
+    keeps_apart = scenario.tokens and name in ("lbproxy", *(peer.name for peer in SAFE.values()))
+    return Site(name, directory / name, free_port(), ports, scenario, active, certificate, keeps_apart)
 
 
 def measure(name: str, entries: Sequence[tuple[Peer, Site]], plan: Plan, step: OnStep) -> list[Result]:

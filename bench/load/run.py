@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.load.backends import Backends
 from bench.load.certificate import Certificate
 from bench.load.outcome import Result, Run, machine
-from bench.load.peers import AS_BASE, PEERS, Peer
+from bench.load.peers import AS_BASE, PEERS, SAFE, Peer
 from bench.load.rounds import OnStep, Plan, measure, site_of
 from bench.load.scenario import BASE, TABLE, Scenario
 from bench.processes import allow_descriptors
@@ -36,7 +36,7 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         certificate = Certificate.write(directory)
-        with Backends(directory, servers, 3 * (len(peers) + 1) * active + 1000) as backends:
+        with Backends(directory, servers, 3 * (2 * len(peers) + 1) * active + 1000) as backends:
             for scenario in scenarios:
                 entries = [
                     (
@@ -77,6 +77,8 @@ def steps(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan) -> i
 def _entries(peers: Sequence[Peer], scenario: Scenario) -> list[tuple[str, Peer, Scenario]]:
     """Who is measured, under which name, and in what."""
     able = [(peer.name, peer, scenario) for peer in peers if not peer.lacks(scenario)]
+    if scenario.tokens:
+        able += [(safe.name, safe, scenario) for peer in peers if (safe := SAFE.get(peer.name)) is not None]
     return [*able, (AS_BASE, PEERS["lbproxy"], TABLE[BASE])] if scenario.beside_base else able
 
 

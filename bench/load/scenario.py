@@ -41,6 +41,8 @@ class Scenario:
     kind: Kind = Kind.KEPT
     tls: bool = False
     client_certificate: bool = False
+    tokens: bool = False  # a Kerberos token of each user's own: with each request, or the one with which a login begins
+    challenged: bool = False  # each login asks without a token first and is answered 401, and ends with two requests
     tcp: bool = False  # connections are passed on, not requests
     access_log: bool = False
     connections: int | None = None
@@ -55,7 +57,7 @@ class Scenario:
     @property
     def large_head(self) -> bool:
         """Whether a proxy with 8 KB for a header line has to be told of it."""
-        return max(map(len, self.headers.values())) > 4096
+        return self.tokens or max(map(len, self.headers.values())) > 4096
 
 
 def _busy(name: str, about: str, tls: bool = False, tcp: bool = False, workers: int = 1) -> Scenario:
@@ -81,6 +83,19 @@ TABLE = {
         Scenario(
             "tls-client", "as tls-new, with a client certificate", kind=Kind.NEW, tls=True, client_certificate=True
         ),
+        Scenario(
+            "login", "a new TLS connection each, with a 9 KB token of its own", kind=Kind.NEW, tls=True, tokens=True
+        ),
+        Scenario(
+            "login-401",
+            "a new TLS connection each: 401, a token of its own, two requests; a login is one",
+            kind=Kind.NEW,
+            tls=True,
+            tokens=True,
+            challenged=True,
+        ),
+        Scenario("tokens", "kept connections, a 9 KB token of its own in each request", tokens=True),
+        Scenario("tokens-tls", "the same, over kept TLS connections", tls=True, tokens=True),
         Scenario("connections-1", "as browser, one connection", connections=1),
         Scenario("connections-1000", "as browser, 1,000 connections", connections=1_000),
         Scenario("idle-10000", "as browser, 64 of 10,064 connections ask", idle=10_000, beside_base=True),

@@ -25,6 +25,7 @@ class Site:
     scenario: Scenario
     active: int
     certificate: Certificate
+    keeps_apart: bool = False  # no backend connection serves two client connections
 
     @property
     def connections(self) -> int:

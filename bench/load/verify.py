@@ -6,11 +6,12 @@ import http.client
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.heads import HOST
+from bench.heads import HOST, negotiate
 from bench.load import backends
 from bench.load.site import Site
 
@@ -67,9 +68,19 @@ def _verify_requests(site: Site, count: int) -> str:
         for request in seen:
             _check_head(site, request)
         _check_turns(site, seen)
-        _expect(site, "upstream connections kept", any(int(request["requests"]) > 1 for request in seen), True)
+        if site.keeps_apart:
+            _check_apart(site, seen, count)
+        else:
+            _expect(site, "upstream connections kept", any(int(request["requests"]) > 1 for request in seen), True)
         _check_answer(site, connection)
     return tls
+
+
+def _check_apart(site: Site, seen: list[dict[str, str]], count: int) -> None:
+    """Another client, while the first one is there, meets none of the backend connections that the first one had."""
+    with closing(_connect(site)) as other:
+        shared = {one["connection"] for one in seen} & {_seen(site, other)["connection"] for _ in range(count)}
+    _expect(site, "backend connections of two clients", shared, set())
 
 
 def _verify_connections(site: Site, count: int) -> str:
@@ -98,7 +109,7 @@ def _cipher(sock: socket.socket) -> str:
 
 
 def _ask(site: Site, connection: http.client.HTTPConnection, path: str) -> bytes:
-    connection.request(site.scenario.method, path, site.scenario.body or None, dict(site.scenario.headers))
+    connection.request(site.scenario.method, path, site.scenario.body or None, dict(_headers(site)))
     response = connection.getresponse()
     answer = response.read()
     _expect(site, f"status of {path}", response.status, 200)
@@ -114,7 +125,12 @@ def _check_head(site: Site, request: dict[str, str]) -> None:
     _expect(site, "Host", request["host"], HOST)
     _expect(site, "X-Forwarded-For", request["forwarded_for"], "127.0.0.1")
     _expect(site, "X-Forwarded-Proto", request["forwarded_proto"], site.scheme)
-    _expect(site, "Authorization", request["authorization"], site.scenario.headers.get("Authorization", ""))
+    _expect(site, "Authorization", request["authorization"], _headers(site).get("Authorization", ""))
+
+
+def _headers(site: Site) -> Mapping[str, str]:
+    row = site.scenario
+    return {**row.headers, "Authorization": negotiate()} if row.tokens else row.headers
 
 
 def _check_turns(site: Site, seen: list[dict[str, str]]) -> None:

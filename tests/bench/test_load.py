@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from bench.errors import BenchError
+from bench.heads import negotiate_parts
 from bench.load.load import Load, parse, script
 from bench.load.scenario import TABLE
 
@@ -31,3 +34,12 @@ def test_the_script_sends_the_method_the_body_and_every_header() -> None:
 
 def test_a_script_without_a_body_sets_none() -> None:
     assert "wrk.body" not in script(TABLE["browser"])
+
+
+def test_a_script_with_tokens_sends_another_one_each_time() -> None:
+    lines = script(TABLE["tokens"]).splitlines()
+    before, after = json.loads("[" + lines[0].removeprefix("local before, after = ") + "]")
+    assert before.startswith("GET /64 HTTP/1.1\r\nHost: login.corp.example\r\n")
+    assert after.endswith("\r\n\r\n")
+    assert before.partition("Authorization: ")[2] == negotiate_parts()[0]
+    assert "    return before .. string.format('%08x', number) .. after" in lines

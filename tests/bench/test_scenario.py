@@ -59,3 +59,23 @@ def test_the_users_certificate_is_signed_by_the_users_ca(tmp_path: Path) -> None
     user, ca = (x509.load_pem_x509_certificate(path.read_bytes()) for path in (made.user, made.users_ca))
     user.verify_directly_issued_by(ca)
     client_context(made.user)  # raises if the key is not the certificate's
+
+
+def test_where_users_bring_tokens_the_safe_peers_are_measured_too() -> None:
+    lbproxy, nginx, caddy = PEERS["lbproxy"], PEERS["nginx"], PEERS["caddy"]
+    assert steps([lbproxy, nginx, caddy], [TABLE["login"]], Plan(2, 1, 64)) == 12
+    assert steps([lbproxy, nginx, caddy], [TABLE["tls"]], Plan(2, 1, 64)) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "keeps_apart"),
+    [
+        ("lbproxy", "tokens", True),
+        ("haproxy-safe", "login", True),
+        ("haproxy", "login", False),
+        ("lbproxy", "tls", False),
+    ],
+)
+def test_what_keeps_users_apart_is_held_to_it(name: str, scenario: str, keeps_apart: bool, tmp_path: Path) -> None:
+    files = Certificate(*(tmp_path / name for name in "abcde"))
+    assert site_of(name, TABLE[scenario], 64, range(1000), files, tmp_path).keeps_apart is keeps_apart

@@ -17,4 +17,7 @@ AS_BASE = "lbproxy-as-browser"
 
 PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy(), Envoy(), Caddy())}
 
-__all__ = ["AS_BASE", "PEERS", "REFERENCE", "Peer"]
+SAFE: dict[str, Peer] = {"nginx": Nginx(safe=True), "haproxy": HAProxy(safe=True)}
+"""Those of PEERS, set up so that they leak no user's identity; measured beside them where users bring tokens."""
+
+__all__ = ["AS_BASE", "PEERS", "REFERENCE", "SAFE", "Peer"]

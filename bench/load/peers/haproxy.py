@@ -18,17 +18,24 @@ _LOG_FORMAT = (
 
 
 class HAProxy(Peer):
-    name = "haproxy"
+    """safe: `http-reuse never`, so that no two clients share a backend connection."""
+
+    def __init__(self, safe: bool = False) -> None:
+        self._safe = safe
+
+    @property
+    def name(self) -> str:
+        return "haproxy-safe" if self._safe else "haproxy"
 
     def version(self) -> str:
         done = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True)
         return " ".join(done.stdout.split()[:3])
 
     def command(self, site: Site) -> list[str | Path]:
-        return ["haproxy", "-db", "-f", site.write(_file(site))]
+        return ["haproxy", "-db", "-f", site.write(_file(site, self._safe))]
 
 
-def _file(site: Site) -> str:
+def _file(site: Site, safe: bool) -> str:
     servers = "\n".join(f"    server b{n} 127.0.0.1:{port}" for n, port in enumerate(site.backends))
     return f"""
 global
@@ -53,6 +60,7 @@ frontend login
     default_backend backends
 backend backends
     balance roundrobin
+    {"http-reuse never" if safe else ""}
     {"" if site.scenario.tcp else "option httpchk GET /64"}
     default-server check inter 2s
 {servers}

@@ -19,7 +19,15 @@ _LOG_FORMAT = """log_format bench escape=json '{"time":"$time_iso8601","client":
 
 
 class Nginx(Peer):
-    name = "nginx"
+    """safe: without upstream keep-alive, as it is unless configured (before 1.29.7): no two clients share a backend
+    connection."""
+
+    def __init__(self, safe: bool = False) -> None:
+        self._safe = safe
+
+    @property
+    def name(self) -> str:
+        return "nginx-safe" if self._safe else "nginx"
 
     def lacks(self, scenario: Scenario) -> str:
         return "no stream module" if scenario.tcp and not STREAM_MODULE.exists() else ""
@@ -33,22 +41,23 @@ class Nginx(Peer):
         if site.scenario.tcp:
             text = nginx_stream_file(site.directory, self.name, both_sides, _stream(site))
         else:
-            text = nginx_file(site.directory, self.name, both_sides, _http(site), site.scenario.workers)
+            text = nginx_file(site.directory, self.name, both_sides, _http(site, self._safe), site.scenario.workers)
         return nginx_command(site.directory, site.write(text))
 
 
-def _http(site: Site) -> str:
+def _http(site: Site, safe: bool) -> str:
     kept = max(128, 2 * site.active, 2 * len(site.backends))
+    keepalive = "" if safe else f"keepalive {kept}; keepalive_requests 1000000000;"
     return f"""
     {_LOG_FORMAT}
     {"large_client_header_buffers 4 32k;" if site.scenario.large_head else ""}
-    upstream backends {{ {_servers(site)} keepalive {kept}; keepalive_requests 1000000000; }}
+    upstream backends {{ {_servers(site)} {keepalive} }}
     server {{
         listen 127.0.0.1:{site.port} backlog=4096{" ssl" if site.scenario.tls else ""};
         {_tls(site)}
         {_log(site)}
         proxy_http_version 1.1;
-        proxy_set_header Connection "";
+        proxy_set_header Connection "{"close" if safe else ""}";
         proxy_set_header Host $http_host;
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto $scheme;
