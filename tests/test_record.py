@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
     "total_ms": 3.0,
     "reason": "done",
     "request_id": "0af7651916cd43dd8448eb211c80319c",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Mint,
         Pool,
         PoolTls,
+        Tracing,
     )
     from lbproxy.config.models.values import is_name
 else:  # a type checker would take any name for one of these
@@ -77,6 +78,7 @@ __all__ = [
     "Network",
     "Pool",
     "PoolTls",
+    "Tracing",
     "admin_bind",
     "fleet",
     "is_name",

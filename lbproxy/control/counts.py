@@ -202,6 +202,16 @@ class AccessLogView(TypedDict):
     dropped: Annotated[int, Count("lbproxy_access_log_dropped_total", "Lines lost to a full disk or a stalled reader")]
 
 
+class TracingView(TypedDict):
+    """Requests that were sampled for a trace."""
+
+    sampled: Annotated[int, Count("lbproxy_traces_sampled_total", "Requests whose trace was recorded")]
+    exported: Annotated[int, Count("lbproxy_traces_exported_total", "Of these, taken by the collector")]
+    dropped: Annotated[
+        int, Count("lbproxy_traces_dropped_total", "Of these, lost: too many, or the collector did not take them")
+    ]
+
+
 class Durations(TypedDict):
     """How long something took, in seconds; for requests, from a whole head to the end of the answer."""
 
@@ -225,5 +235,5 @@ class LagView(TypedDict):
     ]
 
 
-OF_ONE = (ListenerCounts, BackendCounts, RetryBudgetView, AccessLogView, LagView)
+OF_ONE = (ListenerCounts, BackendCounts, RetryBudgetView, AccessLogView, TracingView, LagView)
 """All classes with numbers that have a metric."""

@@ -16,6 +16,7 @@ from lbproxy.control.counts import (
     LagView,
     ListenerCounts,
     RetryBudgetView,
+    TracingView,
 )
 from lbproxy.control.fleet.views import FleetView, InstanceInFleetView
 
@@ -322,4 +323,5 @@ class Snapshot(TypedDict):
     request_seconds: Durations
     loop_lag: LagView
     access_log: AccessLogView
+    tracing: TracingView
     fleet: FleetView | None

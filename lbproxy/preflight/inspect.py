@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from cryptography import x509
 
 from lbproxy.auth.certificate import tolerant_of_names
-from lbproxy.config import Address, Config, Fleet, Listener, ListenerTls, PoolTls
+from lbproxy.config import Address, Config, Fleet, Listener, ListenerTls, PoolTls, Tracing
 from lbproxy.config.keys import full_name
+from lbproxy.errors import MissingExtraError
 from lbproxy.net.tls import certificates
 from lbproxy.preflight.addresses import inspect_address
 from lbproxy.preflight.certificates import inspect_bundle, inspect_pair
@@ -50,6 +52,7 @@ def inspect(
     for name in config.pools:
         _inspect_pool(report, config, name)
     _inspect_fleet(report, config.fleet)
+    _inspect_tracing(report, config.tracing)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     return report
@@ -115,6 +118,17 @@ def _inspect_fleet(report: Report, fleet: Fleet | None) -> None:
         inspect_pair(report, "fleet", fleet.certificate, fleet.key)
     if fleet.secret_file is not None:
         inspect_secret(report, "fleet.secret_file", fleet.secret_file)
+
+
+def _inspect_tracing(report: Report, tracing: Tracing | None) -> None:
+    if tracing is None:
+        return
+    if tracing.endpoint and find_spec("opentelemetry.sdk") is None:  # not imported: that takes a moment
+        report.problem("tracing.endpoint", str(MissingExtraError("endpoint", "tracing")))
+    if tracing.ca is not None:
+        inspect_bundle(report, "tracing.ca", tracing.ca)
+    if tracing.certificate is not None and tracing.key is not None:
+        inspect_pair(report, "tracing", tracing.certificate, tracing.key)
 
 
 def _inspect_pool_tls(report: Report, where: str, tls: PoolTls) -> None:

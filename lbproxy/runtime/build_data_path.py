@@ -25,10 +25,10 @@ from lbproxy.net.tls import ClientPolicy, ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget, streams_allowed
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
-from lbproxy.record import Record
+from lbproxy.record import Record, Trace
 from lbproxy.runtime.lane_tls import LaneTls
 from lbproxy.runtime.model import Model
-from lbproxy.wire.fields import Limits
+from lbproxy.wire.fields import FieldTable, Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, RESPONSE_TRAILERS, request_fields, request_trailers
 from lbproxy.wire.hosts import port_of, without_port
 from lbproxy.wire.paths import is_denied, normalised
@@ -55,10 +55,11 @@ class Assembly:
         poller: Poller,
         lane_ends: dict[str, int],
         log: Callable[[Record], None] | None,
+        trace: Callable[[Trace], None],
         on_empty: Callable[[], None],
         secrets: Sequence[bytes] = (),
     ) -> None:
-        """log None: nothing is logged. secrets: see `ServerTls`.
+        """log None: nothing is logged. trace: gets each request that is sampled. secrets: see `ServerTls`.
 
         Each member of the model's pools gets its lanes. Raises StartError when a certificate or key cannot be used.
         """
@@ -68,9 +69,10 @@ class Assembly:
         self._poller = poller
         self._lane_ends = lane_ends
         self._log = log
+        self._trace = trace
         self._on_empty = on_empty
         self._secrets = secrets
-        self._ids = IdSource() if config.request_id else None
+        self._ids = _ids(config)
         self._room = DescriptorBudget(poller, streams_allowed())
         self.server_tls: dict[str, ServerTls] = {}
         for name, pool in model.pools.items():
@@ -147,7 +149,15 @@ class Assembly:
             self.server_tls[name] = tls
         forwards = self._model.pools[listener.pool]
         site = _site(self._config, listener, pool, forwards.rotation, self._log is not None, self._ids)
-        return WebService(options, self._poller, site, forwards, tls, self._log or _discard)
+        return WebService(options, self._poller, site, forwards, tls, self._log or _discard, self._trace)
+
+
+def _ids(config: Config) -> IdSource | None:
+    """What requests are named by; None: they are not."""
+    tracing = config.tracing
+    if tracing is None:
+        return IdSource() if config.request_id else None
+    return IdSource(bool(config.request_id), True, tracing.sample, bool(tracing.endpoint))
 
 
 def _discard(_: Record) -> None:
@@ -165,7 +175,7 @@ def _site(
     limits = Limits(listener.max_header_size, listener.max_target_size, listener.max_header_lines)
     denied = tuple(normalised(path.encode()) for path in listener.deny_paths)
     return Site(
-        RequestHead(limits, request_fields(listener.strip_headers, listener.allow_underscores, config.request_id)),
+        RequestHead(limits, _request_fields(config, listener)),
         ResponseHead(limits, RESPONSE_FIELDS, pool.bare_lf == "accept"),
         request_trailers((*listener.strip_headers, *filter(None, [config.request_id]))),
         RESPONSE_TRAILERS,
@@ -182,6 +192,11 @@ def _site(
         retry_statuses=frozenset(pool.retry_statuses),
         ids=ids,
     )
+
+
+def _request_fields(config: Config, listener: settings.Listener) -> FieldTable:
+    traces = config.tracing is not None
+    return request_fields(listener.strip_headers, listener.allow_underscores, config.request_id, traces)
 
 
 def _forwarding(config: Config, tls: bool) -> Forwarding:

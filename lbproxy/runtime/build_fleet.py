@@ -20,6 +20,7 @@ _OF_ONE_HOST = {
     "fleet": True,
     "admin": True,
     "access_log": True,
+    "tracing": True,
     "user": True,
     "group": True,
     "workers": True,

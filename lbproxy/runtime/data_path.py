@@ -15,6 +15,7 @@ from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
+from lbproxy.control.tracing import Traces
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.web import WebService, recheck
 from lbproxy.net.passthrough.connection import PassthroughConnection
@@ -43,7 +44,8 @@ TICKS_A_REFRESH = 10
 class DataPath(Observer):
     """`listeners` by name, and the `model` whose backends they forward to; `pools` and `mints` are the model's.
 
-    `lane_ends` counts how lanes ended, by the reason's label.
+    `lane_ends` counts how lanes ended, by the reason's label. `traces` has the requests that were sampled, until they
+    are handed over.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class DataPath(Observer):
         lane_tls = LaneTls(config)
         self.model = Model(config, lane_tls.refuse)
         self.pools, self.mints = self.model.pools, self.model.mints
+        self.traces = Traces()
+        logged, traced, empty = log if logs else None, self.traces.put, self._one_empty
         assembly = self._assembly = Assembly(
-            config, self.model, lane_tls, self.poller, self.lane_ends, log if logs else None, self._one_empty, secrets
+            config, self.model, lane_tls, self.poller, self.lane_ends, logged, traced, empty, secrets
         )
         self._departures = Departures(config.drain_timeout)
         self.listeners = {name: assembly.listener(name, sockets[name]) for name in config.listeners}
@@ -151,6 +155,7 @@ class DataPath(Observer):
         for backend in (*self.backends(), *self._departures.backends):
             backend.lanes.close_idle(reasons.LANE_DRAINED)
         self.model.stop()
+        self.traces.stop()
         if self._hold_timer is not None:
             self._hold_timer.cancel()
         self.poller.close()

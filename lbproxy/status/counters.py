@@ -12,6 +12,7 @@
 | request_seconds | `Durations`, its buckets by their upper bound |
 | loop_lag | `LagView`, the same |
 | access_log | `AccessLogView` |
+| tracing | `TracingView` |
 
 What a process of another version has not counted is not there, and counts as 0.
 """
@@ -37,6 +38,7 @@ from lbproxy.control.counts import (
     LagView,
     ListenerCounts,
     RetryBudgetView,
+    TracingView,
     Waits,
     declared,
 )
@@ -83,6 +85,7 @@ def take_process(data_path: DataPath, access_log: AccessLog) -> Counters:
         "request_seconds": _requests(data_path.listeners.values()),
         "loop_lag": _lag(data_path.model.lag),
         "access_log": written,
+        "tracing": data_path.traces.counted(),
     }
 
 
@@ -254,6 +257,11 @@ def departed(counters: Counters, pool: str) -> dict[str, int]:
 def access_log_view(counters: Counters) -> AccessLogView:
     """Of all processes."""
     return _whole(AccessLogView, counters.get("access_log", {}))
+
+
+def tracing_view(counters: Counters) -> TracingView:
+    """Of all processes."""
+    return _whole(TracingView, counters.get("tracing", {}))
 
 
 def durations_view(measured: Counters) -> Durations:

@@ -37,6 +37,7 @@ from lbproxy.status.counters import (
     lag_view,
     listener_view,
     of_backend_alone,
+    tracing_view,
 )
 from lbproxy.status.outliers import outliers
 from lbproxy.status.served import Served
@@ -79,6 +80,7 @@ def snapshot(
         "request_seconds": durations_view(counted.get("request_seconds", {})),
         "loop_lag": lag_view(counted),
         "access_log": access_log_view(counted),
+        "tracing": tracing_view(counted),
         "fleet": fleet,
     }
 

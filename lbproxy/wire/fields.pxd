@@ -30,6 +30,8 @@ cpdef enum Field:
     LOCATION = 16        # and Content-Location
     IDEMPOTENCY_KEY = 17 # draft-ietf-httpapi-idempotency-key-header: a request that may be sent again
     REQUEST_ID = 18      # the name that the configuration gives it
+    TRACEPARENT = 19     # W3C Trace Context, where lbproxy takes part in traces
+    TRACESTATE = 20
 
 
 cdef enum:               # results of a parse; `heads.reason_of` has the row of `lbproxy.reasons` for each error

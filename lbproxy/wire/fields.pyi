@@ -21,6 +21,8 @@ class Field(IntEnum):
     LOCATION = 16
     IDEMPOTENCY_KEY = 17
     REQUEST_ID = 18
+    TRACEPARENT = 19
+    TRACESTATE = 20
 
 class FieldTable:
     allow_underscores: bool

@@ -101,6 +101,7 @@ _REQUEST = {
     "x-forwarded-port": Field.FORWARDED_PORT,
     "forwarded": Field.FORWARDED,
 }
+_TRACES = {"traceparent": Field.TRACEPARENT, "tracestate": Field.TRACESTATE}
 _RESPONSE = {
     "content-length": Field.CONTENT_LENGTH,
     "transfer-encoding": Field.TRANSFER_ENCODING,
@@ -127,12 +128,15 @@ def _encoded(names: Mapping[str, Field]) -> dict[bytes, Field]:
     return {name.encode(): field for name, field in names.items()}
 
 
-def request_fields(strip: Iterable[str] = (), allow_underscores: bool = False, request_id: str = "") -> FieldTable:
+def request_fields(
+    strip: Iterable[str] = (), allow_underscores: bool = False, request_id: str = "", traces: bool = False
+) -> FieldTable:
     """The table for a listener's request heads.
 
     `strip` are the administrator's own names (`strip_headers`), `request_id` is the header that has a request's id.
+    traces: whether lbproxy takes part in traces. If it does not, their headers pass as any other.
     """
-    fields = _REQUEST | ({request_id.lower(): Field.REQUEST_ID} if request_id else {})
+    fields = _REQUEST | ({request_id.lower(): Field.REQUEST_ID} if request_id else {}) | (_TRACES if traces else {})
     prefixes = dict.fromkeys(IDENTITY_PREFIXES, Field.STRIP) | {FORWARDED_PREFIX: Field.FORWARDED}
     return _table(fields, (*HOP_BY_HOP, *IDENTITY, *OVERRIDES, *strip), prefixes, allow_underscores)
 

@@ -29,6 +29,8 @@ from lbproxy.wire.fields cimport (
     NEED_MORE,
     OTHER,
     REQUEST_ID,
+    TRACEPARENT,
+    TRACESTATE,
     USER_AGENT,
     FieldTable,
     Limits,
@@ -37,6 +39,7 @@ from lbproxy.wire.fields cimport (
 )
 from lbproxy.wire.heads cimport CHUNKED, NO_BODY, Head, reason_of
 from lbproxy.wire.slices cimport Slice, is_word, put, put_hex, put_line, put_text, same, slice_of, to_bytes
+from lbproxy.wire.trace_context cimport TRACEPARENT_SIZE, read_traceparent, write_traceparent
 
 cdef enum:
     MAX_EMPTY_LINES = 2          # before a request line
@@ -170,7 +173,9 @@ cdef class RequestHead(Head):
         self.host = self.authorization = self.user_agent = self.request_id = Slice(NULL, 0)
         self._names_host = False
         self._seen = 0
-        self._ids = 0
+        self._ids = self._parents = 0
+        self._traces = self._continues = False
+        self.traceparent = Slice(NULL, 0)
         # Empty lines before a request are left over from old clients' POSTs (RFC 9112 section 2.2).
         while end - start >= 2 and start[0] == b'\r' and start[1] == b'\n' and skipped < MAX_EMPTY_LINES:
             start += 2
@@ -278,6 +283,9 @@ cdef class RequestHead(Head):
         elif field == REQUEST_ID:
             self._ids += 1
             self.request_id = line.value
+        elif field == TRACEPARENT:
+            self._parents += 1
+            self.traceparent = line.value
         else:
             return Head.special(self, line)
         return 0
@@ -294,6 +302,16 @@ cdef class RequestHead(Head):
         self.request_id = Slice(&self._made_id[0], 2 * ID_SIZE)
         return False
 
+    cdef bint has_parent(self, uint8_t *trace_id, uint8_t *span_id, bint *sampled) noexcept nogil:
+        """Whether its client has named the trace that it belongs to; then that is set."""
+        return self._parents == 1 and read_traceparent(self.traceparent, trace_id, span_id, sampled)
+
+    cdef void set_parent(self, const uint8_t *trace_id, const uint8_t *span_id, bint sampled, bint continues) noexcept nogil:
+        """What the backend is told of the trace. continues: it is the client's, whose `tracestate` passes."""
+        write_traceparent(self._written_parent, trace_id, span_id, sampled)
+        self._traces = True
+        self._continues = continues
+
     cdef size_t bound(self, Forwarding forwarding, Slice client) noexcept nogil:
         """At least as many bytes as `write` will write.
 
@@ -301,12 +319,13 @@ cdef class RequestHead(Head):
         """
         return (self.size + self.count + self.host.size + client.size + forwarding._proto.size
                 + forwarding._port.size + 2 * forwarding._default_host.size + forwarding._identity.size
-                + forwarding._request_id.size + self.request_id.size + 256)
+                + forwarding._request_id.size + self.request_id.size + 336)
 
     cdef size_t write(self, char *out, Forwarding forwarding, Slice client, bint trusted) noexcept nogil:
         """The head for the backend, always HTTP/1.1; its size. `client` is the peer's address."""
         cdef char *at = out
         cdef Line *line
+        cdef uint32_t passed = TO_BACKEND | <uint32_t>self._continues << TRACESTATE
         cdef int i
         at = put_text(put(at, self.method), b" ")
         if self.target.at[0] == b'?':
@@ -314,7 +333,7 @@ cdef class RequestHead(Head):
         at = put_text(put(at, self.target), b" HTTP/1.1\r\n")
         for i in range(self.count):
             line = &self.lines[i]
-            if TO_BACKEND >> line.field & 1:
+            if passed >> line.field & 1:
                 at = put_line(at, line.name, line.value)
         if not self._names_host:
             at = put_line(at, Slice(b"Host", 4), self._host_or(forwarding))
@@ -327,6 +346,8 @@ cdef class RequestHead(Head):
         at = self._write_forwarded(at, forwarding, client, trusted)
         if forwarding._request_id.size:
             at = put_line(at, forwarding._request_id, self.request_id)
+        if self._traces:
+            at = put_line(at, Slice(b"traceparent", 11), Slice(&self._written_parent[0], TRACEPARENT_SIZE))
         at = put(at, forwarding._identity)
         return put_text(at, b"\r\n") - out
 

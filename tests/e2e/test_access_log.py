@@ -34,6 +34,7 @@ KEYS = [
     "total_ms",
     "reason",
     "request_id",
+    "trace_id",
 ]
 
 

@@ -59,6 +59,12 @@ def refusal(reason: Reason, keep: bool = False) -> bytes:
     )
 
 
+def _ids(request_id: bytes, sample: float | None) -> IdSource | None:
+    if sample is None:
+        return IdSource() if request_id else None
+    return IdSource(bool(request_id), True, sample, True)
+
+
 def make_site(
     logs: bool = True,
     max_head: int = MAX_HEAD,
@@ -69,10 +75,11 @@ def make_site(
     round_robin: RoundRobin | None = None,
     bare_lf: bool = False,
     request_id: bytes = b"",
+    sample: float | None = None,
 ) -> Site:
     limits = Limits(max_head, 1024, 64)
     return Site(
-        RequestHead(limits, request_fields(request_id=request_id.decode())),
+        RequestHead(limits, request_fields(request_id=request_id.decode(), traces=sample is not None)),
         ResponseHead(limits, RESPONSE_FIELDS, bare_lf),
         request_trailers(),
         RESPONSE_TRAILERS,
@@ -87,7 +94,7 @@ def make_site(
         logs=logs,
         slow_after=slow_after,
         retry_statuses=frozenset(retry_statuses),
-        ids=IdSource() if request_id else None,
+        ids=_ids(request_id, sample),
     )
 
 

@@ -19,7 +19,7 @@ from lbproxy.net.tls import ServerTls
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
 from lbproxy.net.transport.poller import Poller
 from lbproxy.net.upstream.lane import LaneOptions, Lanes
-from lbproxy.record import Record
+from lbproxy.record import Record, Trace
 from tests.net.dialogue import HEADER_TIMEOUT, answer, make_site, request
 from tests.net.peers import PATIENCE, Peer, until
 
@@ -84,13 +84,14 @@ class ListenerFixture:
         for backend in self.backends:
             self.pool.probed(backend, True, "", poller.now)
         self.records: list[Record] = []
+        self.traces: list[Trace] = []
         self.emptied = 0
-        here = {key: options.pop(key) for key in set(options) & {"slow_after", "retry_statuses"}}
+        here = {key: options.pop(key) for key in set(options) & {"slow_after", "retry_statuses", "sample"}}
         named = options.get("request_id", b"")
         self.site = make_site(max_head=65536, round_robin=self.pool.rotation, request_id=named, **here)
         ours = {key: options.pop(key) for key in set(options) & set(WebOptions.__slots__)}
         web_options = WebOptions(**{"server_url": "https://a.test", "retry_after": 2, **ours})
-        self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append)
+        self.web = WebService(web_options, poller, self.site, self.pool, tls, self.records.append, self.traces.append)
         room = options.pop("room", 1000)
         defaults: dict[str, Any] = {"name": "login", "max_connections": 100, "header_timeout": HEADER_TIMEOUT}
         made = ListenerOptions(**{**defaults, "on_empty": self._emptied, **options})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -258,3 +259,18 @@ def test_request_ids_need_a_header_of_their_own(inspect_file: Inspect) -> None:
         "request_id: X-Remote-User has another meaning; a name of your own has none"
     ]
     assert problems(inspect_file(top, f'{top}\nrequest_id = ""')) == []
+
+
+def test_tracing_needs_its_part_and_its_files(inspect_file: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = '[tracing]\nendpoint = "https://collector:4318"\n'
+    assert problems(inspect_file("[access_log]", f"{table}[access_log]")) == []
+    [problem] = problems(inspect_file("[access_log]", f'{table}ca = "none.pem"\n[access_log]'))
+    assert problem.startswith("tracing.ca: ")
+    [problem] = problems(
+        inspect_file("[access_log]", f'{table}certificate = "login.pem"\nkey = "sso.key"\n[access_log]')
+    )
+    assert problem.startswith("tracing.key: ")
+    monkeypatch.setattr(sys.modules["lbproxy.preflight.inspect"], "find_spec", lambda _: None)
+    assert problems(inspect_file("[access_log]", f"{table}[access_log]")) == [
+        "tracing.endpoint: endpoint needs an optional part: install lbproxy[tracing]"
+    ]

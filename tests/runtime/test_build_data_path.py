@@ -59,7 +59,7 @@ async def assembly(tmp_path: Path) -> AsyncIterator[Assembly]:
     poller, config = Poller(asyncio.get_running_loop()), load(path)
     lane_tls = LaneTls(config)
     model = Model(config, lane_tls.refuse)
-    yield Assembly(config, model, lane_tls, poller, {}, None, lambda: None)
+    yield Assembly(config, model, lane_tls, poller, {}, None, lambda _: None, lambda: None)
     poller.close()
 
 
@@ -105,7 +105,9 @@ async def test_secrets_of_session_tickets_reach_the_listeners_and_each_has_keys_
     path.write_text(TLS_FILE)
     poller, config = Poller(asyncio.get_running_loop()), load(path)
     lane_tls = LaneTls(config)
-    made = Assembly(config, Model(config, lane_tls.refuse), lane_tls, poller, {}, None, lambda: None, [b"own"])
+    made = Assembly(
+        config, Model(config, lane_tls.refuse), lane_tls, poller, {}, None, lambda _: None, lambda: None, [b"own"]
+    )
     with socket.create_server(("127.0.0.1", 0)) as sock:
         for name in ("one", "two"):
             made.listener(name, sock)

@@ -14,12 +14,13 @@ from lbproxy.config.checks import (
     pools,
     probes,
     sections,
+    tracing,
 )
 from lbproxy.config.checks.look import Document
 from lbproxy.errors import Problem
 
-SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, discover, probes, consistency, fleet)
-WITH_WARNINGS = (forwarding, client_certificates, pools, discover, probes, fleet)
+SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, discover, probes, consistency, fleet, tracing)
+WITH_WARNINGS = (forwarding, client_certificates, pools, discover, probes, fleet, tracing)
 
 
 def problems(document: Document) -> Iterator[Problem]:

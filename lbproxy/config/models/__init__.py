@@ -8,6 +8,7 @@
     consistency  [pool.NAME.consistency] with its facts
     discover     [pool.NAME.discover]
     fleet        [fleet]
+    tracing      [tracing]
     table        what all of them share;  `values`: the types of single values
 
 Times are seconds (float), sizes are bytes (int), paths are absolute. A TOML table [listener.NAME] is an entry of
@@ -24,6 +25,7 @@ from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import CertificatePair, Listener, ListenerTls, Mint
 from lbproxy.config.models.pool import Pool, PoolTls
 from lbproxy.config.models.table import Base, Table
+from lbproxy.config.models.tracing import Tracing
 
 __all__ = [
     "AccessLog",
@@ -44,4 +46,5 @@ __all__ = [
     "Pool",
     "PoolTls",
     "Table",
+    "Tracing",
 ]

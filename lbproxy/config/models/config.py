@@ -19,6 +19,7 @@ from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
+from lbproxy.config.models.tracing import Tracing
 from lbproxy.config.models.values import Bind, Duration, Name, NotEmpty, file_path
 from lbproxy.errors import Problem
 
@@ -92,6 +93,7 @@ class Config(Table):
     pools: Mapping[Name, Pool] = Field(alias="pool")
     access_log: AccessLog = AccessLog()
     admin: Admin = Admin()
+    tracing: Tracing | None = None
     fleet: Fleet | None = None
 
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

@@ -26,7 +26,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     TIME, LISTENER, CLIENT, METHOD, TARGET, HOST, PROTOCOL, STATUS, BYTES_IN, BYTES_OUT
-    USER_AGENT, USER, BACKEND, LANE, REUSED, TRIES, CONNECT_MS, FIRST_BYTE_MS, TOTAL_MS, REASON, REQUEST_ID
+    USER_AGENT, USER, BACKEND, LANE, REUSED, TRIES, CONNECT_MS, FIRST_BYTE_MS, TOTAL_MS, REASON, REQUEST_ID, TRACE_ID
     FIELDS
 
 cdef enum:
@@ -102,6 +102,7 @@ def line(record not None):
     out = _milliseconds(_text(out, b',"total_ms":'), _field(record, TOTAL_MS))
     out = _string(out, b',"reason":', record, REASON)
     out = _string(out, b',"request_id":', record, REQUEST_ID)
+    out = _string(out, b',"trace_id":', record, TRACE_ID)
     out = _text(out, b'}\n')
     text = PyUnicode_New(out - _line, 127)
     memcpy(PyUnicode_DATA(text), _line, out - _line)

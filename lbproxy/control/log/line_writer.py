@@ -10,11 +10,12 @@ import logging
 import os
 import queue
 import select
-import signal
 import stat
 import threading
 from enum import Enum, auto
 from pathlib import Path
+
+from lbproxy.control.background import start_thread
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,7 @@ class LineWriter:
         self._queued = self._done = 0  # characters ever put by callers, and ever taken off by the thread
         self._torn = False  # the last byte written was not the end of a line
         self._queue: queue.SimpleQueue[str | _Order | threading.Event] = queue.SimpleQueue()
-        # A daemon, because a write to a pipe without a reader never returns and must not keep the process.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        # A signal that the main thread has blocked must wait for it, and not come to this one (signal(7)).
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._thread = start_thread(self._run, name)
 
     def __repr__(self) -> str:
         where = self._path or f"fd {self._fd}"

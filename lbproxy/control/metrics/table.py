@@ -17,6 +17,7 @@ from lbproxy.control.counts import (
     LagView,
     ListenerCounts,
     RetryBudgetView,
+    TracingView,
     declared,
 )
 from lbproxy.control.metrics import fleet
@@ -279,4 +280,6 @@ TABLE: tuple[Row, ...] = (
     ),
     # --- the access log
     *_counted(AccessLogView, (), lambda s: [((), s["access_log"])]),
+    # --- traces
+    *_counted(TracingView, (), lambda s: [((), s["tracing"])]),
 )

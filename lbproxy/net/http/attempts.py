@@ -7,6 +7,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.balance.retry import replayable
 from lbproxy.net.http.exchange import Exchange
+from lbproxy.net.transport.poller import monotonic
 from lbproxy.reasons import Reason
 
 _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
@@ -19,7 +20,7 @@ class Attempts:
     `wants_new` says that idle lanes are not used: the backend that closed one may have closed more of them.
     """
 
-    __slots__ = ("_failure", "_has_token", "_never", "pool", "tried", "wants_new")
+    __slots__ = ("_failure", "_has_token", "_never", "failures", "pool", "tried", "wants_new")
 
     def __init__(self, pool: Pool, never: tuple[Backend, ...] = (), has_token: bool = False) -> None:
         """never: the backends of the pool that take no requests.
@@ -32,13 +33,14 @@ class Attempts:
         self.tried = never  # those, and the backends that failed
         self._failure = reasons.NO_BACKEND  # how the last one failed that got the request
         self.wants_new = False
+        self.failures: list[tuple[str, str, float]] = []  # the backend, the reason's label, and when: CLOCK_MONOTONIC
 
     def __repr__(self) -> str:
         return f"<attempts on {self.pool.name}>"
 
-    def passed_over(self, backend: Backend) -> None:
-        """No byte of the request was sent there, and it goes on without this backend."""
-        backend.retried_from += 1
+    def passed_over(self, backend: Backend, reason: Reason) -> None:
+        """No byte of the request was sent there, because of `reason`, and it goes on without this backend."""
+        self._gave_up(backend, reason)
         self.tried += (backend,)
 
     def failed(self, backend: Backend, reason: Reason) -> None:
@@ -46,11 +48,15 @@ class Attempts:
 
         A backend that closed an idle lane may be healthy: it is tried again if there is no other.
         """
-        backend.retried_from += 1
+        self._gave_up(backend, reason)
         self._failure = reason
         self.wants_new |= reason is reasons.LANE_STALE
         if reason is not reasons.LANE_STALE or self.has_other(backend):
             self.tried += (backend,)
+
+    def _gave_up(self, backend: Backend, reason: Reason) -> None:
+        backend.retried_from += 1
+        self.failures.append((backend.name, reason.label, monotonic()))
 
     @property
     def exhausted(self) -> Reason:

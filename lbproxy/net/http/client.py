@@ -13,6 +13,7 @@ from lbproxy.net.http.account import refuses_large_head, settle
 from lbproxy.net.http.attempts import Attempts
 from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.http.record import record
+from lbproxy.net.http.trace import trace
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
 from lbproxy.net.transport.poller import monotonic
@@ -176,13 +177,13 @@ class ClientConnection:
             self.exchange.refuse(reason)
             return False
         backend.connect_failures += 1
-        self._pass_over(backend)
+        self._pass_over(backend, reason)
         self.evidence(backend, reason, detail)
         return True
 
-    def _pass_over(self, backend: Backend) -> None:
+    def _pass_over(self, backend: Backend, reason: Reason) -> None:
         self.exchange.tries += 1
-        self._asked.passed_over(backend)
+        self._asked.passed_over(backend, reason)
 
     def _run(self, lane: Lane) -> None:
         exchange = self.exchange
@@ -275,6 +276,8 @@ class ClientConnection:
                 exchange.closes = True
         if self._own.closing:
             self._own.forget(None)
+        if exchange.ids is not None and exchange.ids.recorded:
+            self.service.trace(trace(exchange, self._attempts, self.listener.name, self.service, reason))
         self._attempts = None
         self.listener.count(reason)
         if self.service.site.logs:
@@ -346,7 +349,7 @@ class ClientConnection:
             with contained(self):
                 self._leave()
                 lane.close(reasons.LANE_EJECTED)
-                self._pass_over(backend)
+                self._pass_over(backend, reasons.BACKEND_EJECTED)
                 self._next()
         elif self._may_move() and self._asked.may_leave(self.exchange, backend):
             self.exchange.move(reasons.BACKEND_EJECTED)

@@ -254,7 +254,9 @@ cdef class Exchange(Relay):
         self.host = self._directed if _equal(request.host, self._directed) else to_bytes(request.host)
         if request.authorization.at != NULL:
             self.authorization = to_bytes(request.authorization)
-        if site.logs:
+        if self.ids is not None:
+            self.ids.choose(request, self._trusted)
+        if site.logs or (self.ids is not None and self.ids.recorded):
             self.target = to_bytes(request.target)
             self.user_agent = to_bytes(request.user_agent)
         if self.host and not self._is_directed():
@@ -273,8 +275,6 @@ cdef class Exchange(Relay):
         self.head_size = self.bytes_in = head
         site.requests += 1
         self.requests += 1
-        if self.ids is not None:
-            self.ids.choose(request, self._trusted)
         if refused is None:
             out = self.poller.out(request.bound(self._forwarding, self._client_address))
             self._head = out[:request.write(out, self._forwarding, self._client_address, self._trusted)]
@@ -292,7 +292,7 @@ cdef class Exchange(Relay):
 
     cdef bint _fits_fast_path(self):
         """Whether nothing is to be decided: no identity, and no body that has to be kept in case it is sent again."""
-        if not self.fast_path or self.authorization is not None:
+        if not self.fast_path or self.authorization is not None or (self.ids is not None and self.ids.recorded):
             return False
         return not self.has_body or (not self.idempotent and self.method == b"POST")
 
@@ -429,7 +429,8 @@ cdef class Exchange(Relay):
     def summary(self):
         """The access log's part of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
 
-        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all, its id)
+        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all,
+        its id, its trace's)
         """
         return (
             self.method.decode("latin-1"),
@@ -444,6 +445,7 @@ cdef class Exchange(Relay):
             1000 * (self.first_byte - self.started) if self.first_byte else -1.0,
             1000 * (self.ended - self.started),
             "" if self.ids is None else self.ids.request_id.decode("latin-1"),
+            "" if self.ids is None else self.ids.trace_id,
         )
 
     @property

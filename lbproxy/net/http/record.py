@@ -12,8 +12,9 @@ from lbproxy.record import Record
 def record(exchange: Exchange, listener: str, client: str, user: str, reason: Reason) -> Record:
     """Of the request that `exchange` has just ended with `reason`, for the client at the address `client`."""
     lane = exchange.served_by
-    summary = exchange.summary()
-    method, target, host, protocol, status, received, sent, user_agent, connect, first_byte, total, request_id = summary
+    method, target, host, protocol, status, received, sent, user_agent, connect, first_byte, total, *ids = (
+        exchange.summary()
+    )
     fields = (
         time.time(),
         listener,
@@ -35,6 +36,6 @@ def record(exchange: Exchange, listener: str, client: str, user: str, reason: Re
         first_byte,
         total,
         reason.label,
-        request_id,
+        *ids,
     )
     return tuple.__new__(Record, fields)  # as Record(*fields) does, at half its cost

@@ -25,7 +25,7 @@ from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.lane import Personal, ProxyVersion
 from lbproxy.reasons import Reason
-from lbproxy.record import Record
+from lbproxy.record import Record, Trace
 from lbproxy.wire.clienthello import INTERNAL_ERROR, alert
 from lbproxy.wire.proxyproto import encode
 
@@ -61,7 +61,8 @@ class WebOptions:
 
 
 class WebService:
-    """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record.
+    """`site`, `pool` and `tls` (towards clients; None: plain) of one listener. log gets each request's record,
+    trace those of requests that are sampled.
 
     `handshakes` counts the successful ones with clients, `resumed` how many of them resumed a session.
     """
@@ -74,6 +75,7 @@ class WebService:
         pool: Pool,
         tls: ServerTls | None,
         log: Callable[[Record], None],
+        trace: Callable[[Trace], None] = lambda _: None,
     ) -> None:
         self.options = options
         self.retry_after = options.retry_after
@@ -82,6 +84,7 @@ class WebService:
         self.pool = pool
         self.tls = tls
         self.log = log
+        self.trace = trace
         self.handshakes = 0
         self.resumed = 0
         self.needs_destination = options.send_proxy != "none"

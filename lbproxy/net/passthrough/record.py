@@ -49,4 +49,5 @@ def record(
         total_ms=1000 * (monotonic() - started),
         reason=reason.label,
         request_id="",
+        trace_id="",
     )

@@ -15,7 +15,7 @@ from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.tls import BackendContext
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
-from lbproxy.net.transport.poller import Poller
+from lbproxy.net.transport.poller import Poller, monotonic
 from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.shared import LaneCore, LanesCore
 from lbproxy.reasons import Reason
@@ -86,7 +86,7 @@ class Lane(LaneCore):
     it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
     """
 
-    __slots__ = ("_header", "_tls", "tunnel", "waiter")
+    __slots__ = ("_header", "_tls", "connected_at", "opened_at", "ready_at", "tunnel", "waiter")
 
     lanes: Lanes
     owner: Waiter | None  # of a private lane
@@ -104,6 +104,8 @@ class Lane(LaneCore):
         self.backend = lanes.backend
         self.waiter: Waiter | None = waiter  # while it is being opened
         self.tunnel = False  # its bytes only pass
+        self.opened_at = monotonic()  # seconds
+        self.connected_at = self.ready_at = 0.0  # not yet
         if isinstance(sock, ssl.SSLSocket):
             self.stream = Stream(lanes.poller, sock.fileno(), self, sock)
         else:
@@ -148,6 +150,7 @@ class Lane(LaneCore):
     # --- events: only while no request is on it
 
     def connected(self, stream: Stream) -> None:
+        self.connected_at = monotonic()
         if self._header:
             try:
                 stream.write(self._header)  # a new connection's buffer has room for it
@@ -174,6 +177,7 @@ class Lane(LaneCore):
     def _ready(self) -> None:
         waiter, self.waiter = self.waiter, None
         assert waiter is not None
+        self.ready_at = self.connected_at if self.stream.tls is None else monotonic()
         self.stream.deadline = 0
         with contained(waiter):
             waiter.lane_ready(self)

@@ -28,6 +28,7 @@ from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.snapshot import Snapshot
+from lbproxy.control.tracing import Exporter
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
 from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
@@ -35,8 +36,7 @@ from lbproxy.process.generation.lately import Lately
 from lbproxy.process.generation.leaving import Leaving
 from lbproxy.process.generation.live_connections import LiveConnections
 from lbproxy.process.generation.serves_clients import ServesClients
-from lbproxy.process.ipc.channel import Channel
-from lbproxy.process.ipc.worker_messages import FromForker, ToForker
+from lbproxy.process.generation.tracing import start_exporter
 from lbproxy.process.workers.supervisor import WorkerSupervisor
 from lbproxy.runtime.addresses import Addresses
 from lbproxy.runtime.build_discovery import Registry, make_discoveries
@@ -69,8 +69,11 @@ class ControlPlane:
     """`served` is what the snapshot tells of the generation; `pool_controls` are by the pool's name.
 
     `model` has the pools that everything is decided for. With workers there is a `supervisor`, and else a `data_path`:
-    the one of them that is there is `serving`.
+    the one of them that is there is `serving`. `exporter` sends traces, if there is a collector.
     """
+
+    fleet: Fleet | None = None
+    exporter: Exporter | None = None
 
     def __init__(
         self, config: Config, inherited: handover.StartInputs, lost: Callable[[], None] = lambda: None
@@ -92,15 +95,15 @@ class ControlPlane:
             self.model = self.data_path.model
             self.serving: ServesClients = self.data_path
         else:
-            self.model = Model(config, refuse_without_lanes(config))
-            self.serving = self.supervisor = self._supervisor(forker, lost)
+            model = self.model = Model(config, refuse_without_lanes(config))
+            workers = WorkerSupervisor(config.worker_count, forker, model.pools, model.mints, lost)
+            self.serving = self.supervisor = workers
         self.leaving = Leaving(config, self.serving, partial(setattr, self.served, "leaving"))
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = Windows(self.model.pools, self._counted)
         self.lately = Lately(self.model.pools, self.windows, self._counted, state)
-        self.fleet: Fleet | None = None
         self._heard: list[tuple[str, str, Said]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None
@@ -127,15 +130,13 @@ class ControlPlane:
             registry = Registry(self.etcd, fleet, self._left_on)
         return {name: make_discoveries(pool, self._config.pools[name], registry) for name, pool in pools.items()}
 
-    def _supervisor(self, forker: Channel[ToForker, FromForker], lost: Callable[[], None]) -> WorkerSupervisor:
-        return WorkerSupervisor(self._config.worker_count, forker, self.model.pools, self.model.mints, lost)
-
     def __repr__(self) -> str:
         return f"<control plane, {self.served.state}>"
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Everything but accepting, registered on `stack` to be stopped in reverse order."""
         config, pools = self._config, self.model.pools
+        self.exporter = start_exporter(config, stack, self.data_path, self.supervisor)
         self._stop_with(stack)
         self.model.on_tick.append(self.windows.tick)
         self.lately.start(stack, self.model.on_tick)
@@ -301,10 +302,11 @@ class ControlPlane:
 
     def _take(self) -> list[Counters]:
         """What each process of this generation has counted."""
+        exported = [] if self.exporter is None else [{"tracing": self.exporter.counted()}]
         if self.data_path is not None:
-            return [counters.take(self.data_path, self.access_log)]
+            return [counters.take(self.data_path, self.access_log), *exported]
         assert self.supervisor is not None
-        return [counters.take_model(self.model), *self.supervisor.counters()]
+        return [counters.take_model(self.model), *self.supervisor.counters(), *exported]
 
     def _counted(self, pool: Pool, backend: Backend) -> Counters:
         """What all processes have counted of `backend`."""
@@ -363,10 +365,7 @@ class ControlPlane:
         backend = pool_control.pool.by_name(name) if pool_control else None
         if pool_control is None or backend is None:
             return  # this configuration knows no such backend
-        if draining:
-            pool_control.drain(backend)
-        else:
-            pool_control.ready(backend)
+        (pool_control.drain if draining else pool_control.ready)(backend)
 
 
 def _log_left_out(pool: str, sentences: Iterable[str]) -> None:

@@ -35,6 +35,11 @@ class AsyncChannel(Generic[Says, Hears]):
             if self._channel.has_queue:
                 self._loop.add_writer(self._channel.fileno(), self._writable)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was sent waits for the peer to take it in."""
+        return self._channel.has_queue
+
     def finish(self) -> None:
         """The peer has ended: hear what it has said last, and close."""
         self._readable()

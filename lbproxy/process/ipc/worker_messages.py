@@ -15,6 +15,7 @@ from lbproxy.balance.member import Member
 from lbproxy.control.live_connections import ConnectionQuery
 from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
 from lbproxy.process.ipc.messages import Conversation, Message
+from lbproxy.record import Trace
 
 # --- generation and forker
 
@@ -211,6 +212,14 @@ class ConnectionsFound(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Traced(Message):
+    """Requests that were sampled."""
+
+    kind = "traced"
+    traces: list[Trace]
+
+
+@dataclass(frozen=True, slots=True)
 class Empty(Message):
     """No client is connected any more."""
 
@@ -235,7 +244,7 @@ ToWorker = (
     | Drain
     | End
 )
-FromWorker = Up | Unfit | Met | Minted | BackendsCounted | Counted | ConnectionsFound | Empty
+FromWorker = Up | Unfit | Met | Minted | BackendsCounted | Counted | ConnectionsFound | Traced | Empty
 
 WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)
 WITH_WORKER: Conversation[ToWorker, FromWorker] = Conversation(ToWorker, FromWorker)

@@ -46,11 +46,13 @@ from lbproxy.process.ipc.worker_messages import (
     Release,
     TicketSecrets,
     ToWorker,
+    Traced,
     Unfit,
     Up,
 )
 from lbproxy.process.workers.count_report import CountReport
 from lbproxy.reasons import Reason
+from lbproxy.record import Trace
 from lbproxy.runtime import live_connections
 from lbproxy.runtime.data_path import PATIENCE, DataPath
 from lbproxy.status import counters
@@ -110,6 +112,7 @@ class WorkerProcess(Observer):
         for name, mint in data_path.mints.items():
             mint.on_minted.append(partial(self._minted, name))
         self._channel = AsyncChannel(channel, self._told, self._deserted)
+        data_path.traces.hand_over = self._traced
         self._channel.send(Up())
         data_path.keep_time()
         telling = asyncio.ensure_future(self._keep_telling())
@@ -210,6 +213,13 @@ class WorkerProcess(Observer):
 
     def _minted(self, listener: str, minted_record: MintedRecord) -> None:
         self._channel.send(Minted(listener, [minted_record]))
+
+    def _traced(self, traces: list[Trace]) -> bool:
+        """Tell of sampled requests, unless the generation is behind with what it was told."""
+        if self._channel.is_behind:
+            return False
+        self._channel.send(Traced(traces))
+        return True
 
     def _leave(self, emptying: Coroutine[object, object, None]) -> None:
         """Accept waiting connections and then no more; `emptying` goes on until none is open."""

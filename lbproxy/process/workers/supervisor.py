@@ -48,12 +48,14 @@ from lbproxy.process.ipc.worker_messages import (
     TicketSecrets,
     ToForker,
     ToWorker,
+    Traced,
     Unfit,
     Up,
 )
 from lbproxy.process.workers.handle import WorkerHandle
 from lbproxy.process.workers.news import News, everything, key
 from lbproxy.reasons import TABLE, Reason
+from lbproxy.record import Trace
 from lbproxy.status import counters
 from lbproxy.status.counters import Counters
 from lbproxy.status.tls_report import TlsReport, merged
@@ -92,6 +94,7 @@ class WorkerSupervisor(Observer):
 
         lost: called when no worker can be forked any more. Call it on the running loop.
         """
+        self.traced: Callable[[list[Trace]], object] = lambda _: None  # gets what workers have sampled
         self._loop = asyncio.get_running_loop()
         self._size = size
         self._pools = pools
@@ -276,6 +279,8 @@ class WorkerSupervisor(Observer):
             case ConnectionsFound(number) as found:
                 if number in self._answers:  # else nobody waits any more
                     self._answers[number].append(found)
+            case Traced(traces):
+                self.traced(traces)
             case Empty():
                 worker.empty = True
         self._happened()

@@ -27,6 +27,7 @@ from lbproxy.config import (
     Mint,
     Pool,
     PoolTls,
+    Tracing,
     load,
 )
 from lbproxy.config.models import Table
@@ -52,6 +53,7 @@ SECTIONS: dict[str, type[Table]] = {
     "access_log": AccessLog,
     "admin": Admin,
     "fleet": Fleet,
+    "tracing": Tracing,
 }
 """Heading in the docs, or table in lbproxy.toml -> its model."""
 
@@ -67,7 +69,7 @@ def keys(model: type[Table]) -> set[str]:
     own = {
         name: field
         for name, field in model.model_fields.items()
-        if name not in {*tables, "access_log", "admin", "fleet"}
+        if name not in {*tables, "access_log", "admin", "fleet", "tracing"}
     }
     return {field.alias or name for name, field in own.items()}
 

@@ -19,7 +19,7 @@ def test_reads_as_documented() -> None:
         '"target":"/wsfed?wa=wsignin1.0","host":"login.corp.example","protocol":"HTTP/1.1","status":200,"bytes_in":912,'
         '"bytes_out":4096,"user_agent":"Mozilla/5.0 (X11)","user":"alice","backend":"c1","lane":"private",'
         '"reused":true,"tries":2,"connect_ms":null,"first_byte_ms":2.134,"total_ms":2.500,"reason":"done",'
-        '"request_id":"0af7651916cd43dd8448eb211c80319c"}\n'
+        '"request_id":"0af7651916cd43dd8448eb211c80319c","trace_id":""}\n'
     )
 
 
@@ -98,7 +98,7 @@ def test_escapes_every_kind_of_character(text: str) -> None:
 
 @pytest.mark.parametrize("record", [(), tuple(made())[1:], list(made())])
 def test_takes_nothing_but_a_record(record: Any) -> None:
-    with pytest.raises(TypeError, match="21 fields"):
+    with pytest.raises(TypeError, match="22 fields"):
         line(record)
 
 

@@ -26,10 +26,14 @@ def test_who_failed_is_not_asked_again_for_this_request() -> None:
     second = pick(attempts)
     assert second not in (None, first)
     assert not attempts.has_other(second)
-    attempts.passed_over(second)
+    attempts.passed_over(second, reasons.CONNECT_REFUSED)
     assert pick(attempts) is None
     assert pick(Attempts(attempts.pool)) is not None, "for another one it is"
     assert [first.retried_from, second.retried_from] == [1, 1]
+    assert [failure[:2] for failure in attempts.failures] == [
+        (first.name, "lane_lost"),
+        (second.name, "connect_refused"),
+    ]
 
 
 def test_the_last_failure_is_why_nobody_is_left() -> None:
@@ -38,7 +42,7 @@ def test_the_last_failure_is_why_nobody_is_left() -> None:
     attempts = Attempts(members, never=members.backends[:1])
     assert attempts.exhausted is reasons.NO_BACKEND
     attempts.failed(members.backends[1], reasons.LANE_LOST)
-    attempts.passed_over(members.backends[2])
+    attempts.passed_over(members.backends[2], reasons.CONNECT_REFUSED)
     assert attempts.exhausted is reasons.LANE_LOST
     for backend in members.backends[1:]:
         members.probed(backend, False, "", 0.0)
