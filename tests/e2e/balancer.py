@@ -1,4 +1,4 @@
-"""The process under test: `python -m lbproxy run -c FILE`."""
+"""The process under test: what `lbproxy run -c FILE` becomes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|n
 
 
 class Balancer:
-    """A running `lbproxy run`.
+    """A running balancer.
 
     log           its lines on standard error
     access_lines  its access log as written, on standard output
@@ -45,10 +45,14 @@ class Balancer:
 
     @classmethod
     async def start(cls, config: Mapping[str, Any], directory: Path, around: Surroundings = PLAIN) -> Balancer:
-        """Start it and return once it is ready; AssertionError with its log when it ends instead."""
+        """Start it and return once it is ready; AssertionError with its log when it ends instead.
+
+        It is started as what `lbproxy run` becomes, without the command line: that is a tenth of a start. The command
+        itself is run where it matters: by a service manager, with limits, and with the contract's files.
+        """
         path = directory / "lbproxy.toml"
         path.write_text(toml(config))
-        balancer = cls(config, path, await spawn("run", "-c", str(path), around=around))
+        balancer = cls(config, path, await spawn("master", str(path), module="lbproxy.process", around=around))
         try:
             await balancer.ready()
         except BaseException:
@@ -227,13 +231,13 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
-async def spawn(*arguments: str, around: Surroundings = PLAIN) -> asyncio.subprocess.Process:
-    """`python -m lbproxy` with `arguments`, its two outputs piped."""
+async def spawn(*arguments: str, module: str = "lbproxy", around: Surroundings = PLAIN) -> asyncio.subprocess.Process:
+    """`python -m lbproxy`, or another module, with `arguments`, its two outputs piped."""
     return await asyncio.create_subprocess_exec(
         *around.under,
         sys.executable,
         "-m",
-        "lbproxy",
+        module,
         *arguments,
         cwd=ROOT,
         env={**os.environ, **around.environment},
