@@ -218,6 +218,12 @@ class Domain:
         self.passwords[name] = password
         self.set(name, "unicodePwd", _password(password))
 
+    def serve_ldap_as(self, name: str) -> None:
+        """The first controller takes tickets for ldap/NAME, beside those of its own name, which no test can resolve."""
+        controller = f"CN={self.first.name.upper()},OU=Domain Controllers,{BASE}"
+        lines = [f"dn: {controller}", "changetype: modify", "add: servicePrincipalName"]
+        self._ldb("ldbmodify", "\n".join([*lines, f"servicePrincipalName: ldap/{name}"]) + "\n")
+
     def keytab(self, principal: str) -> Path:
         """A new file with the keys that an account has now, by its name or one of its SPNs."""
         path = self.folder / f"{next(_numbers)}.keytab"
