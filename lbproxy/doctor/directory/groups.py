@@ -17,6 +17,10 @@ _WITHIN = 2.5  # seconds that users are looked at
 _CLOSER = 3  # users with the most groups, of whom those within groups are asked for too
 
 
+_BUILTIN = "010200000000000520000000"
+"""How SIDs of S-1-5-32 begin, such as Users: they are each server's own, and in no ticket."""
+
+
 class Groups(NamedTuple):
     """Those of one user: of its own domain, and others."""
 
@@ -49,10 +53,11 @@ def largest(directory: Session, base: str) -> tuple[Groups | None, int, bool]:
 def groups_of(directory: Session, base: str, dn: str, name: str, direct: int = 0) -> Groups:
     """Those of the account at `dn`, with groups within groups (tokenGroups); if the directory has no such, `direct`."""
     try:
-        sids = directory.read(dn, ["tokenGroups"]).get("tokengroups", ())
+        told = directory.read(dn, ["tokenGroups"]).get("tokengroups", ())
+        sids = [sid for sid in told if not sid.startswith(_BUILTIN)]
         domain = directory.read(base, ["objectSid"]).get("objectsid", [""])[0]
     except DirectoryError:
-        sids, domain = (), ""
+        sids, domain = [], ""
     if not sids:
         return Groups(name, direct, 0)
     own = sum(1 for sid in sids if domain and sid[:-8][4:] == domain[4:])  # without its count and its last number

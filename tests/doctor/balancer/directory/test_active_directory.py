@@ -32,8 +32,6 @@ class Row(NamedTuple):
     found: dict[str, str]
 
 
-SMALL = {"probe's account": "groups, and carol is in 100"}
-
 TABLE = {
     "sound": Row(causes.sound, {}),
     "disabled": Row(causes.disabled, {"probe account": "is disabled", "probe's account": "is disabled"}),
@@ -91,7 +89,6 @@ backends = [{{ name = "c1", url = "http://127.0.0.1:9" }}]
         asked = Asked(config.load(path), path, tmp_path / "admin.sock", (probe.service_keytab,), url)
         checks = [one for one in balancer_checks(asked) if one.area in AREAS]
         results = examine(checks)
-        assert sum(one.took for one in results) / len(results) < 8
         return {one.check.name: [each for each in one.findings if each.outcome is not Outcome.OK] for one in results}
 
     return look
