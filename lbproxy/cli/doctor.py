@@ -22,7 +22,6 @@ from lbproxy.cli.options import admin_option
 from lbproxy.config import Address
 from lbproxy.config.addresses import NOWHERE, address
 from lbproxy.doctor.balancer import balancer_checks
-from lbproxy.doctor.balancer.directory import choose_cache
 from lbproxy.doctor.balancer.sight import Asked as AskedOfBalancer
 from lbproxy.doctor.connector import connector_checks
 from lbproxy.doctor.connector.sight import Asked as AskedOfConnector
@@ -115,7 +114,6 @@ def _of_balancer(path: Path, admin: Address | None, *given: Any) -> list[Check]:
     except ConfigError as error:
         return [_unusable(error)]
     bind = admin or config.admin.bind
-    choose_cache()
     return balancer_checks(AskedOfBalancer(config, path, bind.path or (bind.host, bind.port), *given))
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
+import tempfile
 import time
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from importlib.util import find_spec
 
 from lbproxy.control.probes.kerberos.failures import KerberosFailure
 from lbproxy.doctor.balancer.realm import find_kdcs, srv
 from lbproxy.doctor.balancer.sight import Kerberos, Sight, ticket_of
-from lbproxy.doctor.directory.account import ATTRIBUTES, Account
-from lbproxy.doctor.directory.groups import Groups, groups_of, largest
-from lbproxy.doctor.directory.session import DirectoryError, Session, session
+from lbproxy.doctor.directory.account import Account
+from lbproxy.doctor.directory.apart import apart
+from lbproxy.doctor.directory.errors import DirectoryError
+from lbproxy.doctor.directory.questions import Known, look
 from lbproxy.doctor.finding import Finding, Found, UnseenError, ok, problem, unseen, warning
 from lbproxy.errors import MissingExtraError
 
@@ -24,36 +24,19 @@ WHY_SERVICE = "The KDC refuses tickets for it, or makes them with a key that con
 WHY_PROBE = "The Kerberos check fails, or does not notice what users with many groups notice."
 WHY_TOKENS = "Where the ticket of a user in many groups does not fit, that user alone gets 400 or 431."
 
-CACHE = "MEMORY:lbproxy-doctor"
-"""Where the ticket of the probe is put for LDAP, if the user who runs doctor has none."""
-
+_WITHIN = 4.0  # seconds for one of two servers
 _SOON = 14 * 86400  # seconds
 _LARGE = 8 * 1024  # bytes, the smallest limit of a common server
 
 
-class Known(NamedTuple):
-    """What the directory says of one pool's service and probe, and of its users. `url` is where it was asked."""
+def has_ticket() -> bool:
+    """Whether who runs doctor has a ticket."""
+    from lbproxy.control.probes.kerberos import gss
 
-    url: str
-    holders: Sequence[Account]
-    hosts: Sequence[Account]
-    probe: Account | None
-    probe_groups: Groups | None
-    largest: Groups | None
-    users: int
-    all_users: bool
-
-
-def choose_cache(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Have LDAP use `CACHE`, unless who runs doctor has a ticket. Before threads are started: it is the environment."""
     try:
-        from lbproxy.control.probes.kerberos import gss
-    except MissingExtraError:
-        return
-    with suppress(gss.GSSError):
-        if gss.gssapi.Credentials(usage="initiate", mechs=[gss.KRB5]).lifetime:
-            return
-    environ["KRB5CCNAME"] = CACHE
+        return bool(gss.gssapi.Credentials(usage="initiate", mechs=[gss.KRB5]).lifetime)
+    except gss.GSSError:
+        return False
 
 
 async def known(sight: Sight) -> Known:
@@ -63,28 +46,33 @@ async def known(sight: Sight) -> Known:
 
 
 async def _ask(sight: Sight, kerberos: Kerberos) -> Known:
-    if os.environ.get("KRB5CCNAME") == CACHE:
-        await _sign_in(kerberos)
-    urls = [sight.asked.ldap] if sight.asked.ldap else await _urls(sight, kerberos.realm)
-    told = []
-    for url in urls[:3]:
-        try:
-            return await asyncio.to_thread(_look, url, kerberos)
-        except DirectoryError as error:
-            told.append(f"{url}: {error}")
+    if find_spec("bonsai") is None:
+        raise MissingExtraError("LDAP", "doctor")
+    with tempfile.TemporaryDirectory(prefix="lbproxy-doctor-") as folder:
+        environment = {}
+        if not await asyncio.to_thread(has_ticket):
+            environment["KRB5CCNAME"] = await _sign_in(kerberos, f"FILE:{folder}/ticket")
+        urls = [sight.asked.ldap] if sight.asked.ldap else await _urls(sight, kerberos.realm)
+        told = []
+        for url in urls[:2]:
+            try:
+                return await apart(_WITHIN, environment, look, url, kerberos.service, kerberos.table.principal)
+            except DirectoryError as error:
+                told.append(f"{url}: {error}")
     raise UnseenError("; ".join(told) or "no directory is found by DNS", "add --ldap ldap://HOST; kinit as any user")
 
 
-async def _sign_in(kerberos: Kerberos) -> None:
-    """Raises UnseenError."""
+async def _sign_in(kerberos: Kerberos, cache: str) -> str:
+    """`cache`, with the ticket of the probe. Raises UnseenError."""
     from lbproxy.control.probes.kerberos import gss
 
     try:
         held = await kerberos.signed_in.get()
-        await asyncio.to_thread(lambda: gss.store(held.credentials(), CACHE))
+        await asyncio.to_thread(lambda: gss.store(held.credentials(), cache))
     except KerberosFailure as failure:
         told = f"there is no ticket to ask the directory with: {failure.failure.text}"
         raise UnseenError(told, f"kinit ANY_USER@{kerberos.realm}, and run doctor again") from None
+    return cache
 
 
 async def _urls(sight: Sight, realm: str) -> list[str]:
@@ -93,37 +81,6 @@ async def _urls(sight: Sight, realm: str) -> list[str]:
         if found := await srv(sight, f"_ldap._tcp.dc._msdcs.{realm}."):
             return [f"ldap://{one.host}:{one.port}" for one in found]
     return [f"ldap://{one.host}" for one in await find_kdcs(sight, realm)]
-
-
-def _look(url: str, kerberos: Kerberos) -> Known:
-    with session(url, None, raw=["tokenGroups", "objectSid"]) as directory:
-        root = directory.read("", ["defaultNamingContext", "namingContexts"])
-        bases = [*root.get("defaultnamingcontext", ()), *root.get("namingcontexts", ())]
-        if not bases:
-            raise DirectoryError("it does not say what it holds")
-        base, name = bases[0], kerberos.service.partition("/")[2]
-        holders = _accounts(directory, base, f"(servicePrincipalName={escaped(kerberos.service)})")
-        hosts = _accounts(directory, base, f"(servicePrincipalName=HOST/{escaped(name)})")
-        probe = next(iter(_accounts(directory, base, _is_probe(kerberos))), None)
-        most, users, complete = largest(directory, base)
-        groups = None if probe is None else groups_of(directory, base, probe.dn, probe.short, probe.direct_groups)
-        return Known(url, holders, hosts, probe, groups, most, users, complete)
-
-
-def _accounts(directory: Session, base: str, condition: str) -> list[Account]:
-    return [Account(entry) for entry in directory.search(base, condition, ATTRIBUTES) if entry]
-
-
-def _is_probe(kerberos: Kerberos) -> str:
-    """As directories know a principal: by its UPN, its name, or one of its SPNs."""
-    principal = kerberos.table.principal
-    name = escaped(principal.rpartition("@")[0])
-    return f"(|(userPrincipalName={escaped(principal)})(sAMAccountName={name})(servicePrincipalName={name}))"
-
-
-def escaped(text: str) -> str:
-    """For a filter (RFC 4515 section 3)."""
-    return re.sub(r"[\\*()\0]", lambda one: f"\\{ord(one[0]):02x}", text)
 
 
 async def spn(sight: Sight) -> Found:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import tempfile
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from lbproxy.control.probes.attempt import describe
 from lbproxy.control.probes.connect import connect, shake_hands
 from lbproxy.doctor.connector import trust
 from lbproxy.doctor.connector.sight import Settings, Sight
-from lbproxy.doctor.directory.session import DirectoryError, Simple, session
+from lbproxy.doctor.directory.apart import apart
+from lbproxy.doctor.directory.errors import DirectoryError
+from lbproxy.doctor.directory.questions import finds_users
+from lbproxy.doctor.directory.session import Simple
 from lbproxy.doctor.finding import Finding, Found, UnseenError, ok, problem, unseen, warning
+from lbproxy.errors import MissingExtraError
 from lbproxy.instance.kinds.auth0_keys import ldap_password
 from lbproxy.instance.model import Area, find
 
 WHY = "No user can sign in, and the connector ends."
 WHY_TLS = "The connector does not start, or passwords cross the network in plain text."
 
-_WITHIN = 3.0  # seconds
+_WITHIN = 3.0  # seconds for the connection
+_SEARCH = 7.0  # seconds for the searches
 _PORTS = {"ldap": 389, "ldaps": 636}
 
 
@@ -48,26 +53,20 @@ async def search(sight: Sight) -> Found:
     """The sign-in and the heartbeat of the connector."""
     settings = await sight.settings()
     scheme, host, port = _place(settings)
-    return [await asyncio.to_thread(_search, settings, f"{scheme}://{host}:{port}")]
+    if find_spec("bonsai") is None:
+        raise MissingExtraError("LDAP", "doctor")
+    return [await _search(settings, f"{scheme}://{host}:{port}", _credentials(settings))]
 
 
-def _search(settings: Settings, url: str) -> Finding:
-    base, credentials = settings.text("LDAP_BASE"), _credentials(settings)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as authorities:
-        authorities.write(trust.bundle(settings))
-        authorities.flush()
-        try:
-            with session(url, credentials, authorities.name if url.startswith("ldaps") else None) as directory:
-                try:
-                    directory.search(base, settings.text("LDAP_HEARTBEAT_SEARCH_QUERY"), ["cn"])
-                    if not directory.holds(base, settings.text("LDAP_SEARCH_ALL_QUERY")):
-                        return _nobody(base, settings)
-                except DirectoryError as error:
-                    return problem(
-                        f"LDAP_BASE {base}: {error}", repair="LDAP_BASE in config.json; the account's rights"
-                    )
-        except DirectoryError as error:
-            return _no_session(credentials, url, error)
+async def _search(settings: Settings, url: str, credentials: Simple) -> Finding:
+    base = settings.text("LDAP_BASE")
+    queries = [settings.text(name) for name in ("LDAP_HEARTBEAT_SEARCH_QUERY", "LDAP_SEARCH_ALL_QUERY")]
+    pem = await asyncio.to_thread(trust.bundle, settings)
+    try:
+        if not await apart(_SEARCH, {}, finds_users, url, *credentials, pem, base, *queries):
+            return _nobody(base, settings)
+    except DirectoryError as error:
+        return _no_session(credentials, url, error)
     return ok(f"{credentials.user or 'an anonymous connection'} signs in, and finds users below {base}")
 
 

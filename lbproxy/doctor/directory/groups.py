@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lbproxy.doctor.directory.session import DirectoryError, Session
+from lbproxy.doctor.directory.errors import DirectoryError
+from lbproxy.doctor.directory.session import Session
 
 _EMPTY, _OWN, _OTHER = 1395, 8, 40  # bytes of a token
 
 _USERS = "(&(objectCategory=person)(memberOf=*))"
-_WITHIN = 2.5  # seconds that users are looked at
+_WITHIN = 2.0  # seconds that users are looked at
 _CLOSER = 3  # users with the most groups, of whom those within groups are asked for too
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from lbproxy.doctor.directory.errors import DirectoryError
 from lbproxy.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ _PAGE = 500  # entries at a time; Active Directory gives 1000 at most
 
 Entry = Mapping[str, Sequence[str]]
 """An entry's attributes, by their names in lower case."""
-
-
-class DirectoryError(Exception):
-    """It cannot be asked, or refuses; the text never has what was sent."""
-
-    def __init__(self, reason: str, refused: bool = False) -> None:
-        """refused: it answers, and does not accept the credentials."""
-        super().__init__(reason)
-        self.refused = refused
 
 
 class Simple(NamedTuple):

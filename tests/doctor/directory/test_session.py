@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.doctor.directory.session import DirectoryError, Simple, session
+from lbproxy.doctor.directory.errors import DirectoryError
+from lbproxy.doctor.directory.session import Simple, session
 from tests.control.probes.kerberos.peers import Corp
 from tests.doctor.directory.conftest import Served
 from tests.doctor.directory.slapd import BASE, PASSWORD, USER, running
