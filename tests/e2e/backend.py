@@ -153,6 +153,11 @@ class ScriptedBackend:
             raise ExceptionGroup(f"scripts of {self.name} failed", failures)
 
     @property
+    def listens(self) -> bool:
+        """Whether it has been started, and not stopped since."""
+        return self._server is not None
+
+    @property
     def open_lanes(self) -> list[Lane]:
         return [lane for lane in self.lanes if not lane.ended.is_set()]
 
