@@ -173,7 +173,7 @@ class Sharing(Busy):
 async def test_a_pool_that_shares_an_instance_is_locked_too(tmp_path: Path, etcd_url: str) -> None:
     """Two rollouts that share two instances would drain both, each its own."""
     etcd = Etcd(Access((etcd_url,)))
-    rollouts = Rollouts(etcd, uuid4().hex, "lb1", 5.0)
+    rollouts = Rollouts(etcd, uuid4().hex, "lb1")
     backends, told = Sharing(healthy), {"target": "c4", "step": "", "updated": []}
     asked = ("rollout", "--pool", "connectors", "--run", "true", "--logs", str(tmp_path / "logs"), "-c")
     async with served(tmp_path, backends, rollout_routes(rollouts)) as config:

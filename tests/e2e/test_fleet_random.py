@@ -28,6 +28,7 @@ from tests.etcd_server import Node, cluster
 from .balancer import Balancer
 from .configuration import configuration
 from .fleet_world import Desk, Link, User
+from .progress import DEADLINE
 from .test_fleet import in_fleet
 
 FULL = bool(os.environ.get("LBPROXY_FULL"))
@@ -292,6 +293,14 @@ class World:
                     assert True in self.orders.possible(one["name"], "drain"), f"{one['name']}: drained by nobody"
                     assert one["ordered"]["drain"]["by"]
 
+    async def _agreed(self) -> dict[Field, Any]:
+        """What all replicas carry out, when that is the same."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                there = [await replica.until(lambda seen: seen["state"] == "serving") for replica in self.live()]
+                if all(found(one) == found(there[0]) for one in there):
+                    return found(there[0])
+
     async def settle(self) -> None:
         """All is mended: in the end all agree, on what was ordered."""
         for mend in (self.start_nodes, self.mend, self.start_replica, self.start_connectors):
@@ -300,15 +309,8 @@ class World:
             await self.rollout
         for replica in self.live():
             await in_fleet(replica, lambda fleet: fleet["unreachable_since"] is None and _alone(fleet) == [])
-        there = [found(await replica.status()) for replica in self.live()]
-        for replica in self.live():
-            await replica.until(lambda seen: seen["state"] == "serving" and found(seen) == found_by_most(there))
-        self.orders.settled(found_by_most(there))
+        self.orders.settled(await self._agreed())
         await self.look()
-
-
-def found_by_most(there: list[dict[Field, Any]]) -> dict[Field, Any]:
-    return max(there, key=there.count)
 
 
 def _alone(fleet: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from lbproxy.control import tasks
 from lbproxy.control.discovery.acknowledger import Acknowledger
 from lbproxy.control.discovery.registry import Connector, State
 from lbproxy.control.discovery.source import Answer, Source, SourceError
-from lbproxy.control.etcd import CompactedError, Etcd, EtcdError, KeyValue
+from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, LostHistoryError
 
 GRACE = 3.0
 """Seconds within which a watch that broke may stand again: a cluster that elects another leader has not failed."""
@@ -141,12 +141,14 @@ class EtcdSource(Source):
     async def _follow(self) -> None:
         async with self._etcd.mirror(self.where, self._failed) as mirror:
             while True:
-                self._values, self._revision = await mirror.next()
+                view = await mirror.next()
+                if view.listed or view.revision >= self._revision:  # `_list` may be ahead of what the watch has told
+                    self._values, self._revision = view.values, view.revision
                 self._recovered()
                 self._news.set()
 
     def _failed(self, error: EtcdError) -> None:
-        if isinstance(error, CompactedError):
+        if isinstance(error, LostHistoryError):
             return  # what is there is listed next
         first, self._error = self._error is None, error
         if self._values is None:

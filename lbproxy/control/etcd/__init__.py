@@ -15,7 +15,14 @@ A password or token is in no `repr`, error or log line. Nothing here is used by 
 """
 
 from lbproxy.control.etcd.client import Etcd
-from lbproxy.control.etcd.errors import CompactedError, EtcdError, EtcdRefusedError, EtcdUnavailableError
+from lbproxy.control.etcd.errors import (
+    CompactedError,
+    EtcdError,
+    EtcdRefusedError,
+    EtcdUnavailableError,
+    LostHistoryError,
+    ReplacedError,
+)
 from lbproxy.control.etcd.gateway import Access
 from lbproxy.control.etcd.lease import Lease
 from lbproxy.control.etcd.mirror import Mirror, View
@@ -34,7 +41,9 @@ __all__ = [
     "KeyValue",
     "Lease",
     "Listing",
+    "LostHistoryError",
     "Mirror",
+    "ReplacedError",
     "View",
     "Watch",
 ]

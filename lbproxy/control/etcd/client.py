@@ -95,9 +95,11 @@ class Etcd:
         """A lease that is kept alive until it is revoked; see `Lease`."""
         return await Lease.grant(self, ttl)
 
-    def watch(self, prefix: str, revision: int, failed: Callable[[EtcdError], None] = _ignore) -> Watch:
+    def watch(
+        self, prefix: str, revision: int, failed: Callable[[EtcdError], None] = _ignore, cluster: str = ""
+    ) -> Watch:
         """What changes under `prefix` from `revision` on; `failed` hears of every break. See `Watch`."""
-        return Watch(self._gateway, prefix, revision, failed)
+        return Watch(self._gateway, prefix, revision, failed, cluster)
 
     def mirror(self, prefix: str, failed: Callable[[EtcdError], None] = _ignore) -> Mirror:
         """Every key under `prefix`, kept up to date; `failed` hears of every break. See `Mirror`."""

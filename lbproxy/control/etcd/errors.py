@@ -3,7 +3,9 @@
 EtcdError
 ├── EtcdUnavailableError  no endpoint answered in time, or none has a leader: try again later
 ├── EtcdRefusedError      etcd answered no: credentials, permissions, a lease that is gone
-└── CompactedError        the revision that a watch should begin at is gone: list again
+└── LostHistoryError      a watch cannot go on where it was: list again
+    ├── CompactedError    the revision that it should begin at is gone
+    └── ReplacedError     it is another store than before: one that was restored, or made anew
 """
 
 from __future__ import annotations
@@ -45,7 +47,18 @@ class EtcdRefusedError(EtcdError):
         self.code = code
 
 
-class CompactedError(EtcdError):
+class LostHistoryError(EtcdError):
+    """What has changed since the last view cannot be known any more."""
+
+
+class ReplacedError(LostHistoryError):
+    """The store is not the one that was watched."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint, "it has another store than before")
+
+
+class CompactedError(LostHistoryError):
     """History before `revision` is gone."""
 
     def __init__(self, endpoint: str, revision: int) -> None:

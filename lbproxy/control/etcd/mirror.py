@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from lbproxy.control.etcd.errors import CompactedError, EtcdError
+from lbproxy.control.etcd.errors import EtcdError, LostHistoryError
 from lbproxy.control.etcd.values import KeyValue
 from lbproxy.control.etcd.watch import Watch
 
@@ -19,10 +19,12 @@ _LONGEST_PAUSE = 2.0  # seconds between two attempts to list
 
 
 class View(NamedTuple):
-    """Every key under the prefix, as they were at `revision` of the store."""
+    """Every key under the prefix, as they were at `revision` of the store `cluster`; `listed`: all were read anew."""
 
     values: Mapping[str, KeyValue]
     revision: int
+    cluster: str = ""
+    listed: bool = False
 
 
 class Mirror:
@@ -33,7 +35,8 @@ class Mirror:
                 values, revision = await mirror.next()
 
     The first view is a listing. `failed` hears of each failure; what was known stays known meanwhile, and a view comes
-    when etcd answers again, even if nothing has changed. After a compaction everything is listed again.
+    when etcd answers again, even if nothing has changed. Everything is listed again after a compaction, and when it is
+    another store than before.
     """
 
     def __init__(self, etcd: Etcd, prefix: str, failed: Callable[[EtcdError], None]) -> None:
@@ -41,6 +44,7 @@ class Mirror:
         self._prefix = prefix
         self._failed = failed
         self._values: dict[str, KeyValue] = {}
+        self._cluster = ""
         self._watch: Watch | None = None
         self._fresh = False  # the next word of the watch that it stands is no news
 
@@ -66,7 +70,7 @@ class Mirror:
                 return await self._list()
             try:
                 events, revision = await self._watch.next()
-            except CompactedError as error:
+            except LostHistoryError as error:
                 self._failed(error)
                 self._watch = None
                 continue
@@ -90,13 +94,14 @@ class Mirror:
                 pause = min(_LONGEST_PAUSE, pause * 2)
                 continue
             self._values = {one.key: one for one in listing.values}
-            self._watch = self._etcd.watch(self._prefix, listing.revision + 1, self._broke)
+            self._cluster = listing.cluster
+            self._watch = self._etcd.watch(self._prefix, listing.revision + 1, self._broke, listing.cluster)
             self._fresh = True
-            return self._view(listing.revision)
+            return self._view(listing.revision, listed=True)
 
     def _broke(self, error: EtcdError) -> None:
         self._fresh = False
         self._failed(error)
 
-    def _view(self, revision: int) -> View:
-        return View(MappingProxyType(dict(self._values)), revision)
+    def _view(self, revision: int, listed: bool = False) -> View:
+        return View(MappingProxyType(dict(self._values)), revision, self._cluster, listed)

@@ -24,10 +24,11 @@ class KeyValue(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a range held, at `revision` of the whole store; sorted by key."""
+    """What a range held, at `revision` of the whole store `cluster`; sorted by key."""
 
     values: tuple[KeyValue, ...]
     revision: int
+    cluster: str = ""
 
 
 class Event(NamedTuple):
@@ -81,6 +82,12 @@ def revision(message: Message) -> int:
     return int(header.get("revision", 0)) if isinstance(header, Mapping) else 0
 
 
+def cluster(message: Message) -> str:
+    """Which cluster it is, by the message's header. One that was made anew of the same members has the same id."""
+    header = message.get("header")
+    return str(header.get("cluster_id", "")) if isinstance(header, Mapping) else ""
+
+
 def key_value(told: Message) -> KeyValue:
     """An entry of `kvs`, or the `kv` of an event."""
     return KeyValue(
@@ -94,7 +101,7 @@ def key_value(told: Message) -> KeyValue:
 
 def listing(told: Message) -> Listing:
     """The answer to a range."""
-    return Listing(tuple(key_value(one) for one in told.get("kvs", ())), revision(told))
+    return Listing(tuple(key_value(one) for one in told.get("kvs", ())), revision(told), cluster(told))
 
 
 def event(told: Message) -> Event:

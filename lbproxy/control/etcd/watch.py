@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from lbproxy.control.etcd import values
-from lbproxy.control.etcd.errors import CompactedError, EtcdError, EtcdUnavailableError
+from lbproxy.control.etcd.errors import CompactedError, EtcdError, EtcdUnavailableError, LostHistoryError, ReplacedError
 from lbproxy.control.etcd.gateway import ATTEMPT, Gateway, Stream
 from lbproxy.control.etcd.values import Batch, Message
 
@@ -30,13 +30,21 @@ class Watch:
     """
 
     def __init__(
-        self, gateway: Gateway, prefix: str, revision: int, failed: Callable[[EtcdError], None], quiet: float = QUIET
+        self,
+        gateway: Gateway,
+        prefix: str,
+        revision: int,
+        failed: Callable[[EtcdError], None],
+        cluster: str = "",
+        quiet: float = QUIET,
     ) -> None:
+        """cluster: the one that `revision` is of, by `Listing.cluster`."""
         self._gateway = gateway
         self._range = values.prefix_range(prefix)
         self._prefix = prefix
         self._next = revision
         self._failed = failed
+        self._cluster = cluster
         self._quiet = quiet
         self._pause = 0.0
         self._stream: Stream | None = None
@@ -57,8 +65,8 @@ class Watch:
     async def next(self) -> Batch:
         """The next changes; a Batch without events whenever the watch stands anew. May be cancelled and called again.
 
-        Raises CompactedError if the history that it needs is gone. Every other failure is told to `failed`, and tried
-        again.
+        Raises LostHistoryError if what has changed cannot be known any more. Every other failure is told to `failed`,
+        and tried again.
         """
         while True:
             try:
@@ -68,7 +76,7 @@ class Watch:
                 if batch.events:
                     self._pause = 0.0
                     return batch
-            except CompactedError:
+            except LostHistoryError:
                 self._drop()
                 raise
             except EtcdError as error:
@@ -85,7 +93,14 @@ class Watch:
         except asyncio.CancelledError:
             self._drop()  # or the next call would wait for a word that has come
             raise
+        self._recognise(stream, first)
         return self._understood(stream, first)
+
+    def _recognise(self, stream: Stream, first: Message) -> None:
+        """A revision below what was seen is another store's, or a node's that has fallen behind: a listing tells."""
+        cluster, revision = values.cluster(first), values.revision(first)
+        if (self._cluster and cluster and cluster != self._cluster) or 0 < revision < self._next - 1:
+            raise ReplacedError(stream.endpoint)
 
     async def _receive(self, stream: Stream) -> Message:
         while True:

@@ -7,13 +7,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Stamp
 from lbproxy.control import tasks
 from lbproxy.control.etcd import Etcd, View
-from lbproxy.control.fleet import keys
+from lbproxy.control.fleet import keys, merge
 from lbproxy.control.fleet.differences import differences
 from lbproxy.control.fleet.evidence import Evidence
 from lbproxy.control.fleet.fleet_secret import FleetSecret
@@ -95,7 +95,7 @@ class Fleet:
             for key, why in book.remember(memory["orders"]).items():
                 event(log, logging.ERROR, "fleet_order_forgotten", pool=key.pool, backend=key.backend, why=why)
         self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
-        self.rollouts = Rollouts(etcd, place.fleet, place.replica, place.ttl)
+        self.rollouts = Rollouts(etcd, place.fleet, place.replica)
         known = memory["tickets"] if memory and memory["secret"] == self._mark else None
         self._tickets = None if own is None else SharedTickets(etcd, place.fleet, own, balancer.seal, known)
         self._others: set[str] = set()  # replicas that have another secret
@@ -154,6 +154,21 @@ class Fleet:
     def give(self, pool: str, name: str, told: Said, stamp: Stamp, fields: tuple[str, ...] | None = None) -> None:
         """An operator has ordered that here, and it is carried out here: see `SharedOrders.give`."""
         self.orders.give(Key(pool, name), told, stamp, fields)
+
+    def given(self, pool: str, name: str) -> dict[str, list[Any]]:
+        """The orders for a backend, as `hear` takes them."""
+        return merge.encode(self.orders.book.entries.get(Key(pool, name), {}))
+
+    def hear(self, pool: str, name: str, told: Said, given: Mapping[str, Any] | None) -> None:
+        """Operators have told the generation before this one so; this one may know of later orders by now.
+
+        given: what was `given` there, by which the later ones are told; None: it had no fleet, or cannot say.
+        """
+        try:
+            self.orders.hear(Key(pool, name), merge.decode(name, given))
+        except ValueError:
+            self._balancer.apply(pool, name, told)
+            self.give(pool, name, told, Stamp("", time.time()))
 
     async def stop(self) -> None:
         """Tell the others that this balancer ends, unless another generation of it goes on."""
@@ -312,6 +327,8 @@ class Fleet:
             tuple(sorted(one.removeprefix(keys.orders(place.fleet)) for one in self.orders.ignored)),
             self._balancer.ejected(),
             self._mark,
+            self._balancer.rotation(),
+            tuple(self._balancer.out()),
         )
 
 

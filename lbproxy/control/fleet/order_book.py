@@ -58,12 +58,14 @@ class BookMemory(TypedDict):
     pending: list[tuple[str, str, list[str]]]
     highest: int
     revision: int
+    cluster: str
 
 
 class OrderBook:
     """`entries` has the orders, `pending` the fields of those that etcd does not have yet: they are applied here only.
 
-    `modified` is since which revision etcd has a key as it is known here; `revision` is what was seen of etcd last.
+    `modified` is since which revision etcd has a key as it is known here; `revision` is what was seen of etcd last, and
+    `cluster` says which etcd that was.
     """
 
     def __init__(self, replica: str, run: str, wall: Callable[[], float]) -> None:
@@ -72,6 +74,7 @@ class OrderBook:
         self.modified: dict[Key, int] = {}
         self.pending: dict[Key, set[str]] = {}
         self.revision = 0
+        self.cluster = ""
         self._replica = replica
         self._run = run
         self._clock = Clock(wall)
@@ -105,6 +108,17 @@ class OrderBook:
             self.pending.setdefault(key, set()).update(new)
         return bool(new)
 
+    def hear(self, key: Key, entry: Entry) -> bool:
+        """Another generation of this replica has that, which etcd may not have. Returns whether it is something new."""
+        before = self.entries.get(key, {})
+        now = merge.merged(before, entry)
+        self._clock.saw(entry)
+        if now == before:
+            return False
+        self.entries[key] = now
+        self.pending.setdefault(key, set()).update(field for field in now if now[field] != before.get(field))
+        return True
+
     def adopt(self, key: Key, told: Said) -> None:
         """An order that is older than the fleet: it counts from when it was given."""
         if key in self.entries:
@@ -124,16 +138,20 @@ class OrderBook:
 
     # --- what etcd has
 
-    def see(self, stored: Mapping[Key, Stored], revision: int, unread: Collection[Key] = ()) -> Seen:
+    def is_another(self, revision: int, cluster: str) -> bool:
+        """Whether an etcd of that `cluster`, at `revision`, is another store than the one that was seen last."""
+        return revision < self.revision or bool(self.cluster and cluster and cluster != self.cluster)
+
+    def see(self, stored: Mapping[Key, Stored], revision: int, unread: Collection[Key] = (), cluster: str = "") -> Seen:
         """etcd has exactly these orders at `revision`; `unread` are those that could not be understood.
 
         A key that vanished was deleted by hand, or because it was void for long: its orders end. If etcd itself is
         another one than before, all that is known here is written to it.
         """
-        if revision < self.revision:
+        if self.is_another(revision, cluster):
             self.modified.clear()
             self.pending.update((key, set(entry)) for key, entry in self.entries.items() if not merge.is_void(entry))
-        self.revision = revision
+        self.revision, self.cluster = revision, cluster or self.cluster
         seen = Seen([], [])
         for key, found in stored.items():
             if found.modified > self.modified.get(key, 0):
@@ -198,6 +216,7 @@ class OrderBook:
             "pending": [(*key, sorted(fields)) for key, fields in self.pending.items()],
             "highest": self._clock.highest,
             "revision": self.revision,
+            "cluster": self.cluster,
         }
 
     def remember(self, memory: BookMemory) -> dict[Key, str]:
@@ -214,5 +233,5 @@ class OrderBook:
                 self.modified[key] = modified
         pending = {Key(pool, backend): set(fields) for pool, backend, fields in memory["pending"]}
         self.pending = {key: fields for key, fields in pending.items() if key in self.entries}
-        self._clock.highest, self.revision = memory["highest"], memory["revision"]
+        self._clock.highest, self.revision, self.cluster = memory["highest"], memory["revision"], memory["cluster"]
         return left_out

@@ -59,6 +59,14 @@ class Balancer(Protocol):
         """Which backends are down, as POOL/BACKEND, and how often each was ejected."""
         ...
 
+    def rotation(self) -> dict[str, int]:
+        """How many backends each pool has in rotation."""
+        ...
+
+    def out(self) -> list[str]:
+        """Which backends are out of rotation, for whatever reason, as POOL/BACKEND."""
+        ...
+
     def probe(self, pool: str, name: str) -> bool:
         """Probe a backend at once, if it is up here; whether it is."""
         ...

@@ -13,6 +13,10 @@ GONE = "gone"
 """The state of a balancer that has ended in good order."""
 
 
+_LISTS = ("not_understood", "out")
+"""Fields that JSON has as lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replica:
     """One balancer. Times are seconds since the epoch.
@@ -25,7 +29,8 @@ class Replica:
 
     `revision` is that of etcd up to which orders are applied, but for the backends that are `not_understood`; `left` is
     what backends that are drained had to finish after that. `ejected` are those that are down there, each with how
-    often it was ejected. All name them POOL/BACKEND. `secret` is the mark of its secret, empty if it has none.
+    often it was ejected. `rotation` has how many backends of each pool are in rotation, and `out` those that are not.
+    All name them POOL/BACKEND. `secret` is the mark of its secret, empty if it has none.
     """
 
     run: str
@@ -44,6 +49,8 @@ class Replica:
     not_understood: Sequence[str] = ()
     ejected: Mapping[str, int] = field(default_factory=dict)
     secret: str = ""
+    rotation: Mapping[str, int] = field(default_factory=dict)
+    out: Sequence[str] = ()
 
     def encode(self) -> bytes:
         """As etcd has it."""
@@ -53,8 +60,9 @@ class Replica:
     def decode(cls, value: bytes) -> Self:
         """What `encode` gave; what another version has added is left out. Raises ValueError."""
         told = keys.decode(value)
-        if isinstance(told.get("not_understood"), list):
-            told["not_understood"] = tuple(told["not_understood"])
+        for name in _LISTS:
+            if isinstance(told.get(name), list):
+                told[name] = tuple(told[name])
         try:
             found = cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
         except TypeError:
@@ -76,8 +84,11 @@ class Replica:
         _require(self.backends, dict, "backends")
         _require(self.left, str, "left")
         _require(self.ejected, int, "ejected")
-        if not isinstance(self.not_understood, tuple) or not all(isinstance(one, str) for one in self.not_understood):
-            raise ValueError("not_understood is a list of strings")
+        _require(self.rotation, int, "rotation")
+        for name in _LISTS:
+            one: Any = getattr(self, name)
+            if not isinstance(one, tuple) or not all(isinstance(each, str) for each in one):
+                raise ValueError(f"{name} is a list of strings")
         for counted in self.backends.values():
             _require(counted, int, "backends")
 

@@ -12,26 +12,22 @@ from typing import Any
 
 from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, values
 from lbproxy.control.fleet import keys
-from lbproxy.control.fleet.views import CANCELLED, ONE_AT_A_TIME, RolloutView
+from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, ONE_AT_A_TIME, RolloutView
 from lbproxy.control.log import event
 from lbproxy.errors import AdminError
 
 log = logging.getLogger(__name__)
 
-SHORTEST_LEASE = 10.0
-"""Seconds for which a lock holds without being renewed, at least."""
-
 
 class Rollouts:
     """Locks and progress in `fleet`, for commands on the balancer `replica`. `views` is what etcd has of them."""
 
-    def __init__(self, etcd: Etcd, fleet: str, replica: str, ttl: float) -> None:
+    def __init__(self, etcd: Etcd, fleet: str, replica: str) -> None:
         self.views: list[RolloutView] = []
         self.ignored: dict[str, str] = {}
         self._etcd = etcd
         self._prefix = keys.rollouts(fleet)
         self._replica = replica
-        self._ttl = max(ttl, SHORTEST_LEASE)
 
     def __repr__(self) -> str:
         return f"<rollouts of {', '.join(one['pool'] for one in self.views) or 'no pool'}>"
@@ -42,7 +38,7 @@ class Rollouts:
         at: in seconds since the epoch.
         """
         try:
-            lease, _ = await self._etcd.grant(self._ttl)
+            lease, _ = await self._etcd.grant(LOCK_HOLDS)
             await self._lock(pool, lease, {"by": by, "replica": self._replica, "since": at, **progress})
         except EtcdError as error:
             raise AdminError(f"the fleet cannot be asked, and a rollout needs all of it: {error}") from None

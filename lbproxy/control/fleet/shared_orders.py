@@ -79,6 +79,12 @@ class SharedOrders:
         if self.book.give(key, told, stamp, fields):
             self._look()
 
+    def hear(self, key: Key, entry: merge.Entry) -> None:
+        """Another generation of this replica has these orders for `key`; what is known here may be later."""
+        if self.book.hear(key, entry):
+            self._apply(*key, self.book.said(key))
+            self._look()
+
     def adopt(self, key: Key, told: Said) -> None:
         """An order from before there was a fleet."""
         self.book.adopt(key, told)
@@ -115,7 +121,7 @@ class SharedOrders:
         stored: dict[Key, Stored] = {}
         unread: list[Key] = []
         self.ignored = {}
-        anew = view.revision < self.book.revision  # another etcd
+        anew = self.book.is_another(view.revision, view.cluster)
         for text, found in view.values.items():
             key = self._key(text)
             try:
@@ -128,7 +134,7 @@ class SharedOrders:
             except ValueError as error:
                 self.ignored[text] = str(error)
                 unread += [] if key is None else [key]
-        self._follow(self.book.see(stored, view.revision, unread))
+        self._follow(self.book.see(stored, view.revision, unread, view.cluster))
 
     def _key(self, text: str) -> Key | None:
         pool, slash, backend = text.removeprefix(self._prefix).partition("/")

@@ -11,6 +11,9 @@ ONE_AT_A_TIME = "a pool has one rollout at a time"
 CANCELLED = "the rollout was cancelled"
 """How it begins that a rollout is told to stop."""
 
+LOCK_HOLDS = 20.0
+"""Seconds for which a pool is a rollout's without being renewed. The command that holds it gives up before that."""
+
 
 class ReplicaDifferenceView(TypedDict):
     """`what` (version, configuration or secret_file) is `here` on the replica, `elsewhere` on most, None if none has.
@@ -51,6 +54,7 @@ class WaitedForView(TypedDict):
 
     `silent`: it lives, and has not applied the order within its lease. `gone`: its lease has ended, so it is
     not waited for, though it may be cut off from etcd and serve. `down`: the pools in which the backend is down there.
+    `spare`: how many backends each of its pools has in rotation there besides this one, if that is known.
     """
 
     replica: str
@@ -58,6 +62,7 @@ class WaitedForView(TypedDict):
     silent: bool
     gone: bool
     down: list[str]
+    spare: dict[str, int]
 
 
 class InstanceInFleetView(TypedDict):

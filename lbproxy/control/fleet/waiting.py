@@ -35,17 +35,24 @@ def waited_for(ordered: Sequence[Ordered], roster: Roster, this: str, patience: 
             late = any(why and not one.left.get(str(order.key)) and order.age > patience for why, order in missing)
             text = "; ".join(_told(why, order, len(ordered)) for why, order in missing if why)
             down = [order.key.pool for order in ordered if str(order.key) in one.ejected]
-            found.append({"replica": name, "what": text, "silent": late, "gone": False, "down": down})
+            spare = {order.key.pool: _spare(one, order.key) for order in ordered if order.key.pool in one.rotation}
+            found.append({"replica": name, "what": text, "silent": late, "gone": False, "down": down, "spare": spare})
     if any(order.given for order in ordered):
         ended = "its lease has ended"
         found += [
-            {"replica": name, "what": ended, "silent": False, "gone": True, "down": []} for name in sorted(roster.gone)
+            {"replica": name, "what": ended, "silent": False, "gone": True, "down": [], "spare": {}}
+            for name in sorted(roster.gone)
         ]
     return found
 
 
 def _told(why: str, order: Ordered, count: int) -> str:
     return why if count == 1 else f"pool {order.key.pool}: {why}"
+
+
+def _spare(replica: Replica, key: Key) -> int:
+    """How many the pool has in rotation there without that backend."""
+    return replica.rotation[key.pool] - (str(key) not in replica.out)
 
 
 def _missing(replica: Replica, order: Ordered) -> str:

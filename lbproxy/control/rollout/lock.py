@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from lbproxy.control.fleet.views import CANCELLED, ONE_AT_A_TIME
+from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, ONE_AT_A_TIME
 from lbproxy.control.rollout.runner import Rollout, Step
 from lbproxy.errors import AdminError, RolloutError
 
 RENEW_EVERY = 2.0
-"""Seconds between two renewals of a lock, which holds for ten without one."""
+"""Seconds between two renewals of a lock."""
 
-LOST_AFTER = 60.0
-"""Seconds without a renewal after which a rollout stops: another one may have begun."""
+LOST_AFTER = LOCK_HOLDS - 5.0
+"""Seconds without a renewal after which a rollout stops: before the lock ends, and another one may begin."""
 
 
 class Lock(Protocol):
@@ -40,7 +39,8 @@ async def run_alone(
 ) -> None:
     """`rollout.run` with all of `locks`, which are by their pool. Without a fleet there are none.
 
-    Raises RolloutError, also if one is lost, and AdminError if one cannot be had. All are given back in the end.
+    Raises RolloutError, also if one is lost, and AdminError if one cannot be had. All are given back in the end. When
+    one is lost, a command that runs may end; nothing is done after it.
     """
     held: dict[str, _Renewal] = {}
     began = False
@@ -64,8 +64,10 @@ async def _run(rollout: Rollout, renewals: Sequence[_Renewal]) -> None:
         await asyncio.wait([running, *renewing], return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             lost = next(one.result() for one in renewing if one.done())
-            raise RolloutError(f"{lost}\n{rollout.left()}")
-        running.result()
+            if lost.startswith(CANCELLED):  # which ends the command, too
+                raise RolloutError(f"{lost}\n{rollout.left()}")
+            rollout.stop(lost)
+        await running
     finally:
         for task in (running, *renewing):
             task.cancel()
@@ -92,17 +94,22 @@ class _Renewal:
 
     async def run(self) -> str:
         """Renew it until that fails for too long; returns why."""
-        last = time.monotonic()
-        while True:
+        clock = asyncio.get_running_loop().time
+        renewed, why = clock(), ""
+        while not why.endswith(ONE_AT_A_TIME) and clock() < renewed + self._patience:
             await asyncio.sleep(self._every)
+            asked = clock()
             try:
-                self._ticket = await asyncio.to_thread(self._lock.renew, self._ticket, self._told())
-                last = time.monotonic()
+                async with asyncio.timeout_at(renewed + self._patience):
+                    self._ticket = await asyncio.to_thread(self._lock.renew, self._ticket, self._told())
+                renewed, why = asked, ""
             except AdminError as error:
-                if str(error).startswith(CANCELLED):
-                    return str(error)
-                if str(error).endswith(ONE_AT_A_TIME) or time.monotonic() > last + self._patience:
-                    return f"the lock of the pool is lost: {error}"
+                why = str(error)
+                if why.startswith(CANCELLED):
+                    return why
+            except TimeoutError:
+                why = why or "the balancer does not answer"
+        return f"the lock of the pool is lost: {why}"
 
     def end(self, done: bool) -> None:
         """Give it back. Raises AdminError."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lbproxy.control.fleet.views import ONE_AT_A_TIME
-from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, InstanceView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
 from lbproxy.wire.hosts import port_of
 
@@ -97,6 +97,16 @@ def check_spare(pools: Iterable[PoolView], name: str, keep: int) -> None:
                 f"without {name}, pool {pool['name']} has {len(others)} in rotation ({', '.join(others) or 'none'});"
                 f" {keep} must stay"
             )
+
+
+def check_spare_elsewhere(instance: InstanceView, name: str, keep: int) -> None:
+    """The same on the other replicas of the fleet: each of them probes and ejects by itself."""
+    for replica in [] if instance["fleet"] is None else instance["fleet"]["replicas"]:
+        for pool, count in replica["spare"].items():
+            if count < keep:
+                raise RolloutError(
+                    f"without {name}, pool {pool} has {count} in rotation on {replica['replica']}; {keep} must stay"
+                )
 
 
 def _target(snapshot: Snapshot, pool: PoolView, backend: BackendView) -> Target:

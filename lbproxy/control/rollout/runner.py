@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Protocol
 
 from lbproxy.control.draining import died
-from lbproxy.control.rollout.plan import Target, check_spare
+from lbproxy.control.rollout.plan import Target, check_spare, check_spare_elsewhere
 from lbproxy.control.rollout.waiting import everywhere, until_back_everywhere, until_finished, until_good
 from lbproxy.control.snapshot import InstanceView, PoolView
 from lbproxy.errors import LbproxyError, RolloutError
@@ -93,6 +94,8 @@ class Rollout:
         self._conditions = conditions
         self._pause = pause
         self._awaited = ""
+        self._stop = asyncio.Event()
+        self._stop_why = ""
 
     def __repr__(self) -> str:
         return f"<rollout of {len(self.targets)}, {len(self.updated)} updated, the next one {self.step.name}>"
@@ -110,6 +113,18 @@ class Rollout:
                 raise self._stopped(str(error)) from error
             self.updated.append(target)
             self.step = Step.UNTOUCHED
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it goes no further."""
+        return self._stop.is_set()
+
+    def stop(self, why: str) -> None:
+        """Go no further, and have `run` raise that. A command that runs may end: half an update is worse than one."""
+        self._stop_why = why
+        self._stop.set()
+        if self.step is Step.COMMAND:
+            self._waits(self.targets[len(self.updated)], f"its command, after which the rollout stops: {why}")
 
     def left(self) -> str:
         """What a stop at this moment leaves, and how to go on: a line each."""
@@ -147,11 +162,14 @@ class Rollout:
     async def _one(self, target: Target) -> None:
         conditions = self._conditions
         check_spare(await self._balancer.pools(target), target.name, conditions.keep)
+        check_spare_elsewhere(await self._balancer.instance(target), target.name, conditions.keep)
+        self._go_on()
         self.step = Step.DRAINED
         await self._balancer.drain(target, force=conditions.keep == 0)
         await self._until(target, lambda instance, _: until_finished(instance))
         gone = died(await self._balancer.instance(target))
         self._observer.done(target, f"drained, and nothing left to finish{gone and f' ({gone})'}")
+        self._go_on()
         await self._run_command(target)
         await self._until(target, partial(self._until_good, target))
         facts = "".join(f", {name} is {value}" for name, value in conditions.expected.items())
@@ -180,13 +198,21 @@ class Rollout:
         """Look at the instance until `awaited`, given how long ago this began (seconds), has nothing to say."""
         began = time.monotonic()
         while True:
+            self._go_on()
             since = time.monotonic() - began  # before the look, so that it is never too long
             what = awaited(await self._balancer.instance(target), since)
             if not what:
                 self._awaited = ""
                 return
             self._waits(target, what)
-            await asyncio.sleep(self._pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause):
+                    await self._stop.wait()
+
+    def _go_on(self) -> None:
+        """Raises RolloutError if it has to stop."""
+        if self.stopping:
+            raise RolloutError(self._stop_why)
 
     def _waits(self, target: Target, what: str) -> None:
         self._awaited = what

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.operators import Said
@@ -104,7 +104,7 @@ class ControlPlane:
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = Windows(self.model.pools, self._counted)
         self.lately = Lately(self.model.pools, self.windows, self._counted, state)
-        self._heard: list[tuple[str, str, Said]] = []  # before there was a `fleet`
+        self._heard: list[tuple[str, str, Said, Mapping[str, Any] | None]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None
         self._guards, self._probes = (state["guards"], state["kerberos"]["pools"]) if state else ({}, {})
@@ -203,7 +203,7 @@ class ControlPlane:
         for control in self.pool_controls.values():
             control.pool.observers.append(Ejections(self.fleet.look))
         for one in self._heard:
-            self.fleet.give(*one, Stamp("", time.time()))
+            self.fleet.hear(*one)
         self.fleet.start()
         await self.fleet.begun()
 
@@ -247,9 +247,9 @@ class ControlPlane:
         fleet = self.fleet
 
         def told(pool: str, name: str, said: Said, stamp: Stamp, fields: tuple[str, ...] | None) -> None:
-            on_order(pool, name, said)
             if fleet is not None:
                 fleet.give(pool, name, said, stamp, fields)
+            on_order(pool, name, said)
 
         settle, rollouts = (None, None) if fleet is None else (fleet.orders.settled, fleet.rollouts)
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
@@ -343,13 +343,13 @@ class ControlPlane:
             "events": self.lately.events.view(),
         }
 
-    def hear(self, pool: str, name: str, told: Said) -> None:
-        """What operators have said to the generation before this one, while this one started."""
-        self._carry_out(pool, name, told)
+    def hear(self, pool: str, name: str, told: Said, given: Mapping[str, Any] | None) -> None:
+        """What operators have said to the generation before this one, while this one started; see `Fleet.hear`."""
         if self.fleet is not None:
-            self.fleet.give(pool, name, told, Stamp("", time.time()))
+            self.fleet.hear(pool, name, told, given)
         else:
-            self._heard.append((pool, name, told))
+            self._carry_out(pool, name, told)
+            self._heard.append((pool, name, told, given))
 
     def _carry_out(self, pool: str, name: str, told: Said) -> None:
         """Operators have said that of a backend, on whatever replica."""

@@ -95,6 +95,21 @@ class FleetBalancer:
             if backend.state is State.DOWN
         }
 
+    def rotation(self) -> dict[str, int]:
+        """See `Balancer`."""
+        return {
+            name: sum(one.in_rotation for one in control.pool.backends) for name, control in self._pool_controls.items()
+        }
+
+    def out(self) -> list[str]:
+        """See `Balancer`."""
+        return [
+            f"{name}/{one.name}"
+            for name, control in self._pool_controls.items()
+            for one in control.pool.backends
+            if not one.in_rotation
+        ]
+
     def probe(self, pool: str, name: str) -> bool:
         """See `Balancer`."""
         control = self._pool_controls.get(pool)

@@ -203,8 +203,8 @@ class Generation:
                 self._control_plane.counter_history.told(message.generation, tally)
             case Gone():
                 self._control_plane.counter_history.gone(message.generation)
-            case Operated(pool, name, said):
-                self._control_plane.hear(pool, name, Said.decode(said))
+            case Operated(pool, name, said, given):
+                self._control_plane.hear(pool, name, Said.decode(said), given)
             case Leave(leaving):
                 self._control_plane.leaving.adopt(leaving)
                 self._status_line.update()
@@ -214,7 +214,9 @@ class Generation:
     def _operated(self, pool: str, name: str, said: Said) -> None:
         """An operator has said something: a generation that has what this one knew has to hear of it too."""
         if self._handed_over:
-            self._master.relay(Operated(pool, name, said.encode()))
+            fleet = self._control_plane.fleet
+            given = None if fleet is None else fleet.given(pool, name)
+            self._master.relay(Operated(pool, name, said.encode(), given))
 
     def _left(self, leaving: bool) -> None:
         """The same of an order to leave."""

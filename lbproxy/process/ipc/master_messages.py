@@ -208,13 +208,17 @@ class Order(Message):
 
 @dataclass(frozen=True, slots=True)
 class Operated(Message):
-    """Operators have said something of a backend, which the next generation has to know too (`operators.Said`)."""
+    """Operators have said something of a backend, which the next generation has to know too (`operators.Said`).
+
+    `given` are the orders of the fleet for it, with when each was given (`merge.encode`); None without a fleet.
+    """
 
     kind = "operated"
     since = 3
     pool: str
     name: str
     said: dict[str, Any]
+    given: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Client = TestClient[web.Request, web.Application]
 async def client(etcd_url: str) -> AsyncIterator[Client]:
     etcd = Etcd(Access((etcd_url,)))
     app = web.Application()
-    app.add_routes(rollout_routes(Rollouts(etcd, uuid4().hex, "lb1", 5.0)))
+    app.add_routes(rollout_routes(Rollouts(etcd, uuid4().hex, "lb1")))
     async with TestClient(TestServer(app)) as client:
         yield client
     await etcd.close()

@@ -1,14 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from lbproxy.control.etcd import Access, Etcd, EtcdError, View
-from tests.etcd_server import node
+import pytest
+
+from lbproxy.control.etcd import Access, Etcd, EtcdError, ReplacedError, View
+from tests.etcd_server import Node, node, started
 
 
 def contents(view: View) -> dict[str, bytes]:
     return {key.rpartition("/")[2]: one.value for key, one in view.values.items()}
+
+
+@contextmanager
+def at_the_same_address(folder: Path, other: Node) -> Iterator[Node]:
+    """A node with no data, where `other` was."""
+    made = Node(folder, "n0", other.url.removeprefix("http://"), ["--initial-cluster-token=another"])
+    with started([made]):
+        yield made
 
 
 async def test_it_is_what_the_prefix_is(etcd: Etcd, prefix: str) -> None:
@@ -73,3 +85,38 @@ async def test_it_waits_for_an_etcd_that_is_not_there_yet(tmp_path: Path) -> Non
             one.start()
             assert (await waits).values == {}
         await etcd.close()
+
+
+async def test_another_store_is_listed_anew(tmp_path: Path) -> None:
+    """Its data was lost, and somebody has written to it so much that its revision is a higher one."""
+    failures: asyncio.Queue[EtcdError] = asyncio.Queue()
+    (tmp_path / "before").mkdir()
+    (tmp_path / "after").mkdir()
+    with node(tmp_path / "before") as one:
+        etcd = Etcd(Access((one.url,)))
+        await etcd.put("/a/old", b"")
+        async with etcd.mirror("/a/", failures.put_nowait) as mirror:
+            before = await mirror.next()
+            waits = asyncio.create_task(mirror.next())
+            one.kill()
+            await failures.get()
+            with at_the_same_address(tmp_path / "after", one) as another:
+                for _ in range(10):
+                    another.ctl("put", "/a/new", "x")
+                while not (view := await waits).listed:
+                    waits = asyncio.create_task(mirror.next())
+        await etcd.close()
+    assert [*view.values] == ["/a/new"]
+    assert view.revision > before.revision
+    assert view.cluster != before.cluster
+
+
+@pytest.mark.parametrize(("cluster", "revision"), [("", 90), ("another", 1)])
+async def test_a_store_is_told_by_its_revision_and_by_its_cluster(
+    etcd: Etcd, prefix: str, cluster: str, revision: int
+) -> None:
+    at = (await etcd.list(prefix)).revision
+    start = at + revision if not cluster else at + 1
+    async with etcd.watch(prefix, start, lambda _: None, cluster) as watch:
+        with pytest.raises(ReplacedError, match="another store than before"):
+            await watch.next()

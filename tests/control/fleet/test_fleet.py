@@ -26,6 +26,7 @@ from tests.etcd_server import node
 Make = Callable[..., Fleet]
 
 SECRET = os.urandom(64)
+C1 = Key("p", "c1")
 
 
 class BareBalancer:
@@ -59,6 +60,12 @@ class BareBalancer:
 
     def ejected(self) -> dict[str, int]:
         return self.down
+
+    def rotation(self) -> dict[str, int]:
+        return {"connectors": 2}
+
+    def out(self) -> list[str]:
+        return ["connectors/c9"]
 
     def probe(self, pool: str, name: str) -> bool:
         self.probed.append(f"{pool}/{name}")
@@ -358,6 +365,39 @@ async def test_wrong_credentials_are_told_and_nothing_of_the_password(
     assert "guessed" not in caplog.text + str(fleet.view()) + repr(fleet)
     await fleet.stop()
     await etcd.close()
+
+
+async def test_what_the_generation_before_was_told_does_not_undo_what_was_ordered_later(make: Make) -> None:
+    """It is told on while the next one starts, which may know of another replica's order by then."""
+    old, other = make("lb1"), make("lb2")
+    balancer = BareBalancer()
+    memory = json.loads(json.dumps(old.memory()))
+    old.give("p", "c1", Said(None, Order()), Stamp("olga", 1.0), ("drain",))
+    given = json.loads(json.dumps(old.given("p", "c1")))
+    await old.orders.settled()
+    while C1 not in other.orders.book.entries:  # noqa: ASYNC110 # until it has heard of it
+        await asyncio.sleep(0.005)
+    other.give("p", "c1", Said(None, Order(drain=True)), Stamp("bert", 2.0), ("drain",))
+    new = make("lb1", memory, balancer, generation=2)
+    while ("p", "c1") not in balancer.told:  # noqa: ASYNC110 # the order of etcd
+        await asyncio.sleep(0.005)
+    new.hear("p", "c1", Said(None, Order()), given)
+    assert new.orders.book.said(C1).order.drain
+    assert balancer.told["p", "c1"].order.drain
+    assert new.orders.book.said(C1).order.stamps["drain"] == Stamp("bert on lb2", 2.0)
+    assert not new.orders.book.pending
+
+
+async def test_what_the_generation_before_was_told_is_known_also_without_etcd(make: Make) -> None:
+    old, balancer = make("lb1"), BareBalancer()
+    memory = old.memory()
+    old.give("p", "c1", Said(None, Order(drain=True)), Stamp("olga", 1.0), ("drain",))
+    new = make("lb1", memory, balancer, generation=2)
+    new.hear("p", "c1", Said(None, Order(drain=True)), old.given("p", "c1"))
+    assert balancer.told["p", "c1"].order.drain
+    new.hear("p", "c2", Said(None, Order(drain=True)), None)
+    assert balancer.told["p", "c2"].order.drain, "of a generation that has no fleet, or is of a version before"
+    assert Key("p", "c2") in new.orders.book.pending
 
 
 # --- keys of session tickets

@@ -254,3 +254,19 @@ def test_what_was_given_after_all_have_heard_is_never_lost(seed: int) -> None:
             store.write(other)
             store.show(other)
         assert all((each.said(C1).order.drain, each.said(C1).order.weight) == (wanted.drain, number) for each in found)
+
+
+def test_another_etcd_is_told_by_its_cluster_too() -> None:
+    """Its revision may be a higher one by now."""
+    store, [book] = Store(), books("lb1")
+    book.give(C1, DRAIN, Stamp())
+    store.write(book)
+    book.see(store.stored, store.revision, cluster="a")
+    assert not book.is_another(store.revision + 90, "a")
+    assert not book.is_another(store.revision + 90, "")
+    assert book.is_another(store.revision + 90, "b")
+    assert book.see({}, store.revision + 90, cluster="b").changed == []
+    assert book.pending == {C1: {"drain"}}
+    [after] = books("lb1")
+    after.remember(book.memory())
+    assert after.is_another(book.revision, "a")

@@ -18,12 +18,12 @@ def at(target: str, *updated: str) -> dict[str, Any]:
 
 @pytest.fixture
 def one(etcd: Etcd, fleet_name: str) -> Rollouts:
-    return Rollouts(etcd, fleet_name, "lb1", 5.0)
+    return Rollouts(etcd, fleet_name, "lb1")
 
 
 @pytest.fixture
 def other(etcd: Etcd, fleet_name: str) -> Rollouts:
-    return Rollouts(etcd, fleet_name, "lb2", 5.0)
+    return Rollouts(etcd, fleet_name, "lb2")
 
 
 async def see(etcd: Etcd, fleet_name: str, rollouts: Rollouts) -> list[tuple[str, str, bool, str, list[str]]]:
@@ -87,7 +87,7 @@ async def test_what_makes_no_sense(etcd: Etcd, fleet_name: str, one: Rollouts) -
 async def test_without_etcd_none_begins() -> None:
     etcd = Etcd(Access(("http://127.0.0.1:9",)))
     with pytest.raises(AdminError, match="the fleet cannot be asked, and a rollout needs all of it: etcd"):
-        await Rollouts(etcd, "f", "lb1", 5.0).begin("p", "olga", PROGRESS, 5.0)
+        await Rollouts(etcd, "f", "lb1").begin("p", "olga", PROGRESS, 5.0)
     await etcd.close()
 
 

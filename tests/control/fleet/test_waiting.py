@@ -60,3 +60,13 @@ def test_pools_in_which_it_is_down_there_are_named() -> None:
 
 def test_nothing_was_ordered() -> None:
     assert texts(roster(lb2={}), ORDER._replace(modified=0, given=False)) == {"lb2": ""}
+
+
+def test_what_each_one_has_in_rotation_besides() -> None:
+    found = roster(
+        lb2={"revision": 7, "rotation": {"p": 2}, "out": ("p/c2",)},
+        lb3={"revision": 7, "rotation": {"p": 2}, "out": ("p/c1",)},
+        lb4={"revision": 7},
+    )
+    spare = {one["replica"]: one["spare"] for one in waited_for([ORDER], found, "lb1", 5.0)}
+    assert spare == {"lb2": {"p": 1}, "lb3": {"p": 2}, "lb4": {}}, "a version before this one does not tell"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
-from lbproxy.control.fleet.views import CANCELLED, ONE_AT_A_TIME
-from lbproxy.control.rollout.lock import run_alone
+from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, ONE_AT_A_TIME
+from lbproxy.control.rollout.lock import LOST_AFTER, RENEW_EVERY, run_alone
 from lbproxy.control.rollout.plan import Target
 from lbproxy.errors import AdminError, RolloutError
 from tests.control.rollout.test_runner import Site
@@ -70,15 +71,44 @@ async def test_a_rollout_that_stops_gives_it_back() -> None:
 
 @pytest.mark.parametrize(
     ("refusal", "patience"),
-    [(f"bert on lb2 rolls out pool p already; {ONE_AT_A_TIME}", 3600), ("etcd: no answer", -1)],
+    [(f"bert on lb2 rolls out pool p already; {ONE_AT_A_TIME}", 3600), ("etcd: no answer", 0.1)],
 )
-async def test_a_lost_lock_stops_it(refusal: str, patience: float) -> None:
+async def test_a_lost_lock_stops_it_when_its_command_has_ended(refusal: str, patience: float) -> None:
     lock, site = HeldLock(refusal), Site(hanging="c1")
+    rollout = site.rollout()
+    running = asyncio.ensure_future(run_alone(rollout, {"connectors": lock}, every=0.05, patience=patience))
+    await site.began.wait()
+    while not rollout.stopping:  # noqa: ASYNC110 # it is renewed in a thread
+        await asyncio.sleep(0.001)
+    assert not running.done()
+    site.go_on.set()
     with pytest.raises(RolloutError) as raised:
-        await run_alone(site.rollout(), {"connectors": lock}, every=0.05, patience=patience)
-    first, second, *_ = str(raised.value).splitlines()
-    assert first == f"the lock of the pool is lost: {refusal}"
-    assert second.startswith("connectors/c1 ")
+        await running
+    assert str(raised.value).startswith(f"connectors/c1: the lock of the pool is lost: {refusal}\n")
+    assert site.story[-1] == "c1: command done"
+
+
+def test_a_command_gives_up_before_another_one_may_begin() -> None:
+    assert LOST_AFTER + RENEW_EVERY < LOCK_HOLDS
+
+
+async def test_a_balancer_that_hangs_has_not_renewed_it() -> None:
+    release = threading.Event()
+
+    class Hanging(HeldLock):
+        def renew(self, ticket: str, progress: dict[str, Any]) -> str:
+            release.wait()
+            return ticket
+
+    site = Site(hanging="c1")
+    rollout = site.rollout()
+    running = asyncio.ensure_future(run_alone(rollout, {"connectors": Hanging()}, every=0.01, patience=0.05))
+    while not rollout.stopping:  # noqa: ASYNC110 # a thread hangs
+        await asyncio.sleep(0.001)
+    release.set()
+    site.go_on.set()
+    with pytest.raises(RolloutError, match="the lock of the pool is lost: the balancer does not answer"):
+        await running
 
 
 async def test_one_that_is_cancelled_stops_and_says_who_did_it() -> None:

@@ -40,7 +40,9 @@ class Site:
         self.dying = dying
         self.lost = lost
         self.lb2: list[str] = []  # at each look at c1 once it is ready: what is missing on lb2; the last one stays
-        self.began = asyncio.Event()  # a command that hangs
+        self.spare_there = 2  # in rotation on lb2, besides the target
+        self.began = asyncio.Event()  # a command that hangs ...
+        self.go_on = asyncio.Event()  # ... until then
         self._looks = 0
 
     def rollout(self, start: str | None = None, **conditions: object) -> Rollout:
@@ -77,7 +79,16 @@ class Site:
         missing, down = ("", ["connectors"]) if what == "down" else (what, [])
         return {
             "here_only": "",
-            "replicas": [{"replica": "lb2", "what": missing, "silent": False, "gone": False, "down": down}],
+            "replicas": [
+                {
+                    "replica": "lb2",
+                    "what": missing,
+                    "silent": False,
+                    "gone": False,
+                    "down": down,
+                    "spare": {"connectors": self.spare_there},
+                }
+            ],
         }
 
     def _look(self, view: BackendView) -> BackendView:
@@ -119,7 +130,7 @@ class Site:
         self._looks = 0
         if target.name in self.hanging:
             self.began.set()
-            await asyncio.Event().wait()
+            await self.go_on.wait()
         if target.name in self.broken:
             raise RolloutError("the command ended with status 3")
 
@@ -355,3 +366,38 @@ async def test_facts_are_those_of_the_pool_that_is_rolled_out() -> None:
     rollout = site.rollout(expected=NEW)
     await rollout.run()
     assert "c1: healthy, version is 1.8.0" in site.story
+
+
+async def test_another_replica_must_be_able_to_do_without_it_too() -> None:
+    site = Site()
+    site.lb2, site.spare_there = [""], 0
+    with pytest.raises(RolloutError, match="without c1, pool connectors has 0 in rotation on lb2; 1 must stay"):
+        await site.rollout().run()
+    assert site.story == []
+    await site.rollout(keep=0).run()
+
+
+async def test_a_stop_lets_a_command_end_and_does_nothing_after_it() -> None:
+    site = Site(hanging="c1")
+    rollout = site.rollout()
+    running = asyncio.ensure_future(rollout.run())
+    await site.began.wait()
+    rollout.stop("the lock is lost")
+    assert site.waits_seen[-1] == "c1: its command, after which the rollout stops: the lock is lost"
+    site.go_on.set()
+    with pytest.raises(RolloutError) as raised:
+        await running
+    assert str(raised.value).splitlines()[:2] == [
+        "connectors/c1: the lock is lost",
+        "connectors/c1 stays drained; its command has run",
+    ]
+    assert site.story[-1] == "c1: command done"
+
+
+async def test_a_stop_before_anything_was_drained() -> None:
+    site = Site()
+    rollout = site.rollout()
+    rollout.stop("the lock is lost")
+    with pytest.raises(RolloutError, match="connectors/c1: the lock is lost"):
+        await rollout.run()
+    assert site.story == []

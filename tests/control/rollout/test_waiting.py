@@ -90,7 +90,7 @@ def test_an_instance_is_back_when_it_is_back_everywhere() -> None:
 
 
 def elsewhere(name: str, what: str = "", *down: str, gone: bool = False) -> WaitedForView:
-    return {"replica": name, "what": what, "silent": False, "gone": gone, "down": [*down]}
+    return {"replica": name, "what": what, "silent": False, "gone": gone, "down": [*down], "spare": {}}
 
 
 def in_fleet(instance: InstanceView, *replicas: WaitedForView, here_only: str = "") -> InstanceView:

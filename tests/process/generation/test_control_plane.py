@@ -108,7 +108,7 @@ async def test_what_was_heard_before_there_is_a_fleet_is_told_to_it(pair: Pair, 
         origin = ORIGIN._replace(master=os.getpid())
         control_plane = ControlPlane(config, StartInputs(1, origin, ours, sockets, admin, secret(None, 0.0)))
         async with AsyncExitStack() as stack:
-            control_plane.hear("connectors", "c1", Said(None, Order(drain=True)))
+            control_plane.hear("connectors", "c1", Said(None, Order(drain=True)), None)
             await control_plane.start(stack)
             assert control_plane.fleet is not None
             assert [one["backend"] for one in control_plane.fleet.view()["orders"]] == ["c1"]

@@ -84,3 +84,11 @@ async def test_an_ejection_is_told_and_one_elsewhere_is_looked_into(pool_control
     assert not balancer.probe("linux", "c1"), "it is out here too"
     assert not balancer.probe("linux", "c9")
     assert not balancer.probe("no", "c1")
+
+
+async def test_what_is_in_rotation(pool_controls: dict[str, PoolControl]) -> None:
+    balancer = made(pool_controls, Served(1, ORIGIN))
+    pool = pool_controls["linux"].pool
+    pool.drain(pool.backends[0])
+    assert balancer.rotation() == {"linux": 1, "windows": 2}
+    assert balancer.out() == ["linux/c1"]
