@@ -10,6 +10,9 @@ fact ejects only if more than half of the voters are known to be as they should 
 that it is known of, and all facts together never eject half of the voters. So one voter at least stays. One that is no
 voter is ejected in advance, not to come back as it is. Facts are taken in their order: an earlier one ejects before a
 later one.
+
+What is not known is no evidence in either way. While a voter's value is not known, and that leaves no majority, one
+that is kept out stays out; but again never so that half of the voters are out.
 """
 
 from __future__ import annotations
@@ -71,13 +74,18 @@ class Verdict:
         return "; ".join(one.text(name) for one in self.differences if name in one.names)
 
 
-def judge(facts: Facts, expected: Mapping[str, str], policy: Policy, voters: Set[str]) -> Verdict:
-    """Compare `facts`, with `expected` values for some of them; `voters` are the names of the backends in use."""
+def judge(
+    facts: Facts, expected: Mapping[str, str], policy: Policy, voters: Set[str], kept_out: Set[str] = frozenset()
+) -> Verdict:
+    """Compare `facts`, with `expected` values for some of them; `voters` are the names of the backends in use.
+
+    kept_out: those that the last verdict has ejected.
+    """
     found = tuple(filter(None, (_difference(fact, facts[fact], expected.get(fact), voters) for fact in facts)))
     verdict = Verdict(found)
     if policy == "warn":
         return verdict
-    return Verdict(found, {name: verdict.text(name) for name in _minority(found, voters)})
+    return Verdict(found, {name: verdict.text(name) for name in _minority(found, voters, kept_out)})
 
 
 def _difference(fact: str, read: Mapping[str, str | None], expected: str | None, voters: Set[str]) -> Difference | None:
@@ -92,14 +100,17 @@ def _majority(votes: list[str]) -> str | None:
     return next((value for value, count in Counter(votes).items() if 2 * count > len(votes)), None)
 
 
-def _minority(differences: tuple[Difference, ...], voters: Set[str]) -> list[str]:
+def _minority(differences: tuple[Difference, ...], voters: Set[str], kept_out: Set[str]) -> list[str]:
     """Who is ejected, in the order of the facts."""
     ejected: dict[str, None] = {}
     for one in differences:
-        more = ejected | dict.fromkeys(one.names)
         right = one.values.keys() - set(one.names)
-        if _are_most(right, voters) and _are_most(right, one.values) and _are_most(voters - more.keys(), voters):
-            ejected = more
+        proved = _are_most(right, voters) and _are_most(right, one.values)
+        doubted = kept_out if voters - one.values.keys() else frozenset()
+        for some in (one.names if proved else (), [name for name in one.names if name in doubted]):
+            more = ejected | dict.fromkeys(some)
+            if _are_most(voters - more.keys(), voters):
+                ejected = more
     return list(ejected)
 
 

@@ -244,7 +244,8 @@ class Pool:
     def judge(self, facts: Facts, expected: Mapping[str, str], policy: Policy) -> Verdict:
         """What `compare` would find; nothing changes."""
         voters = {backend.name for backend in self.backends if backend.state is State.UP and not backend.draining}
-        return consistency.judge(facts, expected, policy, voters)
+        kept_out = {backend.name for backend in self.backends if backend.inconsistent}
+        return consistency.judge(facts, expected, policy, voters, kept_out)
 
     def compare(self, facts: Facts, expected: Mapping[str, str], policy: Policy, anew: bool = True) -> Verdict:
         """Judge what was read of each backend (see `consistency.judge`), and keep out exactly those that it says.

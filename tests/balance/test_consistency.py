@@ -119,3 +119,32 @@ def test_no_facts_eject_the_majority_or_somebody_of_whom_nothing_is_known(
     assert 2 * len(ejected & voters) < len(voters) or not ejected
     assert ejected <= {name for read in found.values() for name, value in read.items() if value is not None}
     assert all(verdict.ejected.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "voters", "kept_out", "ejected"),
+    [
+        ("1-2", "abc", "c", "c"),  # b cannot be read any more
+        ("--2", "abc", "c", ""),  # there is nothing that it differs from
+        ("1--2", "abcd", "d", "d"),
+        ("122", "abc", "c", "a"),  # it is as most are by now
+        ("1-1", "abc", "c", ""),
+        ("112", "ac", "c", ""),  # with b down it would be half of the voters
+        ("1-22", "abcd", "cd", ""),
+        ("1-23", "abcd", "c", "c"),  # d is another one that differs, and there is no evidence against it
+        ("1-2", "abc", "", ""),
+        ("1122", "abcd", "d", ""),  # a tie of what is known
+    ],
+)
+def test_one_that_is_kept_out_stays_out_while_nothing_speaks_for_it(
+    row: str, voters: str, kept_out: str, ejected: str
+) -> None:
+    verdict = judge(facts(version=row), {}, "eject-minority", set(voters), set(kept_out))
+    assert "".join(verdict.ejected) == ejected
+    if kept_out and ejected == kept_out:
+        assert "none has a majority" in verdict.ejected[kept_out]
+
+
+def test_one_that_is_kept_out_for_an_expected_value_stays_out_too() -> None:
+    verdict = judge(facts(version="1-2"), {"version": "1"}, "eject-minority", {*"abc"}, {"c"})
+    assert verdict.ejected == {"c": "version is 2, expected 1"}
