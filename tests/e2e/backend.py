@@ -170,6 +170,9 @@ class ScriptedBackend:
         await self.until(lambda: sum(lane.ended.is_set() for lane in self.lanes) >= count)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # it was accepted before the stop
+            writer.transport.abort()
+            return
         lane = Lane(self, reader, writer)
         self.lanes.append(lane)
         self.progress.happened()
