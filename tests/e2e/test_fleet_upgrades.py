@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from signal import SIGUSR2
+from typing import Any
 
 from .balancer import Balancer
 from .conftest import Backends
@@ -19,6 +21,11 @@ from .test_fleet import Fleet, drained, fleet_name, in_fleet, replica, told
 __all__ = ["fleet_name", "replica"]
 
 UPGRADES = 20 if os.environ.get("LBPROXY_FULL") else 2
+
+
+def has_weight(weight: int, snapshot: dict[str, Any]) -> bool:
+    """Of the second backend."""
+    return bool(snapshot["pools"][0]["backends"][1]["weight"] == weight)
 
 
 async def upgrade(balancer: Balancer, count: int) -> None:
@@ -49,7 +56,7 @@ async def test_upgrades_of_alternating_replicas_lose_no_request_and_no_order(
             await told("ready" if number % 2 else "drain", "-c", str(balancer.path), "c3")
             for each in both:
                 await drained(each, "c1", *([] if number % 2 else ["c3"]))
-                await each.until(lambda seen, weight=number + 2: seen["pools"][0]["backends"][1]["weight"] == weight)
+                await each.until(partial(has_weight, number + 2))
     runs = Counter(request.target for member in members for request in member.requests)
     answered = [*here.answered, *there.answered]
     assert runs == Counter(answered), "each ran once, and was answered"
