@@ -42,11 +42,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "control": LOGIC | FILES | GROUND,
     "runtime": IO | LOGIC | FILES | GROUND | {"config"},
     "status": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "preflight": {"runtime", "config"} | IO | LOGIC | FILES | GROUND,
+    "preflight": {"runtime", "config", "dashboard"} | IO | LOGIC | FILES | GROUND,
     "instance": FILES | GROUND | {"config"},  # it runs on a connector's host, and shares nothing with the data path
     "dashboard": {"control", "auth", "net"} | FILES | GROUND,  # beside the balancer, which it asks as anybody
     "doctor": {"preflight", "instance", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "process": {"status", "preflight", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
+    "process": {"status", "preflight", "dashboard", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "cli": {"process", "status", "preflight", "doctor", "instance", "dashboard", "runtime", "config", "draft", "demo"}
     | IO
     | LOGIC
@@ -66,6 +66,7 @@ NO_MIRROR = {
     "lbproxy/control/fleet/views.py": "types only",
     "lbproxy/control/probes/kerberos/memory.py": "types only",
     "lbproxy/process/generation/serves_clients.py": "types only",
+    "lbproxy/dashboard/sign_in.py": "tests/dashboard/test_web.py signs in over the network",
 }
 """Files in lbproxy/, by name or path, that need no test of their own, and why."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import tempfile
 import webbrowser
 from contextlib import suppress
@@ -21,7 +22,7 @@ from lbproxy.errors import StartError
 _HOST = "127.0.0.1"
 
 
-@click.command("dashboard")
+@click.group("dashboard", invoke_without_command=True)
 @config_option
 @admin_option
 @click.option(
@@ -30,13 +31,18 @@ _HOST = "127.0.0.1"
 @click.option("--idle", callback=seconds, default="15m", show_default=True, metavar="DURATION",
               help="End after so long without a page that is open, or is asked for.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Only print the link.")
-def command(path: Path, admin: Address | None, port: int, idle: float, no_browser: bool) -> None:
+@click.pass_context
+def command(
+    context: click.Context, path: Path, admin: Address | None, port: int, idle: float, no_browser: bool
+) -> None:
     """Show in a browser what the balancer does, and give orders there.
 
     It listens on a loopback address and prints a link that works once, within five minutes. Whoever may ask the admin
     socket may do that; orders are given and logged in the name of this account. On another machine:
     ssh -L 4711:127.0.0.1:4711 HOST lbproxy dashboard --port 4711
     """
+    if context.invoked_subcommand is not None:
+        return
     bind = admin_bind(path, admin)
     from lbproxy.dashboard.local import serve_local  # with aiohttp, which other commands do without
 
@@ -55,6 +61,27 @@ def command(path: Path, admin: Address | None, port: int, idle: float, no_browse
         asyncio.run(serve_local(bind, sock, idle, ready))
     if _PAGES:
         _PAGES.pop().unlink(missing_ok=True)
+
+
+@command.command("passwd")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("name")
+def passwd(file: Path, name: str) -> None:
+    """Set the password of NAME in FILE, which admin.web.passwords names; it is asked for, or read from a pipe.
+
+    A dashboard that runs knows it at once. To remove a name, remove its line.
+    """
+    from lbproxy.dashboard.passwords import write
+
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        changed = write(file, name, password)
+    except (ValueError, OSError) as error:
+        raise StartError(f"{file}: {error.strerror}" if isinstance(error, OSError) else str(error)) from None
+    click.echo(f"{name}: {'changed' if changed else 'added'}")
 
 
 def has_browser() -> bool:

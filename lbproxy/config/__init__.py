@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lbproxy.config.models import (
         AccessLog,
         Admin,
+        AdminWeb,
         Backend,
         CertificatePair,
         Check,
@@ -63,6 +64,7 @@ __all__ = [
     "Address",
     "Admin",
     "AdminBind",
+    "AdminWeb",
     "Backend",
     "CertificatePair",
     "Check",

@@ -15,4 +15,7 @@ safety       what every request has to show, and what every answer carries
 app          all of it, as a web application
 server       the web server
 local        `lbproxy dashboard`: on loopback, for the account that runs it
+web          [admin.web]: on a network, for those who sign in; `settings`: what its process is told
+sign_in      by ticket (`kerberos`), client certificate or password (`passwords`); `attempts`: not too often
+roles        who may do what
 """

@@ -8,6 +8,7 @@ peer, or a log that cannot be written, must not be found out by a user.
     clients       what judges users' certificates, and what is made in their names
     files         logs, sockets and keytabs
     discovery     the files that pools take their backends from
+    web           the dashboard on a network
     instances     names of backends that would mislead drain and rollout
     only_root     what root alone can read
     unit_file     the account in a unit of systemd

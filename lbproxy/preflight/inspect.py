@@ -21,6 +21,7 @@ from lbproxy.preflight.discovery import inspect_discovery
 from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_secret, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
+from lbproxy.preflight.web import inspect_web
 from lbproxy.wire.headers import may_have_id
 
 
@@ -53,6 +54,7 @@ def inspect(
         _inspect_pool(report, config, name)
     _inspect_fleet(report, config.fleet)
     _inspect_tracing(report, config.tracing)
+    inspect_web(report, config.admin.web)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     return report
@@ -81,6 +83,8 @@ def _inspect_places(report: Report, config: Config) -> None:
     for key in ("bind", "health", "metrics"):
         bind: Address | None = getattr(config.admin, key)
         inspect_socket(report, f"admin.{key}", bind.path if bind else None)
+    if config.admin.web is not None:
+        inspect_address(report, "admin.web.bind", config.admin.web.bind.ip, config.virtual_addresses, True)
 
 
 def _inspect_own(report: Report, where: str, tls: ListenerTls) -> list[x509.Certificate]:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from lbproxy.cli import dashboard, main
+from lbproxy.dashboard.passwords import Passwords
 from tests.cli.served import Busy, served
 
 
@@ -57,3 +58,15 @@ def test_a_browser_needs_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert not dashboard.has_browser()
+
+
+def test_a_password_is_set_from_a_pipe(tmp_path: Path) -> None:
+    file = str(tmp_path / "passwd")
+    for said in ("added", "changed"):
+        found = CliRunner().invoke(main, ["dashboard", "passwd", file, "olga"], input="correct horse\n")
+        assert (found.exit_code, found.output) == (0, f"olga: {said}\n")
+    assert Passwords(Path(file)).verify("olga", "correct horse")
+    found = CliRunner().invoke(main, ["dashboard", "passwd", file, "olga@CORP"], input="x\n")
+    assert (found.exit_code, "'olga@CORP' is not a name" in found.output) == (1, True)
+    found = CliRunner().invoke(main, ["dashboard", "passwd", str(tmp_path / "none" / "passwd"), "olga"], input="x\n")
+    assert (found.exit_code, "No such file" in found.output) == (1, True)

@@ -13,6 +13,7 @@ the wrong type is passed over here: the models have a problem for it already. Ea
     consistency          the facts of a consistency guard
     fleet                the keys of [fleet] that belong together
     tracing              the same of [tracing]
+    admin_web            the keys of [admin.web] against the ways of signing in
     document             all of them
 
 `problems` are contradictions: whatever lbproxy did, one of the keys would not mean what it says. `warnings` are keys

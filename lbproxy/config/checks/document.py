@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbproxy.config.checks import (
+    admin_web,
     client_certificates,
     consistency,
     discover,
@@ -19,8 +20,20 @@ from lbproxy.config.checks import (
 from lbproxy.config.checks.look import Document
 from lbproxy.errors import Problem
 
-SUBJECTS = (sections, listeners, forwarding, client_certificates, pools, discover, probes, consistency, fleet, tracing)
-WITH_WARNINGS = (forwarding, client_certificates, pools, discover, probes, fleet, tracing)
+SUBJECTS = (
+    sections,
+    listeners,
+    forwarding,
+    client_certificates,
+    pools,
+    discover,
+    probes,
+    consistency,
+    fleet,
+    tracing,
+    admin_web,
+)
+WITH_WARNINGS = (forwarding, client_certificates, pools, discover, probes, fleet, tracing, admin_web)
 
 
 def problems(document: Document) -> Iterator[Problem]:

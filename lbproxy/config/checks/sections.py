@@ -29,7 +29,9 @@ def _binds(document: Document) -> Iterator[tuple[Location, str]]:
     places: list[tuple[Location, object]] = [
         (("listener", name, "bind"), listener.get("bind")) for name, listener in subtables(document, "listener")
     ]
-    for where, bind in [*places, *((("admin", key), admin.get(key)) for key in ("bind", "health", "metrics"))]:
+    places += [(("admin", key), admin.get(key)) for key in ("bind", "health", "metrics")]
+    places.append((("admin", "web", "bind"), table(admin, "web").get("bind")))
+    for where, bind in places:
         # Port 0 is another port each time.
         if isinstance(bind, str) and not bind.endswith(":0"):
             yield where, bind

@@ -1,6 +1,7 @@
 """The tables of the configuration file, with every key's type and default.
 
     config       the whole file, [access_log] and [admin]
+    admin_web    [admin.web]
     listener     [listener.NAME] with tls, tls.mint and sni
     pool         [pool.NAME] with tls
     backend      an entry of `backends`
@@ -16,6 +17,7 @@ Times are seconds (float), sizes are bytes (int), paths are absolute. A TOML tab
 keys is not here but in `lbproxy.config.checks`.
 """
 
+from lbproxy.config.models.admin_web import AdminWeb
 from lbproxy.config.models.backend import Backend
 from lbproxy.config.models.check import Check, KerberosCheck
 from lbproxy.config.models.config import AccessLog, Admin, Config
@@ -30,6 +32,7 @@ from lbproxy.config.models.tracing import Tracing
 __all__ = [
     "AccessLog",
     "Admin",
+    "AdminWeb",
     "Backend",
     "Base",
     "CertificatePair",

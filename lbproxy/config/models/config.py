@@ -15,6 +15,7 @@ from lbproxy.config import addresses
 from lbproxy.config.addresses import Address, IpAddress
 from lbproxy.config.admin_default import admin_default
 from lbproxy.config.lines import Lines
+from lbproxy.config.models.admin_web import AdminWeb
 from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
 from lbproxy.config.models.pool import Pool
@@ -70,12 +71,14 @@ class AccessLog(Table):
 class Admin(Table):
     """[admin]: where status and metrics are served, reachable from this machine only.
 
-    `health` and `metrics` answer every client that reaches them, and tell no secrets.
+    `health` and `metrics` answer every client that reaches them, and tell no secrets. `web` is
+    for whoever signs in.
     """
 
     bind: Annotated[Bind, AfterValidator(_local)] = Field(default_factory=admin_default)
     health: Bind | None = None
     metrics: Bind | None = None
+    web: AdminWeb | None = None
 
 
 class Config(Table):

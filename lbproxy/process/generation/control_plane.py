@@ -57,6 +57,8 @@ from lbproxy.status.windows import Windows
 
 if TYPE_CHECKING:
     from lbproxy.control.fleet.fleet import Fleet
+    from lbproxy.dashboard.sessions import SessionView
+    from lbproxy.process.generation.web_process import WebProcess
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,8 @@ class ControlPlane:
 
     fleet: Fleet | None = None
     exporter: Exporter | None = None
+    web: WebProcess | None = None
+    _signed_in: Sequence[SessionView] = ()
 
     def __init__(
         self, config: Config, inherited: handover.StartInputs, lost: Callable[[], None] = lambda: None
@@ -116,6 +120,7 @@ class ControlPlane:
 
     def _go_on(self, state: handover.HandoverState) -> None:
         """With what the generation before this one has left to the pools and the mints."""
+        self._signed_in = state.get("web", [])
         for pool, left_out in handover.operate(state["operated"], self.model.pools).items():
             _log_left_out(pool, left_out)
         handover.rediscover(state["discovered"], self._discoveries)
@@ -268,6 +273,14 @@ class ControlPlane:
         """Let any client of `sock` scrape; `close_admin` ends that too."""
         await self._open(AdminServer(sock, metrics_routes(self.bare_view, self._count), anybody=True))
 
+    def open_web(self, sock: socket.socket) -> None:
+        """Have a process serve the dashboard on `sock`; `close_admin` ends that too."""
+        from lbproxy.process.generation.web_process import WebProcess  # only where there is one
+
+        assert self._config.admin.web is not None, "the socket is its"
+        self.web = WebProcess(self._config, self._config.admin.web, sock, self._signed_in)
+        self.web.start()
+
     @property
     def _count(self) -> Callable[[], Awaitable[bool]] | None:
         """What brings the counters of other processes up to date, if there are any."""
@@ -280,6 +293,8 @@ class ControlPlane:
     async def close_admin(self) -> None:
         """Answer no more requests: another process does, or none."""
         self.lately.events.stop()
+        if self.web is not None:
+            await self.web.stop()
         for server in self._servers:
             await server.stop()
 
@@ -341,6 +356,7 @@ class ControlPlane:
             "fleet": None if self.fleet is None else self.fleet.memory(),
             "history": self.lately.history.export(),
             "events": self.lately.events.view(),
+            "web": [] if self.web is None else self.web.sessions,
         }
 
     def hear(self, pool: str, name: str, told: Said, given: Mapping[str, Any] | None) -> None:

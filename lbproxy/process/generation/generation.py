@@ -130,6 +130,8 @@ class Generation:
             await self._control_plane.open_health(self._inherited.health)
         if self._inherited.metrics is not None:
             await self._control_plane.open_metrics(self._inherited.metrics)
+        if self._inherited.web is not None:
+            self._control_plane.open_web(self._inherited.web)
 
     async def _first_round(self) -> None:
         """Wait until every backend has had its first probe, or a stop is wanted."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.log.recent import EventsView
     from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
     from lbproxy.control.probes.kerberos.sign_ins import SignIns
+    from lbproxy.dashboard.sessions import SessionView
     from lbproxy.runtime.pool_control import PoolControl
     from lbproxy.status.counter_history import Accounts
 
@@ -85,6 +86,7 @@ class HandoverState(TypedDict):
     fleet: InFleet | None
     history: NotRequired[dict[str, str]]  # what one that does not know it may leave out, and pass over
     events: NotRequired[EventsView]
+    web: NotRequired[list[SessionView]]
 
 
 class StartInputs(NamedTuple):
@@ -100,6 +102,7 @@ class StartInputs(NamedTuple):
     forker: Channel[ToForker, FromForker] | None = None  # None: one worker only, in this process
     health: socket.socket | None = None  # None: asked for over `admin` only
     metrics: socket.socket | None = None  # the same
+    web: socket.socket | None = None  # None: there is no [admin.web]
 
 
 def secret(state: HandoverState | None, now: float) -> Secret:

@@ -8,6 +8,7 @@ from lbproxy.process.master.listening_sockets import Place, Wanted
 ADMIN = "admin.bind"
 HEALTH = "admin.health"
 METRICS = "admin.metrics"
+WEB = "admin.web.bind"
 
 
 def listener_key(name: str) -> str:
@@ -16,12 +17,13 @@ def listener_key(name: str) -> str:
 
 
 def wanted(config: Config) -> list[Wanted]:
-    """A place for each listener, for health and metrics, and for the admin interface, which only its owner may open."""
+    """A place for each listener, for health, metrics and dashboard, and for the admin interface, which is private."""
     found = [
         Wanted(listener_key(name), _place(listener_key(name), listener.bind))
         for name, listener in config.listeners.items()
     ]
-    for key, bind in ((HEALTH, config.admin.health), (METRICS, config.admin.metrics)):
+    web = None if config.admin.web is None else config.admin.web.bind
+    for key, bind in ((HEALTH, config.admin.health), (METRICS, config.admin.metrics), (WEB, web)):
         if bind is not None:
             found.append(Wanted(key, _place(key, bind)))
     return [*found, Wanted(ADMIN, _place(ADMIN, config.admin.bind), admin=True)]

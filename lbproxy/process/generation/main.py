@@ -24,7 +24,7 @@ from lbproxy.errors import ConfigError, LbproxyError, StartError
 from lbproxy.preflight import Report, inspect
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
 from lbproxy.process.generation.handover_formats import understood
-from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, METRICS, freebind, listener_key, wanted
+from lbproxy.process.generation.listen_addresses import ADMIN, HEALTH, METRICS, WEB, freebind, listener_key, wanted
 from lbproxy.process.generation.privileges import assume, owner
 from lbproxy.process.generation.run_identity import run_of
 from lbproxy.process.imports import quick_imports
@@ -120,7 +120,7 @@ def ask(
     origin = origin._replace(replaces=state is not None)
     return StartInputs(
         number, origin, channel, by_listener, sockets[ADMIN], kept, state,
-        health=sockets.get(HEALTH), metrics=sockets.get(METRICS),
+        health=sockets.get(HEALTH), metrics=sockets.get(METRICS), web=sockets.get(WEB),
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _with_forker(config: Config, inherited: StartInputs) -> StartInputs:
     def become_worker(_: int, channel: Channel[FromWorker, ToWorker]) -> int:
         return work(config, inherited.sockets, value, channel)
 
-    own = (inherited.channel, inherited.admin, inherited.health, inherited.metrics)
+    own = (inherited.channel, inherited.admin, inherited.health, inherited.metrics, inherited.web)
     mine = [one for one in own if one is not None]
     gc.collect()
     gc.freeze()  # the collector would write to pages that are shared

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from lbproxy.config import (
     AccessLog,
     Admin,
+    AdminWeb,
     Backend,
     Check,
     Config,
@@ -52,6 +53,7 @@ SECTIONS: dict[str, type[Table]] = {
     "pool.NAME.consistency.facts": Fact,
     "access_log": AccessLog,
     "admin": Admin,
+    "admin.web": AdminWeb,
     "fleet": Fleet,
     "tracing": Tracing,
 }
@@ -69,7 +71,7 @@ def keys(model: type[Table]) -> set[str]:
     own = {
         name: field
         for name, field in model.model_fields.items()
-        if name not in {*tables, "access_log", "admin", "fleet", "tracing"}
+        if name not in {*tables, "access_log", "admin", "fleet", "tracing", "web"}
     }
     return {field.alias or name for name, field in own.items()}
 

@@ -32,6 +32,13 @@ backends = [{ name = "c1", url = "http://127.0.0.1:9" }]
 bind = "unix:admin.sock"
 health = "0.0.0.0:8081"
 metrics = "0.0.0.0:9901"
+[admin.web]
+bind = "0.0.0.0:9443"
+certificate = "web.pem"
+key = "web.key"
+sign_in = ["password"]
+passwords = "passwd"
+viewers = ["*"]
 """
 
 
@@ -45,6 +52,7 @@ def test_a_place_for_each_listener_and_the_admin_interface(tmp_path: Path) -> No
         Wanted("listener.e.bind", Place("localhost", 8082)),
         Wanted("admin.health", Place("0.0.0.0", 8081)),
         Wanted("admin.metrics", Place("0.0.0.0", 9901)),
+        Wanted("admin.web.bind", Place("0.0.0.0", 9443)),
         Wanted("admin.bind", Place(path=str(tmp_path / "admin.sock")), admin=True),
     ]
     assert freebind(load(tmp_path / "lb.toml")) == ["listener.a.bind", "listener.b.bind"]

@@ -1,0 +1,156 @@
+"""[admin.web]: the dashboard on a network, over TLS. A process of its own, which its generation starts and ends.
+
+It is told its settings in one line on standard input, and ends with that. On standard output it says, a JSON object a
+line, what is to be logged and who has signed in, so that a reload signs nobody out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from lbproxy.auth.channel_bindings import server_end_point
+from lbproxy.dashboard.app import Dashboard, Ways
+from lbproxy.dashboard.attempts import Attempts
+from lbproxy.dashboard.balancer import Balancer
+from lbproxy.dashboard.kerberos import Acceptor
+from lbproxy.dashboard.passwords import Passwords
+from lbproxy.dashboard.roles import role_of
+from lbproxy.dashboard.server import Server
+from lbproxy.dashboard.sessions import Sessions
+from lbproxy.dashboard.settings import WebSettings
+from lbproxy.dashboard.sign_in import SignIn
+from lbproxy.net.tls.certificates import covers
+from lbproxy.net.tls.files import Watch, load_pair, read_authorities
+
+COOKIE = "__Host-lbproxy"
+"""Browsers take it over TLS only, from this host itself, for all of its paths (RFC 6265bis, section 4.1.3)."""
+
+_LOOK_EVERY = 5.0
+"""Seconds between two looks at the files."""
+
+
+class Web:
+    """The dashboard of `settings`."""
+
+    def __init__(self, settings: WebSettings, balancer: Balancer, sock: socket.socket) -> None:
+        """Raises ValueError with a sentence that names a file, and MissingExtraError."""
+        self._settings = settings
+        tls, leaf = make_tls(settings)
+        sessions = Sessions(time.time, settings.idle_timeout, settings.session_timeout)
+        for view in settings.sessions:
+            role = self._role(view["how"], view["user"])
+            if role is not None:
+                sessions.adopt(view, role, view["user"])
+        sessions.changed = lambda: say({"sessions": sessions.export()})
+        self.sessions = sessions
+        sign_in = self._sign_in(leaf)
+        ways = Ways("https", "", COOKIE, partial(is_ours, leaf), sign_in.elsewhere, sign_in.routes, True)
+        self.dashboard = Dashboard(balancer, sessions, ways)
+        self.server = Server(self.dashboard.app, sock, tls)
+        self._watch = Watch(self._files())
+
+    def _sign_in(self, leaf: x509.Certificate) -> SignIn:
+        settings = self._settings
+        acceptor = passwords = None
+        if "kerberos" in settings.sign_in and settings.keytab is not None:
+            acceptor = Acceptor(Path(settings.keytab), server_end_point(leaf.public_bytes(Encoding.DER)))
+        if "password" in settings.sign_in and settings.passwords is not None:
+            passwords = Passwords(Path(settings.passwords))
+        by_certificate = "certificate" in settings.sign_in
+        return SignIn(acceptor, by_certificate, passwords, self._role, Attempts(time.monotonic), tell)
+
+    def _role(self, how: str, name: str) -> Any:
+        settings = self._settings
+        return role_of(how, name, settings.viewers, settings.operators) if how in settings.sign_in else None
+
+    def _files(self) -> list[Path]:
+        settings = self._settings
+        return [Path(one) for one in (settings.certificate, settings.key, settings.client_ca, settings.keytab) if one]
+
+    async def changed(self) -> None:
+        """Return once other files are there, which can be used: the next process reads them."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._watch.changed():
+                try:
+                    make_tls(self._settings)
+                except ValueError as error:
+                    tell("dashboard_files_refused", True, why=str(error))
+                else:
+                    return
+
+
+def make_tls(settings: WebSettings) -> tuple[ssl.SSLContext, x509.Certificate]:
+    """The context, and the certificate that browsers see. Raises ValueError with a sentence that names the file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    leaf = load_pair(context, Path(settings.certificate), Path(settings.key))[0]
+    if "certificate" in settings.sign_in and settings.client_ca is not None:
+        authorities = read_authorities(Path(settings.client_ca), time.time())
+        context.load_verify_locations(cadata="".join(one.public_bytes(Encoding.PEM).decode() for one in authorities))
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context, leaf
+
+
+def is_ours(leaf: x509.Certificate, authority: str) -> bool:
+    """Whether a Host is one that the certificate is for; its port may be that of a gateway."""
+    host, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        host, port = authority, "443"
+    allowed = all(one.isascii() and (one.isalnum() or one in ".-_:[]") for one in host)
+    return bool(host) and allowed and port.isascii() and port.isdigit() and covers(leaf, host)
+
+
+def say(message: dict[str, Any]) -> None:
+    """To the generation."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def tell(name: str, warning: bool, **fields: object) -> None:
+    """Have the generation log an event."""
+    say(
+        {"event": name, "warning": warning, "fields": {key: str(one) for key, one in fields.items() if one is not None}}
+    )
+
+
+async def serve(settings: WebSettings, sock: socket.socket, end: asyncio.StreamReader) -> None:
+    """Until `end` has nothing more to read, or other files are there."""
+    balancer = Balancer(settings.admin_bind)
+    try:
+        web = Web(settings, balancer, sock)
+        await web.server.start()
+        say({"ready": True})
+        waiting = [asyncio.ensure_future(one) for one in (end.read(), web.changed())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            one.cancel()
+        await web.server.stop()
+        say({"sessions": web.sessions.export()})
+    finally:
+        await balancer.close()
+
+
+async def run(descriptor: int) -> None:
+    """descriptor: of the listening socket. Raises what `Web` raises."""
+    loop = asyncio.get_running_loop()
+    end = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(end), sys.stdin)
+    try:
+        settings = WebSettings.decode(await end.readline())
+        await serve(settings, socket.socket(fileno=descriptor), end)
+    finally:
+        transport.close()
