@@ -19,6 +19,7 @@ COMMANDS = {
     "dashboard": "Show it all in a browser.",
     "connections": "Show the clients that are connected, and what they wait for.",
     "kick": "End one client connection.",
+    "log-level": "Say how much the log says, for a while.",
     "health": "Should clients be sent to this host?",
     "leave": "Let the virtual addresses move to another host.",
     "keepalived": "Print a configuration that moves the virtual addresses.",

@@ -26,8 +26,8 @@ class Failure(click.ClickException):
 class LazyGroup(click.Group):
     """A group whose commands are modules of `package`, each with a click command named `command`.
 
-    `summaries` maps a command's name, which is its module's too, to its line in the help: neither the help nor another
-    command imports it.
+    `summaries` maps a command's name, which is its module's too (with _ for -), to its line in the help: neither the
+    help nor another command imports it.
     """
 
     def __init__(self, *args: Any, package: str, summaries: Mapping[str, str], **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._summaries:
             return None
-        return cast(click.Command, import_module(f"{self._package}.{cmd_name}").command)
+        return cast(click.Command, import_module(f"{self._package}.{cmd_name.replace('-', '_')}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

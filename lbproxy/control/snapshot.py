@@ -264,6 +264,13 @@ class TlsFilesView(TypedDict):
     refused: RefusedView | None
 
 
+class LogView(TypedDict):
+    """The level of the operational log; until: when it goes back to info (seconds since the epoch)."""
+
+    level: str
+    until: float | None
+
+
 class GenerationView(TypedDict):
     """The processes that serve this version of the configuration: which one it is, from 1 on, and its process id."""
 
@@ -324,4 +331,5 @@ class Snapshot(TypedDict):
     loop_lag: LagView
     access_log: AccessLogView
     tracing: TracingView
+    log: LogView
     fleet: FleetView | None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lbproxy.control.log.timestamp import timestamp
-from lbproxy.control.snapshot import ReloadView
+from lbproxy.control.snapshot import LogView, ReloadView
 
 RunState = Literal["starting", "serving", "leaving", "draining"]
 
@@ -38,6 +38,7 @@ class Served:
     state: RunState = "starting"
     last_reload: ReloadView | None = None
     leaving: bool = False
+    log: LogView = field(default_factory=lambda: {"level": "info", "until": None})
 
     @property
     def shown(self) -> RunState:

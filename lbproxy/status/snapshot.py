@@ -81,6 +81,7 @@ def snapshot(
         "loop_lag": lag_view(counted),
         "access_log": access_log_view(counted),
         "tracing": tracing_view(counted),
+        "log": served.log,
         "fleet": fleet,
     }
 

@@ -238,6 +238,7 @@ def snapshot() -> Snapshot:
         "request_seconds": {"buckets": [(0.005, 100), (0.5, 590)], "count": 602, "sum": 33.25},
         "access_log": {"written": 602, "dropped": 4},
         "tracing": {"sampled": 17, "exported": 12, "dropped": 3},
+        "log": {"level": "info", "until": None},
         "fleet": None,
     }
 

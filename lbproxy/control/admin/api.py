@@ -9,12 +9,14 @@ from aiohttp import web
 
 from lbproxy.control.admin.connections import Connections, connection_routes
 from lbproxy.control.admin.leave import Leaves, leave_routes
+from lbproxy.control.admin.log_level import log_level_routes
 from lbproxy.control.admin.members import MemberOperations, member_routes
 from lbproxy.control.admin.orders import Operations, Wait, order_routes
 from lbproxy.control.admin.recent import Recent, recent_routes
 from lbproxy.control.admin.reload import reload_route
 from lbproxy.control.admin.rollouts import rollout_routes
 from lbproxy.control.admin.routes import read_routes
+from lbproxy.control.log.level import LogLevel
 from lbproxy.control.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def api_routes(
     leaves: Leaves,
     connections: Connections,
     recent: Recent,
+    level: LogLevel,
     count: Callable[[], Awaitable[object]] | None = None,
     settle: Wait | None = None,
     rollouts: Rollouts | None = None,
@@ -39,7 +42,8 @@ def api_routes(
 ) -> list[web.RouteDef]:
     """snapshot, count, bare: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
-    connections: see `connection_routes`. recent: see `recent_routes`.
+    connections: see `connection_routes`. recent: see `recent_routes`. level: see
+    `log_level_routes`.
 
     settle: see `order_routes`. rollouts: see `rollout_routes`.
     """
@@ -52,4 +56,5 @@ def api_routes(
         *leave_routes(leaves, bare or snapshot),
         *connection_routes(connections),
         *recent_routes(recent),
+        *log_level_routes(level),
     ]

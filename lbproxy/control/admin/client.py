@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from lbproxy.control.admin.sockets import Bind
 from lbproxy.control.live_connections import ConnectionsView, ConnectionView
-from lbproxy.control.snapshot import InstanceView, LeaveView, Snapshot
+from lbproxy.control.snapshot import InstanceView, LeaveView, LogView, Snapshot
 from lbproxy.errors import AdminError
 
 _TIMEOUT = 5.0  # seconds without a byte
@@ -113,6 +113,16 @@ def leave(bind: Bind, within: float | None = None) -> LeaveView:
 def cancel_leave(bind: Bind) -> LeaveView:
     """Take that back."""
     return cast(LeaveView, _ask(bind, "DELETE", "/leave"))
+
+
+def fetch_log_level(bind: Bind) -> LogView:
+    """How much the operational log says."""
+    return cast(LogView, _ask(bind, "GET", "/log-level"))
+
+
+def set_log_level(bind: Bind, level: str, within: float | None) -> LogView:
+    """Change that; within: seconds, None: until it is changed again."""
+    return cast(LogView, _ask(bind, "POST", f"/log-level?level={level}" + (f"&seconds={within:g}" if within else "")))
 
 
 def _path(name: str) -> str:

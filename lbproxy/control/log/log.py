@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from lbproxy.control.log.line_writer import LIMIT, LineWriter
 from lbproxy.control.log.timestamp import timestamp
 
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BARE = re.compile(r"[!#-<>-\[\]-~]+")  # visible ASCII but " = and backslash
 
@@ -37,6 +39,15 @@ def announce(text: str) -> None:
     sys.stderr.flush()
 
 
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def set_level(level: str) -> None:
+    """Log events of that level and above, in this process. A level of a later version changes nothing."""
+    if level in LEVELS:
+        logging.getLogger().setLevel(LEVELS[level])
+
+
 def setup(descriptor: int = 2, level: int = logging.INFO) -> LineHandler:
     """Send every logger of this process to `descriptor`. Call it after a fork; `close` the result at the end."""
     handler = LineHandler(descriptor)
@@ -51,7 +62,7 @@ class LineHandler(logging.Handler):
 
     def __init__(self, descriptor: int, limit: int = LIMIT) -> None:
         super().__init__()
-        self.setFormatter(LineFormatter())
+        self.setFormatter(LineFormatter(is_journal(descriptor)))
         self._writer = LineWriter(descriptor, name="log", limit=limit)
         self._told = 0  # how many of the dropped lines have been told about
 
@@ -78,8 +89,24 @@ class LineHandler(logging.Handler):
         self._writer.close()
 
 
+def is_journal(descriptor: int) -> bool:
+    """Whether the descriptor is a stream to systemd's journal (systemd.exec(5): JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 class LineFormatter(logging.Formatter):
-    """A record as one line of printable ASCII: time (RFC 3339, UTC), level, event, key=value."""
+    """A record as one line of printable ASCII: time (RFC 3339, UTC), level, event, key=value.
+
+    for_journal: with the priority in front, as <6>, which the journal takes off (sd-daemon(3)).
+    """
+
+    def __init__(self, for_journal: bool = False) -> None:
+        super().__init__()
+        self._for_journal = for_journal
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -92,7 +119,13 @@ class LineFormatter(logging.Formatter):
         if record.exc_info:
             fields = {**fields, "traceback": self.formatException(record.exc_info)}
         pairs = "".join(f" {key}={_value(value)}" for key, value in fields.items() if value is not None)
-        return f"{timestamp(record.created)} {record.levelname} {name}{pairs}"
+        priority = f"<{_priority(record.levelno)}>" if self._for_journal else ""
+        return f"{priority}{timestamp(record.created)} {record.levelname} {name}{pairs}"
+
+
+def _priority(level: int) -> int:
+    """Of syslog(3): 2 critical, 3 error, 4 warning, 6 information, 7 debugging."""
+    return next(priority for least, priority in _PRIORITIES if level >= least)
 
 
 def _value(value: object) -> str:

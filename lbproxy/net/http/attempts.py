@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
@@ -9,6 +11,8 @@ from lbproxy.balance.retry import replayable
 from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.transport.poller import monotonic
 from lbproxy.reasons import Reason
+
+_log = logging.getLogger(__name__)
 
 _UNCOUNTED = frozenset({reasons.LANE_STALE, reasons.BACKEND_EJECTED, reasons.STATUS_RETRIED})
 """Retries that the budget does not limit: no work was begun, or `may_ask_another` has asked the budget already."""
@@ -56,6 +60,7 @@ class Attempts:
 
     def _gave_up(self, backend: Backend, reason: Reason) -> None:
         backend.retried_from += 1
+        _log.debug("attempt_failed", extra={"fields": {"backend": backend.name, "reason": reason.label}})
         self.failures.append((backend.name, reason.label, monotonic()))
 
     @property

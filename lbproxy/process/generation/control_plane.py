@@ -35,6 +35,7 @@ from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
 from lbproxy.process.generation.lately import Lately
 from lbproxy.process.generation.leaving import Leaving
 from lbproxy.process.generation.live_connections import LiveConnections
+from lbproxy.process.generation.log_level import LogLevels
 from lbproxy.process.generation.serves_clients import ServesClients
 from lbproxy.process.generation.tracing import start_exporter
 from lbproxy.process.workers.supervisor import WorkerSupervisor
@@ -104,6 +105,7 @@ class ControlPlane:
             self.serving = self.supervisor = workers
         self.leaving = Leaving(config, self.serving, partial(setattr, self.served, "leaving"))
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
+        self.log_level = LogLevels(self.served, self.supervisor)
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = Windows(self.model.pools, self._counted)
@@ -238,6 +240,7 @@ class ControlPlane:
     def replaced(self) -> None:
         """Another generation of this balancer accepts."""
         self.sign_ins.retire()
+        self.log_level.end()
         if self.fleet is not None:
             self.fleet.retire()
 
@@ -261,7 +264,7 @@ class ControlPlane:
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
         live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
         ways = (self._count, settle, rollouts, self.bare_view)
-        routes = api_routes(self.view, operations, reload, self.leaving, live, self.lately, *ways)
+        routes = api_routes(self.view, operations, reload, self.leaving, live, self.lately, self.log_level, *ways)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 

@@ -28,6 +28,7 @@ from lbproxy.process.ipc.master_messages import (
     Failed,
     Gone,
     Leave,
+    LogFrom,
     Operated,
     Order,
     Ping,
@@ -81,6 +82,7 @@ class Generation:
         self._control_plane = ControlPlane(self._config, inherited, self._barren)
         self._control_plane.leaving.changed = self._left
         self._master = MasterChannel(inherited.channel, self._told, self._alone)
+        self._control_plane.log_level.tell_master = lambda level: self._master.send(LogFrom(level))
         self._status_line = StatusLine(
             self._control_plane.model.pools.values(),
             lambda text: self._master.send(Status(text)),

@@ -70,6 +70,15 @@ class Relay(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class LogFrom(Message):
+    """Log events of that level and above. A generation says it to its workers too."""
+
+    kind = "log_from"
+    since = 5
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signal(Message):
     """It got a signal that is meant for the master."""
 
@@ -230,7 +239,7 @@ class Leave(Message):
     leaving: bool
 
 
-FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status
+FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status | LogFrom
 ToGeneration = Start | Export | Ping | Retire | Drain | End | Reopen | Relayed | Reloaded | ReloadFailed
 BetweenGenerations = Tally | Gone | Order | Operated | Leave
 

@@ -33,11 +33,11 @@ from lbproxy.errors import MessageError
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Of this version. It grows with each message that an older version does not know.
 
 1: the versions that do not greet. 2: the greeting, `signal` and `reload_failed`. 3: `operated`.
-4: `leave`.
+4: `leave`. 5: `log_from`.
 """
 
 Fields = dict[str, Any]

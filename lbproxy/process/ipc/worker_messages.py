@@ -13,7 +13,7 @@ from lbproxy.auth.mint import MintedRecord
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.member import Member
 from lbproxy.control.live_connections import ConnectionQuery
-from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
 from lbproxy.process.ipc.messages import Conversation, Message
 from lbproxy.record import Trace
 
@@ -243,6 +243,7 @@ ToWorker = (
     | Retire
     | Drain
     | End
+    | LogFrom
 )
 FromWorker = Up | Unfit | Met | Minted | BackendsCounted | Counted | ConnectionsFound | Traced | Empty
 

@@ -23,7 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lbproxy.control.log import announce, event
+from lbproxy.control.log import announce, event, set_level
 from lbproxy.errors import MessageError, StartError
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.master_messages import (
@@ -34,6 +34,7 @@ from lbproxy.process.ipc.master_messages import (
     Failed,
     FromGeneration,
     Gone,
+    LogFrom,
     Needs,
     Ping,
     Ready,
@@ -212,6 +213,8 @@ class Master:
                 self._passed_on(number)
             case Alive() if handle is self.current:
                 self._notifier.alive()
+            case LogFrom(level):
+                set_level(level)
             case Status(text):
                 handle.status_line = text
                 if handle is self.current:

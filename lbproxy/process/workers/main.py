@@ -22,12 +22,12 @@ from lbproxy.control import log as operational_log
 from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.live_connections import NO_CONNECTIONS, SLICE, ConnectionsView
-from lbproxy.control.log import event
+from lbproxy.control.log import event, set_level
 from lbproxy.errors import StartError
 from lbproxy.net.transport.poller import monotonic
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
-from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
 from lbproxy.process.ipc.worker_messages import (
     Accept,
     Address,
@@ -151,6 +151,8 @@ class WorkerProcess(Observer):
                 self._answer(number, live_connections.find(self._data_path, query))
             case KickConnection(number, identity):
                 self._answer(number, self._kick(identity))
+            case LogFrom(level):
+                set_level(level)
             case Reopen():
                 self._access_log.reopen()
             case End():

@@ -25,7 +25,7 @@ from lbproxy.control.log import event
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
-from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
 from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
@@ -107,6 +107,7 @@ class WorkerSupervisor(Observer):
         self._news = News()
         self._restart_backoff = [RestartBackoff() for _ in range(size)]
         self._accepts = self._ending = False
+        self._level: LogFrom | None = None  # None: as workers begin
         self._hopeless = False  # a worker ends as soon as it begins
         self._unfit = ""  # why the last one did that said so
         self._tls: dict[int, TlsReport] = {}  # by the worker's index; that of one that died, until the next one tells
@@ -174,6 +175,11 @@ class WorkerSupervisor(Observer):
                 worker.kill()
             worker.line.close()
         self._forker.close()
+
+    def log_from(self, level: str) -> None:
+        """Log events of that level and above, also in workers to come."""
+        self._level = LogFrom(level)
+        self._send_all(self._level)
 
     def reopen(self) -> None:
         """Open the access log again."""
@@ -254,6 +260,8 @@ class WorkerSupervisor(Observer):
             line.send(Minted(listener, mint.minted_records()))
         if self._ticket_secrets is not None:
             line.send(self._ticket_secrets)
+        if self._level is not None:
+            line.send(self._level)
         if self._ending:
             line.send(End())
         elif self._accepts:

@@ -15,8 +15,9 @@ from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.members import Added, Changed
 from lbproxy.control.admin.recent import HistoryView
 from lbproxy.control.live_connections import ConnectionsView, ConnectionView
+from lbproxy.control.log.level import LogLevel
 from lbproxy.control.log.recent import EventsView
-from lbproxy.control.snapshot import BackendView, LeaveView, PoolView, Snapshot
+from lbproxy.control.snapshot import BackendView, LeaveView, LogView, PoolView, Snapshot
 from tests.control.admin.pool import BareBackends
 from tests.control.admin.test_connections import NoConnections
 from tests.control.admin.test_leave import Stays
@@ -28,13 +29,16 @@ OPENAPI: dict[str, Any] = yaml.safe_load((DOCS / "openapi.yaml").read_text())
 SCHEMAS = OPENAPI["components"]["schemas"]
 
 
+LEVEL = LogLevel(lambda _: None)
+
+
 async def reload() -> list[str]:
     return []
 
 
 def served() -> set[tuple[str, str]]:
     app = web.Application()
-    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays(), NoConnections(), NothingRecent()))
+    app.add_routes(api_routes(snapshot, BareBackends(), reload, Stays(), NoConnections(), NothingRecent(), LEVEL))
     return {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -55,7 +59,18 @@ async def test_only_the_status_needs_what_is_recent() -> None:
         return snapshot()
 
     app = web.Application()
-    app.add_routes(api_routes(whole, BareBackends(), reload, Stays(), NoConnections(), NothingRecent(), bare=bare))
+    app.add_routes(
+        api_routes(
+            whole,
+            BareBackends(),
+            reload,
+            Stays(),
+            NoConnections(),
+            NothingRecent(),
+            LogLevel(lambda _: None),
+            bare=bare,
+        )
+    )
     async with TestClient(TestServer(app)) as client:
         for method, path in (("GET", "/status"), ("GET", "/metrics"), ("GET", "/readyz"), ("POST", "/health")):
             assert (await client.request(method, path)).status == 200
@@ -87,6 +102,7 @@ def test_each_parameter_of_a_path_is_described() -> None:
         ("Pool", PoolView),
         ("Snapshot", Snapshot),
         ("Leave", LeaveView),
+        ("LogLevel", LogView),
         ("Connection", ConnectionView),
         ("Connections", ConnectionsView),
         ("Events", EventsView),

@@ -146,7 +146,7 @@ def test_a_message_that_cannot_be_formatted_does_not_raise(capsys: pytest.Captur
 _LOGGED = re.compile(
     r"""(?: event\(\s*log,\s*logging\.[A-Z]+,\s*     # the function
         | self\._say\(\s*logging\.[A-Z]+,\s*         # what calls it for one source
-        | \b_?log\.(?:info|warning|error|exception)\(  # a logger itself
+        | \b_?log\.(?:debug|info|warning|error|exception)\(  # a logger itself
         | Change\.[A-Z]+:\s*                         # one of a table
         ) "([a-z_]+)" """,
     re.VERBOSE,
@@ -159,3 +159,17 @@ def test_the_page_has_every_event() -> None:
     table = Path("docs/monitoring.md").read_text().partition("| event | level |")[2]
     documented = re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "| `" in line))
     assert sorted(documented) == sorted(logged)
+
+
+def test_lines_for_the_journal_have_a_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    with path.open("wb") as file:
+        found = os.fstat(file.fileno())
+        for value, wanted in ((f"{found.st_dev}:{found.st_ino}", ["<7>", "<6>", "<4>", "<3>", "<2>"]), ("1:2", [])):
+            monkeypatch.setenv("JOURNAL_STREAM", value)
+            handler = LineHandler(file.fileno())
+            for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+                handler.handle(LOGGER.makeRecord("x", level, "f", 1, "seen", (), None))
+            handler.close()
+            assert re.findall(r"(?m)^<\d>", path.read_text()) == wanted or not wanted
+            assert wanted or "\n2" in path.read_text()
