@@ -26,6 +26,11 @@ class Origin(NamedTuple):
     replaces: bool
 
 
+def _at_info() -> LogView:
+    """How the log begins."""
+    return {"level": "info", "until": None}
+
+
 @dataclass
 class Served:
     """A generation. `last_reload` is that of lbproxy as a whole; None: there was none, or nothing is left of it.
@@ -38,7 +43,7 @@ class Served:
     state: RunState = "starting"
     last_reload: ReloadView | None = None
     leaving: bool = False
-    log: LogView = field(default_factory=lambda: {"level": "info", "until": None})
+    log: LogView = field(default_factory=_at_info)
 
     @property
     def shown(self) -> RunState:

@@ -13,6 +13,7 @@ from lbproxy.control.admin.api import api_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.log import event
+from lbproxy.control.log.level import LogLevel
 from lbproxy.control.snapshot import InstanceView, Snapshot
 from lbproxy.dashboard.balancer import Balancer
 from tests.control.admin.pool import BareBackends
@@ -71,7 +72,8 @@ class Site:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        routes = api_routes(self.shown, self.backends, self.reload, Stays(), NoConnections(), self.recent)
+        level = LogLevel(lambda _: None)
+        routes = api_routes(self.shown, self.backends, self.reload, Stays(), NoConnections(), self.recent, level)
         server = AdminServer(listen(self.path), routes)
         await server.start()
         try:
