@@ -147,6 +147,7 @@ _LOGGED = re.compile(
     r"""(?: event\(\s*log,\s*logging\.[A-Z]+,\s*     # the function
         | self\._say\(\s*logging\.[A-Z]+,\s*         # what calls it for one source
         | \b_?log\.(?:debug|info|warning|error|exception)\(  # a logger itself
+        | \b(?:self\._)?tell\(\s*                     # what the dashboard gives the process that logs
         | Change\.[A-Z]+:\s*                         # one of a table
         ) "([a-z_]+)" """,
     re.VERBOSE,
