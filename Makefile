@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test bench compare-failure profile bench-micro lint build clean constraints
+.PHONY: help run test bench compare-failure profile bench-micro lint build dist clean constraints
 .PHONY: always
 .PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile
 
@@ -87,6 +87,9 @@ debian-failure:
 	@tools/prepare debian build nginx haproxy iproute2 nftables
 debian-profile:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk linux-perf
+
+dist: build ## dist/: sdist, wheel, SBOM and SHA256SUMS of the commit, built twice and compared
+	@tools/dist
 
 constraints: debian-build ## resolve every dependency anew into constraints.txt
 	@tools/prepare constraints

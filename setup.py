@@ -21,4 +21,17 @@ def extensions() -> list[Extension]:
     ]
 
 
-setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES))
+def shared_files() -> list[tuple[str, list[str]]]:
+    """The manual, the examples and the units, by the folder below the environment that they are installed to."""
+    sources = {
+        "share/doc/lbproxy": ["CHANGELOG.md", "docs/*"],
+        "share/lbproxy/examples": ["config/lbproxy.toml", "config/examples/*.toml"],
+        "share/lbproxy/systemd": ["config/systemd/*"],
+    }
+    return [
+        (folder, sorted(str(path) for pattern in patterns for path in Path().glob(pattern)))
+        for folder, patterns in sources.items()
+    ]
+
+
+setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES), data_files=shared_files())
