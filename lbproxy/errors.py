@@ -74,3 +74,7 @@ class RolloutError(LbproxyError):
 
 class InstanceError(LbproxyError):
     """An installation of a connector, or a pack of one, that cannot be used; a line for each reason."""
+
+
+class MigrationError(LbproxyError):
+    """The configuration of another proxy cannot be read: the text names the file and the line."""

@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": FILES | GROUND,
     "demo": {"errors"},  # the sample connector must not share the balancer's mistakes
     "draft": {"errors", "config", "demo"},  # the demo has an authority for trials
+    "migrate": {"errors"},
     "net": LOGIC | FILES | GROUND,
     "control": LOGIC | FILES | GROUND,
     "runtime": IO | LOGIC | FILES | GROUND | {"config"},
@@ -47,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dashboard": {"control", "auth", "net"} | FILES | GROUND,  # beside the balancer, which it asks as anybody
     "doctor": {"preflight", "instance", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
     "process": {"status", "preflight", "dashboard", "runtime", "config"} | IO | LOGIC | FILES | GROUND,
-    "cli": {"process", "status", "preflight", "doctor", "instance", "dashboard", "runtime", "config", "draft", "demo"}
+    "cli": {"process", "status", "preflight", "doctor", "instance", "dashboard", "runtime", "config", "draft"}
+    | {"migrate", "demo"}
     | IO
     | LOGIC
     | FILES

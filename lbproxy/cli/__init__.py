@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "Serve until TERM, which lets requests finish first.",
     "init": "Write a first configuration.",
     "help": "Say what a key of the configuration means.",
+    "import": "Make a draft from the configuration of HAProxy or nginx.",
     "check": "Validate a configuration and open every file it names.",
     "reload": "Read the configuration again, and serve it.",
     "status": "Show what the running balancer sees.",

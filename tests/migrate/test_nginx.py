@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbproxy.config import Config, load
+from lbproxy.migrate.nginx import read
+
+WHOLE = """
+user www-data;
+http {
+  upstream connectors { ip_hash; server 10.0.0.11:4000 weight=2; server 10.0.0.12 backup max_fails=5; keepalive 16; }
+  server {
+    listen 8443 ssl http2;
+    listen [::]:443 ssl;
+    server_name login.corp.example;
+    ssl_certificate /etc/nginx/login.pem; ssl_certificate_key "/etc/nginx/login.key";
+    ssl_client_certificate ca.pem; ssl_verify_client on; ssl_crl u.crl; ssl_protocols TLSv1.3;
+    keepalive_timeout 65;
+    location / {
+      proxy_pass https://connectors/; proxy_read_timeout 1m; proxy_ssl_verify on; proxy_ssl_name login.test;
+      proxy_set_header Host $host;
+    }
+    location /x { proxy_pass http://10.0.0.9; }
+  }
+  server { listen 80; return 301 https://$host$request_uri; }
+  server { listen 127.0.0.1:81; location / { proxy_pass http://10.0.0.8; } }
+}
+stream {
+  map $ssl_preread_server_name $up { a.example raw; default raw; }
+  upstream raw { server 10.0.0.1:443; }
+  server { listen 9443; ssl_preread on; proxy_pass $up; }
+  server { listen 9444; proxy_pass raw; proxy_protocol on; proxy_timeout 5m; }
+}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return load(tmp_path / "lbproxy.toml", {}, read(WHOLE, "nginx.conf").toml())
+
+
+def test_listeners(config: Config, tmp_path: Path) -> None:
+    assert config.server_url == "https://login.corp.example:8443"
+    login, second, plain, sni, raw = config.listeners.values()
+    assert (str(login.bind), str(second.bind), str(plain.bind)) == ("0.0.0.0:8443", "[::]:443", "127.0.0.1:81")
+    assert (login.hosts, login.pool, login.idle_timeout) == (("login.corp.example",), "connectors", 65)
+    assert login.tls is not None
+    assert login.tls == second.tls
+    assert (login.tls.certificate, login.tls.key) == (Path("/etc/nginx/login.pem"), Path("/etc/nginx/login.key"))
+    assert (login.tls.client_certificate, login.tls.minimum_version) == ("required", "1.3")
+    assert (login.tls.client_ca, login.tls.client_crl) == (tmp_path / "ca.pem", (tmp_path / "u.crl",))
+    assert (sni.mode, sni.sni) == ("sni", {"a.example": "raw"})
+    assert (raw.mode, raw.pool, raw.idle_timeout) == ("tcp", "raw", 300)
+
+
+def test_pools(config: Config) -> None:
+    pool = config.pools["connectors"]
+    assert [(one.url, one.weight, one.standby) for one in pool.backends] == [
+        ("https://10.0.0.11:4000", 2, False),
+        ("https://10.0.0.12:80", 1, True),
+    ]
+    assert (pool.response_timeout, pool.consecutive_errors, pool.tls.server_name) == (60, 5, "login.test")
+    assert config.pools["10.0.0.8"].backends[0].url == "http://10.0.0.8:80"
+    assert config.pools["raw"].send_proxy_protocol == "v1"
+
+
+def test_what_is_not_carried_is_said_with_its_line() -> None:
+    text = read(WHOLE, "nginx.conf").toml()
+    assert "# NOT CARRIED: line 4: ip_hash: no sticky sessions" in text
+    assert "# NOT CARRIED: line 16: location /x: no routing by path" in text
+    assert "# NOT CARRIED: line 18: server: it forwards nothing" in text
+    assert "# NOT CARRIED: line 6: listen 8443 ssl http2: HTTP/1.1 only" in text
+
+
+def test_a_file_of_servers_alone_is_read_too() -> None:
+    migration = read(
+        "upstream u { server unix:/x; }\nserver { listen [::1]; location / { proxy_pass http://u; } }", "x"
+    )
+    assert migration.listeners[0].keys["bind"] == "[::1]:80"
