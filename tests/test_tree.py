@@ -75,7 +75,7 @@ NO_MIRROR = {
 TESTS_OF_WHOLES = {
     "tests/bench": "the harness in bench/",
     "tests/deployment": "the units and manifests in config/",
-    "tests/docs": "the configurations in README.md, docs/ and config/examples, and docs/architecture.md",
+    "tests/docs": "the configurations in README.md, docs/ and config/examples, the recipes, and docs/architecture.md",
     "tests/e2e": "whole processes, over the network",
     "tests/process/test_release_before.py": "messages of the release before, recorded",
     "tests/test_tree.py": "this file",
@@ -183,7 +183,7 @@ def test_every_test_has_its_file() -> None:
 def test_links_between_documents_lead_somewhere() -> None:
     dead = [
         f"{page.name}: {link}"
-        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/**/*.md")]
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")]
         for link in LINK.findall(page.read_text())
         if not (page.parent / link).exists()
     ]

@@ -19,7 +19,7 @@ ENVIRONMENT = {"SERVER_URL": f"https://{HOST}", "CONNECTOR_1": "http://c1:4000",
 def whole_files() -> dict[str, str]:
     """By where it is: every example, and every block of TOML in Markdown that has a server_url and a pool."""
     found = {path.name: path.read_text() for path in sorted((ROOT / "config" / "examples").glob("*.toml"))}
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         blocks = re.findall(r"```toml\n(.*?)```", path.read_text(), re.DOTALL)
         whole = [block for block in blocks if "server_url" in block and "[pool." in block]
         found |= {f"{path.relative_to(ROOT)} {number}": block for number, block in enumerate(whole, 1)}
