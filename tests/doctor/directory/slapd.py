@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbproxy.doctor.directory.session import Entry, Simple, session
 from tests.pki import Authority
 
 BASE = "DC=corp,DC=example"
@@ -99,6 +100,13 @@ def _schema() -> str:
         lines.append(f"attributetype ( 1.3.6.1.4.1.99999.1.{number} NAME '{name}' EQUALITY {rule} SYNTAX {syntax} )")
     may = " $ ".join(_ATTRIBUTES)
     return "\n".join([*lines, f"objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'adUser' SUP top AUXILIARY MAY ( {may} ) )"])
+
+
+def searches(url: str, own: Simple, authorities: str) -> tuple[list[Entry], list[Entry], Entry]:
+    """The account, one that is not there, and the base, as another process reads them."""
+    with session(url, own, authorities) as directory:
+        found = directory.search(BASE, "(sAMAccountName=svc-auth0)", ["cn", "sAMAccountName"])
+        return list(map(dict, found)), directory.search(BASE, "(cn=nobody)", ["cn"]), dict(directory.read(BASE, ["o"]))
 
 
 def _free_port() -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lbproxy.doctor.directory.apart import apart
 from lbproxy.doctor.directory.errors import DirectoryError
 from lbproxy.doctor.directory.questions import escaped, finds_users, look
 from tests.control.probes.kerberos.peers import Corp
@@ -14,12 +15,13 @@ from tests.pki import Authority
 ALL = "(objectClass=person)"
 
 
-def test_searches_as_a_connector(served: Served) -> None:
+async def test_searches_as_a_connector(served: Served) -> None:
+    """In a process of its own, as always: libldap's state is that of a whole process."""
     url, pem = served.directory.secret_url, served.authority.read_text()
-    assert finds_users(url, USER, PASSWORD, pem, BASE, "(cn=x)", ALL)
-    assert not finds_users(url, USER, PASSWORD, pem, f"OU=none,{BASE}", "(cn=x)", ALL)
+    assert await apart(60, {}, finds_users, url, USER, PASSWORD, pem, BASE, "(cn=x)", ALL)
+    assert not await apart(60, {}, finds_users, url, USER, PASSWORD, pem, f"OU=none,{BASE}", "(cn=x)", ALL)
     with pytest.raises(DirectoryError) as refused:
-        finds_users(url, USER, "wrong", pem, BASE, "(cn=x)", ALL)
+        await apart(60, {}, finds_users, url, USER, "wrong", pem, BASE, "(cn=x)", ALL)
     assert refused.value.refused
 
 
