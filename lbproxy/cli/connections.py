@@ -15,18 +15,7 @@ from lbproxy.cli.options import admin_bind, admin_option
 from lbproxy.cli.wording import duration, size
 from lbproxy.config import Address
 from lbproxy.control.admin.client import fetch_connections
-from lbproxy.control.live_connections import DEFAULT_LIMIT, MAX_LIMIT, ConnectionsView, ConnectionView, Phase
-
-_WAITS_FOR: dict[Phase, str] = {
-    "hello": "its ClientHello",
-    "idle": "a request",
-    "waiting": "a connection to a backend",
-    "sent": "the answer",
-    "answering": "the rest of the answer",
-    "uploading": "the rest of the request",
-    "tunnel": "bytes, of either side",
-    "closing": "its end",
-}
+from lbproxy.control.live_connections import DEFAULT_LIMIT, MAX_LIMIT, WAITS_FOR, ConnectionsView, ConnectionView
 
 
 @click.command("connections")
@@ -97,7 +86,7 @@ def page(found: ConnectionsView, newest: bool) -> Group:
 
 def _waits_for(one: ConnectionView) -> str:
     busy = "" if one["busy_seconds"] is None or one["phase"] == "tunnel" else f", for {duration(one['busy_seconds'])}"
-    return f"{_WAITS_FOR[one['phase']]}{busy}"
+    return f"{WAITS_FOR[one['phase']]}{busy}"
 
 
 def _lanes(one: ConnectionView) -> str:

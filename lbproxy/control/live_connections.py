@@ -8,6 +8,18 @@ Phase = Literal["hello", "idle", "waiting", "sent", "answering", "uploading", "t
 """What a connection waits for: its ClientHello, a request, a lane, an answer, the rest of it, the rest of a request,
 either end of a tunnel, or nothing more."""
 
+WAITS_FOR: dict[Phase, str] = {
+    "hello": "its ClientHello",
+    "idle": "a request",
+    "waiting": "a connection to a backend",
+    "sent": "the answer",
+    "answering": "the rest of the answer",
+    "uploading": "the rest of the request",
+    "tunnel": "bytes, of either side",
+    "closing": "its end",
+}
+"""What a connection waits for in each phase, in words."""
+
 DEFAULT_LIMIT = 200
 MAX_LIMIT = 10_000
 

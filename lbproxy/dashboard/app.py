@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from lbproxy.control.live_connections import WAITS_FOR
 from lbproxy.dashboard import pages, safety
 from lbproxy.dashboard.balancer import Balancer
 from lbproxy.dashboard.ordering import Ordering
@@ -22,17 +23,6 @@ from lbproxy.dashboard.watcher import Watcher
 _STATIC = Path(__file__).parent / "static"
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-
-WAITS_FOR = {
-    "hello": "its ClientHello",
-    "idle": "a request",
-    "waiting": "a connection to a backend",
-    "sent": "the answer",
-    "answering": "the rest of the answer",
-    "uploading": "the rest of the request",
-    "tunnel": "bytes, of either side",
-    "closing": "its end",
-}
 
 KINDS = {
     "certificate": "certificate",
