@@ -22,8 +22,12 @@ from pathlib import Path
 from cryptography import x509
 
 from tests.pki import CLIENT_AUTH, SERVER_AUTH, Authority
+from tests.ports import free_port
 
 _READY_WITHIN = 60.0  # seconds, on a machine with much else to do
+
+_ALONE = ("--heartbeat-interval=10", "--election-timeout=100")
+"""Milliseconds, a tenth of what is usual: a server without others elects itself as soon as that time is over."""
 
 
 class Certificates:
@@ -147,7 +151,7 @@ class Node:
 @contextmanager
 def cluster(folder: Path, size: int, options: Sequence[str] = ()) -> Iterator[list[Node]]:
     """`size` servers that are ready; each has these `options`."""
-    ports = _free_ports(2 * size)
+    ports = [free_port() for _ in range(2 * size)]
     peers = {f"n{number}": f"http://127.0.0.1:{port}" for number, port in enumerate(ports[size:])}
     initial = ",".join(f"{name}={url}" for name, url in peers.items())
     nodes = []
@@ -173,13 +177,5 @@ def started(nodes: Sequence[Node]) -> Iterator[None]:
 @contextmanager
 def node(folder: Path, options: Sequence[str] = ()) -> Iterator[Node]:
     """One server that is ready."""
-    with cluster(folder, 1, options) as [one]:
+    with cluster(folder, 1, [*_ALONE, *options]) as [one]:
         yield one
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import json
-import random
-import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 from .client import HOST
 from .tls import Certificate
 
 Table = Mapping[str, Any]
-
-
-_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
-"""The ports that the kernel gives to outgoing connections, any of which may take one before a server binds it."""
-
-
-def _candidates() -> Iterator[int]:
-    """Each port once, in no order: runs side by side are not to try the same ones."""
-    first = int(_OUTGOING.read_text().split()[0])
-    ports = list(range(10000, max(first, 20000)))
-    random.shuffle(ports)
-    return iter(ports)
-
-
-_PORTS = _candidates()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses, and nobody is given before it is bound."""
-    for port in _PORTS:
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("every port of this machine was tried")
 
 
 def configuration(

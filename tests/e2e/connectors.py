@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.pki import Files
+from tests.ports import free_port
 
-from .configuration import free_port
 from .instance import Instance
 
 

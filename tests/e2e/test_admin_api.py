@@ -12,9 +12,11 @@ from pathlib import Path
 
 import yaml
 
+from tests.ports import free_port
+
 from .backend import serve
 from .balancer import running
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends
 from .surroundings import ROOT
 

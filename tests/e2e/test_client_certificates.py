@@ -10,11 +10,12 @@ import pytest
 import pytest_asyncio
 
 from tests.pki import DAY, HOUR, SERVER_AUTH, Authority, self_signed
+from tests.ports import free_port
 
 from .backend import ScriptedBackend
 from .balancer import command, running
 from .client import request
-from .configuration import free_port, toml
+from .configuration import toml
 from .conftest import Backends
 from .programs import curl, s_client
 from .users import Gate, Users, gate_config, names_the_user

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 from .balancer import Balancer, command
-from .configuration import free_port
 from .conftest import Balance
 from .instance import Instance
 

@@ -23,11 +23,11 @@ from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
 from tests.pki import DAY, Authority, Holder, der, write_crls
+from tests.ports import free_port
 
 from .backend import ScriptedBackend, serve
 from .balancer import Balancer, spawn
 from .client import Client, request
-from .configuration import free_port
 from .conftest import Backends
 
 CONTRACT = Path(__file__).with_name("contract.toml")

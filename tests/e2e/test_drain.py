@@ -7,10 +7,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from tests.ports import free_port
+
 from .backend import Lane, answer, serve
 from .balancer import Balancer, command, running
 from .client import Client, request
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends, Balance
 from .test_private_lanes import binds
 from .test_upgrade import WEBSOCKET, echoes

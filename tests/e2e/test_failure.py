@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import Lane, ScriptedBackend, answer, serve
 from .balancer import running
 from .client import Client, request
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends, Balance, Play, Share
 from .message import Cut
 from .test_rotation import QUICK, Health, until_state

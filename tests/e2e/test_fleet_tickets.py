@@ -20,11 +20,11 @@ from lbproxy.control.etcd.mirror import Mirror
 from lbproxy.control.fleet.fleet_secret import FleetSecret
 from lbproxy.control.fleet.shared_tickets import SharedTickets
 from tests.etcd_server import node
+from tests.ports import free_port
 
 from .backend import serve
 from .balancer import Balancer
 from .client import HOST, request
-from .configuration import free_port
 from .conftest import Backends
 from .programs import s_client
 from .test_fleet import Fleet, fleet_name, in_fleet, named, replica, told

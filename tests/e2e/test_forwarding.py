@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import Lane, answer, serve
 from .balancer import running
 from .client import HOST, Client, request
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends, Balance, Play, Share
 from .tls import Authority
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.ports import free_port
+
 from .backend import Lane, answer
 from .client import Client
-from .configuration import free_port
 from .conftest import Backends, Balance
 from .instance import Instance
 from .tokens import kerberos_token, user_of

@@ -17,10 +17,11 @@ from lbproxy.cli import main
 from tests.instance.connector import Connector, with_certificates
 from tests.instance.drift import DRIFTS
 from tests.pki import Authority
+from tests.ports import free_port
 
 from .backend import ScriptedBackend
 from .balancer import Balancer, running, spawn
-from .configuration import configuration, free_port
+from .configuration import configuration
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 

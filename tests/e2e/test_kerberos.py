@@ -20,10 +20,11 @@ import pytest_asyncio
 
 from lbproxy.demo.journal import read_journal
 from lbproxy.demo.realm import Realm
+from tests.ports import free_port
 
 from .balancer import Balancer, running
 from .client import HOST, Client
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .progress import DEADLINE, Progress
 from .surroundings import ROOT
 from .tls import Authority

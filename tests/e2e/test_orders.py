@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import ScriptedBackend, serve
 from .balancer import Balancer, command, running
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd, serve_posts
 from .reloads import changed, reload, rewrite

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import Lane, answer
 from .balancer import Balancer, command
 from .client import Client, request
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd, serve_posts
 from .message import Cut

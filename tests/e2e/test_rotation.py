@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import Lane, ScriptedBackend, answer
 from .balancer import Balancer
-from .configuration import free_port
 from .conftest import Backends, Balance, Share
 
 QUICK = {"interval": "100ms", "timeout": "1s"}

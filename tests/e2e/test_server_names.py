@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.pki import Authority, Files
+from tests.ports import free_port
 
 from .backend import ScriptedBackend
 from .balancer import running
 from .client import HOST, request
-from .configuration import free_port
 from .conftest import Backends
 from .programs import Shown, curl, s_client
 from .users import Users, gate_config, names_the_user

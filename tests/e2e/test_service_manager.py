@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 from .balancer import Balancer, running, spawn
-from .configuration import configuration, free_port, toml
+from .configuration import configuration, toml
 from .conftest import Backends
 from .progress import Progress
 from .surroundings import Surroundings

@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from signal import SIGHUP, SIGUSR2
 
+from tests.ports import free_port
+
 from .backend import Lane, answer
 from .balancer import Balancer, descendants
 from .client import Client, request
-from .configuration import free_port
 from .conftest import Backends, Balance
 from .crowd import Crowd
 from .reloads import comes_true, reload, rewrite

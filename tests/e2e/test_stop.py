@@ -8,10 +8,12 @@ from signal import SIGINT, SIGTERM, Signals
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import Lane, answer
 from .balancer import command
 from .client import request
-from .configuration import free_port, toml
+from .configuration import toml
 from .conftest import Backends, Balance
 from .message import Cut
 

@@ -13,8 +13,9 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
+from tests.ports import free_port
+
 from .backend import Lane, serve
-from .configuration import free_port
 from .conftest import Backends, Balance
 from .tls import Authority
 

@@ -12,10 +12,12 @@ from signal import SIGKILL
 
 import pytest
 
+from tests.ports import free_port
+
 from .backend import Lane, answer
 from .balancer import Balancer, children, command
 from .client import Client, request
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd, serve_posts
 from .message import Cut

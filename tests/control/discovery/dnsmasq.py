@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,21 +16,9 @@ import dns.exception
 import dns.message
 import dns.query
 
+from tests.ports import free_port
+
 PROGRAM = shutil.which("dnsmasq", path="/usr/sbin:/usr/bin")
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP, and is given to no outgoing connection."""
-    for port in random.sample(range(10000, 30000), 1000):
-        with (
-            socket.socket(type=socket.SOCK_DGRAM) as udp,
-            socket.socket(type=socket.SOCK_STREAM) as tcp,
-            suppress(OSError),
-        ):
-            udp.bind(("127.0.0.1", port))
-            tcp.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 class Dnsmasq:

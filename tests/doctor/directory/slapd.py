@@ -9,7 +9,6 @@ A user svc-auth0 has a password; with a keytab of ldap/localhost in the environm
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from lbproxy.doctor.directory.session import Entry, Simple, session
 from tests.pki import Authority
+from tests.ports import free_port
 
 BASE = "DC=corp,DC=example"
 USER = f"CN=svc-auth0,{BASE}"
@@ -109,12 +109,6 @@ def searches(url: str, own: Simple, authorities: str) -> tuple[list[Entry], list
         return list(map(dict, found)), directory.search(BASE, "(cn=nobody)", ["cn"]), dict(directory.read(BASE, ["o"]))
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running(
     directory: Path, authority: Authority, entries: str = "", environment: Mapping[str, str] | None = None
@@ -125,7 +119,7 @@ def running(
     conf = directory / "slapd.conf"
     conf.write_text(_CONF.format(directory=directory, base=BASE, user=USER, schema=_schema()))
     subprocess.run(["/usr/sbin/slapadd", "-f", conf], input=_LDIF + entries, text=True, check=True, capture_output=True)
-    found = Directory(_free_port(), _free_port())
+    found = Directory(free_port(), free_port())
     urls = f"ldap://127.0.0.1:{found.port} ldaps://127.0.0.1:{found.secret_port}"
     process = subprocess.Popen(
         ["/usr/sbin/slapd", "-d", "none", "-f", conf, "-h", urls],

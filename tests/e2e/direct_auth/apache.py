@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..configuration import free_port
+from tests.ports import free_port
+
 from ..instance import Instance
 from .place import Place
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lbproxy.demo.journal import Entry, read_journal
+from tests.ports import free_port
 
-from ..configuration import free_port
 from ..instance import Instance
 from .place import Place
 

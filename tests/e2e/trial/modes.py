@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.pki import Authority
+from tests.ports import free_port
 
-from ..configuration import free_port
 from ..users import Users
 from .backend import serve
 from .checks import Ledger
