@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def main(
 ) -> None:
     """What a request costs lbproxy, and what it costs others under the same load. bench/README.md has the method.
 
+    With --url URL it does something else: real logins at that address. `--url= --help` says how.
+
     The exit status is 1 when a scenario could not be measured.
     """
     if page:
@@ -88,5 +91,14 @@ def _measured(peers: list[Peer], rows: list[Scenario], plan: Plan, runs: int, fi
     return outcome
 
 
+def _command() -> click.Command:
+    """With --url it is another one: no other proxies, but real logins at an address."""
+    if any(argument.split("=")[0] == "--url" for argument in sys.argv[1:]):
+        from bench.logins.command import logins
+
+        return logins
+    return main
+
+
 if __name__ == "__main__":
-    main(prog_name="python -m bench.load")
+    _command()(prog_name="python -m bench.load")

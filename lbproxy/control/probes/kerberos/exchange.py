@@ -92,15 +92,15 @@ def check_anonymous(page: Page, response: aiohttp.ClientResponse) -> None:
     """Raises KerberosFailure unless a request without a token got a success, or a 401 that offers Negotiate."""
     if response.status != 401:
         _check_status(page, response)
-    elif not _challenges(response):
+    elif not challenges(response):
         raise KerberosFailure(Failure.NO_NEGOTIATE, "401")
 
 
 def _judge(page: Page, response: aiohttp.ClientResponse, handshake: Handshake, ticket: Ticket) -> None:
-    challenges = _challenges(response)
-    reply = next((token for token in challenges if token), None)
+    offers = challenges(response)
+    reply = next((token for token in offers if token), None)
     if response.status == 401:
-        raise _refusal(response, reply, ticket) if challenges else KerberosFailure(Failure.NO_NEGOTIATE, "401")
+        raise _refusal(response, reply, ticket) if offers else KerberosFailure(Failure.NO_NEGOTIATE, "401")
     _check_status(page, response)
     if reply is None:
         raise KerberosFailure(Failure.MUTUAL_MISSING, f"{response.status} without a Negotiate token")
@@ -113,7 +113,7 @@ def _check_status(page: Page, response: aiohttp.ClientResponse) -> None:
         raise KerberosFailure(Failure.STATUS, f"{response.status}, expected {expected}")
 
 
-def _challenges(response: aiohttp.ClientResponse) -> list[bytes]:
+def challenges(response: aiohttp.ClientResponse) -> list[bytes]:
     """The token of each Negotiate challenge, empty for a plain offer; no element, no offer."""
     lines = response.headers.getall("WWW-Authenticate", [])
     return [_decoded(match[1] or "") for line in lines for match in _NEGOTIATE.finditer(line)]
