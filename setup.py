@@ -22,11 +22,13 @@ def extensions() -> list[Extension]:
 
 
 def shared_files() -> list[tuple[str, list[str]]]:
-    """The manual, the examples and the units, by the folder below the environment that they are installed to."""
+    """The manual, examples, units, and files for Prometheus and Grafana, by the folder of the environment for them."""
     sources = {
         "share/doc/lbproxy": ["CHANGELOG.md", "docs/*"],
         "share/lbproxy/examples": ["config/lbproxy.toml", "config/examples/*.toml"],
         "share/lbproxy/systemd": ["config/systemd/*"],
+        "share/lbproxy/prometheus": ["config/prometheus/*"],
+        "share/lbproxy/grafana": ["config/grafana/*"],
     }
     return [
         (folder, sorted(str(path) for pattern in patterns for path in Path().glob(pattern)))
