@@ -42,7 +42,7 @@ def _field_config(panel: Panel) -> dict[str, Any]:
     custom = {"timeseries": {"fillOpacity": 8, "showPoints": "never", "spanNulls": False}}.get(panel.kind, {})
     defaults = {
         "unit": panel.unit,
-        "min": None if panel.kind == "stat" else 0,
+        **({} if panel.kind == "stat" else {"min": 0}),
         "color": {"mode": "palette-classic" if panel.kind == "timeseries" else "thresholds"},
         "custom": custom,
         "mappings": panel.mappings,
@@ -124,7 +124,7 @@ def dashboard() -> dict[str, Any]:
     """The whole file, as Grafana imports and provisions it."""
     datasource = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
     variables = [
-        {**datasource, "current": {}, "refresh": 1},
+        {**datasource, "refresh": 1},
         _variable("job", "label_values(lbproxy_info, job)", "Job"),
         _variable("instance", 'label_values(lbproxy_info{job=~"$job"}, instance)', "Balancer"),
         _variable("pool", f"label_values(lbproxy_backend_up{{{JOB}}}, pool)", "Pool"),
