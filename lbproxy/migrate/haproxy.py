@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
 from lbproxy.migrate.migration import Backend, Listener, Migration, Pool, Value, name_of, whole_number
@@ -35,36 +34,72 @@ _NEED_NOTHING = frozenset({
 })  # fmt: skip
 """Options and keywords that lbproxy does anyway, or leaves to the service manager."""
 
+_SECTIONS = frozenset({
+    "global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "mailers", "program",
+    "cache", "http-errors", "ring", "log-forward", "log-profile", "fcgi-app", "crt-store", "traces", "acme",
+})  # fmt: skip
+"""The keywords that begin one; what is indented, and what is not, means nothing to HAProxy."""
+
+_BIND_VALUES = frozenset({
+    "crt", "verify", "ca-file", "crl-file", "ssl-min-ver", "alpn", "name", "id", "process", "thread", "shards",
+    "ciphers", "ciphersuites", "curves",
+})  # fmt: skip
+_SERVER_VALUES = frozenset(
+    {"weight", "inter", "rise", "fall", "verify", "ca-file", "sni", "crt", "cookie", "maxconn", "id", "proto"}
+)
+"""Options of `bind` and `server` that a value follows."""
+
+_BIND_NEEDS_NOTHING = frozenset({
+    "ssl", "name", "id", "process", "thread", "shards", "ciphers", "ciphersuites", "curves", "no-sslv3", "no-tlsv10",
+    "no-tlsv11",
+})  # fmt: skip
+_SERVER_NEEDS_NOTHING = frozenset({"check", "enabled", "id"})
+
+_FRONT_TIMEOUTS = {"http-request": "header_timeout", "client": "idle_timeout"}
+_BACK_TIMEOUTS = {"connect": "connect_timeout", "server": "response_timeout"}
+_ALL_TIMEOUTS = _FRONT_TIMEOUTS.keys() | _BACK_TIMEOUTS.keys()
+
 _SNI = re.compile(r"req(?:_ssl_sni|\.ssl_sni|_ssl\.sni)$")
 
 
 class _Line(NamedTuple):
-    """A line's number in the file and its words; an inherited one is of the section `defaults`."""
+    """A line's number in the file and its words."""
 
     number: int
     words: list[str]
-    inherited: bool = False
+
+
+def _options(words: Sequence[str], valued: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Each option with the value that follows it, "" for one that is not `valued`."""
+    rest = iter(words)
+    for word in rest:
+        yield word, next(rest, "") if word in valued else ""
 
 
 @dataclass(slots=True)
 class _Section:
+    """`defaults`: the name of the section that it says to go by."""
+
     kind: str
     name: str
+    defaults: str = ""
     lines: list[_Line] = field(default_factory=list)
 
 
 def read(text: str, source: str) -> Migration:
     """A draft from the text of haproxy.cfg. Nothing is refused: what is not understood becomes a note."""
     migration = Migration(source)
-    inherited: list[_Line] = []
+    inherited: dict[str, list[_Line]] = {"": []}
     for section in _sections(text, migration):
+        before = inherited.get(section.defaults, inherited[""])
         if section.kind == "defaults":
-            inherited = [line._replace(inherited=True) for line in section.lines]
+            before = before if section.defaults else []
+            inherited[""] = inherited[section.name] = [*before, *section.lines]
         elif section.kind in ("frontend", "backend", "listen"):
-            _read_proxy(migration, section, [*inherited, *section.lines])
+            _read_proxy(migration, section, [*before, *section.lines])
         else:
             for line in section.lines:
-                _note(migration, line, f"{section.kind}: ")
+                _note(migration, line, f"{section.kind}: " if section.kind else "")
     for pool in migration.pools.values():
         if pool.scheme == "tcp":
             pool.keys.pop("response_timeout", None)
@@ -81,14 +116,12 @@ def _sections(text: str, migration: Migration) -> Iterator[_Section]:
             continue
         if not words:
             continue
-        if line[0].isspace():
+        if words[0] not in _SECTIONS:
             section.lines.append(_Line(number, words))
             continue
-        if section.kind:
-            yield section
-        section = _Section(words[0], words[1] if len(words) > 1 else "")
-    if section.kind:
         yield section
+        section = _Section(words[0], words[1] if len(words) > 1 else "", words[3] if words[2:3] == ["from"] else "")
+    yield section
 
 
 def _read_proxy(migration: Migration, section: _Section, lines: list[_Line]) -> None:
@@ -126,26 +159,29 @@ def _read_front(migration: Migration, section: _Section, lines: list[_Line], pas
                 common.sni |= {one.lower(): name_of(backend) for one in options if not one.startswith("-")}
             case ["maxconn", text]:
                 common.keys["max_connections"] = whole_number(text, 1, 1_000_000, 10_000)
-            case ["timeout", kind, time]:
-                _timeout(common.keys, {"http-request": "header_timeout", "client": "idle_timeout"}.get(kind), time)
+            case ["timeout", kind, time] if kind in _ALL_TIMEOUTS:
+                _timeout(common.keys, _FRONT_TIMEOUTS.get(kind), time)
             case [word, *_] if word not in _OF_BACKENDS or section.kind == "frontend":
                 _note(migration, line)
     if common.sni:
         common.keys["mode"] = "sni"
         del common.keys["pool"]
-    for number, line in enumerate(binds):
-        migration.listeners.append(_listener(migration, line, common, f"{name}-{number + 1}" if number else name))
+    places = [(line, address) for line in binds for address in line.words[1].split(",")]
+    for line, address in places:
+        listener = Listener(name, {"bind": _bind(address), **common.keys}, sni=common.sni)
+        _read_bind(migration, line, listener)
+        migration.listen(listener)
 
 
-def _listener(migration: Migration, line: _Line, common: Listener, name: str) -> Listener:
-    address, options = line.words[1], line.words[2:]
-    listener = Listener(name, {"bind": _bind(address), **common.keys}, {}, common.sni)
-    for option, value in pairwise([*options, ""]):
+def _read_bind(migration: Migration, line: _Line, listener: Listener) -> None:
+    """The options of a `bind`, which are those of its TLS most of all."""
+    others = []
+    for option, value in _options(line.words[2:], _BIND_VALUES):
         match option:
             case "crt":
                 listener.tls |= {"certificate": value, "key": value}
-            case "verify" if value != "none":
-                listener.tls["client_certificate"] = value
+            case "verify":
+                listener.tls |= {"client_certificate": value} if value != "none" else {}
             case "ca-file":
                 listener.tls["client_ca"] = value
             case "crl-file":
@@ -157,7 +193,10 @@ def _listener(migration: Migration, line: _Line, common: Listener, name: str) ->
                 migration.note(line.number, "bind ... accept-proxy", why)
             case "alpn":
                 migration.note(line.number, f"bind ... alpn {value}", "HTTP/1.1 only: Kerberos and NTLM need it")
-    return listener
+            case _ if option not in _BIND_NEEDS_NOTHING:
+                others.append(option)
+    if others:
+        migration.note(line.number, f"bind ... {' '.join(others)}", "lbproxy has no such setting")
 
 
 def _read_back(migration: Migration, section: _Section, lines: list[_Line], passes: bool) -> None:
@@ -168,9 +207,9 @@ def _read_back(migration: Migration, section: _Section, lines: list[_Line], pass
             case ["default-server", *defaults]:
                 pass
             case ["server", name, address, *options]:
-                _server(migration, pool, line, name, address, [*defaults, *options])
-            case ["timeout", kind, time]:
-                _timeout(pool.keys, {"connect": "connect_timeout", "server": "response_timeout"}.get(kind), time)
+                _server(migration, pool, line, Backend(name_of(name), address), [*defaults, *options])
+            case ["timeout", kind, time] if kind in _ALL_TIMEOUTS:
+                _timeout(pool.keys, _BACK_TIMEOUTS.get(kind), time)
             case ["option", "httpchk", *words]:
                 pool.check["kind"] = "http"
                 _request(pool, words)
@@ -187,12 +226,14 @@ def _read_back(migration: Migration, section: _Section, lines: list[_Line], pass
     migration.pools[pool.name] = pool
 
 
-def _server(migration: Migration, pool: Pool, line: _Line, name: str, address: str, options: list[str]) -> None:
-    backend = Backend(name_of(name), address)
-    for option, value in pairwise([*options, ""]):
+def _server(migration: Migration, pool: Pool, line: _Line, backend: Backend, options: list[str]) -> None:
+    others = []
+    for option, value in _options(options, _SERVER_VALUES):
         match option:
             case "weight":
                 backend.weight = whole_number(value, 0, 100, 1)
+            case "disabled":
+                backend.weight = 0
             case "backup":
                 backend.standby = True
             case "inter":
@@ -201,16 +242,22 @@ def _server(migration: Migration, pool: Pool, line: _Line, name: str, address: s
                 pool.check[option] = whole_number(value, 1, 100, 2)
             case "ssl":
                 pool.scheme = "https"
-            case "verify" if value == "none":
-                pool.tls["verify"] = False
+            case "verify":
+                pool.tls |= {"verify": False} if value == "none" else {}
             case "ca-file" | "sni" | "crt":
                 _backend_tls(migration, pool, line, option, value)
             case "send-proxy" | "send-proxy-v2":
                 pool.keys["send_proxy_protocol"] = "v2" if option.endswith("v2") else "v1"
             case "cookie":
-                migration.note(line.number, f"server {name} cookie {value}", _STICKY)
+                migration.note(line.number, f"server {backend.name} cookie {value}", _STICKY)
             case "maxconn":
-                migration.note(line.number, f"server {name} maxconn {value}", "no limit of connections a backend")
+                migration.note(
+                    line.number, f"server {backend.name} maxconn {value}", "no limit of connections a backend"
+                )
+            case _ if option not in _SERVER_NEEDS_NOTHING:
+                others.append(option)
+    if others:
+        migration.note(line.number, f"server {backend.name} {' '.join(others)}", "lbproxy has no such setting")
     pool.backends.append(backend)
 
 
@@ -234,16 +281,19 @@ def _request(pool: Pool, words: list[str]) -> None:
 
 
 def _statuses(text: str) -> list[int | str]:
-    return [int(one) if one.isdigit() else one for one in text.split(",")]
+    return [int(one) if re.fullmatch("[0-9]{3}", one) else one for one in text.split(",")]
 
 
 def _timeout(keys: dict[str, Value], key: str | None, text: str) -> None:
     """Set `key`, if lbproxy has it. HAProxy's times are milliseconds, or have the unit us, ms, s, m, h or d."""
     if key is None:
         return
-    if text.isdigit():
-        text = f"{text}ms" if int(text) % 1000 else f"{int(text) // 1000}s"
-    keys[key] = f"{max(int(text[:-2]) // 1000, 1)}ms" if text.endswith("us") else text
+    number, unit = re.fullmatch(r"([0-9]{1,12})?(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]  # it always fits
+    if number and unit in ("", "ms"):
+        text = f"{number}ms" if int(number) % 1000 else f"{int(number) // 1000}s"
+    elif number and unit == "us":
+        text = f"{max(int(number) // 1000, 1)}ms"
+    keys[key] = text
 
 
 def _bind(address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 Value = str | int | bool | list[str] | list[int | str]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_LONGEST = 200  # characters of a directive that is quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,21 @@ class Migration:
         """Say that a directive is not in the draft."""
         self.notes.append(Note(line, directive, why))
 
+    def listen(self, listener: Listener) -> None:
+        """Add it, under a name that no other has: servers of nginx may have one name and two ports."""
+        taken = {one.name for one in self.listeners}
+        names = (listener.name if count == 1 else f"{listener.name}-{count}" for count in itertools.count(1))
+        listener.name = next(name for name in names if name not in taken)
+        self.listeners.append(listener)
+
     def toml(self) -> str:
         """The file; each line of what is missing begins with "# NOT CARRIED:", and a value to fill in has "CHANGE"."""
         return "\n".join([*self._top(), *self._listeners(), *self._pools()]).rstrip("\n") + "\n"
 
     def _top(self) -> Iterator[str]:
-        yield f"# A draft made from {self.source}. Read it, then: lbproxy check -c FILE"
+        yield _comment(f"A draft made from {self.source}. Read it, then: lbproxy check -c FILE")
         for note in self.notes:
-            yield f"# NOT CARRIED: line {note.line}: {note.directive}: {note.why}"
+            yield _comment(f"NOT CARRIED: line {note.line}: {_short(note.directive)}: {note.why}")
         yield ""
         if self.server_url:
             yield "# The one address that users and the identity provider know."
@@ -134,9 +143,23 @@ def _backend(scheme: str, backend: Backend) -> str:
 
 
 def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+    return name if _BARE_KEY.fullmatch(name) else _text(name)
 
 
 def _text(value: object) -> str:
-    """A value of TOML; strings, numbers, booleans and lists of them are written as in JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    """A value of TOML; strings, numbers, booleans and lists of them are written as in JSON, and all can be printed."""
+    return "".join(one if one.isprintable() else _escaped(one) for one in json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    """As TOML's strings have it: JSON leaves DEL as it is, which TOML refuses."""
+    return f"\\U{ord(character):08x}"
+
+
+def _comment(text: str) -> str:
+    """One line, whatever the other file has in quotes: what follows a line break would be a line of the draft."""
+    return "# " + "".join(one if one.isprintable() else " " for one in text)
+
+
+def _short(directive: str) -> str:
+    return directive if len(directive) <= _LONGEST else f"{directive[:_LONGEST]}..."

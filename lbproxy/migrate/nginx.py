@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
 
+from lbproxy.errors import MigrationError
 from lbproxy.migrate.migration import Backend, Listener, Migration, Pool, Value, name_of, whole_number
 from lbproxy.migrate.nginx_syntax import Directive, parse
 
@@ -37,6 +39,7 @@ _NEED_NOTHING = frozenset({
     "ssl_ecdh_curve", "proxy_redirect", "zone", "multi_accept", "use", "log_format", "worker_rlimit_nofile",
     "proxy_ssl_session_reuse", "proxy_request_buffering", "resolver",
 })  # fmt: skip
+_LISTEN_NEEDS_NOTHING = frozenset({"ssl", "default_server", "default", "reuseport", "deferred", "bind"})
 _HTTP_SERVER: dict[str, str] = {
     "client_header_timeout": "header_timeout",
     "keepalive_timeout": "idle_timeout",
@@ -84,6 +87,13 @@ class _Reader:
             reason = why or _WHY.get(directive.name, "lbproxy has no such setting")
             self.migration.note(directive.line, str(directive), reason)
 
+    def _words(self, directive: Directive) -> tuple[str, Sequence[str]]:
+        """Its first argument, and the others. Raises MigrationError where nginx refuses it too, for it has none."""
+        if not directive.arguments:
+            raise MigrationError(f"{self.migration.source}:{directive.line}: {directive.name} has no argument")
+        first, *others = directive.arguments
+        return first, others
+
     def context(self, block: list[Directive], stream: bool) -> None:
         """The block http or stream: upstreams first, because servers name them."""
         scheme = "tcp" if stream else "http"
@@ -101,7 +111,7 @@ class _Reader:
                 self._server(one, scheme, maps)
 
     def _upstream(self, upstream: Directive, scheme: str) -> None:
-        pool = Pool(name_of(upstream.arguments[0]), scheme, check={"kind": "tcp"})
+        pool = Pool(name_of(self._words(upstream)[0]), scheme, check={"kind": "tcp"})
         for one in upstream.block:
             if one.name == "server":
                 self._backend(pool, one)
@@ -110,7 +120,7 @@ class _Reader:
         self.migration.pools[pool.name] = pool
 
     def _backend(self, pool: Pool, server: Directive) -> None:
-        address, *options = server.arguments
+        address, options = self._words(server)
         backend = Backend(f"c{len(pool.backends) + 1}", address if ":" in address else f"{address}:80")
         for option in options:
             match option.partition("="):
@@ -122,6 +132,8 @@ class _Reader:
                     pool.keys["consecutive_errors"] = whole_number(text, 1, 100, 3)
                 case "down", _, _:
                     backend.weight = 0
+                case _:
+                    self.note(server, f"{option} has no key")
         pool.backends.append(backend)
 
     def _server(self, server: Directive, scheme: str, maps: dict[str, Directive]) -> None:
@@ -142,22 +154,26 @@ class _Reader:
             listener.tls.clear()
         self._listen(listener, listens)
         if names and listens and not self.migration.server_url and scheme == "http":
-            port = _bind(listens[0].arguments[0]).rpartition(":")[2]
+            port = _bind(self._words(listens[0])[0]).rpartition(":")[2]
             tls = bool(listener.tls)
             self.migration.server_url = f"{'https' if tls else 'http'}://{names[0]}" + (
                 "" if port == ("443" if tls else "80") else f":{port}"
             )
 
     def _listen(self, listener: Listener, listens: list[Directive]) -> None:
-        for position, one in enumerate(listens):
-            bind = _bind(one.arguments[0])
-            name = f"{listener.name}-{position + 1}" if position else listener.name
-            self.migration.listeners.append(Listener(name, {"bind": bind, **listener.keys}, listener.tls, listener.sni))
-            for option in one.arguments[1:]:
+        for one in listens:
+            address, options = self._words(one)
+            keys = {"bind": _bind(address), **listener.keys}
+            self.migration.listen(Listener(listener.name, keys, listener.tls, listener.sni))
+            for option in options:
+                if option in _LISTEN_NEEDS_NOTHING:
+                    continue
                 if option == "proxy_protocol":
                     self.note(one, "accept_proxy_protocol_from names the peers whose PROXY header is believed")
                 elif option in ("http2", "quic"):
                     self.note(one, _WHY["http2"])
+                else:
+                    self.note(one, f"{option} has no key")
 
     def _directive(self, listener: Listener, one: Directive, scheme: str, maps: dict[str, Directive]) -> None:
         match one.name, one.arguments:
@@ -212,22 +228,31 @@ class _Reader:
         """`target` is a URL or, in stream, an upstream's name, an address, or a variable of the server name's map."""
         if target in maps and maps[target].arguments[0] == "$ssl_preread_server_name":
             listener.keys["mode"] = "sni"
-            listener.sni |= {row.name: name_of(row.arguments[0]) for row in maps[target].block if row.name != "default"}
+            rows = (row for row in maps[target].block if row.name != "default")
+            listener.sni |= {row.name: name_of(self._words(row)[0]) for row in rows}
             return
         if "$" in target:
             self.note(one, "no variables")
             return
-        parts = urlsplit(target if "://" in target else f"tcp://{target}")
+        parts, port = self._place(one, target)
         if parts.path not in ("", "/") or target.count("/") > 2:
             self.note(one, "the path is passed on as it is")
         name = name_of(parts.netloc)
         if name not in self.migration.pools:
             default = {"http": 80, "https": 443}.get(parts.scheme, 0)
-            address = parts.netloc if parts.port else f"{parts.netloc}:{default}"
+            address = parts.netloc if port else f"{parts.netloc}:{default}"
             self.migration.pools[name] = Pool(name, backends=[Backend("c1", address)], check={"kind": "tcp"})
         pool = self.migration.pools[name]
         pool.scheme = parts.scheme if scheme == "http" else "tcp"
         listener.keys["pool"] = name
+
+    def _place(self, one: Directive, target: str) -> tuple[SplitResult, int | None]:
+        """Raises MigrationError where nginx refuses it too."""
+        try:
+            parts = urlsplit(target if "://" in target else f"tcp://{target}")
+            return parts, parts.port
+        except ValueError as error:
+            raise MigrationError(f"{self.migration.source}:{one.line}: {one}: {error}") from None
 
     def _apply(self, name: Value | None) -> None:
         """Give the pool what its server and location said of it; upstreams have the first say."""

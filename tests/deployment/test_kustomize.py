@@ -37,8 +37,8 @@ OLDEST, NEWEST = "1.27", "1.37"
 BEHIND = 5
 """Seconds that all nodes and load balancers may need to hear that a pod ends."""
 
-KEYTAB = bytes.fromhex(  # MIT's format 5.2, with one AES-256 key of HTTP/probe.corp.example@CORP.EXAMPLE
-    "0502" "00000053" "0002" "000c434f52502e4558414d504c45" "000448545450" "001270726f62652e636f72702e6578616d706c65"
+KEYTAB = bytes.fromhex(  # MIT's format 5.2, with one AES-256 key of svc-probe@CORP.EXAMPLE
+    "0502" "00000048" "0001" "000c434f52502e4558414d504c45" "00097376632d70726f6265"
     "00000001" "00000000" "01" "0012" "0020" + "00" * 32
 )  # fmt: skip
 

@@ -89,6 +89,45 @@ def test_what_is_not_carried_is_said_once_with_its_line() -> None:
     assert "# CHANGE this" in text
 
 
+def test_indentation_means_nothing() -> None:
+    flat = "\n".join(line.strip() for line in WHOLE.splitlines())
+    assert read(flat, "h").toml() == read(WHOLE, "h").toml()
+
+
+def test_defaults_by_name() -> None:
+    text = "defaults a\ntimeout connect 2s\ndefaults b from a\nmode tcp\ndefaults\ntimeout connect 9s\n"
+    draft = read(f"{text}backend x from b\nserver s 10.0.0.1:1\nbackend y\nserver s 10.0.0.1:1\n", "h")
+    assert [(pool.scheme, pool.keys) for pool in draft.pools.values()] == [
+        ("tcp", {"connect_timeout": "2s"}),
+        ("http", {"connect_timeout": "9s"}),
+    ]
+
+
+def test_options_that_are_not_carried_are_said() -> None:
+    text = """
+    bogus
+    listen a
+        bind :80,:81 interface eth0 name first
+        timeout tunnel 1h
+        server s1 10.0.0.1:80 check resolvers dns slowstart 10s disabled
+    """
+    draft = read(text, "h")
+    assert [str(one.keys["bind"]) for one in draft.listeners] == ["0.0.0.0:80", "0.0.0.0:81"]
+    assert draft.pools["a"].backends[0].weight == 0
+    told = {(note.line, note.directive) for note in draft.notes}
+    assert told == {
+        (2, "bogus"),
+        (4, "bind ... interface eth0"),
+        (5, "timeout tunnel 1h"),
+        (6, "server s1 resolvers dns slowstart 10s"),
+    }
+
+
+@pytest.mark.parametrize("time", ["us", "xus", "\u00b2", "99999999999999999999"])
+def test_a_time_that_is_none_is_left_to_check(time: str) -> None:
+    assert read(f"backend a\n timeout connect {time}\n", "h").pools["a"].keys == {"connect_timeout": time}
+
+
 @pytest.mark.parametrize(
     "text", ["", "garbage", "defaults\n  x 'unended\n", "frontend\n  bind\nbackend\n server\n server a b weight x\n"]
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lbproxy.config import Config, load
+from lbproxy.errors import MigrationError
 from lbproxy.migrate.nginx import read
 
 WHOLE = """
@@ -79,3 +80,37 @@ def test_a_file_of_servers_alone_is_read_too() -> None:
         "upstream u { server unix:/x; }\nserver { listen [::1]; location / { proxy_pass http://u; } }", "x"
     )
     assert migration.listeners[0].keys["bind"] == "[::1]:80"
+
+
+def test_servers_of_one_name_are_listeners_of_their_own(tmp_path: Path) -> None:
+    server = "server {{ server_name a.test; listen {}; location / {{ proxy_pass http://10.0.0.1; }} }}"
+    draft = read(server.format(80) + server.format(8080), "n").toml()
+    assert [str(one.bind) for one in load(tmp_path / "x.toml", {}, draft).listeners.values()] == [
+        "0.0.0.0:80",
+        "0.0.0.0:8080",
+    ]
+
+
+def test_options_that_are_not_carried_are_said() -> None:
+    text = "upstream u { server a:1 slow_start=3s; }\nserver { listen 80 default_server backlog=9; proxy_pass u; }"
+    assert [(note.line, note.why) for note in read(text, "n").notes] == [
+        (1, "slow_start=3s has no key"),
+        (2, "backlog=9 has no key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("upstream { server a; }", "n:1: upstream has no argument"),
+        ("upstream u {\n server; }", "n:2: server has no argument"),
+        ("server {\n listen; location / { proxy_pass http://a; } }", "n:2: listen has no argument"),
+        ("server { listen 80;\n location / { proxy_pass http://a:99999; } }", "n:2: proxy_pass http://a:99999: "),
+        ("server { listen 80;\n location / { proxy_pass http://[::1; } }", "n:2: proxy_pass http://[::1: "),
+        ("stream { map $ssl_preread_server_name $u {\n a.example; } server { listen 1; proxy_pass $u; } }", "n:2: "),
+    ],
+)
+def test_what_nginx_refuses_too(text: str, problem: str) -> None:
+    with pytest.raises(MigrationError) as caught:
+        read(text, "n")
+    assert str(caught.value).startswith(problem)

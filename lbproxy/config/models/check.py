@@ -33,7 +33,7 @@ def _status_range(item: object) -> range:
 
 def _principal(text: str) -> str:
     if not _PRINCIPAL.fullmatch(text):
-        raise ValueError(f"{text!r} is not a principal with its realm, such as HTTP/probe.corp.example@CORP.EXAMPLE")
+        raise ValueError(f"{text!r} is not a principal with its realm, such as svc-probe@CORP.EXAMPLE")
     return text
 
 

@@ -1,7 +1,8 @@
 """Work in a process of its own, which is killed at its deadline.
 
 OpenLDAP's library has no limit for a handshake of TLS, and bonsai keeps the interpreter's lock while it waits for a
-server: in a thread, a directory that says nothing would stop everything.
+server: in a thread, a directory that says nothing would stop everything. And libldap fails now and then in a process
+that has used Kerberos and TLS before; nothing but `apart` runs `questions`, so each is the only one of its process.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import pickle
 import sys
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar, cast
@@ -27,8 +29,19 @@ async def apart(
 
     within: seconds. Raises DirectoryError if that is over. Arguments go through a pipe, and no other process sees them.
     """
+    with tempfile.TemporaryDirectory(prefix="lbproxy-doctor-") as folder:  # a process that is killed leaves its files
+        return await _apart(within, {**environment, "TMPDIR": folder}, work, *arguments, **more)
+
+
+async def _apart(
+    within: float, environment: Mapping[str, str], work: Callable[_P, _T], *arguments: _P.args, **more: _P.kwargs
+) -> _T:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", __name__), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={**os.environ, **environment}
+        *(sys.executable, "-P", "-m", __name__),  # -P: the working directory may be a connector's, and others write it
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env={**os.environ, **environment},
     )
     try:
         async with asyncio.timeout(within):

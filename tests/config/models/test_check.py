@@ -40,7 +40,7 @@ def test_impossible_checks(line: str, problem: str, problems_of_pool: Callable[[
 
 
 KERBEROS = "pool.connectors.check.kerberos"
-NO_PRINCIPAL = "is not a principal with its realm, such as HTTP/probe.corp.example@CORP.EXAMPLE"
+NO_PRINCIPAL = "is not a principal with its realm, such as svc-probe@CORP.EXAMPLE"
 NO_SPN = "is not a service and its host, such as HTTP@login.corp.example"
 
 
@@ -63,8 +63,8 @@ def test_a_kerberos_check(load_text: Callable[[str], Config], sound: str, tmp_pa
     ("table", "problem"),
     [
         (
-            kerberos(principal="HTTP/probe.corp.example"),
-            f"{KERBEROS}.principal: 'HTTP/probe.corp.example' {NO_PRINCIPAL}",
+            kerberos(principal="svc-probe"),
+            f"{KERBEROS}.principal: 'svc-probe' {NO_PRINCIPAL}",
         ),
         (kerberos(principal="a@b@C"), f"{KERBEROS}.principal: 'a@b@C' {NO_PRINCIPAL}"),
         (kerberos(spn="HTTP/login.corp.example"), f"{KERBEROS}.spn: 'HTTP/login.corp.example' {NO_SPN}"),

@@ -71,6 +71,9 @@ async def browse(
     async with asyncio.timeout(PATIENCE), _running(profile, environment, under) as marionette:
         await marionette.ask("WebDriver:NewSession", acceptInsecureCerts=True, unhandledPromptBehavior="dismiss")
         await marionette.ask("WebDriver:Navigate", url=f"{balancer.config['server_url']}/")
+        # A prompt that was dismissed ends the loading before the page of its 401 is there.
+        await marionette.ask("WebDriver:SetTimeouts", implicit=int(PATIENCE * 1000))
+        await marionette.ask("WebDriver:FindElement", using="css selector", value="body")
         return str((await marionette.ask("WebDriver:GetPageSource"))["value"])
 
 
@@ -92,10 +95,10 @@ async def _running(profile: Path, environment: dict[str, str], under: Sequence[s
             assert line, "it ended"
         rest = asyncio.ensure_future(process.stdout.read())  # or a full pipe would hold it up
         reader, writer = await asyncio.open_connection("127.0.0.1", int(line.rsplit(maxsplit=1)[1]))
-        marionette = _Marionette(reader, writer)
-        await marionette.greeted()
-        yield marionette
-        writer.close()
+        with contextlib.closing(writer):
+            marionette = _Marionette(reader, writer)
+            await marionette.greeted()
+            yield marionette
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # a browser is many processes
