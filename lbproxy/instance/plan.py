@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from lbproxy.errors import InstanceError
 from lbproxy.instance import processes, reading
+from lbproxy.instance.change import Change, current
 from lbproxy.instance.difference import compare, side
 from lbproxy.instance.kinds import kind_of, load
 from lbproxy.instance.model import Area, File, Instance, Kind, Where, find
-from lbproxy.instance.transaction import Change, current
 
 _OTHERS = 0o007
 _WRITERS = 0o022

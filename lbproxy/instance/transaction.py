@@ -5,6 +5,7 @@
     done       what was there before is kept, sealed, so that it can be undone
 
 A file that can be written beside and not be renamed to its place, such as a mount point, is told, and the rest is done.
+Such a change is not `whole`: the next one goes on with it, and an undo puts back what was there before both.
 The state is in the journal, in the folder `model.FOLDER` of the installation, which the next run reads. New files have
 the owner and the mode of the place they go to from their first byte on. The folder keeps nothing in plain text: the
 files from before are sealed with the passphrase or the key that the pack was opened with.
@@ -13,7 +14,6 @@ files from before are sealed with the passphrase or the key that the pack was op
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lbproxy.errors import InstanceError
 from lbproxy.instance import reading
+from lbproxy.instance.change import Change, current, decode, digest, encode
 from lbproxy.instance.model import FOLDER
-from lbproxy.instance.sealing import Opener, Sealer
+from lbproxy.instance.sealing import Opener
 
 _JOURNAL, _BEFORE, _LOCK = "journal.json", "before.age", "lock"
 _NEW = ".new"
@@ -42,29 +42,8 @@ class State(StrEnum):
     DONE = "done"
 
 
-class Change(NamedTuple):
-    """The file `name`, in `below` a `directory`, gets this content, mode and owner; without content it is removed."""
-
-    directory: Path
-    below: str
-    name: str
-    content: bytes | None
-    mode: int = 0o600
-    uid: int = -1
-    gid: int = -1
-
-    @property
-    def path(self) -> Path:
-        """For people."""
-        return self.directory / self.below / self.name
-
-    def is_made(self, now: Change) -> bool:
-        """Whether the file is so `now`."""
-        return self.content == now.content and (self.content is None or self[4:] == now[4:])
-
-
 class Step(BaseModel):
-    """A change as the journal has it: `after` is the SHA-256 of the content, "" if the file is removed."""
+    """A change as the journal has it; `after`: the digest of the new content."""
 
     directory: str
     below: str
@@ -77,9 +56,16 @@ class Step(BaseModel):
         """For people."""
         return Path(self.directory, self.below, self.name)
 
+    def is_now(self) -> bool:
+        """Whether the file is as this change leaves it. Raises InstanceError."""
+        return digest(current(Change(Path(self.directory), self.below, self.name, None)).content) == self.after
+
 
 class Journal(BaseModel):
-    """`what`: for people, what is applied or undone. `last` is the journal of the change before, which is done."""
+    """`what`: for people, what is applied or undone. `last` is the journal of the change before, which is done.
+
+    whole: False if a file could not be changed. earlier: steps of changes that were not whole, before this one.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -89,33 +75,8 @@ class Journal(BaseModel):
     steps: list[Step]
     undoes: bool = False
     last: Journal | None = None
-
-
-class _Saved(BaseModel):
-    directory: str
-    below: str
-    name: str
-    there: bool
-    mode: int
-    uid: int
-    gid: int
-    content: Base64Bytes
-
-
-class _Before(BaseModel):
-    files: list[_Saved]
-
-
-def current(change: Change) -> Change:
-    """The same file as it is now. Raises InstanceError for what is no regular file, or behind a link."""
-    try:
-        with reading.opened(change.directory, change.below) as at:
-            content, found = reading.read_at(at, change.name)
-    except FileNotFoundError:
-        return change._replace(content=None)
-    except OSError as error:
-        raise InstanceError(f"{change.path}: {reading.reason(error)}") from None
-    return change._replace(content=content, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
+    whole: bool = True
+    earlier: list[Step] = []
 
 
 class Transaction:
@@ -171,19 +132,22 @@ class Transaction:
             [f"{journal.what}, begun {journal.made}, was cut off in the middle; it is finished now", *lost]
         )
 
-    def run(self, changes: Sequence[Change], sealer: Sealer, what: str, undoes: bool = False) -> None:
+    def run(self, changes: Sequence[Change], key: Opener, what: str, undoes: bool = False) -> None:
         """Make all changes. Raises OSError with nothing changed; InstanceError too, or it says what is not changed."""
         changes = [change._replace(directory=_real(change.directory)) for change in changes]
         pairs = [(change, now) for change in changes if not change.is_made(now := current(change))]
-        changes = [change for change, _ in pairs]
-        sealed = sealer.seal(_before([now for _, now in pairs]))
+        changes, before = [change for change, _ in pairs], [now for _, now in pairs]
         steps = [_step(change) for change in changes]
         made = datetime.now(UTC).isoformat(timespec="seconds")
+        last = self.journal()
+        if last is not None and last.state is not State.DONE:
+            raise InstanceError(f"{self._directory}: {last.what} was cut off meanwhile; run it again")
+        journal = Journal(state=State.STAGING, what=what, made=made, steps=steps, undoes=undoes, last=last)
+        if last is not None and not (last.whole or undoes):
+            before = _before_both(last, self._before_part(last, key), before)
+            journal = journal.model_copy(update={"earlier": _not_in(last.steps + last.earlier, steps)})
+        sealed = key.seal(encode(before))
         with self._folder() as at:
-            last = self._read_journal(at)
-            if last is not None and last.state is not State.DONE:
-                raise InstanceError(f"{self._directory}: {last.what} was cut off meanwhile; run it again")
-            journal = Journal(state=State.STAGING, what=what, made=made, steps=steps, undoes=undoes, last=last)
             self._set(at, journal)
             try:
                 _write(at, _BEFORE + _NEW, sealed, 0o600)
@@ -197,7 +161,7 @@ class Transaction:
             if lost := self._finish(at, switching):
                 raise InstanceError("\n".join([*lost, "the other files are changed"]))
 
-    def before(self, opener: Opener) -> list[Change]:
+    def before(self, key: Opener) -> list[Change]:
         """What would undo the last change. Raises InstanceError."""
         journal = self.journal()
         if journal is None:
@@ -206,28 +170,28 @@ class Transaction:
         try:
             with self._folder() as at:
                 sealed, _ = reading.read_at(at, _BEFORE)
-            saved = _Before.model_validate_json(opener.open(sealed, "what was there before"))
+            saved = decode(key.open(sealed, "what was there before"))
         except (OSError, ValidationError):
             raise InstanceError(f"{self._directory / FOLDER / _BEFORE}: cannot be read") from None
-        self._check_absolute(saved.files)
-        return [
-            Change(
-                Path(one.directory), one.below, one.name, one.content if one.there else None, one.mode, one.uid, one.gid
-            )
-            for one in saved.files
-        ]
+        self._check_absolute(saved)
+        return saved
+
+    def _before_part(self, last: Journal, key: Opener) -> list[Change]:
+        try:
+            return self.before(key)
+        except InstanceError as error:
+            raise InstanceError(
+                f"{error}\n{last.what} of {last.made} has not changed every file: use its passphrase or key, or undo it"
+                " first"
+            ) from None
 
     def changed_since(self) -> list[Path]:
         """Files that are not as the last change has left them. Raises InstanceError."""
         journal = self.journal()
-        changed = []
-        for step in [] if journal is None else journal.steps:
-            now = current(Change(Path(step.directory), step.below, step.name, None)).content
-            if step.after != ("" if now is None else hashlib.sha256(now).hexdigest()):
-                changed.append(step.path)
-        return changed
+        steps = [] if journal is None else journal.steps + journal.earlier
+        return [step.path for step in steps if not step.is_now()]
 
-    def _check_absolute(self, named: Sequence[Step | _Saved]) -> None:
+    def _check_absolute(self, named: Sequence[Step | Change]) -> None:
         """A relative path leads elsewhere from another working directory, and secrets would be written there."""
         if not all(Path(one.directory).is_absolute() for one in named):
             raise InstanceError(
@@ -278,12 +242,13 @@ class Transaction:
         if not journal.undoes:
             with suppress(FileNotFoundError):
                 os.rename(_BEFORE + _NEW, _BEFORE, src_dir_fd=at, dst_dir_fd=at)
-            self._set(at, journal.model_copy(update={"state": State.DONE}))
+            self._set(at, journal.model_copy(update={"state": State.DONE, "whole": not lost}))
             return lost
         with suppress(FileNotFoundError):
             os.unlink(_BEFORE + _NEW, dir_fd=at)
         if lost:  # it is still the last apply that can be undone
-            self._set(at, journal.last or journal.model_copy(update={"state": State.DONE}))
+            applied = journal.last or journal.model_copy(update={"state": State.DONE})
+            self._set(at, applied.model_copy(update={"whole": False}))
             return lost
         self._set(at, None)  # what is undone is not kept
         with suppress(FileNotFoundError):
@@ -305,25 +270,25 @@ def _step(change: Change) -> Step:
         below=change.below,
         name=change.name,
         temporary=f".{change.name}.lbproxy-{os.urandom(4).hex()}",
-        after="" if change.content is None else hashlib.sha256(change.content).hexdigest(),
+        after=digest(change.content),
     )
 
 
-def _before(saved: Sequence[Change]) -> bytes:
-    entries = [
-        _Saved.model_construct(
-            directory=str(one.directory),
-            below=one.below,
-            name=one.name,
-            there=one.content is not None,
-            mode=one.mode,
-            uid=one.uid,
-            gid=one.gid,
-            content=one.content or b"",
-        )
-        for one in saved
-    ]
-    return _Before.model_construct(files=entries).model_dump_json(warnings=False).encode()
+def _not_in(earlier: Sequence[Step], steps: Sequence[Step]) -> list[Step]:
+    """Those of `earlier` whose files are not in `steps`."""
+    paths = {step.path for step in steps}
+    return [step for step in earlier if step.path not in paths]
+
+
+def _before_both(last: Journal, saved: Sequence[Change], now: Sequence[Change]) -> list[Change]:
+    """What an undo puts back after two changes, of which the `last` was not whole and has `saved` what was before it.
+
+    A file that somebody has changed between the two is put back as it is `now`.
+    """
+    left = {step.path for step in last.steps + last.earlier if step.is_now()}
+    found = {one.path: one for one in saved}
+    found.update((one.path, one) for one in now if one.path not in found or one.path not in left)
+    return list(found.values())
 
 
 def _stage(change: Change, step: Step) -> None:
@@ -369,7 +334,7 @@ def _switch(step: Step) -> str:
 
 def _digest(at: int, name: str) -> str:
     try:
-        return hashlib.sha256(reading.read_at(at, name)[0]).hexdigest()
+        return digest(reading.read_at(at, name)[0])
     except OSError:
         return ""
 

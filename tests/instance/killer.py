@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lbproxy.instance.change import Change
 from lbproxy.instance.sealing import Identity
-from lbproxy.instance.transaction import Change, Transaction
+from lbproxy.instance.transaction import Transaction
 
 OLD, NEW = b"the old secret", b"the new secret"
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,10 @@ import pyrage
 import pytest
 
 from lbproxy.errors import InstanceError
+from lbproxy.instance.change import Change, current
 from lbproxy.instance.model import FOLDER
 from lbproxy.instance.sealing import Identity
-from lbproxy.instance.transaction import Change, State, Transaction, current
+from lbproxy.instance.transaction import State, Transaction
 from tests.instance.killer import NEW, OLD, Killer, changes, killing
 
 
@@ -39,6 +40,12 @@ def applied(directory: Path, identity: Identity) -> None:
     transaction = Transaction(directory)
     with transaction.locked():
         transaction.run(changes(directory), identity, "apply of pack 1")
+
+
+def undo(directory: Path, identity: Identity) -> None:
+    transaction = Transaction(directory)
+    with transaction.locked():
+        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
 
 
 AFTER = {"certs/cert.key": (NEW, 0o600), "config.json": (NEW, 0o600), "lib/mapper.js": (NEW, 0o644)}
@@ -282,8 +289,7 @@ def test_a_file_that_cannot_be_switched_does_not_keep_the_others(
     assert content(directory) == {name: file for name, file in AFTER.items() if name != "config.json"}
     assert _state(transaction) is State.DONE
     blocked.rmdir()
-    with transaction.locked():
-        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    undo(directory, identity)
     assert content(directory) == BEFORE
 
 
@@ -300,8 +306,7 @@ def test_what_could_not_be_undone_can_be_undone_later(directory: Path, identity:
     assert journal is not None
     assert journal.what == "apply of pack 1"
     blocked.rmdir()
-    with transaction.locked():
-        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    undo(directory, identity)
     assert content(directory) == BEFORE
     assert sorted(path.name for path in (directory / FOLDER).iterdir()) == ["lock"]
 
@@ -315,8 +320,7 @@ def test_a_mount_point_keeps_its_file_and_the_rest_can_be_undone(
         applied(directory, identity)
     assert content(directory) == {**AFTER, "config.json": before["config.json"]}
     transaction = Transaction(directory)
-    with transaction.locked():
-        transaction.run(transaction.before(identity), identity, "undo", undoes=True)
+    undo(directory, identity)
     assert content(directory) == before
     assert transaction.journal() is None
 
@@ -332,3 +336,95 @@ def test_one_that_was_cut_off_meanwhile_is_not_forgotten(directory: Path, identi
     with transaction.locked():
         transaction.recover()
     assert content(directory) == AFTER
+
+
+def not_whole(directory: Path, key: Path, what: str) -> None:
+    """All but config.json is changed; then what was in its way is gone, and it is as it was before."""
+    before, mode = (directory / "config.json").read_bytes(), (directory / "config.json").stat().st_mode
+    cut_off(directory, key, what)
+    blocked = in_the_way(directory)
+    with (transaction := Transaction(directory)).locked():
+        assert "config.json: cannot be changed" in transaction.recover()
+    blocked.rmdir()
+    blocked.write_bytes(before)
+    blocked.chmod(mode)
+
+
+def test_an_undo_takes_back_an_apply_that_was_not_whole_too(
+    directory: Path, identity: Identity, tmp_path: Path
+) -> None:
+    not_whole(directory, tmp_path / "identity", "apply")
+    applied(directory, identity)
+    assert content(directory) == AFTER
+    assert Transaction(directory).changed_since() == []
+    (directory / "certs" / "cert.key").write_bytes(b"new at its start")
+    assert Transaction(directory).changed_since() == [directory / "certs" / "cert.key"]
+    undo(directory, identity)
+    assert content(directory) == BEFORE
+    assert sorted(path.name for path in (directory / FOLDER).iterdir()) == ["lock"]
+
+
+def test_three_applies_of_which_two_were_not_whole(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    not_whole(directory, tmp_path / "identity", "apply")
+    (directory / "lib" / "mapper.js").unlink()
+    not_whole(directory, tmp_path / "identity", "apply")
+    applied(directory, identity)
+    undo(directory, identity)
+    assert content(directory) == BEFORE
+
+
+def test_an_apply_after_an_undo_that_was_not_whole(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    applied(directory, identity)
+    not_whole(directory, tmp_path / "identity", "undo")
+    assert content(directory) == {**BEFORE, "config.json": AFTER["config.json"]}
+    applied(directory, identity)
+    undo(directory, identity)
+    assert content(directory) == BEFORE
+
+
+def test_what_somebody_wrote_between_two_applies_is_put_back(
+    directory: Path, identity: Identity, tmp_path: Path
+) -> None:
+    not_whole(directory, tmp_path / "identity", "apply")
+    (directory / "certs" / "cert.key").write_bytes(b"by hand")
+    applied(directory, identity)
+    undo(directory, identity)
+    assert content(directory) == {**BEFORE, "certs/cert.key": (b"by hand", 0o600)}
+
+
+def test_an_apply_that_is_whole_is_where_an_undo_ends(directory: Path, identity: Identity, tmp_path: Path) -> None:
+    not_whole(directory, tmp_path / "identity", "apply")
+    applied(directory, identity)
+    transaction = Transaction(directory)
+    with transaction.locked():
+        transaction.run([Change(directory, ".", "config.json", b"third", 0o600)], identity, "apply of pack 2")
+    undo(directory, identity)
+    assert content(directory) == AFTER
+
+
+@pytest.mark.usefixtures("identity")
+def test_with_another_key_nothing_is_changed(directory: Path, tmp_path: Path) -> None:
+    not_whole(directory, tmp_path / "identity", "apply")
+    found, journal = content(directory), Transaction(directory).journal()
+    (tmp_path / "other").write_text(str(pyrage.x25519.Identity.generate()))
+    with pytest.raises(InstanceError, match=r"apply of pack 1 of 20.* has not changed every file: use its passphrase"):
+        applied(directory, Identity.read(tmp_path / "other"))
+    assert (content(directory), Transaction(directory).journal()) == (found, journal)
+
+
+def test_killed_at_any_step_of_the_second_apply_it_can_be_undone(
+    directory: Path, identity: Identity, tmp_path: Path
+) -> None:
+    not_whole(directory, tmp_path / "identity", "apply")
+    start, step = content(directory), 0
+    kept = {path.name: path.read_bytes() for path in (directory / FOLDER).iterdir()}
+    with killing(directory, tmp_path / "identity") as killer:
+        while killer.kill("apply", step):
+            with (transaction := Transaction(directory)).locked():
+                transaction.recover()
+            undo(directory, identity)
+            assert content(directory) == BEFORE, f"killed at step {step}"
+            (directory / FOLDER).mkdir(0o700, exist_ok=True)
+            _restore(directory, start, kept)
+            step += 1
+    assert step > 5

@@ -23,11 +23,12 @@ from lbproxy.cli.instance.options import (
 )
 from lbproxy.errors import InstanceError
 from lbproxy.instance import pack
+from lbproxy.instance.change import current
 from lbproxy.instance.model import Where
 from lbproxy.instance.pack import Pack
 from lbproxy.instance.plan import Plan, Planned, make_plan
 from lbproxy.instance.sealing import Opener
-from lbproxy.instance.transaction import Transaction, current
+from lbproxy.instance.transaction import Transaction
 
 
 @click.command("apply")
