@@ -7,42 +7,27 @@ from pathlib import Path
 import pytest
 
 from lbproxy.balance.member import Member
-from lbproxy.config import Config, load
+from lbproxy.config import Config
 from lbproxy.errors import StartError
 from lbproxy.runtime.model import Model
-from tests.pki import Authority
+from tests.runtime import minting
 
-FILE = """
-server_url = "https://login.corp.example"
-[listener.login]
-bind = "127.0.0.1:0"
-pool = "connectors"
-[listener.login.tls]
-certificate = "leaf.pem"
-key = "leaf.key"
-client_certificate = "optional"
-client_ca = "users.pem"
-client_identity = "mint"
-[listener.login.tls.mint]
-ca_certificate = "mint.pem"
-ca_key = "mint.key"
+OTHER = """
+[pool.other]
+backends = [{ name = "c1", url = "http://127.0.0.1:9" }]
 [listener.plain]
 bind = "127.0.0.1:0"
 pool = "other"
-[pool.connectors]
-backends = [{ name = "c1", url = "https://127.0.0.1:9" }]
-tls = { ca = "backends.pem" }
-[pool.other]
-backends = [{ name = "c1", url = "http://127.0.0.1:9" }]
 """
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """Of its files there is the mint's only: a model needs no other."""
-    Authority.root("mint", path_length=0).write(tmp_path, "mint")
-    (tmp_path / "lbproxy.toml").write_text(FILE)
-    return load(tmp_path / "lbproxy.toml", {})
+    config = minting.configuration(tmp_path, 9, pool=OTHER)
+    for name in ("login.pem", "login.key", "ca.pem"):
+        (tmp_path / name).unlink()
+    return config
 
 
 @pytest.fixture
