@@ -19,6 +19,7 @@ from bench.load import meter
 from bench.load.backends import Backends
 from bench.load.beside import KEPT, NEW, parse
 from bench.load.load import Load
+from bench.load.ratio import Ratio
 from bench.members.balancer import Balancer
 from bench.members.places import PLACES, Place
 from bench.processes import LOAD_CORE, Child
@@ -43,7 +44,7 @@ class Round:
 
 
 async def measure(kind: str, members: int, rate: float, seconds: int, rounds: int) -> tuple[list[Round], list[Round]]:
-    """Rounds in rest, and rounds with `rate` changes a second: one of each in turn."""
+    """Rounds in rest, and rounds with `rate` changes a second: pairs of one each, every other pair begins with rest."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         ports = stack.enter_context(Backends(directory, 3, 2000)).ports
@@ -53,12 +54,12 @@ async def measure(kind: str, members: int, rate: float, seconds: int, rounds: in
         balancer = stack.enter_context(Balancer(directory, place.table, INTERVAL))
         balancer.wait_for(members)
         changer = Changer(place, urls)
-        rest, churn = [], []
+        found: dict[float, list[Round]] = {0: [], rate: []}
         for number in range(rounds):
-            rest.append(await _round(balancer, directory, seconds, f"rest{number}", changer, 0))
-            churn.append(await _round(balancer, directory, seconds, f"churn{number}", changer, rate))
+            for each in sorted(found, reverse=number % 2 == 1):
+                found[each].append(await _round(balancer, directory, seconds, f"{number}-{each:g}", changer, each))
         await place.close()
-    return rest, churn
+    return found[0], found[rate]
 
 
 class Changer:
@@ -106,8 +107,8 @@ async def _round(balancer: Balancer, directory: Path, seconds: int, name: str, c
 
 
 def table(found: dict[str, tuple[list[Round], list[Round]]]) -> Table:
-    """The median of the rounds; failed requests of all of them."""
-    columns = "CPU ms/s", "CPU ms/change", "p50, p99 kept", "p50, p99 new", "requests", "failed"
+    """Medians of the rounds, and of the pairs' ratios of p99 the interval too; failed requests of all rounds."""
+    columns = "CPU ms/s", "CPU ms/change", "p50, p99 kept", "ratio", "p50, p99 new", "ratio", "requests", "failed"
     shown = Table("source", "changes/s", *columns, box=box.MARKDOWN)
     for kind, (rest, churn) in found.items():
         seconds = rest[0].kept.seconds
@@ -120,7 +121,9 @@ def table(found: dict[str, tuple[list[Round], list[Round]]]) -> Table:
                 f"{1000 * median(one.cpu for one in rounds):.1f}",
                 f"{each / rate:.2f}" if rate else "",
                 _waits([one.kept for one in rounds]),
+                _beside([one.kept for one in rounds], [one.kept for one in rest]) if rate else "",
                 _waits([one.new for one in rounds]),
+                _beside([one.new for one in rounds], [one.new for one in rest]) if rate else "",
                 f"{sum(one.kept.requests + one.new.requests for one in rounds):,}",
                 str(sum(one.kept.errors + one.new.errors for one in rounds)),
             )
@@ -130,3 +133,9 @@ def table(found: dict[str, tuple[list[Round], list[Round]]]) -> Table:
 def _waits(loads: Sequence[Load]) -> str:
     """In milliseconds."""
     return f"{median(one.p50_us for one in loads) / 1000:.2f}, {median(one.p99_us for one in loads) / 1000:.2f}"
+
+
+def _beside(churn: Sequence[Load], rest: Sequence[Load]) -> str:
+    """p99 over that of the same pair's round of rest."""
+    found = Ratio.of([one.p99_us / other.p99_us for one, other in zip(churn, rest, strict=True)])
+    return f"{found} ({found.between})"
