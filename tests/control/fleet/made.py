@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 from lbproxy.control.fleet.replica import Replica
+
+NOW = time.time()
+"""When orders of tests are given: what was taken back long before that is deleted as soon as it is written."""
 
 REPLICA = Replica(
     run="r1",

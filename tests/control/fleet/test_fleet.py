@@ -19,7 +19,8 @@ from lbproxy.control.fleet.fleet import Fleet, Memory
 from lbproxy.control.fleet.order_book import Key
 from lbproxy.control.fleet.place import Place
 from lbproxy.control.fleet.views import FleetView, ReplicaView
-from tests.control.fleet.made import replica
+from tests.control.fleet.made import NOW, replica
+from tests.control.fleet.patience import until as soon
 from tests.control.probes.backends import listening
 from tests.etcd_server import node
 
@@ -109,9 +110,8 @@ async def make(etcd: Etcd, fleet_name: str) -> AsyncIterator[Make]:
 
 async def until(fleet: Fleet, condition: Callable[[FleetView], object]) -> FleetView:
     """What it knows, when that is so."""
-    while not condition(view := fleet.view()):  # noqa: ASYNC110 # as a scrape would look
-        await asyncio.sleep(0.005)
-    return view
+    await soon(lambda: condition(fleet.view()), f"{fleet!r} knows what is wanted")
+    return fleet.view()
 
 
 def one(view: FleetView, name: str) -> ReplicaView | None:
@@ -178,7 +178,7 @@ async def test_a_value_that_is_not_understood_is_told(make: Make, etcd: Etcd, fl
     assert view["ignored"] == {key: "its format is not 1: a newer lbproxy has written it"}
 
 
-DRAINED = Said(None, Order(drain=True, stamps={"drain": Stamp("olga", 5.0)}))
+DRAINED = Said(None, Order(drain=True, stamps={"drain": Stamp("olga", NOW)}))
 
 
 async def test_an_order_holds_everywhere_and_is_waited_for(make: Make) -> None:
@@ -186,11 +186,11 @@ async def test_an_order_holds_everywhere_and_is_waited_for(make: Make) -> None:
     here, other = make("lb1"), make("lb2", balancer=there)
     await until(here, lambda view: len(view["replicas"]) == 2)
     there.busy = {"connectors/c1": "2 requests"}
-    here.give("connectors", "c1", DRAINED, Stamp("olga", 5.0), ("drain",))
+    here.give("connectors", "c1", DRAINED, Stamp("olga", NOW), ("drain",))
     await here.orders.settled()
     assert here.instance([("connectors", "c1")])["here_only"] == ""
     await until(other, lambda view: view["orders"])
-    assert there.told["connectors", "c1"].order.stamps == {"drain": Stamp("olga on lb1", 5.0)}
+    assert there.told["connectors", "c1"].order.stamps == {"drain": Stamp("olga on lb1", NOW)}
 
     def waits(_: FleetView) -> list[str]:
         return [one["what"] for one in here.instance([("connectors", "c1")])["replicas"] if one["what"]]
@@ -199,7 +199,7 @@ async def test_an_order_holds_everywhere_and_is_waited_for(make: Make) -> None:
     there.busy = {}
     await until(here, lambda view: waits(view) == [])
     [order] = here.view()["orders"]
-    assert order["given"] == {"drain": {"value": True, "by": "olga", "at": 5.0, "replica": "lb1"}}
+    assert order["given"] == {"drain": {"value": True, "by": "olga", "at": NOW, "replica": "lb1"}}
     assert (order["here_only"], order["waits"]) == ("", False)
 
 
@@ -208,7 +208,7 @@ async def test_what_was_not_counted_everywhere_is_not_acknowledged(make: Make) -
     here, other = make("lb1"), make("lb2", balancer=there)
     await until(here, lambda view: len(view["replicas"]) == 2)
     there.all_counted = False
-    here.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    here.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     await until(other, lambda view: view["orders"])
     [waited] = here.instance([("connectors", "c1")])["replicas"]
     assert (waited["what"], waited["silent"]) == ("has not applied the order", False)
@@ -218,7 +218,7 @@ async def test_what_was_not_counted_everywhere_is_not_acknowledged(make: Make) -
 
 async def test_orders_outlive_all_replicas(make: Make) -> None:
     first = make("lb1")
-    first.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    first.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     await first.orders.settled()
     await first.stop()
     balancer = BareBalancer()
@@ -230,8 +230,8 @@ async def test_orders_outlive_all_replicas(make: Make) -> None:
 async def test_what_could_not_be_applied_before_is_applied_after_a_reload(make: Make) -> None:
     """The file had no such pool then: etcd says nothing new of it, so it comes from what is remembered."""
     other, before = make("lb2"), make("lb1")
-    other.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
-    other.give("connectors", "c2", DRAINED, Stamp("olga", 5.0))
+    other.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
+    other.give("connectors", "c2", DRAINED, Stamp("olga", NOW))
     await until(before, lambda view: len(view["orders"]) == 2)
     balancer = BareBalancer()
     balancer.before = [("connectors", "c2", DRAINED)]
@@ -243,7 +243,7 @@ async def test_what_could_not_be_applied_before_is_applied_after_a_reload(make: 
 
 async def test_what_is_remembered_and_cannot_be_read_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     before = make("lb1")
-    before.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    before.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     memory = before.memory()
     memory["orders"]["entries"][0][2]["drain"][0] = "perhaps"
     make("lb1", memory, generation=2)
@@ -267,7 +267,7 @@ async def test_a_start_does_not_wait_for_an_etcd_that_is_not_there(
     fleet.start()
     await fleet.begun()
     await until(fleet, lambda view: view["unreachable_since"])
-    fleet.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    fleet.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     await fleet.orders.settled()
     assert fleet.instance([("connectors", "c1")])["here_only"] == "etcd http://127.0.0.1:9: connection refused"
     await fleet.stop()
@@ -283,7 +283,7 @@ async def _hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 async def test_a_node_of_etcd_that_says_nothing_is_not_etcd(make: Make, etcd_url: str, fleet_name: str) -> None:
     """The host has died: it closes no connection. A start has the orders, and the others get its own."""
     other = make("lb2")
-    other.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    other.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     await other.orders.settled()
     balancer = BareBalancer()
     async with listening(_hang) as port:
@@ -296,7 +296,7 @@ async def test_a_node_of_etcd_that_says_nothing_is_not_etcd(make: Make, etcd_url
                 assert balancer.told["connectors", "c1"].order.drain
             else:
                 fleet.orders.start()
-                fleet.give("connectors", "c2", DRAINED, Stamp("olga", 5.0))
+                fleet.give("connectors", "c2", DRAINED, Stamp("olga", NOW))
                 await fleet.orders.settled()
                 assert fleet.orders.here_only(Key("connectors", "c2")) == ""
             await fleet.stop()
@@ -344,7 +344,7 @@ async def test_who_may_only_read_is_told_so(guarded: str, caplog: pytest.LogCapt
     fleet.join()
     view = await until(fleet, lambda view: view["membership"] == "read-only")
     assert view["unreachable_since"] is None
-    fleet.give("connectors", "c1", DRAINED, Stamp("olga", 5.0))
+    fleet.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     await fleet.orders.settled()
     assert fleet.instance([("connectors", "c1")])["here_only"] == f"etcd {guarded}: permission denied"
     assert [record.message for record in caplog.records].count("fleet_read_only") == 1
@@ -372,26 +372,25 @@ async def test_what_the_generation_before_was_told_does_not_undo_what_was_ordere
     old, other = make("lb1"), make("lb2")
     balancer = BareBalancer()
     memory = json.loads(json.dumps(old.memory()))
-    old.give("p", "c1", Said(None, Order()), Stamp("olga", 1.0), ("drain",))
+    old.give("p", "c1", Said(None, Order()), Stamp("olga", NOW), ("drain",))
     given = json.loads(json.dumps(old.given("p", "c1")))
     await old.orders.settled()
-    while C1 not in other.orders.book.entries:  # noqa: ASYNC110 # until it has heard of it
-        await asyncio.sleep(0.005)
-    other.give("p", "c1", Said(None, Order(drain=True)), Stamp("bert", 2.0), ("drain",))
+    await soon(lambda: C1 in other.orders.book.entries, "the other one has heard of it")
+    other.give("p", "c1", Said(None, Order(drain=True)), Stamp("bert", NOW + 1), ("drain",))
+    await other.orders.settled()
     new = make("lb1", memory, balancer, generation=2)
-    while ("p", "c1") not in balancer.told:  # noqa: ASYNC110 # the order of etcd
-        await asyncio.sleep(0.005)
+    await soon(lambda: ("p", "c1") in balancer.told, "the order of etcd is carried out")
     new.hear("p", "c1", Said(None, Order()), given)
     assert new.orders.book.said(C1).order.drain
     assert balancer.told["p", "c1"].order.drain
-    assert new.orders.book.said(C1).order.stamps["drain"] == Stamp("bert on lb2", 2.0)
+    assert new.orders.book.said(C1).order.stamps["drain"] == Stamp("bert on lb2", NOW + 1)
     assert not new.orders.book.pending
 
 
 async def test_what_the_generation_before_was_told_is_known_also_without_etcd(make: Make) -> None:
     old, balancer = make("lb1"), BareBalancer()
     memory = old.memory()
-    old.give("p", "c1", Said(None, Order(drain=True)), Stamp("olga", 1.0), ("drain",))
+    old.give("p", "c1", Said(None, Order(drain=True)), Stamp("olga", NOW), ("drain",))
     new = make("lb1", memory, balancer, generation=2)
     new.hear("p", "c1", Said(None, Order(drain=True)), old.given("p", "c1"))
     assert balancer.told["p", "c1"].order.drain

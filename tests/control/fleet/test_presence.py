@@ -14,6 +14,8 @@ from lbproxy.control.fleet.presence import Membership, Presence
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.replica import Replica
 from tests.control.fleet.made import replica
+from tests.control.fleet.patience import until as soon
+from tests.control.fleet.patience import within
 
 Make = Callable[..., Presence]
 
@@ -56,17 +58,24 @@ async def mirror(etcd: Etcd, fleet_name: str) -> AsyncIterator[Mirror]:
 
 async def only(mirror: Mirror) -> tuple[Replica, KeyValue]:
     """What its one key says next, when there is one."""
-    while True:
-        for found in (await mirror.next()).values.values():
-            return Replica.decode(found.value), found
+    async with within("there is a key"):
+        while not (values := (await mirror.next()).values):
+            pass
+    [found] = values.values()
+    return Replica.decode(found.value), found
 
 
 async def until(mirror: Mirror, **wanted: Any) -> tuple[Replica, KeyValue]:
     """Its one key, when it says so."""
-    while True:
-        found, key = await only(mirror)
-        if all(getattr(found, name) == value for name, value in wanted.items()):
-            return found, key
+    async with within(f"the key says {wanted}"):
+        while True:
+            found, key = await only(mirror)
+            if all(getattr(found, name) == value for name, value in wanted.items()):
+                return found, key
+
+
+async def until_it_is(membership: Membership, presence: Presence) -> None:
+    await soon(lambda: presence.membership is membership, f"the membership is {membership.value}")
 
 
 async def test_it_is_there_and_says_what_changes(make: Make, mirror: Mirror) -> None:
@@ -103,8 +112,7 @@ async def test_the_next_generation_takes_the_key_over(
     _, found = await until(mirror, generation=2)
     first.replica = replica(generation=1, state="draining")
     old.look()
-    while old.membership is not Membership.REPLACED:
-        await mirror._etcd.get(found.key)
+    await until_it_is(Membership.REPLACED, old)
     old.retire()
     await old.stop()
     second.replica = replica(generation=2, state="draining")
@@ -124,8 +132,7 @@ async def test_a_next_generation_that_ends_before_it_serves_gives_the_key_back(
     _, found = await until(mirror, generation=2)
     old.look()
     old.seen(found)
-    while old.membership is not Membership.REPLACED:
-        await mirror._etcd.get(found.key)
+    await until_it_is(Membership.REPLACED, old)
     if says_so:
         second.replica = replica(generation=2, state="gone")
         await new.stop()
@@ -134,8 +141,7 @@ async def test_a_next_generation_that_ends_before_it_serves_gives_the_key_back(
         await mirror._etcd.revoke(found.lease)
     old.seen(None)
     await until(mirror, generation=1)
-    while old.membership.value != "member":
-        await mirror._etcd.get(found.key)
+    await until_it_is(Membership.MEMBER, old)
 
 
 async def test_one_that_was_told_of_the_next_generation_is_no_member_again(make: Make, mirror: Mirror) -> None:
@@ -158,11 +164,11 @@ async def test_another_run_has_the_name(
     lease, _ = await etcd.grant(2)
     await etcd.put(key, replica(run="1", host="h1").encode(), lease)
     presence = make(Told(run="2"))
-    while not presence.other:
-        await etcd.get(key)
+    await soon(lambda: presence.other, "another one has the name")
     assert (presence.membership, presence.other) == (Membership.NAME_TAKEN, "h1, run 1")
-    while not (found := (await mirror.next()).values) or Replica.decode(found[key].value).run == "1":
-        presence.seen(found.get(key))
+    async with within("the name is its own"):
+        while not (found := (await mirror.next()).values) or Replica.decode(found[key].value).run == "1":
+            presence.seen(found.get(key))
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == ["fleet_name_held"]
 
 
@@ -173,17 +179,15 @@ async def test_a_run_that_lives_on_keeps_its_name(
     monkeypatch.setattr(presence_module, "LATE", -9.9)  # of a lease of ten seconds
     await etcd.put(key, replica(run="1").encode())
     make(Told(run="2"))
-    while "fleet_name_taken" not in (told := [record.message for record in caplog.records]):
-        await etcd.get(key)
-    assert [one for one in told if one.startswith("fleet")] == ["fleet_name_held", "fleet_name_taken"]
+    await soon(lambda: "fleet_name_taken" in caplog.messages, "it says that the name is taken")
+    assert [one for one in caplog.messages if one.startswith("fleet")] == ["fleet_name_held", "fleet_name_taken"]
 
 
 async def test_a_value_of_a_newer_version_is_left_alone(etcd: Etcd, make: Make, key: str, mirror: Mirror) -> None:
     await etcd.put(key, b'{"format":9}')
     presence = make(Told())
     assert presence._keeping is not None
-    while not presence.other:
-        await etcd.get(key)
+    await soon(lambda: presence.other, "another one has the name")
     assert presence.membership is Membership.NAME_TAKEN
     assert "newer lbproxy" in presence.other
     found = await etcd.get(key)
@@ -204,6 +208,7 @@ async def test_a_lost_lease_is_replaced(etcd: Etcd, make: Make, mirror: Mirror) 
     make(Told(), ttl=2)
     _, found = await only(mirror)
     await etcd.revoke(found.lease)
-    while (await mirror.next()).values:
-        pass
+    async with within("the key ends with its lease"):
+        while (await mirror.next()).values:
+            pass
     assert (await only(mirror))[0] == replica()

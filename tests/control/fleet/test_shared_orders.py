@@ -17,6 +17,8 @@ from lbproxy.control.fleet import keys
 from lbproxy.control.fleet.order_book import Key, OrderBook
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.shared_orders import SharedOrders
+from tests.control.fleet.made import NOW
+from tests.control.fleet.patience import within
 from tests.etcd_server import node
 
 C1 = Key("p", "c1")
@@ -45,9 +47,10 @@ class Replica:
                 self._seen.set()
 
     async def until(self, condition: Callable[[], object]) -> None:
-        while not condition():
-            self._seen.clear()
-            await self._seen.wait()
+        async with within("its orders are as wanted"):
+            while not condition():
+                self._seen.clear()
+                await self._seen.wait()
 
     def ordered(self, weight: int) -> bool:
         return self.drained() and self.orders.book.said(C1).order.weight == weight
@@ -75,13 +78,13 @@ async def test_what_is_given_here_holds_there(make: Make, etcd: Etcd, caplog: py
     caplog.set_level(logging.INFO)
     here, there = make(etcd, "lb1"), make(etcd, "lb2")
     await here.until(lambda: here.orders.book.revision)
-    here.orders.give(C1, DRAIN, Stamp("olga", 5.0), ("drain",))
+    here.orders.give(C1, DRAIN, Stamp("olga", NOW), ("drain",))
     assert here.orders.here_only(C1) == "etcd has not answered yet"
     await here.orders.settled()
     assert here.orders.here_only(C1) == ""
     await there.until(there.drained)
     assert [(one[:2], one[2].order.stamps["drain"].by) for one in there.told] == [(("p", "c1"), "olga on lb1")]
-    there.orders.give(C1, Said(None, Order()), Stamp("bert", 6.0), ("drain",))
+    there.orders.give(C1, Said(None, Order()), Stamp("bert", NOW + 1), ("drain",))
     await here.until(lambda: not here.drained())
     assert not here.told[-1][2].order
     [order, _] = [record for record in caplog.records if record.message == "fleet_order_applied"]
@@ -98,9 +101,9 @@ async def test_what_was_given_while_etcd_was_gone_is_merged(
         await here.until(lambda: here.orders.book.revision)
         await there.until(lambda: there.orders.book.revision)
         server.kill()
-        here.orders.give(C1, Said(None, Order(drain=True, weight=2)), Stamp("olga", 5.0))
-        there.orders.give(C1, Said(None, Order(weight=4)), Stamp("bert", 6.0))
-        there.orders.give(C1, Said(None, Order(weight=5)), Stamp("bert", 7.0))
+        here.orders.give(C1, Said(None, Order(drain=True, weight=2)), Stamp("olga", NOW))
+        there.orders.give(C1, Said(None, Order(weight=4)), Stamp("bert", NOW + 1))
+        there.orders.give(C1, Said(None, Order(weight=5)), Stamp("bert", NOW + 2))
         await here.orders.settled()
         assert "connection refused" in here.orders.here_only(C1) or "answer" in here.orders.here_only(C1)
         await asyncio.to_thread(server.start)
@@ -121,13 +124,13 @@ async def test_an_order_that_was_said_to_hold_here_only_is_missed_also_if_it_got
 ) -> None:
     """etcd came back before a write had failed, and only then the others' later order was written."""
     here = Replica(etcd, fleet_name, "lb1")
-    here.orders.give(C1, Said(None, Order(weight=2)), Stamp("olga", 5.0))
+    here.orders.give(C1, Said(None, Order(weight=2)), Stamp("olga", NOW))
     await here.orders.settled()  # nothing is written yet
     task = tasks.start(here.follow(), name="lb1")
     await here.until(lambda: here.orders.book.revision and not here.orders.book.pending)
     there = make(etcd, "lb2")
     await there.until(lambda: there.orders.book.entries)
-    there.orders.give(C1, Said(None, Order(weight=4)), Stamp("bert", 6.0))
+    there.orders.give(C1, Said(None, Order(weight=4)), Stamp("bert", NOW + 1))
     await here.until(lambda: here.orders.book.said(C1).order.weight == 4)
     assert "fleet_order_superseded" in caplog.text
     task.cancel()
@@ -141,7 +144,7 @@ async def test_a_value_of_a_newer_version_is_left_alone(make: Make, etcd: Etcd, 
     await etcd.put(f"{keys.orders(fleet_name)}nonsense", b"{}")
     here = make(etcd, "lb1")
     await here.until(lambda: len(here.orders.ignored) == 2)
-    here.orders.give(C1, DRAIN, Stamp("olga", 5.0))
+    here.orders.give(C1, DRAIN, Stamp("olga", NOW))
     await here.orders.settled()
     assert here.orders.here_only(C1) == "etcd has orders for it that a newer lbproxy has written"
     found = await etcd.get(text)
@@ -155,11 +158,11 @@ async def test_a_value_of_a_newer_version_is_left_alone(make: Make, etcd: Etcd, 
 
 async def test_what_is_ordered_is_shown(make: Make, etcd: Etcd) -> None:
     here = make(etcd, "lb1")
-    here.orders.give(C1, DRAIN, Stamp("olga", 5.0))
-    here.orders.give(Key("p", "c2"), DRAIN, Stamp("olga", 5.0))
-    here.orders.give(Key("p", "c2"), Said(None, Order()), Stamp("olga", 6.0))
+    here.orders.give(C1, DRAIN, Stamp("olga", NOW))
+    here.orders.give(Key("p", "c2"), DRAIN, Stamp("olga", NOW))
+    here.orders.give(Key("p", "c2"), Said(None, Order()), Stamp("olga", NOW + 1))
     await here.orders.settled()
     await here.until(lambda: len(here.orders.view(lambda pool, name: False)) == 1)
     [order] = here.orders.view(lambda pool, name: False)
     assert (order["backend"], order["waits"], order["here_only"]) == ("c1", True, "")
-    assert order["given"]["drain"] == {"value": True, "by": "olga", "at": 5.0, "replica": "lb1"}
+    assert order["given"]["drain"] == {"value": True, "by": "olga", "at": NOW, "replica": "lb1"}

@@ -17,6 +17,7 @@ from lbproxy.control.fleet import keys, ticket_ring
 from lbproxy.control.fleet.fleet_secret import FleetSecret
 from lbproxy.control.fleet.shared_tickets import SharedTickets
 from lbproxy.control.fleet.ticket_ring import RingMemory
+from tests.control.fleet.patience import within
 
 SECRET, ANOTHER = os.urandom(64), os.urandom(64)
 
@@ -37,8 +38,9 @@ class Place:
         self.tickets.see(await self._mirror.next())
 
     async def until(self, count: int) -> None:
-        while len(self.sealed[0]) != count:
-            await self.look()
+        async with within(f"it has {count} keys"):
+            while len(self.sealed[0]) != count:
+                await self.look()
 
     async def close(self) -> None:
         await self.tickets.stop()
