@@ -1,8 +1,8 @@
 """Work in a process of its own, which is killed at its deadline.
 
 OpenLDAP's library has no limit for a handshake of TLS, and bonsai keeps the interpreter's lock while it waits for a
-server: in a thread, a directory that says nothing would stop everything. And libldap fails now and then in a process
-that has used Kerberos and TLS before; nothing but `apart` runs `questions`, so each is the only one of its process.
+server: in a thread, a directory that says nothing would stop everything. OpenLDAP also reads LDAPSASL_NOCANON when it
+is used first, which `session` sets before. So nothing but `apart` runs `questions`.
 """
 
 from __future__ import annotations

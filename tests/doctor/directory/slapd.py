@@ -9,13 +9,14 @@ A user svc-auth0 has a password; with a keytab of ldap/localhost in the environm
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbproxy.doctor.directory.session import Entry, Simple, session
 from tests.pki import Authority
 from tests.ports import free_port
 
@@ -102,11 +103,13 @@ def _schema() -> str:
     return "\n".join([*lines, f"objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'adUser' SUP top AUXILIARY MAY ( {may} ) )"])
 
 
-def searches(url: str, own: Simple, authorities: str) -> tuple[list[Entry], list[Entry], Entry]:
-    """The account, one that is not there, and the base, as another process reads them."""
-    with session(url, own, authorities) as directory:
-        found = directory.search(BASE, "(sAMAccountName=svc-auth0)", ["cn", "sAMAccountName"])
-        return list(map(dict, found)), directory.search(BASE, "(cn=nobody)", ["cn"]), dict(directory.read(BASE, ["o"]))
+def _wait_for(process: subprocess.Popen[str], port: int) -> None:
+    """It listens after it has said "slapd starting", and says nothing then."""
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        assert process.poll() is None, "it ended"
+        time.sleep(0.01)
 
 
 @contextmanager
@@ -135,6 +138,8 @@ def running(
                 line = process.stderr.readline()
                 assert line, said
                 said += line
+            _wait_for(process, found.port)
+            _wait_for(process, found.secret_port)
             yield found
         finally:
             process.terminate()

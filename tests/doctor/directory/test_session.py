@@ -5,23 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from lbproxy.doctor.directory.apart import apart
 from lbproxy.doctor.directory.errors import DirectoryError
 from lbproxy.doctor.directory.session import Simple, session
 from tests.control.probes.kerberos.peers import Corp
 from tests.doctor.directory.conftest import Served
-from tests.doctor.directory.slapd import BASE, PASSWORD, USER, running, searches
+from tests.doctor.directory.slapd import BASE, PASSWORD, USER, running
 from tests.pki import Authority
 
 OWN = Simple(USER, PASSWORD)
 
 
-async def test_signs_in_over_tls_and_searches(served: Served) -> None:
-    """In a process of its own, as always: libldap's state is that of a whole process."""
-    found, nobody, base = await apart(60, {}, searches, served.directory.secret_url, OWN, str(served.authority))
-    assert [one["samaccountname"] for one in found] == [["svc-auth0"]]
-    assert nobody == []
-    assert base["o"] == ["corp"]
+def test_signs_in_over_tls_and_searches(served: Served) -> None:
+    with session(served.directory.secret_url, OWN, str(served.authority)) as directory:
+        [found] = directory.search(BASE, "(sAMAccountName=svc-auth0)", ["cn", "sAMAccountName"])
+        assert found["samaccountname"] == ["svc-auth0"]
+        assert directory.search(BASE, "(cn=nobody)", ["cn"]) == []
+        assert directory.read(BASE, ["o"])["o"] == ["corp"]
 
 
 def test_a_wrong_password_is_refused_and_never_told(served: Served) -> None:
