@@ -24,7 +24,7 @@ from lbproxy.preflight.only_root import warn_of_root_only
 from lbproxy.preflight.unit_file import unit_account
 from lbproxy.process.generation.another_account import inspect_as
 from lbproxy.process.generation.privileges import Account, account_of, assume, can_assume
-from lbproxy.runtime import certificate_demand
+from lbproxy.runtime import certificate_demand, check_path
 from lbproxy.runtime.channel_binding_check import Finding, Key, judge
 from lbproxy.runtime.source_trial import SourceTrial, try_etcd, try_sources
 from lbproxy.runtime.trial import Trial, try_backends
@@ -64,6 +64,8 @@ def command(path: Path, connect: bool, user: str | None, unit: Path | None) -> N
     if report.problems or report.tolerated:
         sys.exit(1)
     _print_summary(path, config, report)
+    if not connect and (keys := check_path.defaulted(config)):
+        click.echo(f'{", ".join(keys)}: "/" is the default, and not every service has it; --connect asks the backends')
     if connect:
         for warning in config.located(_try_backends(config)):
             click.echo(warning.in_file(str(path), "warning: "), err=True)
@@ -166,7 +168,9 @@ def _try_backends(config: Config) -> list[Problem]:
     """Print what was found; what to warn of is returned."""
 
     async def try_all() -> tuple[dict[Key, Trial], dict[Key, Finding], list[Problem]]:
-        return await try_backends(config), await judge(config), await certificate_demand.find(config)
+        trials = await try_backends(config)
+        warnings = [*await check_path.find(config, trials), *await certificate_demand.find(config)]
+        return trials, await judge(config), warnings
 
     console = output(literal=True)
     _try_sources(config, console)

@@ -9,6 +9,7 @@ pool_control           a pool's probes and its consistency guard
 build_probes           the probes that a pool's configuration asks for
 build_consistency      the guard that it asks for
 backend_tls            TLS contexts towards backends, for probes and guard
+check_path             whether backends have the page that probes ask for by default
 channel_binding_check  whether extended protection can work here
 loop_lag               how late the event loop is
 """

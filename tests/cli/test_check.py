@@ -88,6 +88,7 @@ def test_a_sound_file_has_a_summary(file: Path) -> None:
     found = rows(result.stdout)
     assert ["login", "0.0.0.0:443", "http", "1.2+", "no", "connectors", "login.corp.example"] in found
     assert ["connectors", "c1", "http://10.0.0.11:4000", "GET http://10.0.0.11:4000/"] in found
+    assert 'pool.connectors.check.path: "/" is the default, and not every service has it' in result.stdout
     where, what, _, days = found[-1]
     assert (where, what) == ("listener.login.tls.certificate", "certificate of login")
     assert int(days) > 14
@@ -113,6 +114,7 @@ def test_a_listener_by_server_name(file: Path) -> None:
     path.write_text(PASSTHROUGH)
     result = check(path)
     assert (result.exit_code, result.stderr) == (0, "")
+    assert "is the default" not in result.stdout
     assert ["raw", "127.0.0.1:8443", "sni", "no", "no", "one two", "a.example *.b.example"] in rows(result.stdout)
 
 

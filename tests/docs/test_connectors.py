@@ -117,3 +117,4 @@ def test_the_readiness_request(tmp_path: Path, form: str, as_printed: bool) -> N
     result = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["check", "--connect", "-c", str(path)])
     assert result.exit_code == 0, result.output
     assert ("failed: " in result.stdout) is not as_printed
+    assert ('"/", the default, is 404 at c1' in result.stderr) is not as_printed
