@@ -1,7 +1,12 @@
-"""Three connectors made of one by pack and apply; each of the eight ways to drift is found by diff and by the guard."""
+"""Connectors made of one by pack and apply; each of the eight ways to drift is found by diff, the guard and doctor.
+
+What they say is the transcript in docs/instances.md.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,6 +19,11 @@ import pytest_asyncio
 from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
+from lbproxy.doctor.connector import connector_checks
+from lbproxy.doctor.connector.sight import Asked
+from lbproxy.doctor.examination import examine
+from lbproxy.doctor.finding import Outcome
+from lbproxy.instance.model import Where
 from tests.instance.connector import Connector, with_certificates
 from tests.instance.drift import DRIFTS
 from tests.pki import Authority
@@ -23,6 +33,7 @@ from .backend import ScriptedBackend
 from .balancer import Balancer, running, spawn
 from .configuration import configuration
 
+PAGE = Path(__file__).parents[2] / "docs" / "instances.md"
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 
 
@@ -128,6 +139,31 @@ def drifted(connector: Connector, fact: str) -> Iterator[str]:
         (connector.directory / path).write_bytes(content)
 
 
+def examined(connector: Connector, beside: Connector) -> list[str]:
+    """What doctor says of its files: each finding that is not well."""
+    asked = Asked("auth0", Where(connector.directory), "https://login.corp.example", beside=str(beside.directory))
+    checks = [one for one in connector_checks(asked) if one.name in ("installation", "beside", "SERVER_URL")]
+    found = ((one.check.name, finding) for one in examine(checks) for finding in one.findings)
+    return [f"{name}: {one.outcome}: {one.found}" for name, one in found if one.outcome is not Outcome.OK]
+
+
+def as_printed(directory: Path, fact: str, said: str, ejected: str, findings: list[str]) -> str:
+    """What one drift amounts to, without what differs from run to run."""
+    lines = [
+        *(f"diff    {line}" for line in said.splitlines()),
+        f"guard   {ejected.partition(' INFO ')[2] or ejected.partition(' WARNING ')[2]}",
+        *(f"doctor  {line}" for line in findings),
+    ]
+    text = "\n".join([f"# {fact}", *lines, ""]).replace(f"{directory}/", "/opt/")
+    known: list[str] = []
+
+    def numbered(digest: re.Match[str]) -> str:
+        known.extend({digest[0][:12]} - set(known))
+        return f"DIGEST-{known.index(digest[0][:12]) + 1}"
+
+    return re.sub(r"\b[0-9a-f]{16,}(?:\.\.\.)?", numbered, text)
+
+
 async def test_one_that_has_drifted_is_kept_out_and_comes_back(
     three: list[Connector], balancer: Balancer, directory: Path, port: int
 ) -> None:
@@ -135,6 +171,8 @@ async def test_one_that_has_drifted_is_kept_out_and_comes_back(
     assert "are alike" in succeeds("diff", *shown, three[0].directory, f"https://{HOSTS[2]}:{port}/facts")
     assert instance("diff", *shown[:2], three[0].directory, f"https://{HOSTS[2]}:{port}/facts").exit_code == 2
     assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
+    assert await asyncio.to_thread(examined, three[2], three[0]) == []
+    transcript = []
     for count, fact in enumerate(DRIFTS, 1):
         with drifted(three[2], fact) as words:
             line = await balancer.logged("backend_ejected", "backend=c3", "reason=consistency", count=count)
@@ -142,8 +180,13 @@ async def test_one_that_has_drifted_is_kept_out_and_comes_back(
             assert await served(balancer) == {"c1": 3, "c2": 3}
             told = instance("diff", directory / "c.pack", three[2].directory)
             assert (told.exit_code, words in told.stdout) == (1, True), f"{fact}: {told.output}"
+            findings = await asyncio.to_thread(examined, three[2], three[0])
+            assert any(one.startswith(f"beside: problem: {fact} ") for one in findings), findings
+            transcript.append(as_printed(directory, fact, told.stdout, line, findings))
         await balancer.logged("backend_readmitted", "backend=c3", "reason=consistency", count=count)
     assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
+    printed = "\n".join(transcript)
+    assert printed in PAGE.read_text(), f"docs/instances.md has not what is said now:\n{printed}"
 
 
 async def test_only_the_port_may_differ_and_apply_repairs_the_rest(
