@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..balancer import Balancer
+from ..chromium import PATIENCE
 from ..client import HOST
-from ..direct_auth.browser import PATIENCE
 
 _PREFERENCES = {
     "marionette.port": 0,  # a free one, which it writes into its profile

@@ -1,0 +1,246 @@
+"""The dashboard in a real Chromium: a ticket opens it, it follows by itself, and what it must not let happen does not.
+
+All tests share one balancer and one browser.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import BrowserContext, Page
+
+from tests.dashboard.site import PASSWORD
+
+from .dashboard import ADMIN, OPERATOR, PAGES, POOL, Site, browsing, by_password, by_ticket, site
+
+WIDTHS = (360, 1600)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def at() -> AsyncIterator[Site]:
+    folder = Path(tempfile.mkdtemp(prefix="lbp-"))
+    try:
+        async with site(folder) as found:
+            yield found
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser(at: Site) -> AsyncIterator[BrowserContext]:
+    async with browsing(at) as context:
+        yield context
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: BrowserContext) -> AsyncIterator[Page]:
+    """A new one of a user who has not signed in. An error in its console fails the test."""
+    await browser.clear_cookies()
+    page = await browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page
+    await page.close()
+    assert not [one for one in said if "the server responded with a status of 40" not in one]
+
+
+async def test_a_ticket_opens_it(at: Site, page: Page) -> None:
+    await by_ticket(page, at)
+    assert f"{OPERATOR}@{at.realm.name}, operator" in await page.inner_text(".who")
+    await at.balancer.logged("signed_in", "how=kerberos", f"user={OPERATOR}@{at.realm.name}")
+
+
+async def test_a_backend_that_dies_and_comes_back_is_seen_without_a_reload(at: Site, page: Page) -> None:
+    await by_ticket(page, at)
+    await page.goto(at.origin + POOL)
+    await page.wait_for_function("document.getElementById('live').textContent.includes('live')")
+    await page.evaluate("window.sameDocument = true")
+    began = time.monotonic()
+    await at.backends[1].stop()
+    await page.wait_for_selector("tr.down", state="attached")
+    print(f"from the death to the red mark: {time.monotonic() - began:.3f} s")
+    assert "c2" in await page.inner_text("tr.down th")
+    assert "connection refused" in await page.inner_text("tr.down")
+    await page.wait_for_function("document.getElementById('said').textContent.includes('c2 of connectors is down')")
+    await at.backends[1].start()
+    await page.wait_for_selector("tr.down", state="detached")
+    assert await page.evaluate("window.sameDocument")
+
+
+async def test_a_click_drains_it_and_another_brings_it_back(at: Site, page: Page) -> None:
+    await by_ticket(page, at)
+    await page.goto(f"{at.origin}{POOL}/c1")
+    await page.click("#drain")
+    await page.wait_for_selector("text=2 of 3 stay in rotation.")
+    await page.click("button.go")
+    await page.wait_for_selector("text=c1 is drained")
+    assert (await at.balancer.backends())["c1"]["draining"]
+    await at.balancer.logged("backend_drained", "backend=c1", f'by="{OPERATOR}@{at.realm.name} via ')
+    await page.goto(f"{at.origin}{POOL}/c1")
+    await page.click("#ready")
+    await page.click("button.go")
+    await page.wait_for_selector("text=c1 is ready.")
+    assert not (await at.balancer.backends())["c1"]["draining"]
+
+
+async def test_a_viewer_looks_and_gives_no_orders(at: Site, page: Page) -> None:
+    await by_password(page, at, "vera")
+    await page.goto(f"{at.origin}{POOL}/c1")
+    assert "vera, viewer" in await page.inner_text(".who")
+    assert await page.query_selector("#drain") is None
+    csrf = await page.get_attribute(".who input", "value")
+    asked = await page.goto(f"{at.origin}{POOL}/c1/drain")
+    assert asked is not None
+    assert asked.status == 403
+    sent = f"fetch('{POOL}/c1/drain', {{method: 'POST', body: new URLSearchParams({{csrf: '{csrf}'}})}})"
+    assert await page.evaluate(f"{sent}.then(answer => answer.status)") == 403
+    assert not (await at.balancer.backends())["c1"]["draining"]
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        pytest.param("https://evil.example", "The Origin is another site", id="another site"),
+        # A cookie with SameSite is sent here: it is the Origin that gives the form away.
+        pytest.param(f"https://evil.{ADMIN}", "The Origin is another site", id="another host of this site"),
+    ],
+)
+async def test_a_form_of_another_site_orders_nothing(at: Site, page: Page, other: str, why: str) -> None:
+    """The browser has a session of an operator, and the other page knows every path."""
+    await by_ticket(page, at)
+    target = f"{at.origin}{POOL}/c1/drain"
+    form = f'<form method="post" action="{target}"><input name="stays" value="0"><button>go</button></form>'
+    await page.route(f"{other}/", lambda route: route.fulfill(body=form, content_type="text/html"))
+    await page.goto(f"{other}/")
+    async with page.expect_response(target) as answered:
+        await page.click("button")
+    answer = await answered.value
+    assert answer.status == 403
+    await page.wait_for_selector(f"text={why}")
+    assert not (await at.balancer.backends())["c1"]["draining"]
+
+
+async def _wider_than(page: Page, width: int) -> bool:
+    await page.set_viewport_size({"width": width, "height": 800})
+    found = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert isinstance(found, bool)
+    return found
+
+
+async def _everywhere(page: Page, at: Site) -> AsyncIterator[str]:
+    """Lead `page` to each page: its name."""
+    await page.goto(f"{at.origin}/sign-in")
+    yield "sign-in"
+    await by_ticket(page, at)
+    for name, path in PAGES.items():
+        await page.goto(at.origin + path)
+        yield name
+
+
+@pytest.fixture
+async def a_backend_is_down(at: Site) -> AsyncIterator[None]:
+    """So that there is something in each colour; another is drained."""
+    await at.backends[2].stop()
+    await at.balancer.admin("/backends/connectors/c2/drain", "POST")
+    await at.balancer.until(lambda seen: seen["pools"][0]["backends"][2]["state"] == "down")
+    yield
+    await at.balancer.admin("/backends/connectors/c2/ready", "POST")
+    await at.backends[2].start()
+
+
+@pytest.mark.usefixtures("a_backend_is_down")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_any_page(at: Site, page: Page, scheme: Literal["light", "dark"]) -> None:
+    """Of the dark pages the contrast only: the rest is the same."""
+    options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
+    await page.emulate_media(color_scheme=scheme)
+    found = {}
+    async for name in _everywhere(page, at):
+        results = await Axe().run(page, options=options)
+        if results.violations_count:
+            found[name] = results.generate_report()
+    assert not found, "\n".join(f"{name}: {report}" for name, report in found.items())
+
+
+@pytest.mark.usefixtures("a_backend_is_down")
+async def test_no_page_is_wider_than_the_window(at: Site, page: Page) -> None:
+    async for name in _everywhere(page, at):
+        assert [width for width in WIDTHS if await _wider_than(page, width)] == [], name
+
+
+async def _focused(page: Page) -> tuple[str, bool]:
+    """The text, or the id, of what has the focus, and whether a frame shows it."""
+    text, outline = await page.evaluate(
+        "(one => [one.id || one.textContent, getComputedStyle(one).outlineStyle])(document.activeElement)"
+    )
+    return text, outline != "none"
+
+
+async def _tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until `wanted` has the focus; whatever has it on the way shows it."""
+    passed = []
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        text, is_shown = await _focused(page)
+        assert is_shown, text
+        if text == wanted:
+            return
+        passed.append(text)
+    raise AssertionError(f"{wanted} is not among {passed}")
+
+
+async def test_a_keyboard_is_enough(at: Site, page: Page) -> None:
+    """From the sign-in to an order's question, and past the navigation."""
+    await page.goto(f"{at.origin}/sign-in")
+    await _tab_to(page, "name")
+    await page.keyboard.type("vera")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{at.origin}/")
+    await _tab_to(page, "Skip to the content")
+    await page.keyboard.press("Enter")
+    assert (await _focused(page))[0] == "main"
+    await _tab_to(page, "connectors")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(at.origin + POOL)
+    await _tab_to(page, "Sign out")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("text=You have signed out.")
+    await by_ticket(page, at)
+    await page.goto(f"{at.origin}{POOL}/c1")
+    await _tab_to(page, "drain")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{at.origin}{POOL}/c1/drain")
+    await _tab_to(page, "Leave it as it is")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{at.origin}{POOL}/c1")
+
+
+async def test_every_page_can_be_read_without_scripts(at: Site, page: Page) -> None:
+    session = await page.context.new_cdp_session(page)
+    await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+    words = {
+        "overview": "3 of 3 in rotation",
+        "pool": "in rotation",
+        "backend": "The last hour",
+        "connections": "client connections",
+        "certificates": "Certificates",
+        "rollouts": "Rollouts",
+        "events": "signed_in",
+        "drain": "2 of 3 stay in rotation",
+    }
+    async for name in _everywhere(page, at):
+        text = await page.inner_text("main")
+        assert words.get(name, "") in text, name
+        if name in words and name != "drain":
+            assert "Without scripts, load the page again" in await page.inner_text("footer")
