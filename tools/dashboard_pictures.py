@@ -6,9 +6,15 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.e2e.chromium import PAGES, Site, by_ticket, chromium, site
+from playwright.async_api import Page
+
+from tests.e2e.dashboard import PAGES, POOL, Site, browsing, by_ticket, site
 
 DOCS = Path(__file__).parents[1] / "docs" / "dashboard"
+
+DARK = ("backend", "events")
+
+SHOWN = ("overview", "pool", "backend", "connections", "certificates", "rollouts", "events", "drain")
 
 
 async def users(at: Site) -> None:
@@ -17,24 +23,36 @@ async def users(at: Site) -> None:
         await at.balancer.ask()
 
 
+async def take(page: Page, name: str, width: int = 1280) -> None:
+    """Of the page that is open, down to its end or to 720 pixels."""
+    await page.set_viewport_size({"width": width, "height": 100})
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    await page.set_viewport_size({"width": width, "height": min(height, 720)})
+    await page.screenshot(path=DOCS / f"{name}.png")
+
+
 async def main() -> None:
-    """One backend is down, and one page is dark."""
+    """One backend is down, one is drained; some pages are dark, and one is as a phone shows it."""
     DOCS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lbp-") as folder:
-        async with site(Path(folder)) as at, chromium(at) as browser:
+        async with site(Path(folder)) as at, browsing(at) as browser:
             await users(at)
             await at.backends[1].stop()
-            await at.balancer.logged("backend_ejected", "backend=c2")
+            await at.balancer.until(lambda seen: seen["pools"][0]["backends"][1]["state"] == "down")
             await users(at)
             page = await browser.new_page()
-            await page.set_viewport_size({"width": 1000, "height": 640})
             await page.goto(f"{at.origin}/sign-in")
-            await page.screenshot(path=DOCS / "sign-in.png")
+            await take(page, "sign-in", 600)
             await by_ticket(page, at)
-            for name, path in PAGES.items():
-                await page.emulate_media(color_scheme="dark" if name == "events" else "light")
-                await page.goto(f"{at.origin}{path}")
-                await page.screenshot(path=DOCS / f"{name}.png")
+            async with await at.balancer.connect() as client:
+                await client.ask("/")
+                for name in SHOWN:
+                    await page.emulate_media(color_scheme="dark" if name in DARK else "light")
+                    await page.goto(at.origin + PAGES[name])
+                    await take(page, name)
+            await page.emulate_media(color_scheme="light")
+            await page.goto(at.origin + POOL)
+            await take(page, "phone", 360)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,10 @@ class Dashboard:
     def __repr__(self) -> str:
         return f"<dashboard, {self.sessions!r}, {self.streams!r}>"
 
-    def page(self, title: str, main: str, session: Session | None, here: str = "", stream: str = "") -> web.Response:
-        """A whole page. main: its HTML. here: the path in the navigation. stream: what it follows."""
+    def page(
+        self, title: str, main: str, session: Session | None, here: str | None = None, stream: str = ""
+    ) -> web.Response:
+        """A whole page. main: its HTML. here: the path in the navigation, if it is there. stream: what it follows."""
         text = self.render(
             "base.html", title=title, main=_html(main), session=session, names=NAMES, here=here, stream=stream,
             can_sign_out=self.ways.can_sign_out,

@@ -42,6 +42,7 @@ def make_render(prefix: str, **known: Any) -> Render:
     environment.globals |= {
         "prefix": prefix,
         "mark": words.mark,
+        "pool_mark": words.pool_mark,
         "WORDS": words.WORDS,
         "why": lambda pool, backend: list(words.why(pool, backend, time.time())),
         "share": share,

@@ -23,6 +23,14 @@ def mark(backend: BackendView) -> Mark:
     return "up" if backend["in_rotation"] else "out"
 
 
+def pool_mark(pool: PoolView) -> Mark:
+    """How a pool is: down without a backend in rotation, out while some of them are missing that should be in it."""
+    backends = pool["backends"]
+    if not any(one["in_rotation"] for one in backends):
+        return "down"
+    return "up" if all(one["in_rotation"] or waits(one) for one in backends) else "out"
+
+
 def why(pool: PoolView, backend: BackendView, now: float) -> Iterator[str]:
     """Why it is out of rotation, or gets less than its share, and what stands out; a sentence each.
 

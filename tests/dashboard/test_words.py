@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.control.snapshot import BackendView, Snapshot
-from lbproxy.dashboard.words import Mark, find, mark, staying, summary, why
+from lbproxy.dashboard.words import Mark, find, mark, pool_mark, staying, summary, why
 from tests.control.sample import backend, dead_backend, new_backend, pool, snapshot
 
 
@@ -18,6 +18,14 @@ from tests.control.sample import backend, dead_backend, new_backend, pool, snaps
 )
 def test_a_mark_is_one_of_four(view: BackendView, wanted: Mark) -> None:
     assert mark(view) == wanted
+
+
+def test_a_pool_with_some_missing_is_not_marked_as_good() -> None:
+    standby = backend("c3") | {"standby": True, "in_rotation": False}
+    assert pool_mark(pool("p", backend("c1"), standby)) == "up"
+    assert pool_mark(pool("p", backend("c1"), dead_backend("c2"))) == "out"
+    assert pool_mark(pool("p", dead_backend("c2"))) == "down"
+    assert pool_mark(pool("p")) == "down"
 
 
 def test_says_why_in_words() -> None:

@@ -15,8 +15,10 @@ from tests.dashboard.site import PASSWORD, make_files
 from . import chromium
 from .backend import ScriptedBackend, serve
 from .balancer import Balancer, running
+from .client import HOST
 from .configuration import configuration, free_port
 from .surroundings import Surroundings
+from .tls import Certificate
 
 ADMIN = "admin.test"
 OPERATOR = "ops"
@@ -52,7 +54,7 @@ class Site(NamedTuple):
 @asynccontextmanager
 async def site(folder: Path) -> AsyncIterator[Site]:
     """Everything but the browser. folder: its path is short enough for a Unix socket."""
-    make_files(folder, ADMIN)
+    trust = make_files(folder, ADMIN, HOST)
     async with AsyncExitStack() as stack:
         realm = stack.enter_context(Realm(folder / "realm"))
         realm.add_users({OPERATOR: "secret"})
@@ -61,8 +63,11 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         for backend in backends:
             await backend.start()
             stack.push_async_callback(backend.stop)
+        own = Certificate(folder / "web.pem", folder / "web.key")
         check = {"kind": "tcp", "interval": "100ms", "timeout": "100ms", "rise": 1, "fall": 1}
-        config = configuration(folder, [(one.name, one.url) for one in backends], pool={"check": check})
+        config = configuration(
+            folder, [(one.name, one.url) for one in backends], pool={"check": check}, certificate=own
+        )
         port = free_port()
         config["admin"]["web"] = {
             "bind": f"127.0.0.1:{port}", "certificate": "web.pem", "key": "web.key",
@@ -70,7 +75,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             "viewers": ["vera"], "operators": [f"{OPERATOR}@{realm.name}"],
         }  # fmt: skip
         around = Surroundings(environment=realm.acceptor_env("dashboard"))
-        balancer = await stack.enter_async_context(running(config, folder, around=around))
+        balancer = await stack.enter_async_context(running(config, folder, trust, around))
         yield Site(balancer, backends, f"https://{ADMIN}:{port}", realm, folder)
 
 
