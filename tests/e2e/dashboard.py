@@ -11,12 +11,13 @@ from playwright.async_api import BrowserContext, Page, async_playwright
 
 from lbproxy.demo.realm import Realm
 from tests.dashboard.site import PASSWORD, make_files
+from tests.ports import free_port
 
 from . import chromium
 from .backend import ScriptedBackend, serve
 from .balancer import Balancer, running
 from .client import HOST
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .surroundings import Surroundings
 from .tls import Certificate
 
