@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import ssl
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from lbproxy import files
 from lbproxy.errors import InstanceError
@@ -20,7 +22,7 @@ from lbproxy.instance.model import Where
 from lbproxy.instance.sealing import Opener
 
 _LARGEST = 256 * 1024  # bytes of facts
-_TIMEOUT = 5.0  # seconds
+_TIMEOUT = 5.0  # seconds for the whole answer, however slowly it comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,45 @@ class Reader:
         return Side(str(path), manifest.kind, manifest.key_id, manifest.facts, manifest.values)
 
     def _fetch(self, url: str) -> bytes:
-        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.tls)]
         try:
-            with urllib.request.build_opener(*handlers).open(url, timeout=_TIMEOUT) as response:
-                content: bytes = response.read(_LARGEST + 1)
-        except (OSError, ValueError, urllib.error.URLError) as error:
-            raise InstanceError(f"{url}: {getattr(error, 'reason', None) or error}") from None
-        if len(content) > _LARGEST:
-            raise InstanceError(f"{url}: is too long to be facts")
+            return asyncio.run(self._get(url))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise InstanceError(f"{url}: {_why(error)}") from None
+
+    async def _get(self, url: str) -> bytes:
+        """One answer; redirects are not followed, and no proxy is asked. Raises InstanceError and what aiohttp does."""
+        async with (
+            asyncio.timeout(_TIMEOUT),
+            aiohttp.ClientSession() as session,
+            session.get(url, ssl=self.tls or True, allow_redirects=False) as response,
+        ):
+            content = b""
+            async for part in response.content.iter_any():
+                content += part
+                if len(content) > _LARGEST:
+                    raise InstanceError(f"{url}: is too long to be facts")
+        if response.status != 200:
+            raise InstanceError(f"{url}: {response.status} {response.reason}")
         return content
+
+
+def _why(error: Exception) -> str:
+    """Without the words of what was asked."""
+    match error:
+        case TimeoutError():
+            return f"no answer within {_TIMEOUT:g} s"
+        case aiohttp.ClientConnectorCertificateError():
+            return str(error.certificate_error)
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            return os.strerror(cause.errno) if (cause.errno or 0) > 0 else cause.strerror or str(cause)
+        case aiohttp.InvalidURL():
+            return "is no URL"
+        case aiohttp.ClientPayloadError():
+            return "the answer was cut short"
+        case aiohttp.ClientResponseError():
+            return "the answer is not HTTP"
+    return "it closed the connection"
 
 
 def _facts(name: str, content: bytes) -> Side:

@@ -137,9 +137,13 @@ def payload(packed: Sequence[File], line: bytes) -> bytes:
 
 
 def _store(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.parent / f".{os.urandom(8).hex()}.pack"
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InstanceError(f"{path}: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -152,6 +156,7 @@ def _store(path: Path, content: bytes) -> None:
 def is_pack(path: Path) -> bool:
     """Whether the file begins as a pack does."""
     try:
+        files.check(path, _LARGEST)  # a FIFO would wait for a writer
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC.encode()
     except OSError:

@@ -58,6 +58,7 @@ def make_plan(kind_name: str, packed: Sequence[File], where: Where, port: int | 
     _compare_program(plan, packed, here)
     for file in adapted:
         _place(plan, kind, file, where, adapted)
+    _judge_places(plan)
     after = _after(here, adapted)
     _judge_after(plan, kind, kind.understand(packed), kind.understand(after))
     _judge_port(plan, kind, after, where)
@@ -105,6 +106,12 @@ def _place(plan: Plan, kind: Kind, file: File, where: Where, files: Sequence[Fil
         plan.planned.append(Planned(_with_rights(wanted, before, file, directory), before))
     except InstanceError as error:
         plan.problems.append(str(error))
+
+
+def _judge_places(plan: Plan) -> None:
+    """Two files at one place: the second would be all that is left of them."""
+    places = [os.path.realpath(one.change.path) for one in plan.planned]
+    plan.problems += [f"{place}: is named for two files of the pack" for place in {*places} if places.count(place) > 1]
 
 
 def _with_rights(wanted: Change, before: Change, file: File, directory: Path) -> Change:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -63,6 +67,70 @@ def test_a_file_of_something_else(tmp_path: Path, text: str, problem: str) -> No
         READER.read(str(tmp_path / "x"))
     with pytest.raises(InstanceError, match="missing: No such file"):
         READER.read(str(tmp_path / "missing"))
+
+
+@contextmanager
+def saying(answer: bytes, pause: float = 0.0) -> Iterator[str]:
+    """The URL of a server that reads a request and sends that, a byte at a time if there is a pause after each."""
+
+    def serve() -> None:
+        while not ended.is_set():
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(4096)
+                    for part in [answer] if not pause else [bytes([one]) for one in answer]:
+                        connection.sendall(part)
+                        ended.wait(pause)
+
+    ended = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/facts"
+        finally:
+            ended.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"garbage\x1b[31m\r\n\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}", "the answer was cut short"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 70_000 + b"\r\n\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "302 Found"),
+        (b"", "it closed the connection"),
+    ],
+)
+def test_an_answer_that_is_none(answer: bytes, problem: str) -> None:
+    with saying(answer) as url, pytest.raises(InstanceError) as raised:
+        READER.read(url)
+    assert str(raised.value) == f"{url}: {problem}"
+
+
+def test_an_answer_that_comes_byte_by_byte_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.instance.operand._TIMEOUT", 0.2)
+    with (
+        saying(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 10_000, pause=0.01) as url,
+        pytest.raises(InstanceError, match=r"no answer within 0\.2 s"),
+    ):
+        READER.read(url)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999/", "http://"])
+def test_what_is_no_url(url: str) -> None:
+    with pytest.raises(InstanceError, match=": is no URL"):
+        READER.read(url)
+
+
+def test_a_fifo_is_no_pack(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(InstanceError, match="not a regular file"):
+        READER.read(str(tmp_path / "fifo"))
 
 
 def test_a_url() -> None:

@@ -50,6 +50,16 @@ def test_its_manifest_can_be_read_without_the_key(path: Path) -> None:
     assert digests["lib/profileMapper.js"] == "sha256"
 
 
+@pytest.mark.parametrize("name", [".", "/", "file/c.pack", "x" * 300, "directory"])
+def test_a_place_that_is_none(tmp_path: Path, instance: Instance, identity: Identity, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    before = sorted(one.name for one in tmp_path.iterdir())
+    with pytest.raises(InstanceError):
+        pack.write(instance, identity, tmp_path / name)
+    assert sorted(one.name for one in tmp_path.iterdir()) == before
+
+
 def test_takes_the_place_of_one_that_is_there(path: Path, instance: Instance, identity: Identity) -> None:
     before = pack.read(path).manifest.id
     pack.write(instance, identity, path)

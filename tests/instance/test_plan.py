@@ -167,6 +167,15 @@ def test_files_outside_need_a_place(first: Connector, second: Connector, tmp_pat
     assert (made.problems, actions(made)["new"]) == ([], "new")
 
 
+def test_two_files_of_one_place_are_refused(first: Connector, second: Connector, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("MAX_HEADER_SIZE=131072\n")
+    packed = files(first, environment=tmp_path / "env")
+    (tmp_path / "link").symlink_to(second.directory)
+    where = Where(second.directory, environment=tmp_path / "link" / "config.json")
+    problems = make_plan("auth0", packed, where, None).problems
+    assert f"{second.directory}/config.json: is named for two files of the pack" in problems
+
+
 def test_a_pack_with_certificates(first: Connector, second: Connector) -> None:
     with_certificates(first)
     assert plan(first, second).problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ async def files(sight: Sight) -> Found:
     asked = sight.asked
     try:
         instance = await sight.instance()
-        found = kind_of(asked.kind).inspect(asked.where, instance.files)
+        found = await asyncio.to_thread(kind_of(asked.kind).inspect, asked.where, instance.files)
     except InstanceError as error:
         return [problem(line, repair=f"ls -l {asked.where.directory}") for line in str(error).splitlines()]
     listed = [_split(problem, one) for one in (*instance.problems, *found.problems)]
@@ -48,7 +49,10 @@ def _split(kind, sentence: str) -> Finding:  # type: ignore[no-untyped-def]
 async def beside(sight: Sight) -> Found:
     """In what it differs from another instance."""
     asked = sight.asked
-    found = compare(side("here", await sight.instance()), Reader(asked.kind, asked.where).read(asked.beside))
+    here = await sight.instance()
+    found = await asyncio.to_thread(
+        lambda: compare(side("here", here), Reader(asked.kind, asked.where).read(asked.beside))
+    )
     listed = [
         problem(
             f"{one.aspect}{_parts(one.aspect, list(one.parts))} differs{_values(one.left, one.right)}",

@@ -17,6 +17,7 @@ from lbproxy.preflight.unit_file import unit_settings
 WHY = "The connector ends with status 0 when LDAP is away at its start; then nothing starts it again."
 
 _WITHIN = 3.0  # seconds
+_PROC = Path("/proc")
 _UNIT = re.compile(r"/([^/]+\.service)$", re.MULTILINE)
 
 
@@ -68,11 +69,11 @@ def judge(sight: Sight, unit: str, restart: str, directory: str) -> Iterator[Fin
 
 def _unit(pid: int) -> str | None:
     try:
-        text = Path(f"/proc/{pid}/cgroup").read_text()
+        text = (_PROC / str(pid) / "cgroup").read_text()
     except OSError:
         return None
     match = _UNIT.search(text)
-    return None if match is None or match[1].startswith("user@") else match[1]
+    return None if match is None or "/user@" in text else match[1]  # that is another service manager's
 
 
 def _properties(unit: str) -> dict[str, str]:
@@ -80,7 +81,8 @@ def _properties(unit: str) -> dict[str, str]:
     program = shutil.which("systemctl")
     if program is None:
         raise UnseenError(f"{unit}: there is no systemctl")
-    command = [program, "show", unit, "--property=Restart,WorkingDirectory"]
+    # Whoever runs a process may have named its control group: a name such as -Hhost is no option here.
+    command = [program, "show", "--property=Restart,WorkingDirectory", "--", unit]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN, check=False)
     except (OSError, subprocess.TimeoutExpired):

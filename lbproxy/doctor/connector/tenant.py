@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
@@ -36,10 +36,11 @@ class TenantError(Exception):
 async def clock(sight: Sight) -> Found:
     """The tenant's /test."""
     settings = await sight.settings()
-    host = urlsplit(_ticket(settings)).netloc
+    ticket = urlsplit(_ticket(settings))
+    host = _host(ticket)
     began = time.time()
     try:
-        answer = await _fetch(settings, f"https://{host}/test", f"{host}/test")
+        answer = await _fetch(settings, f"https://{ticket.netloc}/test", f"{host}/test")
     except TenantError as error:
         return [_silent(str(error), settings)]
     skew = answer.get("clock", 0) / 1000 - (began + time.time()) / 2 if isinstance(answer.get("clock"), int) else None
@@ -62,7 +63,7 @@ async def thumbprint(sight: Sight) -> Found:
     settings = await sight.settings()
     own = _thumbprint(settings)
     ticket = _ticket(settings)
-    host = urlsplit(ticket).netloc
+    host = _host(urlsplit(ticket))
     try:
         answer = await _fetch(settings, f"{ticket.rstrip('/')}/info", f"{host}, of the ticket")
     except TenantError as error:
@@ -85,7 +86,12 @@ async def hub(sight: Sight) -> Found:
     url = re.sub("^http", "ws", settings.text("AD_HUB"), flags=re.IGNORECASE)
     if not url:
         raise UnseenError("AD_HUB is not set; the first start sets it")
-    host = urlsplit(url).netloc
+    try:
+        host = _host(urlsplit(url))
+    except ValueError:
+        host = ""
+    if not host:
+        raise UnseenError("AD_HUB is no URL", "start the connector once: it sets AD_HUB")
     try:
         async with _session(settings) as session, session.ws_connect(url, proxy=trust.proxy(settings)):
             return [ok(f"the hub at {host} answers")]
@@ -101,9 +107,18 @@ async def hub(sight: Sight) -> Found:
 def _ticket(settings: Settings) -> str:
     """Raises UnseenError."""
     found = settings.text("PROVISIONING_TICKET")
-    if urlsplit(found).scheme not in ("http", "https") or not urlsplit(found).netloc:
+    try:
+        fits = urlsplit(found).scheme in ("http", "https") and _host(urlsplit(found))
+    except ValueError:
+        fits = False
+    if not fits:
         raise UnseenError("PROVISIONING_TICKET is not set, or no URL", "set it in config.json")
     return found
+
+
+def _host(parts: SplitResult) -> str:
+    """For people: without a user and a password, which may stand before it. Raises ValueError."""
+    return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
 
 
 def _thumbprint(settings: Settings) -> str:

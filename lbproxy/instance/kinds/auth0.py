@@ -37,6 +37,9 @@ CONFIG = "config.json"
 _TREES = ("certs", "views", "public")
 _PROGRAM = ("lib", "connector-setup")
 _PACKAGE = "ad-ldap-connector"
+_MOST_REPEATED = (
+    3  # parts of SSL_CA_FILE that repeat: with n of them a name of 255 characters takes 255^n steps at worst
+)
 
 
 class Auth0:
@@ -185,6 +188,9 @@ def _authorities(directory: Path, settings: Mapping[str, Any]) -> list[File]:
 
 
 def _compiled(expression: str) -> re.Pattern[str]:
+    """SSL_CA_FILE. One that could take for ever is refused: the connector's account may have written it for root."""
+    if re.search(r"\)[*+?{]", expression) or len(re.findall(r"[*+{]", expression)) > _MOST_REPEATED:
+        raise InstanceError(f"SSL_CA_FILE: {expression[:60]!r} repeats too much to be looked at here")
     try:
         return re.compile(expression)
     except re.error:

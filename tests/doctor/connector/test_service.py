@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from lbproxy.doctor.connector import service
 from lbproxy.doctor.connector.service import restarts
 from lbproxy.doctor.finding import UnseenError
 from lbproxy.errors import StartError
@@ -38,6 +40,34 @@ async def test_a_drop_in_wins(look: Looking, connector: Connector, tmp_path: Pat
     (tmp_path / "c.service.d").mkdir()
     unit(tmp_path / "c.service.d" / "restart.conf", "Restart=always")
     assert told(await restarts(look(asked={"unit": path}))) == [f"ok: {path}: Restart=always"]
+
+
+@pytest.mark.parametrize("group", ["-Hevil.service", "--host=evil.service"])
+async def test_a_control_group_is_no_option_of_systemctl(
+    look: Looking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    """Who runs a process may name its group; systemctl -H would go to that host as root."""
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/asked\necho Restart=always\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert service._properties(group)["Restart"] == "always"
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[asked.index("--") :] == ["--", group]
+
+
+def test_the_unit_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "7"
+    own.mkdir()
+    monkeypatch.setattr(service, "_PROC", tmp_path)
+    for group, unit in (
+        ("/system.slice/connector.service", "connector.service"),
+        ("/user.slice/user-7.slice/user@7.service/app.slice/connector.service", None),
+        ("/user.slice/user-7.slice/session-1.scope", None),
+    ):
+        (own / "cgroup").write_text(f"0::{group}\n")
+        assert service._unit(7) == unit
 
 
 async def test_no_process(look: Looking, connector: Connector) -> None:

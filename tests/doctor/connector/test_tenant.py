@@ -117,6 +117,23 @@ async def test_the_ticket_is_never_told(at: Any) -> None:
         assert TICKET not in str(found)
 
 
+async def test_a_password_in_an_address_is_never_told(look: Looking, unused_tcp_port: int) -> None:
+    url = f"https://user:pa55word@127.0.0.1:{unused_tcp_port}/p/ad/{TICKET}"
+    sight = look(PROVISIONING_TICKET=url, AD_HUB=url)
+    for check in (tenant.clock, tenant.thumbprint, tenant.hub):
+        found = only(await check(sight))
+        assert f"127.0.0.1:{unused_tcp_port}" in found.found
+        assert "pa55word" not in str(found)
+
+
+@pytest.mark.parametrize("url", ["https://[::1/x", "https://host:port/x", "https://"])
+async def test_what_is_no_url_is_not_seen(look: Looking, url: str) -> None:
+    for check in (tenant.clock, tenant.thumbprint, tenant.hub):
+        with pytest.raises(UnseenError, match="no URL") as raised:
+            await check(look(PROVISIONING_TICKET=url, AD_HUB=url))
+        assert url not in str(raised.value)
+
+
 async def test_the_hub(at: Any) -> None:
     async with at(hub=talks) as sight:
         assert only(await tenant.hub(sight)).outcome is Outcome.OK

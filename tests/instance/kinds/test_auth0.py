@@ -58,6 +58,16 @@ def test_authorities_below_the_folder(connector: Connector) -> None:
         KIND.gather(Where(connector.directory))
 
 
+@pytest.mark.parametrize("expression", ["(a+)+$", "(.*)*x", "a*a*a*a*b", "(x{1,9}){9}", "("])
+def test_an_expression_that_would_take_for_ever(connector: Connector, expression: str) -> None:
+    """The connector's account writes config.json and the names of files, and root may look at them."""
+    (connector.directory / "ca").mkdir()
+    (connector.directory / "ca" / f"{'a' * 200}!").write_text("x")
+    connector.set(SSL_CA_PATH="ca", SSL_CA_FILE=expression)
+    with pytest.raises(InstanceError, match="SSL_CA_FILE: "):
+        KIND.gather(Where(connector.directory))
+
+
 def test_what_is_no_connector(tmp_path: Path) -> None:
     with pytest.raises(InstanceError, match=r"package.json: No such file"):
         KIND.gather(Where(tmp_path))
