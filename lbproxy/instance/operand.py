@@ -89,7 +89,7 @@ def _why(error: Exception) -> str:
             return str(error.certificate_error)
         case aiohttp.ClientConnectorError():
             cause = error.os_error
-            return os.strerror(cause.errno) if (cause.errno or 0) > 0 else cause.strerror or str(cause)
+            return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
         case aiohttp.InvalidURL():
             return "is no URL"
         case aiohttp.ClientPayloadError():
