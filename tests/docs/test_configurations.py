@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from lbproxy.cli import main
+from lbproxy.config import load
+from lbproxy.errors import ConfigError
 from tests.pki import Authority, write_crls
 
 ROOT = Path(__file__).parents[2]
@@ -19,14 +21,29 @@ ENVIRONMENT = {"SERVER_URL": f"https://{HOST}", "CONNECTOR_1": "http://c1:4000",
 def whole_files() -> dict[str, str]:
     """By where it is: every example, and every block of TOML in Markdown that has a server_url and a pool."""
     found = {path.name: path.read_text() for path in sorted((ROOT / "config" / "examples").glob("*.toml"))}
+    return found | {name: block for name, block in blocks().items() if _is_whole(block)}
+
+
+def blocks() -> dict[str, str]:
+    """Every block of TOML in Markdown, by its page and number."""
+    found = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
-        blocks = re.findall(r"```toml\n(.*?)```", path.read_text(), re.DOTALL)
-        whole = [block for block in blocks if "server_url" in block and "[pool." in block]
-        found |= {f"{path.relative_to(ROOT)} {number}": block for number, block in enumerate(whole, 1)}
+        for number, block in enumerate(re.findall(r"```toml\n(.*?)```", path.read_text(), re.DOTALL), 1):
+            found[f"{path.relative_to(ROOT)} {number}"] = block
     return found
 
 
+def _is_whole(block: str) -> bool:
+    return "server_url" in block and "[pool." in block
+
+
 WHOLE = whole_files()
+PARTS = {name: block for name, block in blocks().items() if not _is_whole(block)}
+
+OF_A_PART = re.compile(
+    r"missing|there is no \[pool|.*belongs to \[pool\.NAME\]|has no meaning without|is known with|.*not set$"
+)
+"""What is said of tables that stand on a page without the others."""
 
 
 def write_files(directory: Path) -> None:
@@ -59,3 +76,10 @@ def test_it_is_fit_to_run(tmp_path: Path, name: str) -> None:
     result = runner.invoke(main, ["check", "-c", str(path)], catch_exceptions=False)
     assert result.exit_code == 0, result.stderr
     assert "is fit to run" in result.stdout
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_only_what_is_known(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / "lbproxy.toml", {}, PARTS[name])
+    assert [str(problem) for problem in raised.value.problems if not OF_A_PART.match(problem.text)] == []
