@@ -4,9 +4,12 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 
-from lbproxy.doctor.examination import Result, examine
+from lbproxy.doctor.balancer import directory, realm
+from lbproxy.doctor.connector import ldap, listening, service, tenant
+from lbproxy.doctor.examination import WITHIN, Result, examine
 from lbproxy.doctor.finding import Check, Found, Outcome, UnseenError, ok, problem, warning
 from lbproxy.errors import MissingExtraError
+from lbproxy.instance import operand
 
 
 def check(look: Callable[[], Found | Awaitable[Found]], name: str = "one") -> Check:
@@ -80,3 +83,20 @@ def test_only_what_is_wrong_is_explained() -> None:
 def test_the_worst_finding_is_that_of_the_check() -> None:
     assert one(lambda: [ok("well"), warning("doubtful")]).outcome is Outcome.WARNING
     assert one(lambda: []).outcome is Outcome.OK
+
+
+def test_what_a_check_waits_for_fits_into_its_time() -> None:
+    """Where all are silent, each says who was, before it is cut off; the whole takes less than 10 s then."""
+    one_after_the_other = {
+        "directory": sum(directory._WITHIN),
+        "ldap": ldap._SEARCH,
+        "tls": ldap._WITHIN,
+        "tenant": tenant._WITHIN.total or WITHIN,
+        "PORT": listening._WITHIN,
+        "firewall": 3 * listening._WITHIN,
+        "service": service._WITHIN,
+        "beside": operand._TIMEOUT,
+        "kdcs": realm._WITHIN,
+    }
+    assert {name for name, seconds in one_after_the_other.items() if seconds > WITHIN - 1} == set()
+    assert WITHIN < 9

@@ -24,7 +24,7 @@ WHY = "No user can sign in, and the connector ends."
 WHY_TLS = "The connector does not start, or passwords cross the network in plain text."
 
 _WITHIN = 3.0  # seconds for the connection
-_SEARCH = 7.0  # seconds for the searches
+_SEARCH = 6.0  # seconds for the sign-in and the searches
 _PORTS = {"ldap": 389, "ldaps": 636}
 
 

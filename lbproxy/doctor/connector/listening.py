@@ -102,6 +102,8 @@ async def _answers(number: int, tls: bool, path: str = "/wsfed") -> Finding:
     except TimeoutError:
         told = f"port {number} accepts, and does not answer within {_WITHIN:g} s"
         return problem(told, repair="restart the connector; its log; is LDAP away?")
+    except ValueError:  # a line that is too long
+        line = ""
     except OSError as error:
         return problem(f"port {number}: {error.strerror or error}", repair="the connector's log")
     if not (match := re.match(r"HTTP/1\.[01] ([0-9]{3})", line)):

@@ -5,12 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from lbproxy.doctor.connector import installation
 from lbproxy.doctor.finding import Outcome
+from lbproxy.instance.facts import read_facts
+from lbproxy.instance.model import Where
 from tests.control.probes.kerberos.peers import Corp
 from tests.doctor.connector.conftest import Looking
 from tests.doctor.looking import only, told
+from tests.doctor.servers import site
 from tests.instance.connector import PASSWORD, SECRET, Connector, with_certificates
 from tests.instance.drift import DRIFTS
 
@@ -67,6 +71,18 @@ async def test_drift_is_found_beside_another(look: Looking, connector: Connector
     assert words in found.why
     assert SECRET not in str(found)
     assert PASSWORD not in str(found)
+
+
+async def test_facts_of_another_host_are_read_beside_the_other_checks(look: Looking, connector: Connector) -> None:
+    """The server is in this loop: a check that held the loop up would get no answer, and delay the others."""
+    own = read_facts("auth0", Where(connector.directory)).model_dump_json()
+
+    async def facts(_: web.Request) -> web.Response:
+        return web.Response(text=own)
+
+    async with site({"/facts": facts}) as port:
+        url = f"http://127.0.0.1:{port}/facts"
+        assert told(await installation.beside(look(asked={"beside": url}))) == [f"ok: it is like {url}"]
 
 
 async def test_the_address_of_the_balancer(look: Looking) -> None:

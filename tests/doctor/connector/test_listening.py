@@ -74,6 +74,7 @@ async def test_a_port_that_another_process_has(look: Looking, connector: Connect
         (b"HTTP/1.1 500 Error\r\n\r\n", Outcome.WARNING, "with 500"),
         (b"SSH-2.0-OpenSSH\r\n", Outcome.PROBLEM, "does not speak HTTP"),
         (b"", Outcome.PROBLEM, "does not speak HTTP"),
+        (b"x" * 100_000, Outcome.PROBLEM, "does not speak HTTP"),
     ],
 )
 async def test_what_it_answers(look: Looking, answer: bytes, outcome: Outcome, words: str) -> None:
