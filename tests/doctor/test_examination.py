@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 
-from lbproxy.doctor.balancer import directory, realm
+from lbproxy.doctor.balancer import directory, realm, sight
 from lbproxy.doctor.connector import ldap, listening, service, tenant
 from lbproxy.doctor.examination import WITHIN, Result, examine
 from lbproxy.doctor.finding import Check, Found, Outcome, UnseenError, ok, problem, warning
@@ -89,6 +89,7 @@ def test_what_a_check_waits_for_fits_into_its_time() -> None:
     """Where all are silent, each says who was, before it is cut off; the whole takes less than 10 s then."""
     one_after_the_other = {
         "directory": sum(directory._WITHIN),
+        "sign-in": sight._SIGN_IN,
         "ldap": ldap._SEARCH,
         "tls": ldap._WITHIN,
         "tenant": tenant._WITHIN.total or WITHIN,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # it needs an optional dependency
     from lbproxy.control.probes.kerberos.sign_in import SignIn
 
 
+_SIGN_IN = 6.0  # seconds
+
 _T = TypeVar("_T")
 
 
@@ -129,7 +131,7 @@ class Sight:
 
 
 def _kerberos(name: str, table: KerberosCheck) -> Kerberos:
-    signed_in: Once[SignIn] = in_thread(partial(_sign_in, table))
+    signed_in: Once[SignIn] = Once(partial(_signed_in, table))
 
     async def ticket() -> Ticket:
         try:
@@ -139,6 +141,15 @@ def _kerberos(name: str, table: KerberosCheck) -> Kerberos:
         return await asyncio.to_thread(_ticket, held, table.spn)
 
     return Kerberos(name, table, signed_in, Once(ticket))
+
+
+async def _signed_in(table: KerberosCheck) -> SignIn:
+    """Raises UnseenError if no KDC answers: the library waits for minutes, and cannot be interrupted."""
+    try:
+        async with asyncio.timeout(_SIGN_IN):
+            return await asyncio.to_thread(_sign_in, table)
+    except TimeoutError:
+        raise UnseenError(f"no KDC has answered within {_SIGN_IN:g} s", "see the check of the KDCs") from None
 
 
 def _sign_in(table: KerberosCheck) -> SignIn:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from lbproxy.control.probes.kerberos.failures import Failure
+from lbproxy.doctor.balancer import sight
 from lbproxy.doctor.balancer.sight import remedy, ticket_of
 from lbproxy.doctor.finding import UnseenError
 from tests.control.probes.kerberos.peers import Corp, asked_of
@@ -35,6 +38,17 @@ async def test_a_sign_in_that_is_refused_is_tried_once(look: Looking, corp: Corp
         with pytest.raises(UnseenError, match="the KDC refuses the key"):
             await ticket_of(found)
     assert asked_of(corp, "AS_REQ") == 1
+
+
+async def test_a_kdc_that_says_nothing_is_named(look: Looking, corp: Corp, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+    monkeypatch.setattr(sight, "_SIGN_IN", 0.1)
+    monkeypatch.setattr(sight, "_sign_in", lambda table: asked.wait())
+    try:
+        with pytest.raises(UnseenError, match=r"no KDC has answered within 0\.1 s"):
+            await ticket_of(look(pool=kerberos(corp.probe_keytab)).one_kerberos())
+    finally:
+        asked.set()
 
 
 async def test_a_token_is_never_shown(look: Looking, corp: Corp) -> None:
