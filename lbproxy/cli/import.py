@@ -34,7 +34,7 @@ def command(kind: str, file: Path, output: Path | None, force: bool) -> None:
         click.echo(migration.toml(), nl=False)
         return
     try:
-        with output.open("w" if force else "x") as written:
+        with output.open("w" if force else "x", encoding="utf-8") as written:
             written.write(migration.toml())
     except FileExistsError:
         raise click.UsageError(f"{output} exists; --force replaces it") from None

@@ -57,7 +57,7 @@ _SERVER_NEEDS_NOTHING = frozenset({"check", "enabled", "id"})
 
 _FRONT_TIMEOUTS = {"http-request": "header_timeout", "client": "idle_timeout"}
 _BACK_TIMEOUTS = {"connect": "connect_timeout", "server": "response_timeout"}
-_ALL_TIMEOUTS = _FRONT_TIMEOUTS.keys() | _BACK_TIMEOUTS.keys()
+_ALL_TIMEOUTS = {*_FRONT_TIMEOUTS, *_BACK_TIMEOUTS, "http-keep-alive"}
 
 _SNI = re.compile(r"req(?:_ssl_sni|\.ssl_sni|_ssl\.sni)$")
 
@@ -149,10 +149,13 @@ def _read_front(migration: Migration, section: _Section, lines: list[_Line], pas
         common.keys["mode"] = "tcp"
     common.keys["pool"] = name
     binds = []
+    idle: dict[str, Value] = {}
     for line in lines:
         match line.words:
             case ["bind", _, *_]:
                 binds.append(line)
+            case ["timeout", "http-keep-alive", time] if not passes:  # it has the last word on idle connections
+                _timeout(idle, "idle_timeout", time)
             case ["default_backend", backend]:
                 common.keys["pool"] = name_of(backend)
             case ["use_backend", backend, "if", "{", fetch, *options, "}"] if passes and _SNI.match(fetch):
@@ -163,6 +166,7 @@ def _read_front(migration: Migration, section: _Section, lines: list[_Line], pas
                 _timeout(common.keys, _FRONT_TIMEOUTS.get(kind), time)
             case [word, *_] if word not in _OF_BACKENDS or section.kind == "frontend":
                 _note(migration, line)
+    common.keys |= idle
     if common.sni:
         common.keys["mode"] = "sni"
         del common.keys["pool"]

@@ -103,6 +103,13 @@ def test_defaults_by_name() -> None:
     ]
 
 
+@pytest.mark.parametrize(("mode", "idle"), [("http", "10s"), ("tcp", "50s")])
+def test_idle_connections(mode: str, idle: str) -> None:
+    defaults = f"defaults\nmode {mode}\ntimeout http-keep-alive 10s\ntimeout client 50s\n"
+    draft = read(f"{defaults}frontend f\nbind :80\ndefault_backend b\nbackend b\nserver s 10.0.0.1:80\n", "h")
+    assert (draft.listeners[0].keys["idle_timeout"], draft.notes) == (idle, [])
+
+
 def test_options_that_are_not_carried_are_said() -> None:
     text = """
     bogus
