@@ -22,5 +22,5 @@ def _finding(subject: str, found: channel_binding_check.Finding) -> Finding:
         return ok(found.text, subject)
     if found.label == "unknown":
         return unseen(found.text, subject=subject)
-    repair = "extended protection off (or allow) at the connectors; or the listener's certificate there; or mode sni"
+    repair = "extended protection off at the connectors; or the listener's certificate there; or mode sni"
     return warning(found.text, repair=repair, subject=subject)
