@@ -23,6 +23,7 @@ WHY_REACH = "Whoever reaches PORT gets past the balancer."
 WHY_CONSOLE = "Its /export hands out the private key, without a sign-in."
 
 _FORGED = "A forged X-Forwarded-User there gives a signed token of any user, without a password."
+_START = "systemctl start the connector; its log says why it ended (LDAP away: with status 0)"
 _CONSOLE, _HEALTHZ = 8357, 8080
 _WITHIN = 2.0  # seconds
 _LISTENS = "0A"  # the state in /proc/net/tcp (proc(5))
@@ -70,8 +71,7 @@ async def port(sight: Sight) -> Found:
     number = settings.port
     sockets = await asyncio.to_thread(listeners, number)
     if not sockets:
-        repair = "systemctl start the connector; its log says why it ended (LDAP away: with status 0)"
-        return [problem(f"nothing listens on PORT {number}", repair=repair)]
+        return [_nobody(settings)]
     own = {one.pid for one in await asyncio.to_thread(processes.running, sight.asked.where.directory, "server.js")}
     others = {one.pid for one in sockets} - {None} - own
     if own and others:
@@ -79,6 +79,21 @@ async def port(sight: Sight) -> Found:
         repair = f"ss -ltnp 'sport = :{number}'; end it, or set another PORT, and restart the connector"
         return [problem(f"{told}, which is not the connector", repair=repair)]
     return [await _answers(number, bool(settings.text("CLIENT_CERT_AUTH")))]
+
+
+def _nobody(settings: Settings) -> Finding:
+    """Why nothing listens, if the settings say it: its server.js goes by them."""
+    told = f"nothing listens on PORT {settings.port}"
+    if settings.text("CLIENT_CERT_AUTH") or settings.text("KERBEROS_DEBUG_USER"):
+        return problem(told, repair=_START)
+    if not settings.text("KERBEROS_AUTH"):
+        why = "with neither KERBEROS_AUTH nor CLIENT_CERT_AUTH the connector listens nowhere"
+        repair = "switch Kerberos or client certificates on for the connection, at the tenant; restart the connector"
+        return problem(f"{told}: {why}", repair=repair)
+    if not settings.text("WITH_KERBEROS_PROXY_FRONTEND"):
+        why = "with KERBEROS_AUTH, and without WITH_KERBEROS_PROXY_FRONTEND, it listens on Windows only"
+        return problem(f"{told}: {why}", repair='"WITH_KERBEROS_PROXY_FRONTEND": true in config.json; restart it')
+    return problem(told, repair=_START)
 
 
 async def healthz(sight: Sight) -> Found:

@@ -50,11 +50,22 @@ async def test_a_connector_that_answers(look: Looking, connector: Connector) -> 
     assert sight.asked.kind == "auth0"
 
 
-async def test_nobody_listens(look: Looking, connector: Connector) -> None:
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, ": with neither KERBEROS_AUTH nor CLIENT_CERT_AUTH the connector listens nowhere"),
+        ({"KERBEROS_AUTH": True}, ": with KERBEROS_AUTH, and without WITH_KERBEROS_PROXY_FRONTEND, it listens on"),
+        ({"KERBEROS_AUTH": True, "WITH_KERBEROS_PROXY_FRONTEND": True}, ""),
+        ({"CLIENT_CERT_AUTH": True}, ""),
+    ],
+)
+async def test_nobody_listens(look: Looking, connector: Connector, settings: dict[str, bool], why: str) -> None:
     with runs(connector.directory) as port:
         pass
-    found = only(await listening.port(look(PORT=port)))
-    assert (found.outcome, found.found) == (Outcome.PROBLEM, f"nothing listens on PORT {port}")
+    found = only(await listening.port(look(PORT=port, **settings)))
+    assert found.outcome is Outcome.PROBLEM
+    assert found.found.removesuffix(" Windows only") == f"nothing listens on PORT {port}{why}"
+    assert found.repair
     with pytest.raises(UnseenError):
         await listening.firewall(look(PORT=port))
 
