@@ -94,7 +94,7 @@ class Fleet:
         if memory:
             for key, why in book.remember(memory["orders"]).items():
                 event(log, logging.ERROR, "fleet_order_forgotten", pool=key.pool, backend=key.backend, why=why)
-        self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach)
+        self.orders = SharedOrders(etcd, place.fleet, book, balancer.apply, self._reach, balancer.has)
         self.rollouts = Rollouts(etcd, place.fleet, place.replica)
         known = memory["tickets"] if memory and memory["secret"] == self._mark else None
         self._tickets = None if own is None else SharedTickets(etcd, place.fleet, own, balancer.seal, known)
@@ -252,9 +252,9 @@ class Fleet:
         others = {name: one for name, one in self._roster.live.items() if name != self._place.replica}
         self._compare_secrets(others)
         for key, replica in self._evidence.see(others, time.monotonic()):
-            pool, _, backend = key.partition("/")
-            if self._balancer.probe(pool, backend):
-                event(log, logging.INFO, "fleet_evidence", pool=pool, backend=backend, replica=replica)
+            named = Key.parse(key)
+            if self._balancer.probe(*named):
+                event(log, logging.INFO, "fleet_evidence", pool=named.pool, backend=named.backend, replica=replica)
 
     def _compare_secrets(self, others: Mapping[str, Replica]) -> None:
         """TLS sessions do not resume at a replica that has another secret: that is logged once."""

@@ -16,7 +16,7 @@ the host's clock is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from lbproxy.balance.member import MAX_WEIGHT, Member
@@ -46,12 +46,15 @@ class Given(NamedTuple):
 
 
 Entry = Mapping[str, Given]
-"""The fields that were ever given, by name. Fields of a newer version are kept, and merged like the others."""
+"""The fields that were ever given, by name. Fields of a newer version are kept, and merged like the others.
+
+Beside them is `seen`, which orders nothing (its value is None): see `order_book.SEEN`.
+"""
 
 
 def later(one: Given, other: Given) -> Given:
     """The same of both, in whatever order they are named."""
-    return max(one, other, key=_rank)
+    return latest((one, other))
 
 
 def _rank(given: Given) -> tuple[int, str, str]:
@@ -63,6 +66,16 @@ def merged(one: Entry, other: Entry) -> dict[str, Given]:
     return {name: later(one.get(name) or other[name], other.get(name) or one[name]) for name in sorted({*one, *other})}
 
 
+def latest(given: Iterable[Given]) -> Given:
+    """The same of at least one."""
+    return max(given, key=_rank)
+
+
+def giver(given: Given, replica: str) -> str:
+    """Who has given that, as `replica` names it: with where, unless it was here."""
+    return given.by if given.replica == replica else f"{given.by} on {given.replica}"
+
+
 def is_void(entry: Entry) -> bool:
     """Whether nothing is ordered any more."""
     return all(given.value == NOTHING.get(name) for name, given in entry.items())
@@ -72,7 +85,7 @@ def said(name: str, entry: Entry, replica: str) -> Said:
     """What `entry` means for the backend `name`. Orders that were not given on `replica` name where they were."""
     values = {field: entry[field].value if field in entry else nothing for field, nothing in NOTHING.items()}
     stamps = {
-        field: Stamp(one.by if one.replica == replica else f"{one.by} on {one.replica}", one.at)
+        field: Stamp(giver(one, replica), one.at)
         for field, one in entry.items()
         if field in NOTHING and one.value != NOTHING[field]
     }

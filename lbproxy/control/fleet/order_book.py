@@ -14,11 +14,29 @@ KEPT = 30 * 86400.0
 """Seconds for which an order that was taken back is kept: a replica that was cut off for longer might bring it back."""
 
 
+SEEN = "seen"
+"""A field of an entry that orders nothing: a replica that has the backend writes it, once a day."""
+
+SEEN_EVERY = 86400.0
+"""Seconds after which an order for a backend that is there is said to be needed still."""
+
+MISSED_FOR = 7 * 86400.0
+"""Seconds after which an order for a name that no replica has had is dropped: names of pods, say, never come back."""
+
+
 class Key(NamedTuple):
     """Whose orders."""
 
     pool: str
     backend: str
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """POOL/BACKEND. Raises ValueError."""
+        pool, _, backend = text.partition("/")
+        if not (pool and backend):
+            raise ValueError(f"{text!r} is not POOL/BACKEND")
+        return cls(pool, backend)
 
     def __str__(self) -> str:
         return f"{self.pool}/{self.backend}"
@@ -45,10 +63,15 @@ class Lost(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What follows from a look at etcd: keys whose orders are others now, and orders of this replica that lost."""
+    """What follows from a look at etcd: keys whose orders are others now, and orders of this replica that lost.
+
+    `given` has the last order of those that made the difference, by the key; for a key without one etcd has no orders
+    any more.
+    """
 
     changed: list[Key]
     lost: list[Lost]
+    given: dict[Key, Given]
 
 
 class BookMemory(TypedDict):
@@ -65,7 +88,7 @@ class OrderBook:
     """`entries` has the orders, `pending` the fields of those that etcd does not have yet: they are applied here only.
 
     `modified` is since which revision etcd has a key as it is known here; `revision` is what was seen of etcd last, and
-    `cluster` says which etcd that was.
+    `cluster` says which etcd that was. `replica` is whose book it is.
     """
 
     def __init__(self, replica: str, run: str, wall: Callable[[], float]) -> None:
@@ -75,7 +98,7 @@ class OrderBook:
         self.pending: dict[Key, set[str]] = {}
         self.revision = 0
         self.cluster = ""
-        self._replica = replica
+        self.replica = replica
         self._run = run
         self._clock = Clock(wall)
 
@@ -84,7 +107,7 @@ class OrderBook:
 
     def said(self, key: Key) -> Said:
         """What is ordered for `key`."""
-        return merge.said(key.backend, self.entries.get(key, {}), self._replica)
+        return merge.said(key.backend, self.entries.get(key, {}), self.replica)
 
     def give(self, key: Key, told: Said, stamp: Stamp, fields: Collection[str] | None = None) -> bool:
         """Operators say `told` here. Returns whether that is something new.
@@ -101,7 +124,7 @@ class OrderBook:
             before = entry[field].value if field in entry else NOTHING[field]
             if value != before if fields is None else field in fields:
                 by, at = stamps.get(field, stamp) if fields is None else stamp
-                entry[field] = Given(value, self._clock.now(), self._run, self._replica, by, at)
+                entry[field] = Given(value, self._clock.now(), self._run, self.replica, by, at)
                 new.add(field)
         if new:
             self.entries[key] = entry
@@ -130,7 +153,7 @@ class OrderBook:
         for field, value in merge.values(told).items():
             if value != NOTHING[field]:
                 by, at = stamps.get(field, Stamp())
-                entry[field] = Given(value, int(at * 1e6), self._run, self._replica, by, at)
+                entry[field] = Given(value, int(at * 1e6), self._run, self.replica, by, at)
         if entry:
             self._clock.saw(entry)
             self.entries[key] = entry
@@ -152,20 +175,21 @@ class OrderBook:
             self.modified.clear()
             self.pending.update((key, set(entry)) for key, entry in self.entries.items() if not merge.is_void(entry))
         self.revision, self.cluster = revision, cluster or self.cluster
-        seen = Seen([], [])
+        seen = Seen([], [], {})
         for key, found in stored.items():
             if found.modified > self.modified.get(key, 0):
                 self._take(key, found, seen)
         for key in [key for key, at in self.modified.items() if key not in stored and at <= revision]:
             del self.modified[key]
-            if key not in unread and key not in self.pending:
-                self.entries.pop(key, None)
-                seen.changed.append(key)
+            if key not in unread and not self.is_pending(key):
+                self.pending.pop(key, None)
+                if not merge.is_void(self.entries.pop(key, {})):
+                    seen.changed.append(key)
         return seen
 
     def found(self, key: Key, found: Stored | None) -> Seen:
         """etcd has that of `key`, where something else was expected; None: it has no such key."""
-        seen = Seen([], [])
+        seen = Seen([], [], {})
         if found is None:
             self.modified.pop(key, None)
         else:
@@ -176,6 +200,24 @@ class OrderBook:
         """etcd has `entry`, which was written, since `revision`."""
         self.modified[key] = max(revision, self.modified.get(key, 0))
         self._pend(key, entry)
+
+    def is_pending(self, key: Key) -> bool:
+        """Whether etcd lacks an order for `key`."""
+        return any(field != SEEN for field in self.pending.get(key, ()))
+
+    def quiet(self, now: float) -> dict[Key, float]:
+        """Orders of which nothing was heard for a day, and for how many seconds; now: since the epoch."""
+        last = {key: max(one.at for one in entry.values()) for key, entry in self.entries.items() if entry}
+        return {
+            key: now - at
+            for key, at in last.items()
+            if now - at >= SEEN_EVERY and key not in self.pending and not merge.is_void(self.entries[key])
+        }
+
+    def needed(self, key: Key, now: float) -> None:
+        """Its backend is here at `now` (since the epoch): tell the others."""
+        self.entries[key][SEEN] = Given(None, self._clock.now(), self._run, self.replica, "", now)
+        self.pending.setdefault(key, set()).add(SEEN)
 
     def void(self, now: float) -> list[Key]:
         """Keys of which nothing was left for so long (`KEPT`) that they may be deleted; now: since the epoch."""
@@ -194,9 +236,11 @@ class OrderBook:
             if here.run == self._run and now[field].value != here.value:
                 here_only = field in self.pending.get(key, ())
                 seen.lost.append(Lost(key, field, here, now[field], here_only))
-        if now != before:
-            self.entries[key] = now
+        self.entries[key] = now
+        new = [given for field, given in now.items() if field != SEEN and given != before.get(field)]
+        if new:
             seen.changed.append(key)
+            seen.given[key] = merge.latest(new)
         self._pend(key, found.entry)
 
     def _pend(self, key: Key, stored: Entry) -> None:

@@ -14,7 +14,7 @@ from lbproxy.balance.orders import Order, Stamp
 from lbproxy.control import tasks
 from lbproxy.control.etcd import Etcd, EtcdError, EtcdRefusedError, KeyValue, View, values
 from lbproxy.control.fleet import keys, merge
-from lbproxy.control.fleet.order_book import Key, OrderBook, Seen, Stored
+from lbproxy.control.fleet.order_book import MISSED_FOR, SEEN, Key, OrderBook, Seen, Stored
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.views import OrderView
 from lbproxy.control.log import event
@@ -34,6 +34,9 @@ _NOTHING = Said(None, Order())
 _TRIES = 5  # of one key in a row, while others write it too
 _TIDY_EVERY = 3600.0  # seconds
 
+_UNCHANGED_FOR = 2 * 86400.0
+"""Seconds for which this replica has seen no change of an order that it drops, whatever the clocks of hosts say."""
+
 Apply = Callable[[str, str, Said], None]
 """Let a pool's backend be as operators say, whether there is one or not."""
 
@@ -44,8 +47,16 @@ class SharedOrders:
     `refused` is why etcd takes no orders, although it answers; else it is empty.
     """
 
-    def __init__(self, etcd: Etcd, fleet: str, book: OrderBook, apply: Apply, reach: Reach) -> None:
-        """apply: called for what changes; not for what is given here."""
+    def __init__(
+        self,
+        etcd: Etcd,
+        fleet: str,
+        book: OrderBook,
+        apply: Apply,
+        reach: Reach,
+        has: Callable[[str, str], bool] = lambda pool, backend: True,
+    ) -> None:
+        """apply: called for what changes; not for what is given here. has: whether this balancer has a backend."""
         self.book = book
         self.ignored: dict[str, str] = {}
         self.refused = ""
@@ -55,6 +66,7 @@ class SharedOrders:
         self._prefix = keys.orders(fleet)
         self._apply = apply
         self._reach = reach
+        self._has = has
         self._news = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
@@ -107,7 +119,7 @@ class SharedOrders:
 
     def here_only(self, key: Key) -> str:
         """Why the orders for `key` hold here only; "" if the whole fleet has them."""
-        if key not in self.book.pending:
+        if not self.book.is_pending(key):
             return ""
         newer = f"{self._prefix}{key}" in self.ignored
         return (
@@ -129,6 +141,7 @@ class SharedOrders:
                     raise ValueError("its key is not orders/POOL/BACKEND")
                 if anew or found.modified > self.book.modified.get(key, 0):
                     stored[key] = _read(key, found)
+                    self.seen_at[key] = time.monotonic()
                 else:
                     stored[key] = Stored({}, found.modified)  # as it is known, and not looked at
             except ValueError as error:
@@ -137,8 +150,9 @@ class SharedOrders:
         self._follow(self.book.see(stored, view.revision, unread, view.cluster))
 
     def _key(self, text: str) -> Key | None:
-        pool, slash, backend = text.removeprefix(self._prefix).partition("/")
-        return Key(pool, backend) if pool and backend and slash else None
+        with suppress(ValueError):
+            return Key.parse(text.removeprefix(self._prefix))
+        return None
 
     def _follow(self, seen: Seen) -> None:
         for key, field, here, now, here_only in seen.lost:
@@ -150,9 +164,14 @@ class SharedOrders:
                   **values_of, by=now.by, replica=now.replica)  # fmt: skip
         for key in seen.changed:
             told = self.book.said(key)
-            self.seen_at[key] = time.monotonic()
-            event(log, logging.INFO, "fleet_order_applied", pool=key.pool, backend=key.backend, **_fields(told))
-            self._apply(key.pool, key.backend, told)
+            given = seen.given.get(key)
+            if given is None:
+                self.seen_at.pop(key, None)
+                event(log, logging.WARNING, "fleet_order_dropped", pool=key.pool, backend=key.backend)
+            else:
+                ordered = {**_ordered(told), "by": merge.giver(given, self.book.replica)}
+                event(log, logging.INFO, "fleet_order_applied", pool=key.pool, backend=key.backend, **ordered)
+            self._apply(*key, told)
         self._look()
 
     def _to_write(self) -> list[Key]:
@@ -175,13 +194,14 @@ class SharedOrders:
                 "given": {
                     field: {"value": one.value, "by": one.by, "at": one.at, "replica": one.replica}
                     for field, one in entry.items()
+                    if field != SEEN
                     if one.value != merge.NOTHING.get(field) or field in book.pending.get(key, ())
                 },
                 "here_only": self.here_only(key),
                 "waits": not has(*key),
             }
             for key, entry in sorted(book.entries.items())
-            if key in book.pending or not merge.is_void(entry)
+            if book.is_pending(key) or not merge.is_void(entry)
         ]
 
     # --- writing
@@ -210,7 +230,7 @@ class SharedOrders:
         now = time.monotonic()
         self._alone = {one: until for one, until in self._alone.items() if until > now}
         for key, fields in self.book.pending.items():
-            for field in fields:
+            for field in fields - {SEEN}:
                 self._alone[key, field, self.book.entries[key][field].stamp] = now + _RECONCILED
 
     async def _fail(self) -> None:
@@ -231,9 +251,9 @@ class SharedOrders:
                 [values.read(text)],
                 repeatable=True,
             )
+            self.seen_at[key] = time.monotonic()
             if done.succeeded:
                 book.wrote(key, entry, done.revision)
-                self.seen_at[key] = time.monotonic()
             else:
                 found = done.listings[0].values
                 try:
@@ -242,10 +262,18 @@ class SharedOrders:
                     self.ignored[text] = str(error)
 
     async def _tidy(self) -> None:
-        """Delete what was taken back long ago; every replica may do it."""
-        for key in self.book.void(time.time()):
+        """Delete what was taken back long ago, or is for a name that is long gone; every replica may do it."""
+        now = time.monotonic()
+        gone = self.book.void(time.time())
+        for key, seconds in self.book.quiet(time.time()).items():
+            if self._has(*key):
+                self.book.needed(key, time.time())
+            elif seconds >= MISSED_FOR:
+                gone.append(key)
+        for key in gone:
+            # The clock of this host may be wrong: a replica that has the backend would have said so meanwhile.
             text, modified = f"{self._prefix}{key}", self.book.modified.get(key, 0)
-            if modified:
+            if modified and now - self.seen_at.setdefault(key, now) >= _UNCHANGED_FOR:
                 await self._etcd.txn([values.unchanged(text, modified)], [values.delete(text)], repeatable=True)
 
 
@@ -253,12 +281,9 @@ def _read(key: Key, found: KeyValue) -> Stored:
     return Stored(merge.decode(key.backend, keys.decode(found.value).get("fields")), found.modified)
 
 
-def _fields(told: Said) -> Mapping[str, Any]:
+def _ordered(told: Said) -> Mapping[str, Any]:
     """What is ordered, for the log: nothing of it if nothing is."""
-    ordered = {name: value for name, value in merge.values(told).items() if value != merge.NOTHING[name]}
-    stamps = [*told.order.stamps.values(), *([told.member.added] if told.member and told.member.added else [])]
-    by = max(stamps, key=lambda stamp: stamp.at).by if stamps else None
-    return {**{name: _text(value) for name, value in ordered.items()}, "by": by}
+    return {name: _text(value) for name, value in merge.values(told).items() if value != merge.NOTHING[name]}
 
 
 def _text(value: object) -> object:

@@ -12,6 +12,7 @@ from lbproxy.control.fleet import merge
 from lbproxy.control.fleet.order_book import KEPT, Key, OrderBook, Stored
 
 C1 = Key("p", "c1")
+DAY = 86400.0
 DRAIN = Said(None, Order(drain=True))
 READY = Said(None, Order())
 
@@ -270,3 +271,51 @@ def test_another_etcd_is_told_by_its_cluster_too() -> None:
     [after] = books("lb1")
     after.remember(book.memory())
     assert after.is_another(book.revision, "a")
+
+
+def test_an_order_is_quiet_after_a_day_and_is_said_to_be_needed() -> None:
+    store, [one, other] = Store(), books("lb1", "lb2")
+    one.give(C1, DRAIN, Stamp("olga", 100.0))
+    store.write(one)
+    store.show(one)
+    store.show(other)
+    assert one.quiet(99.0 + DAY) == {}
+    assert other.quiet(100.0 + 2 * DAY) == {C1: 2 * DAY}
+    one.needed(C1, 100.0 + DAY)
+    assert (one.pending, one.is_pending(C1)) == ({C1: {"seen"}}, False)
+    store.write(one)
+    assert other.see(dict(store.stored), store.revision).changed == [], "nothing is ordered by that"
+    assert other.quiet(99.0 + 2 * DAY) == {}
+
+
+def test_what_was_taken_back_is_not_needed() -> None:
+    [book] = books("lb1")
+    book.give(C1, DRAIN, Stamp("olga", 1.0))
+    book.give(C1, READY, Stamp("olga", 2.0))
+    assert book.quiet(90 * DAY) == {}
+
+
+def test_orders_that_vanish_are_dropped() -> None:
+    store, [book] = Store(), books("lb1")
+    book.give(C1, DRAIN, Stamp())
+    store.write(book)
+    store.show(book)
+    seen = book.see({}, store.revision + 1)
+    assert (seen.changed, seen.given) == ([C1], {}), "nobody has given that"
+    store.stored.clear()
+    book.give(C1, DRAIN, Stamp())
+    book.give(C1, READY, Stamp())
+    store.write(book)
+    store.show(book)
+    assert book.see({}, store.revision + 1).changed == [], "nothing was ordered"
+
+
+def test_who_has_made_the_difference_is_known() -> None:
+    """Not who has given the latest of those orders that are left."""
+    store, [one, other] = Store(), books("lb1", "lb2")
+    one.give(C1, Said(None, Order(drain=True, weight=2)), Stamp("olga", 1.0))
+    store.write(one)
+    store.show(other)
+    other.give(C1, Said(None, Order(weight=2)), Stamp("bert", 2.0), ["drain"])
+    store.write(other)
+    assert merge.giver(one.see(dict(store.stored), store.revision).given[C1], "lb1") == "bert on lb2"

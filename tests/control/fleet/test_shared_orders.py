@@ -13,7 +13,7 @@ from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Order, Stamp
 from lbproxy.control import tasks
 from lbproxy.control.etcd import Access, Etcd, View
-from lbproxy.control.fleet import keys
+from lbproxy.control.fleet import keys, shared_orders
 from lbproxy.control.fleet.order_book import Key, OrderBook
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.shared_orders import SharedOrders
@@ -52,8 +52,9 @@ class Replica:
                 self._seen.clear()
                 await self._seen.wait()
 
-    def ordered(self, weight: int) -> bool:
-        return self.drained() and self.orders.book.said(C1).order.weight == weight
+    def ordered_everywhere(self, weight: int) -> bool:
+        drained_too = self.drained() and self.orders.book.said(C1).order.weight == weight
+        return drained_too and not self.orders.book.pending
 
     def drained(self) -> bool:
         return self.orders.book.said(C1).order.drain
@@ -108,9 +109,7 @@ async def test_what_was_given_while_etcd_was_gone_is_merged(
         assert "connection refused" in here.orders.here_only(C1) or "answer" in here.orders.here_only(C1)
         await asyncio.to_thread(server.start)
         for one in (here, there):
-            await one.until(partial(one.ordered, 5))
-            await one.orders.settled()
-            assert not one.orders.book.pending
+            await one.until(partial(one.ordered_everywhere, 5))
         [lost] = [record for record in caplog.records if record.message == "fleet_order_superseded"]
         fields = vars(lost)["fields"]
         assert (fields["field"], fields["here"], fields["now"], fields["replica"]) == ("weight", 2, 5, "lb1")
@@ -166,3 +165,47 @@ async def test_what_is_ordered_is_shown(make: Make, etcd: Etcd) -> None:
     [order] = here.orders.view(lambda pool, name: False)
     assert (order["backend"], order["waits"], order["here_only"]) == ("c1", True, "")
     assert order["given"]["drain"] == {"value": True, "by": "olga", "at": NOW, "replica": "lb1"}
+
+
+async def test_an_order_for_a_name_that_is_long_gone_is_dropped_everywhere(
+    make: Make, etcd: Etcd, fleet_name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As long as one replica has the backend, it stays."""
+    one, other = make(etcd, "lb1"), make(etcd, "lb2")
+    long_ago = Stamp("olga", NOW - 8 * 86400)
+    for replica in (one, other):
+        replica.orders._has = lambda pool, name: False
+    monkeypatch.setattr(shared_orders, "_UNCHANGED_FOR", 0.0)
+    one.orders._has = lambda pool, name: True
+    one.orders.give(C1, DRAIN, long_ago)
+    await other.until(other.drained)
+    await other.until(lambda: "seen" in other.orders.book.entries[C1])
+    await other.orders._tidy()
+    assert await etcd.get(f"{keys.orders(fleet_name)}p/c1") is not None
+    gone = Key("p", "gone")
+    one.orders._has = lambda pool, name: False
+    one.orders.give(gone, DRAIN, long_ago)
+    await other.until(lambda: "fleet_order_dropped" in caplog.text)
+    for replica in (one, other):
+        await replica.until(partial(_lacks, replica, gone))
+        assert replica.drained()
+    assert ("p", "gone", Said(None, Order())) in other.told
+
+
+def _lacks(replica: Replica, key: Key) -> bool:
+    return key not in replica.orders.book.entries
+
+
+async def test_what_is_long_ago_by_the_clock_of_this_host_only_is_not_dropped(
+    make: Make, etcd: Etcd, fleet_name: str
+) -> None:
+    """Its clock is a year ahead: for all other replicas, the order was given now."""
+    ahead, gone = make(etcd, "lb1"), Key("p", "gone")
+    ahead.orders._has = lambda pool, name: False
+    await ahead.until(lambda: ahead.orders.book.revision)
+    ahead.orders.give(C1, DRAIN, Stamp("olga", NOW - 365 * 86400))
+    ahead.orders.give(gone, DRAIN, Stamp("olga", NOW - 365 * 86400))
+    ahead.orders.give(gone, Said(None, Order()), Stamp("olga", NOW - 365 * 86400))
+    await ahead.orders.settled()
+    await ahead.orders._tidy()
+    assert len((await etcd.list(keys.orders(fleet_name))).values) == 2
