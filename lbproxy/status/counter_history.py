@@ -31,6 +31,7 @@ class CounterHistory(Observer):
         self._generation = generation
         self._ended = inherited["ended"] if inherited else {}
         self._draining = dict(inherited["draining"]) if inherited else {}
+        self._heard: dict[str, int | None] = {}  # the revision of orders that those had heard of before they counted
 
     def __repr__(self) -> str:
         return f"<counter_history with {len(self._draining)} draining>"
@@ -47,17 +48,31 @@ class CounterHistory(Observer):
         """What all have counted of the backend POOL/NAME. own: what each process of this generation has."""
         return counters.total([*own, *(counters.of_backend_alone(one, name) for one in self._others())])
 
-    def told(self, generation: int, counted: Counters) -> None:
-        """An older generation, which drains, has counted that. Backends that have left meanwhile are left out."""
+    def heard(self, revision: int) -> int | None:
+        """The revision of the fleet's orders, `revision` at most, of which all had heard before they counted.
+
+        None: one of them has not said so yet.
+        """
+        if self._draining.keys() - self._heard.keys():
+            return None
+        return min([revision, *(one for one in self._heard.values() if one is not None)])
+
+    def told(self, generation: int, counted: Counters, orders: int | None = None) -> None:
+        """An older generation, which drains, has counted that. Backends that have left meanwhile are left out.
+
+        orders: the revision of the fleet's orders of which it had heard before; None if it has no fleet.
+        """
         before = self._draining.get(str(generation))
         if before is not None:
             known, told = before.get("backends", {}), counted.get("backends", {})
             counted = {**counted, "backends": {name: one for name, one in told.items() if name in known}}
         self._draining[str(generation)] = counted
+        self._heard[str(generation)] = orders
 
     def gone(self, generation: int) -> None:
         """It has ended."""
         counted = self._draining.pop(str(generation), None)
+        self._heard.pop(str(generation), None)
         if counted is not None:
             self._ended = counters.total([counters.past(counted), self._ended])
 

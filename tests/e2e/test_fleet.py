@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from lbproxy.control.etcd import Access, Etcd
+from tests.control.fleet.patience import within
 from tests.etcd_server import node
 
 from .backend import Lane, ScriptedBackend, answer, serve
@@ -175,7 +176,15 @@ async def test_an_order_holds_on_all_and_survives_restarts_of_all(
             await balancer.kill()
 
 
-async def test_drain_waits_for_what_another_replica_has(backends: Backends, replica: Fleet) -> None:
+async def waits(balancer: Balancer) -> dict[str, Any]:
+    """What the order for the first backend waits for elsewhere."""
+    found: dict[str, Any] = json.loads((await balancer.admin("/backends/c1")).body)["fleet"]
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2], ids=["serves", "reloaded", "reloaded, 2 workers"])
+async def test_drain_waits_for_what_another_replica_has(backends: Backends, replica: Fleet, workers: int) -> None:
+    """Also if a generation of it has that which drains: its next one counts for it."""
     go_on = asyncio.Event()
 
     async def slow(lane: Lane) -> None:
@@ -184,15 +193,17 @@ async def test_drain_waits_for_what_another_replica_has(backends: Backends, repl
         await lane.send(answer(b"late"))
 
     first, second = await backends(slow, serve)
-    one, other = await replica("lb1", first, second), await replica("lb2", first, second)
+    one, other = await replica("lb1", first, second), await replica("lb2", first, second, workers=workers or 1)
     await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
     asked = asyncio.ensure_future(other.ask())
     await first.until(lambda: first.requests)
+    if workers:
+        other.signal(SIGHUP)
+        await other.logged("generation_serves", count=2)
     waiting = asyncio.ensure_future(command("drain", "-c", str(one.path), "c1", "--wait", "--timeout", "30s"))
-    await drained(other, "c1")
-    view = await one.admin("/backends/c1")
-    while not any(it["what"] == "1 request to finish" for it in json.loads(view.body)["fleet"]["replicas"]):
-        view = await one.admin("/backends/c1")
+    async with within("lb2 says that a request is to finish"):
+        while not any(it["what"] == "1 request to finish" for it in (await waits(one))["replicas"]):
+            pass
     assert not waiting.done()
     go_on.set()
     assert (await asked).body == b"late"

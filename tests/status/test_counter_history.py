@@ -96,3 +96,16 @@ def test_of_backends_that_are_in_no_pool_nothing_is_kept(pool: Pool) -> None:
     assert history.total()["backends"].keys() == {"connectors/c1", "connectors/gone"}
     history.follow([pool])
     assert history.total()["backends"].keys() == {"connectors/c1"}
+
+
+def test_what_all_have_heard_of_before_they_counted() -> None:
+    second = CounterHistory(own)
+    assert second.heard(9) == 9
+    third = CounterHistory(own, second.accounts(2))
+    assert third.heard(9) is None, "the one before has not said anything yet"
+    third.told(2, counted(requests=5), 7)
+    assert (third.heard(9), third.heard(6)) == (7, 6)
+    third.told(1, counted(requests=5))
+    assert third.heard(9) == 7, "one without a fleet is not waited for"
+    third.gone(2)
+    assert third.heard(9) == 9

@@ -28,7 +28,7 @@ from lbproxy.control.fleet.shared_orders import SharedOrders
 from lbproxy.control.fleet.shared_tickets import SharedTickets
 from lbproxy.control.fleet.ticket_ring import RingMemory
 from lbproxy.control.fleet.views import FleetView, InstanceInFleetView, ReplicaView
-from lbproxy.control.fleet.waiting import Ordered, waited_for
+from lbproxy.control.fleet.waiting import Ordered, missing, waited_for
 from lbproxy.control.log import event
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,9 @@ That is longer than a call waits for one endpoint, if there is another one: see 
 UNKNOWN = "the other replicas are not known yet"
 """Why an order may hold here only: it is not known which replicas have to have applied it."""
 
+BEHIND = "a generation before this one has not heard of the order"
+"""Why a drain waits here although nothing is left: that generation may have sent a request there a moment ago."""
+
 LOOK = 0.5
 """Seconds between two looks at what there is to tell the others."""
 
@@ -49,7 +52,8 @@ LOOK = 0.5
 class Memory(TypedDict):
     """What a generation leaves to the next, as JSON has it. Times are seconds since the epoch.
 
-    `secret` is the mark of the fleet's secret, under which `tickets` are shared.
+    `applied` is the revision of orders that was acknowledged. `secret` is the mark of the fleet's secret, under which
+    `tickets` are shared.
     """
 
     since: float
@@ -59,6 +63,7 @@ class Memory(TypedDict):
     configured: float
     unreachable_since: float | None
     orders: BookMemory
+    applied: int
     secret: str
     tickets: RingMemory | None
 
@@ -102,9 +107,10 @@ class Fleet:
         self._evidence = Evidence()
         self._orders_seen, self._replicas_seen = asyncio.Event(), asyncio.Event()
         self._news = asyncio.Event()
-        self._applied = 0  # the revision of orders that every process has heard of ...
-        self._left: dict[str, str] = {}  # ... and what was left after that
-        self._ended = False
+        # The revision of orders that every process has heard of, of whatever generation, and what was left after that.
+        self.applied = memory["applied"] if memory else 0
+        self._left: dict[str, str] = {}
+        self._ended = self._replaced = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def __repr__(self) -> str:
@@ -149,6 +155,7 @@ class Fleet:
 
     def retire(self) -> None:
         """The next generation serves. It takes the key over, which stays as it is until then."""
+        self._replaced = True  # what older ones say is told to the next one
         self._presence.retire()
 
     def give(self, pool: str, name: str, told: Said, stamp: Stamp, fields: tuple[str, ...] | None = None) -> None:
@@ -192,6 +199,7 @@ class Fleet:
             "configured": self._begun.configured,
             "unreachable_since": self._reach.since,
             "orders": self.orders.book.memory(),
+            "applied": self.applied,
             "secret": self._mark,
             "tickets": None if self._tickets is None else self._tickets.ring.memory(),
         }
@@ -209,10 +217,15 @@ class Fleet:
             for key in own
         ]
         known = "" if self._replicas_seen.is_set() else UNKNOWN
+        place, last = self._place, max((one.modified for one in ordered if one.given), default=0)
+        behind = [BEHIND] if (self._balancer.heard(last) or 0) < last else []
         return {
             "here_only": next(filter(None, map(self.orders.here_only, own)), known),
             # By then the lease of one that has died has ended: it is named as dead, not as silent.
-            "replicas": waited_for(ordered, self._roster, self._place.replica, self._place.ttl + LATE),
+            "replicas": [
+                *waited_for(ordered, self._roster, place.replica, place.ttl + LATE),
+                *(missing(place.replica, what) for what in behind),
+            ],
         }
 
     def view(self) -> FleetView:
@@ -305,10 +318,16 @@ class Fleet:
     async def _look(self) -> None:
         """What is acknowledged was counted after every process had heard of it."""
         self._news.clear()
-        revision = self.orders.book.revision
-        if (revision != self._applied or self._left or self._balancer.left()) and await self._balancer.count():
-            self._applied, self._left = revision, self._balancer.left()
+        revision = self._heard()
+        news = revision != self.applied or self._left or self._balancer.left()
+        if revision is not None and news and await self._balancer.count():
+            self.applied, self._left = revision, self._balancer.left()
         self._presence.look()
+
+    def _heard(self) -> int | None:
+        """The revision of orders that all generations have heard of; None if one of them has not said so yet."""
+        revision = self.orders.book.revision
+        return revision if self._replaced else self._balancer.heard(revision)
 
     def _describe(self) -> Replica:
         place = self._place
@@ -322,7 +341,7 @@ class Fleet:
             GONE if self._ended else self._balancer.state(),
             place.listeners,
             self._balancer.backends(),
-            self._applied,
+            self.applied,
             self._left,
             tuple(sorted(one.removeprefix(keys.orders(place.fleet)) for one in self.orders.ignored)),
             self._balancer.ejected(),

@@ -79,6 +79,13 @@ class Balancer(Protocol):
         """Have every process count, after it heard of all that was decided; whether all of them did."""
         ...
 
+    def heard(self, revision: int) -> int | None:
+        """The revision of orders, `revision` at most, of which all generations before this one heard and then counted.
+
+        None: one of them has not said so yet.
+        """
+        ...
+
     def left(self) -> dict[str, str]:
         """What backends that are drained have to finish, in words, by POOL/BACKEND; without those that have nothing."""
         ...

@@ -31,19 +31,20 @@ def waited_for(ordered: Sequence[Ordered], roster: Roster, this: str, patience: 
     found: list[WaitedForView] = []
     for name, one in sorted(roster.live.items()):
         if name != this:
-            missing = [(_missing(one, order), order) for order in ordered]
-            late = any(why and not one.left.get(str(order.key)) and order.age > patience for why, order in missing)
-            text = "; ".join(_told(why, order, len(ordered)) for why, order in missing if why)
+            waits = [(_missing(one, order), order) for order in ordered]
+            late = any(why and not one.left.get(str(order.key)) and order.age > patience for why, order in waits)
+            text = "; ".join(_told(why, order, len(ordered)) for why, order in waits if why)
             down = [order.key.pool for order in ordered if str(order.key) in one.ejected]
             spare = {order.key.pool: _spare(one, order.key) for order in ordered if order.key.pool in one.rotation}
             found.append({"replica": name, "what": text, "silent": late, "gone": False, "down": down, "spare": spare})
     if any(order.given for order in ordered):
-        ended = "its lease has ended"
-        found += [
-            {"replica": name, "what": ended, "silent": False, "gone": True, "down": [], "spare": {}}
-            for name in sorted(roster.gone)
-        ]
+        found += [missing(name, "its lease has ended", gone=True) for name in sorted(roster.gone)]
     return found
+
+
+def missing(replica: str, what: str, gone: bool = False) -> WaitedForView:
+    """A balancer of which nothing more is known than that: `what` is missing there."""
+    return {"replica": replica, "what": what, "silent": False, "gone": gone, "down": [], "spare": {}}
 
 
 def _told(why: str, order: Ordered, count: int) -> str:

@@ -203,9 +203,9 @@ class ControlPlane:
             return
         from lbproxy.runtime.build_fleet import make_fleet  # only where there is one
 
-        controls, served = self.pool_controls, self.served
-        balancer = FleetBalancer(controls, served, self._carry_out, self._counted, self._count, self._seal)
-        self.fleet = make_fleet(self._config, self.etcd, served.origin.run, served.number, balancer, self._in_fleet)
+        ways = (self._carry_out, self._counted, self._count, self._seal, self.counter_history.heard)
+        balancer, run = FleetBalancer(self.pool_controls, self.served, *ways), self.served.origin.run
+        self.fleet = make_fleet(self._config, self.etcd, run, self.served.number, balancer, self._in_fleet)
         stack.push_async_callback(self.fleet.stop)
         for control in self.pool_controls.values():
             control.pool.observers.append(Ejections(self.fleet.look))

@@ -43,10 +43,11 @@ class FleetBalancer:
         counted: Callable[[Pool, Backend], Counters],
         count: Callable[[], Awaitable[bool]] | None,
         seal: Callable[[Sequence[bytes], bool], None],
+        heard: Callable[[int], int | None],
     ) -> None:
         """hear: carries out what operators say of a pool's backend. counted: what all processes have counted of it.
 
-        count: has the other processes count, if there are any. seal: see `Balancer`.
+        count: has the other processes count, if there are any. seal, heard: see `Balancer`.
         """
         self._pool_controls = pool_controls
         self._served = served
@@ -54,6 +55,7 @@ class FleetBalancer:
         self._counted = counted
         self._count = count
         self._seal = seal
+        self._heard = heard
 
     def __repr__(self) -> str:
         return f"<balancer of {' '.join(self._pool_controls)} for its fleet>"
@@ -126,6 +128,10 @@ class FleetBalancer:
     async def count(self) -> bool:
         """See `Balancer`."""
         return self._count is None or await self._count()
+
+    def heard(self, revision: int) -> int | None:
+        """See `Balancer`."""
+        return self._heard(revision)
 
     def left(self) -> dict[str, str]:
         """See `Balancer`."""

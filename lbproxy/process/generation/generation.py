@@ -203,8 +203,8 @@ class Generation:
 
     def _relayed(self, message: Relayed) -> None:
         match BETWEEN_GENERATIONS.from_fields(message.message):
-            case Tally(tally):
-                self._control_plane.counter_history.told(message.generation, tally)
+            case Tally(tally, orders):
+                self._control_plane.counter_history.told(message.generation, tally, orders)
             case Gone():
                 self._control_plane.counter_history.gone(message.generation)
             case Operated(pool, name, said, given):
@@ -235,7 +235,9 @@ class Generation:
             await asyncio.sleep(REPORT_EVERY)
 
     def _tell_counters(self) -> None:
-        self._master.relay(Tally(self._control_plane.counter_history.own()))
+        fleet = self._control_plane.fleet
+        orders = None if fleet is None else fleet.applied
+        self._master.relay(Tally(self._control_plane.counter_history.own(), orders))
 
     # --- the end
 

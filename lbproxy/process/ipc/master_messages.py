@@ -192,10 +192,15 @@ class ReloadFailed(Message):
 
 @dataclass(frozen=True, slots=True)
 class Tally(Message):
-    """What a generation that drains has counted until now (`status.counters`)."""
+    """What a generation that drains has counted until now (`status.counters`).
+
+    `orders` is the revision of the fleet's orders that all its processes had heard of before they counted; None without
+    a fleet.
+    """
 
     kind = "tally"
     tally: dict[str, Any]
+    orders: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class BareBalancer:
         self.down: dict[str, int] = {}
         self.probed: list[str] = []
         self.sealed: tuple[list[bytes], bool] = [], False
+        self.heard_before: int | None = 1 << 40  # by generations before
 
     def state(self) -> str:
         return self.now
@@ -77,6 +78,9 @@ class BareBalancer:
 
     async def count(self) -> bool:
         return self.all_counted
+
+    def heard(self, revision: int) -> int | None:
+        return None if self.heard_before is None else min(revision, self.heard_before)
 
     def left(self) -> dict[str, str]:
         return {name: what for name, what in self.busy.items() if what}
@@ -213,6 +217,40 @@ async def test_what_was_not_counted_everywhere_is_not_acknowledged(make: Make) -
     [waited] = here.instance([("connectors", "c1")])["replicas"]
     assert (waited["what"], waited["silent"]) == ("has not applied the order", False)
     there.all_counted = True
+    await until(here, lambda _: here.instance([("connectors", "c1")])["replicas"][0]["what"] == "")
+
+
+async def test_what_a_generation_before_has_not_heard_is_not_acknowledged(make: Make) -> None:
+    there = BareBalancer()
+    here, other = make("lb1"), make("lb2", balancer=there)
+    await until(here, lambda view: len(view["replicas"]) == 2)
+    there.heard_before = None
+    here.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
+    await until(other, lambda view: view["orders"])
+
+    def waits(fleet: Fleet) -> dict[str, str]:
+        return {it["replica"]: it["what"] for it in fleet.instance([("connectors", "c1")])["replicas"] if it["what"]}
+
+    assert waits(here) == {"lb2": "has not applied the order"}
+    assert waits(other)["lb2"] == "a generation before this one has not heard of the order"
+    there.heard_before = other.orders.book.revision - 1
+    assert "lb2" in waits(other)
+    there.heard_before += 1
+    await until(here, lambda _: waits(here) == {})
+    assert waits(other) == {}
+
+
+async def test_what_was_acknowledged_stays_so_after_a_reload(make: Make) -> None:
+    """Else an order that is old by then would look like one that was never applied, for a moment."""
+    here, before = make("lb1"), make("lb2")
+    here.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
+    key = Key("connectors", "c1")
+    await until(before, lambda _: 0 < before.orders.book.modified.get(key, 0) <= before.applied)
+    balancer = BareBalancer()
+    balancer.heard_before = None  # the generation before has not said anything yet
+    after = make("lb2", before.memory(), balancer, generation=2)
+    await until(after, lambda view: view["membership"] == "member")
+    assert after.applied >= before.orders.book.modified[key]
     await until(here, lambda _: here.instance([("connectors", "c1")])["replicas"][0]["what"] == "")
 
 

@@ -23,7 +23,15 @@ def made(
     def counted(_: Pool, backend: Backend) -> Counters:
         return {**of_backend(backend)}
 
-    return FleetBalancer(pool_controls, served, lambda *one: told.append(one), counted, None, lambda *_: None)
+    return FleetBalancer(
+        pool_controls,
+        served,
+        lambda *one: told.append(one),
+        counted,
+        None,
+        lambda *_: None,
+        lambda revision: revision - 1,
+    )
 
 
 async def test_backends_are_counted_by_their_state(pool_controls: dict[str, PoolControl]) -> None:
@@ -68,7 +76,7 @@ async def test_what_is_left_on_drained_backends(pool_controls: dict[str, PoolCon
     assert balancer.left() == {"linux/c1": "2 requests"}
     first.active = 0
     assert balancer.left() == {}
-    assert await balancer.count()
+    assert (await balancer.count(), balancer.heard(5)) == (True, 4)
 
 
 async def test_an_ejection_is_told_and_one_elsewhere_is_looked_into(pool_controls: dict[str, PoolControl]) -> None:
