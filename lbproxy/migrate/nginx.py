@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from lbproxy.errors import MigrationError
@@ -58,6 +59,11 @@ _PROXY_TLS: dict[str, str] = {
     "proxy_ssl_certificate": "certificate",
     "proxy_ssl_certificate_key": "key",
 }
+_INHERITED = frozenset({
+    *_TLS, *_HTTP_SERVER, *_PROXY, *_PROXY_TLS, "ssl_crl", "ssl_verify_client", "ssl_protocols", "proxy_ssl_name",
+    "proxy_ssl_verify", "proxy_timeout",
+})  # fmt: skip
+"""What the block http or stream says for its servers."""
 
 
 def read(text: str, source: str) -> Migration:
@@ -104,11 +110,12 @@ class _Reader:
                     self._upstream(one, scheme)
                 case "server" | "map":
                     pass
-                case _:
+                case name if name not in _INHERITED:
                     self.note(one)
+        inherited = [one for one in block if one.name in _INHERITED]
         for one in block:
             if one.name == "server":
-                self._server(one, scheme, maps)
+                self._server(replace(one, block=[*inherited, *one.block]), scheme, maps)
 
     def _upstream(self, upstream: Directive, scheme: str) -> None:
         pool = Pool(name_of(self._words(upstream)[0]), scheme, check={"kind": "tcp"})
@@ -143,28 +150,30 @@ class _Reader:
             listener.keys["mode"] = "tcp"
         elif names:
             listener.keys["hosts"] = [*names]
-        listens = [*server.all("listen")]
+        listens = [*server.all("listen")] or [Directive(server.line, "listen", ["80"])]
         for one in server.block:
             self._directive(listener, one, scheme, maps)
         self._apply(listener.keys.get("pool"))
         if not listener.keys.get("pool") and not listener.sni:
             self.note(server, "it forwards nothing")
             return
-        if not any("ssl" in one.arguments for one in listens):
-            listener.tls.clear()
         self._listen(listener, listens)
         if names and listens and not self.migration.server_url and scheme == "http":
-            port = _bind(self._words(listens[0])[0]).rpartition(":")[2]
-            tls = bool(listener.tls)
-            self.migration.server_url = f"{'https' if tls else 'http'}://{names[0]}" + (
-                "" if port == ("443" if tls else "80") else f":{port}"
-            )
+            self.migration.server_url = self._url(names[0], listens)
+
+    def _url(self, name: str, listens: Sequence[Directive]) -> str:
+        """Where users go: to an address with TLS, if there is one."""
+        secret = [one for one in listens if "ssl" in one.arguments]
+        port = _bind(self._words((secret or listens)[0])[0]).rpartition(":")[2]
+        usual = "443" if secret else "80"
+        return f"{'https' if secret else 'http'}://{name}{'' if port == usual else f':{port}'}"
 
     def _listen(self, listener: Listener, listens: list[Directive]) -> None:
         for one in listens:
             address, options = self._words(one)
             keys = {"bind": _bind(address), **listener.keys}
-            self.migration.listen(Listener(listener.name, keys, listener.tls, listener.sni))
+            tls = listener.tls if "ssl" in options else {}
+            self.migration.listen(Listener(listener.name, keys, tls, listener.sni))
             for option in options:
                 if option in _LISTEN_NEEDS_NOTHING:
                     continue

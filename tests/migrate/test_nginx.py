@@ -82,6 +82,43 @@ def test_a_file_of_servers_alone_is_read_too() -> None:
     assert migration.listeners[0].keys["bind"] == "[::1]:80"
 
 
+def test_one_address_with_tls_and_one_without(tmp_path: Path) -> None:
+    text = """server { server_name a.test; listen 80; listen 443 ssl; ssl_certificate c; ssl_certificate_key k;
+              location / { proxy_pass http://10.0.0.1; } }"""
+    config = load(tmp_path / "x.toml", {}, read(text, "n").toml())
+    assert config.server_url == "https://a.test"
+    assert [(str(one.bind), one.tls is not None) for one in config.listeners.values()] == [
+        ("0.0.0.0:80", False),
+        ("0.0.0.0:443", True),
+    ]
+
+
+def test_what_the_block_http_says_is_for_its_servers(tmp_path: Path) -> None:
+    text = """
+    http {
+      ssl_certificate c; ssl_certificate_key k; keepalive_timeout 7; proxy_read_timeout 9s; gzip on; charset x;
+      server {
+        server_name a.test; listen 443 ssl; keepalive_timeout 8;
+        location / { proxy_pass http://10.0.0.1; }
+      }
+      server { server_name b.test; location / { proxy_pass http://10.0.0.2; } }
+    }
+    """
+    draft = read(text, "n")
+    config = load(tmp_path / "x.toml", {}, draft.toml())
+    first, second = config.listeners.values()
+    assert first.tls is not None
+    assert (first.tls.certificate, first.idle_timeout, str(second.bind), second.tls, second.idle_timeout) == (
+        tmp_path / "c",
+        8,
+        "0.0.0.0:80",
+        None,
+        7,
+    )
+    assert {pool.response_timeout for pool in config.pools.values()} == {9}
+    assert [note.directive for note in draft.notes] == ["charset x"]
+
+
 def test_servers_of_one_name_are_listeners_of_their_own(tmp_path: Path) -> None:
     server = "server {{ server_name a.test; listen {}; location / {{ proxy_pass http://10.0.0.1; }} }}"
     draft = read(server.format(80) + server.format(8080), "n").toml()
