@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test bench compare-failure profile bench-micro lint build dist clean constraints
+.PHONY: help run test bench compare-failure profile bench-micro lint build docs dist clean constraints
 .PHONY: always
 .PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile
 
@@ -62,8 +62,9 @@ build: .venv/.built ## .venv and the compiled data path
 # `-list` changes when the list of extras does, so that another one is installed.
 EXTRAS_tools = kubernetes instance doctor dashboard tracing test dev
 EXTRAS_bench = bench
+EXTRAS_docs = docs
 
-.venv/.tools .venv/.bench: .venv/.%: .venv/.installed .venv/.%-list
+.venv/.tools .venv/.bench .venv/.docs: .venv/.%: .venv/.installed .venv/.%-list
 	@tools/prepare extra $(EXTRAS_$*)
 	@touch $@
 
@@ -87,6 +88,10 @@ debian-failure:
 	@tools/prepare debian build nginx haproxy iproute2 nftables
 debian-profile:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk linux-perf
+
+docs: build .venv/.docs ## build/site: the manual as a site, with an index of commands and keys
+	@$(BIN)/python -m tools.site build/site
+	@echo "make: build/site/index.html"
 
 dist: build ## dist/: sdist, wheel, SBOM and SHA256SUMS of the commit, built twice and compared
 	@tools/dist
