@@ -127,7 +127,7 @@ class Dashboard:
         found: list[web.AbstractRouteDef] = [
             web.get(f"{prefix}/static/{{name}}", self._serve_static),
             *self.ways.routes(self),
-            web.get(f"{prefix}/stream", self._with_session(self._stream)),
+            web.get(f"{prefix}/stream", self._stream),
         ]
         if self.ways.can_sign_out:
             found.append(web.post(f"{prefix}/sign-out", self._with_session(self._sign_out)))
@@ -156,8 +156,11 @@ class Dashboard:
         return self.page(page.title, main, session, here, stream + "".join(f"&{k}={link(v)}" for k, v in page.query))
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
+        session = self.session_of(request)
+        if session is None:
+            return await self.streams.refuse(request)
         page = page_at(request.query.get("path", ""), request.query)
-        return await self.streams.serve(request, page, request[SESSION])
+        return await self.streams.serve(request, page, session)
 
     async def _sign_out(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]

@@ -1,13 +1,15 @@
 """Sign-in by ticket: SPNEGO over HTTP (RFC 4559), with the keys of a keytab, in one leg.
 
 Only Kerberos is taken: other mechanisms of this machine, NTLM among them, are left out. A token that a browser has
-bound to another server's certificate (RFC 5929), and that was relayed from there, is refused.
+bound to another server's certificate (RFC 5929), and that was relayed from there, is refused. So is one for another
+service whose key the keytab has too: whoever runs that service gets tokens of users, and could show them here.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +31,12 @@ class Answer(NamedTuple):
 class Acceptor:
     """Takes tickets for every key in `keytab`."""
 
-    def __init__(self, keytab: Path, binding: bytes | None = None) -> None:
+    def __init__(
+        self, keytab: Path, binding: bytes | None = None, is_ours: Callable[[str], bool] = lambda host: True
+    ) -> None:
         """binding: tls-server-end-point of the certificate that browsers see; None: there is none.
+
+        is_ours: whether a host is one of this dashboard's.
 
         Raises ValueError with a sentence that names the file, and MissingExtraError.
         """
@@ -40,6 +46,7 @@ class Acceptor:
             raise MissingExtraError("signing in with Kerberos", "kerberos") from None
         self._gssapi: Any = gssapi
         self._keytab = keytab
+        self._is_ours = is_ours
         if not keytab.is_file():
             raise ValueError(f"{keytab}: no such file")
         try:
@@ -63,11 +70,21 @@ class Acceptor:
             reply = context.step(token)
             if not context.complete:
                 return Answer(refused="the ticket needs another round, which is not offered")
-            name = str(context.initiator_name)
+            name, service = str(context.initiator_name), str(context.target_name)
             anonymous = name.startswith(f"{_ANONYMOUS}/") or name.endswith(f"@{_ANONYMOUS}:ANONYMOUS")
-            return Answer(refused="anonymous tickets are not taken") if anonymous else Answer(name, reply)
+            if anonymous:
+                return Answer(refused="anonymous tickets are not taken")
+            if not self._is_for_us(service):
+                return Answer(refused=f"the ticket is for {service}, and not for HTTP and a name of the certificate")
+            return Answer(name, reply)
         except self._gssapi.raw.GSSError as error:
             return Answer(refused=str(error))
+        except UnicodeDecodeError:
+            return Answer(refused="the name in the ticket is not UTF-8")
+
+    def _is_for_us(self, service: str) -> bool:
+        kind, _, rest = service.partition("/")
+        return kind.upper() == "HTTP" and self._is_ours(rest.partition("@")[0].lower())
 
     def _kerberos_only(self) -> Any:
         gssapi = self._gssapi

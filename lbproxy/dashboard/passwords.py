@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,9 @@ LONGEST = 1024
 
 _MOST_MEMORY = 1 << 20
 """KiB that a hash may take to look at."""
+
+_MOST_WORK = 16 << 20
+"""KiB that are filled for it, pass by pass: some seconds."""
 
 
 def is_name(name: str) -> bool:
@@ -49,17 +52,22 @@ class Passwords:
         self._hashes = read(path)
         self._stamp = _stamp(path)
         self._dummy = self._hash_like_them()
+        self.changed: Callable[[Collection[str]], None] = lambda names: None
 
     def __repr__(self) -> str:
         return f"<{len(self._hashes)} passwords in {self._path}>"
 
     def refresh(self) -> None:
-        """Read the file again if it has changed. Raises ValueError; then what was read before counts."""
+        """Read the file again if it has changed. Raises ValueError; then what was read before counts.
+
+        `changed` is called with the names whose password is another one, or gone.
+        """
         stamp = _stamp(self._path)
         if stamp != self._stamp:
             self._stamp = stamp
-            self._hashes = read(self._path)
+            before, self._hashes = self._hashes, read(self._path)
             self._dummy = self._hash_like_them()
+            self.changed({name for name, known in before.items() if self._hashes.get(name) != known})
 
     def knows(self, name: str) -> bool:
         """Whether there is such a name; whoever asks must not show it."""
@@ -102,11 +110,13 @@ def read(path: Path) -> dict[str, str]:
         if name in found:
             raise ValueError(f"{path}:{number}: {name} is there twice")
         try:
-            costly = extract_parameters(known).memory_cost > _MOST_MEMORY
+            cost = extract_parameters(known)
         except (InvalidHashError, ValueError):
             raise ValueError(f"{path}:{number}: the hash of {name} is not argon2's") from None
-        if costly:
+        if cost.memory_cost > _MOST_MEMORY:
             raise ValueError(f"{path}:{number}: the hash of {name} takes more than 1 GiB to look at")
+        if cost.memory_cost * cost.time_cost > _MOST_WORK:
+            raise ValueError(f"{path}:{number}: the hash of {name} takes too long to look at; t is {cost.time_cost}")
         found[name] = known
     return found
 

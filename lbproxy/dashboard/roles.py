@@ -7,7 +7,8 @@ A pattern speaks of one way of signing in, so that a name of one can never be ta
     else              a name of the password file
     *                 everybody who can sign in
 
-In each, * is any text and nothing else has a meaning of its own. Case counts.
+In each, * is any text and nothing else has a meaning of its own. Case counts. What a name has escaped stays together:
+the comma in "CN=a\\,O=Corp" is one of a name, and not the one that begins an organization.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from collections.abc import Iterable
 from lbproxy.dashboard.sessions import Role
 
 EVERYBODY = "*"
+
+_ANY = r"(?:[^\\]|\\.)*"
+"""Any text, in which a backslash goes with what it escapes."""
 
 
 def way_of(pattern: str) -> str | None:
@@ -41,4 +45,4 @@ def _any(how: str, name: str, patterns: Iterable[str]) -> bool:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
+    return re.fullmatch(_ANY.join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None

@@ -1,4 +1,4 @@
-"""A web server for a few browsers: bounded connections, and a deadline for each that has not asked anything yet."""
+"""A web server for a few browsers: bounded connections, and a deadline for each that asks nothing or takes nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from lbproxy.dashboard.safety import HEADERS
+
 MOST = 300
 """Connections at a time."""
 
 FIRST_WITHIN = 15.0
 """Seconds for the TLS handshake, and for the first request after that."""
+
+TAKEN_WITHIN = 30.0
+"""Seconds for a client to take what was written for it."""
+
+MOST_BYTES = 192 * 1024
+"""From one client before its next request is looked at: a head with a large ticket, and a form."""
 
 _SWEEP_EVERY = 2.0
 
@@ -41,6 +49,63 @@ class _Refused(asyncio.Protocol):
         transport.abort()
 
 
+class _Connection(web.RequestHandler):
+    """aiohttp bounds the single fields of a head, and 128 of them may come; here, all of it is bounded."""
+
+    def __init__(self, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # there is none
+            logger=_log,
+            keepalive_timeout=30.0,
+            max_field_size=_MAX_HEADER,
+        )
+        self.has_asked = False
+        self._began = time.monotonic()
+        self._stuck_since: float | None = None
+        self._unread = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        if self._unread <= MOST_BYTES:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Without what was sent, and without the versions of what runs here."""
+        response = super().handle_error(request, status, exc, message)
+        response = web.Response(status=status, text=f"{status} {response.reason}\n", headers=HEADERS)
+        response.force_close()
+        return response
+
+    def asks(self) -> None:
+        """A request has come, whole but for its body."""
+        self.has_asked = True
+        self._unread = 0
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has gone; one that is late is cut off here."""
+        late = now - self._began > FIRST_WITHIN
+        if self.transport is None:  # in its handshake, or gone
+            return self.has_asked or now - self._began > FIRST_WITHIN + 1.0
+        if not self.transport.get_write_buffer_size():
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = now
+        stuck = self._stuck_since is not None and now - self._stuck_since > TAKEN_WITHIN
+        if stuck or (late and not self.has_asked):
+            self.transport.abort()
+        return self.transport.is_closing()
+
+
 class Server:
     """Serves `app` on a listening socket, which it closes in the end."""
 
@@ -48,17 +113,8 @@ class Server:
         app.middlewares.insert(0, self._hear)
         self._sock = sock
         self._tls = tls
-        self._open: dict[web.RequestHandler, float] = {}
-        self._heard: set[web.RequestHandler] = set()
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_log,
-            handle_signals=False,
-            shutdown_timeout=1.0,
-            keepalive_timeout=30.0,
-            max_field_size=_MAX_HEADER,
-        )
+        self._open: set[_Connection] = set()
+        self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=1.0)
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -88,28 +144,18 @@ class Server:
             return _Refused()
         server = self._runner.server
         assert server is not None
-        handler = server()
-        self._open[handler] = time.monotonic()
-        return handler
+        connection = _Connection(server)
+        self._open.add(connection)
+        return connection
 
     @web.middleware
     async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._heard.add(request.protocol)
+        if isinstance(request.protocol, _Connection):
+            request.protocol.asks()
         return await handler(request)
 
     def _sweep(self) -> None:
-        """aiohttp has no deadline for a first request."""
+        """aiohttp has no deadline for a first request, and none for an answer."""
         now = time.monotonic()
-        for handler, began in list(self._open.items()):
-            transport = handler.transport
-            late = now - began > FIRST_WITHIN
-            if transport is None:  # in its handshake, or gone
-                gone = handler in self._heard or now - began > FIRST_WITHIN + 1.0
-            else:
-                if late and handler not in self._heard:
-                    transport.abort()
-                gone = transport.is_closing()
-            if gone:
-                del self._open[handler]
-                self._heard.discard(handler)
+        self._open = {one for one in self._open if not one.is_over(now)}
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_EVERY, self._sweep)

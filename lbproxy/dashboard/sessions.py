@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
@@ -17,6 +17,9 @@ Role = Literal["viewer", "operator"]
 
 MOST = 500
 """Sessions at a time; one more ends the one that was used longest ago."""
+
+MOST_OF_ONE = 20
+"""Of one user: one who signs in again and again ends none of the others."""
 
 
 class SessionView(TypedDict):
@@ -33,7 +36,8 @@ class SessionView(TypedDict):
 class Session:
     """user: as it is shown and logged. how: by which way of signing in. Times are in seconds of the clock.
 
-    csrf: what each form of this session has in it. on_behalf: whom orders are for, "" for the process's own account.
+    csrf: what each form of this session has in it, in the next process too.
+    on_behalf: whom orders are for, "" for the process's own account.
     """
 
     digest: str
@@ -43,8 +47,11 @@ class Session:
     began: float
     used: float
     on_behalf: str = ""
-    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    csrf: str = field(init=False)
     over: bool = False
+
+    def __post_init__(self) -> None:
+        self.csrf = hmac.new(self.digest.encode(), b"csrf", hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
         return f"<session of {self.user}, {self.role}>"
@@ -72,8 +79,8 @@ class Sessions:
         """A new one: the token for the browser, and the session."""
         token, now = secrets.token_urlsafe(32), self._clock()
         self._clear(now)
-        while len(self._by_digest) >= MOST:
-            self.end(min(self._by_digest.values(), key=lambda one: one.used))
+        self._make_room([one for one in self._by_digest.values() if (one.how, one.user) == (how, user)], MOST_OF_ONE)
+        self._make_room([*self._by_digest.values()], MOST)
         session = Session(_digest(token), user, how, role, now, now, on_behalf)
         self._by_digest[session.digest] = session
         self.changed()
@@ -101,6 +108,12 @@ class Sessions:
         if self._by_digest.pop(session.digest, None) is not None:
             self.changed()
 
+    def end_of(self, how: str, users: Collection[str]) -> None:
+        """All of these users, who have signed in that way."""
+        for one in [*self._by_digest.values()]:
+            if one.how == how and one.user in users:
+                self.end(one)
+
     def export(self) -> list[SessionView]:
         """For the process after this one."""
         return [
@@ -117,6 +130,11 @@ class Sessions:
     def _is_over(self, session: Session, now: float) -> bool:
         idle = self._idle is not None and now - session.used >= self._idle
         return idle or now - session.began >= self._lifetime
+
+    def _make_room(self, among: list[Session], most: int) -> None:
+        """For one more."""
+        for one in sorted(among, key=lambda one: one.used)[: max(0, len(among) - most + 1)]:
+            self.end(one)
 
     def _clear(self, now: float) -> None:
         for session in [one for one in self._by_digest.values() if self._is_over(one, now)]:

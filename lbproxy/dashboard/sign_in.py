@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from lbproxy.dashboard import kerberos, safety
 from lbproxy.dashboard.attempts import Attempts
 from lbproxy.dashboard.kerberos import Acceptor
 from lbproxy.dashboard.pages import Missing, link, page_at
-from lbproxy.dashboard.passwords import Passwords
+from lbproxy.dashboard.passwords import Passwords, is_name
 from lbproxy.dashboard.sessions import Role
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _MOST_WAITING = 8
 """Passwords that may wait to be looked at: each takes 64 MiB and a tenth of a second, one after the other."""
+
+_LONGEST_NAME = 300
+"""Characters of a principal or a subject."""
 
 Tell = Callable[..., None]
 """Logs an event: its name, whether it is a warning, and its fields."""
@@ -60,10 +64,9 @@ class SignIn:
 
     async def elsewhere(self, request: web.Request) -> web.StreamResponse:
         """Whoever has not signed in is led to the page where to; what is no page is refused."""
-        path = request.rel_url.raw_path.removeprefix("/")
-        if request.method != "GET" or path == "stream":
+        if request.method != "GET":
             raise web.HTTPForbidden(text="You have not signed in.\n")
-        wanted = _page(path)
+        wanted = _page(request.rel_url.raw_path.removeprefix("/"))
         return web.Response(status=303, headers={"Location": f"/sign-in{_next(wanted)}"})
 
     def routes(self, dashboard: Dashboard) -> Iterable[web.AbstractRouteDef]:
@@ -88,18 +91,22 @@ class SignIn:
             "password": self._passwords is not None,
         }
 
-    def check_attempts(self, address: str, name: str = "") -> None:
-        """Raises HTTPTooManyRequests."""
+    @contextmanager
+    def attempt(self, address: str, name: str = "") -> Iterator[None]:
+        """While in it, one is looked at. Raises HTTPTooManyRequests."""
         wait = self._attempts.wait(address, name)
         if wait:
-            self._tell("sign_in_limited", True, address=address, user=name or None, wait=f"{wait:.0f}")
+            if self._attempts.is_news(address, name):
+                self._tell("sign_in_limited", True, address=address, user=self.known(name) or None, wait=f"{wait:.0f}")
             text = f"Too many attempts have failed. Try again in {math.ceil(wait / 60)} minutes.\n"
             raise web.HTTPTooManyRequests(text=text, headers={"Retry-After": str(math.ceil(wait))})
+        with self._attempts.under_way(address, name):
+            yield
 
-    def failed(self, how: str, address: str, user: str, why: str) -> None:
-        """Count and log it."""
-        self._attempts.failed(address, user if how == "password" else "")
-        self._tell("sign_in_failed", True, how=how, address=address, user=user or None, why=why)
+    def failed(self, how: str, address: str, user: str, why: str, typed: str = "") -> None:
+        """Count and log it. typed: a name of somebody, perhaps."""
+        self._attempts.failed(address, typed)
+        self._tell("sign_in_failed", True, how=how, address=address, user=user[:_LONGEST_NAME] or None, why=why)
 
     def role(self, how: str, user: str) -> Role | None:
         """See `__init__`."""
@@ -107,6 +114,8 @@ class SignIn:
 
     def signed_in(self, how: str, address: str, user: str, role: Role) -> None:
         """Log it."""
+        if how == "password":
+            self._attempts.succeeded(address, user)
         self._tell("signed_in", False, how=how, address=address, user=user, role=role)
 
     async def ticket(self, token: bytes) -> kerberos.Answer:
@@ -150,17 +159,18 @@ class _At:
     async def by_ticket(self, request: web.Request) -> web.StreamResponse:
         """RFC 4559."""
         address = _address(request)
+        _asked_for_here(request)
         try:
             token = kerberos.token_of(request.headers.get("Authorization", ""))
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         if token is None:
             return self._page(request, "Your browser has shown no ticket.", 401, kerberos.challenge())
-        self._sign_in.check_attempts(address)
-        answer = await self._sign_in.ticket(token)
-        if answer.refused:
-            self._sign_in.failed("kerberos", address, "", answer.refused)
-            return self._page(request, "Your ticket was not accepted.", 401, kerberos.challenge())
+        with self._sign_in.attempt(address):
+            answer = await self._sign_in.ticket(token)
+            if answer.refused:
+                self._sign_in.failed("kerberos", address, "", answer.refused)
+                return self._page(request, "Your ticket was not accepted.", 401, kerberos.challenge())
         response = self._enter(request, "kerberos", answer.principal)
         if answer.reply:
             response.headers["WWW-Authenticate"] = kerberos.challenge(answer.reply)
@@ -168,26 +178,34 @@ class _At:
 
     async def by_certificate(self, request: web.Request) -> web.StreamResponse:
         """The TLS handshake has verified it."""
+        _asked_for_here(request)
         shown = _certificate(request)
         if shown is None:
             return self._page(request, "Your browser has shown no certificate.", 401)
         with tolerant_of_names():
             subject = x509.load_der_x509_certificate(shown).subject.rfc4514_string()
+        with self._sign_in.attempt(_address(request)):
+            pass
         return self._enter(request, "certificate", subject)
 
     async def by_password(self, request: web.Request) -> web.StreamResponse:
         """The form of the page; the guard has looked where it comes from."""
         address, given = _address(request), await safety.form(request)
         name = given.get("name", "")
-        self._sign_in.check_attempts(address, self._sign_in.known(name))
-        known, right = await self._sign_in.password(name, given.get("password", ""))
-        if not right:
-            self._sign_in.failed("password", address, known, "wrong name or password")
-            return self._page(request, "The name or the password is wrong.", 401)
+        typed = name if is_name(name) else ""
+        with self._sign_in.attempt(address, typed):
+            known, right = await self._sign_in.password(name, given.get("password", ""))
+            if not right:
+                self._sign_in.failed("password", address, known, "wrong name or password", typed)
+                return self._page(request, "The name or the password is wrong.", 401)
         return self._enter(request, "password", name)
 
     def _enter(self, request: web.Request, how: str, user: str) -> web.Response:
         dashboard, address = self._dashboard, _address(request)
+        if not (user.isprintable() and 0 < len(user) <= _LONGEST_NAME):  # orders could not be logged with it
+            self._sign_in.failed(how, address, user, "the name is empty, too long, or not printable")
+            lines = [f"Your name is empty, has more than {_LONGEST_NAME} characters, or some that cannot be shown."]
+            return dashboard.message(403, "Not admitted", lines, None, "sign-in", "Sign in as somebody else")
         role = self._sign_in.role(how, user)
         if role is None:
             self._sign_in.failed(how, address, user, "neither viewers nor operators has this name")
@@ -220,6 +238,12 @@ def _page(path: str) -> str:
     except Missing:
         return ""
     return link(*parts)
+
+
+def _asked_for_here(request: web.Request) -> None:
+    """Raises HTTPSeeOther where another site has a browser ask: it could sign its user in, or use up their attempts."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise web.HTTPSeeOther(f"/sign-in{_next(_page(request.query.get('next', '')))}")
 
 
 def _next(path: str) -> str:

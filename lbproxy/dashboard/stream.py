@@ -20,17 +20,20 @@ from lbproxy.dashboard.sessions import Session, Sessions
 from lbproxy.dashboard.watcher import Watcher
 from lbproxy.dashboard.words import summary
 
-MOST = 100
+MOST = 200
 """Streams at a time."""
 
-MOST_OF_ONE = 20
-"""Of one session: browsers open six at most over HTTP/1.1, each."""
+MOST_OF_ONE = 40
+"""Of one user: browsers open six at most over HTTP/1.1, each."""
 
 SEND_WITHIN = 15.0
 """Seconds for a browser to take what was sent."""
 
 _LOOK_EVERY = 5.0
 """Seconds after which it is looked whether the session goes on, if nothing is new."""
+
+
+_ENDED = "Your session has ended."
 
 
 class Streams:
@@ -50,7 +53,7 @@ class Streams:
 
     async def serve(self, request: web.Request, page: Page, session: Session) -> web.StreamResponse:
         """Until the browser goes, or the session ends."""
-        of_one = sum(one is session for one in self._open.values())
+        of_one = sum((one.how, one.user) == (session.how, session.user) for one in self._open.values())
         if len(self._open) >= MOST or of_one >= MOST_OF_ONE:
             raise web.HTTPServiceUnavailable(text="There are too many open pages.\n", headers={"Retry-After": "30"})
         task = asyncio.current_task()
@@ -60,6 +63,15 @@ class Streams:
             return await self._serve(request, page, session)
         finally:
             del self._open[task]
+
+    async def refuse(self, request: web.Request) -> web.StreamResponse:
+        """A browser whose session has ended is told so: with another status it would try again for ever."""
+        response = EventSourceResponse(send_timeout=SEND_WITHIN)
+        await response.prepare(request)
+        with suppress(ConnectionError, TimeoutError):
+            async with response:
+                await response.send(_ENDED, event="over")
+        return response
 
     async def close(self) -> None:
         """End them; browsers try again."""
@@ -81,7 +93,7 @@ class Streams:
         version, sent, said = 0, "", ""
         while response.is_connected() and request.transport is not None:
             if not self._sessions.lasts(session):
-                await response.send("Your session has ended.", event="over")
+                await response.send(_ENDED, event="over")
                 return
             try:
                 async with asyncio.timeout(_LOOK_EVERY):

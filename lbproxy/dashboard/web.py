@@ -27,7 +27,7 @@ from lbproxy.dashboard.kerberos import Acceptor
 from lbproxy.dashboard.passwords import Passwords
 from lbproxy.dashboard.roles import role_of
 from lbproxy.dashboard.server import Server
-from lbproxy.dashboard.sessions import Sessions
+from lbproxy.dashboard.sessions import Sessions, SessionView
 from lbproxy.dashboard.settings import WebSettings
 from lbproxy.dashboard.sign_in import SignIn
 from lbproxy.net.tls.certificates import covers
@@ -48,27 +48,47 @@ class Web:
         self._settings = settings
         tls, leaf = make_tls(settings)
         sessions = Sessions(time.time, settings.idle_timeout, settings.session_timeout)
+        self._passwords = self._read_passwords()
         for view in settings.sessions:
             role = self._role(view["how"], view["user"])
-            if role is not None:
+            if role is not None and self._is_still_there(view):
                 sessions.adopt(view, role, view["user"])
         sessions.changed = lambda: say({"sessions": sessions.export()})
         self.sessions = sessions
-        sign_in = self._sign_in(leaf)
-        ways = Ways("https", "", COOKIE, partial(is_ours, leaf), sign_in.elsewhere, sign_in.routes, True)
+        if self._passwords is not None:
+            self._passwords.changed = partial(sessions.end_of, "password")
+        self.sign_in = self._make_sign_in(leaf)
+        ways = Ways("https", "", COOKIE, partial(is_ours, leaf), self.sign_in.elsewhere, self.sign_in.routes, True)
         self.dashboard = Dashboard(balancer, sessions, ways)
         self.server = Server(self.dashboard.app, sock, tls)
         self._watch = Watch(self._files())
 
-    def _sign_in(self, leaf: x509.Certificate) -> SignIn:
+    def _make_sign_in(self, leaf: x509.Certificate) -> SignIn:
         settings = self._settings
-        acceptor = passwords = None
+        acceptor = None
         if "kerberos" in settings.sign_in and settings.keytab is not None:
-            acceptor = Acceptor(Path(settings.keytab), server_end_point(leaf.public_bytes(Encoding.DER)))
-        if "password" in settings.sign_in and settings.passwords is not None:
-            passwords = Passwords(Path(settings.passwords))
+            binding = server_end_point(leaf.public_bytes(Encoding.DER))
+            acceptor = Acceptor(Path(settings.keytab), binding, partial(covers, leaf))
         by_certificate = "certificate" in settings.sign_in
-        return SignIn(acceptor, by_certificate, passwords, self._role, Attempts(time.monotonic), tell)
+        return SignIn(acceptor, by_certificate, self._passwords, self._role, Attempts(time.monotonic), tell)
+
+    def _read_passwords(self) -> Passwords | None:
+        settings = self._settings
+        if "password" not in settings.sign_in or settings.passwords is None:
+            return None
+        return Passwords(Path(settings.passwords))
+
+    def _is_still_there(self, view: SessionView) -> bool:
+        """A name that was removed from the file of passwords has no session any more."""
+        return view["how"] != "password" or (self._passwords is not None and self._passwords.knows(view["user"]))
+
+    def look_at_passwords(self) -> None:
+        """End the sessions of those whose password is another one, or gone."""
+        try:
+            if self._passwords is not None:
+                self._passwords.refresh()
+        except ValueError as error:
+            tell("passwords_refused", True, why=str(error))
 
     def _role(self, how: str, name: str) -> Any:
         settings = self._settings
@@ -82,6 +102,7 @@ class Web:
         """Return once other files are there, which can be used: the next process reads them."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
+            self.look_at_passwords()
             if self._watch.changed():
                 try:
                     make_tls(self._settings)
@@ -139,6 +160,7 @@ async def serve(settings: WebSettings, sock: socket.socket, end: asyncio.StreamR
         for one in waiting:
             one.cancel()
         await web.server.stop()
+        web.look_at_passwords()
         say({"sessions": web.sessions.export()})
     finally:
         await balancer.close()

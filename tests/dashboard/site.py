@@ -38,12 +38,13 @@ def settings(folder: Path, **changed: Any) -> WebSettings:
 def make_files(folder: Path, *names: str) -> ssl.SSLContext:
     """web.pem and web.key for `names`, ca.pem, and passwd with olga, vera and otto. Returns what trusts them.
 
-    olga-ops and stranger are client certificates, the second of an unknown authority.
+    olga-ops and stranger are client certificates, the second of an unknown authority; odd has a name of two lines.
     """
     root = Authority.root("root")
     root.server(*(names or ("127.0.0.1",)), ends=100 * DAY).write(folder, "web")
     root.write_certificate(folder / "ca.pem")
     root.issue("Olga Ops").write(folder, "olga-ops")
+    root.issue("Olga Ops\nlevel=ERROR").write(folder, "odd")
     Authority.root("elsewhere").issue("Olga Ops").write(folder, "stranger")
     known = CHEAP.hash(PASSWORD)
     (folder / "passwd").touch(0o600)

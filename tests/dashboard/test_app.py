@@ -8,8 +8,9 @@ from .conftest import Site
 
 async def test_nobody_sees_anything_without_a_session(site: Site, balancer: Balancer) -> None:
     async with browsing(balancer) as browser:
-        for path in ("/", "/events", "/stream?path=", "/reload", "/pools/connectors/c1/drain"):
+        for path in ("/", "/events", "/reload", "/pools/connectors/c1/drain"):
             assert await browser.get(path) == (403, "not signed in")
+        assert (await browser.get("/stream?path="))[1] == "event: over\r\ndata: Your session has ended.\r\n\r\n"
         assert (await browser.post("/reload", {}))[0] == 403
         browser.session.cookie_jar.update_cookies({COOKIE: "x" * 43})
         assert (await browser.get("/"))[0] == 403

@@ -36,9 +36,9 @@ def keytab(realm: Realm, service: Path, tmp_path: Path, monkeypatch: pytest.Monk
     return service
 
 
-def token(binding: bytes | None = None) -> bytes:
+def token(binding: bytes | None = None, to: str = f"HTTP@{HOST}") -> bytes:
     """What a browser sends."""
-    name = gssapi.Name(f"HTTP@{HOST}", gssapi.NameType.hostbased_service)
+    name = gssapi.Name(to, gssapi.NameType.hostbased_service)
     bound = None
     if binding is not None:
         bound = gssapi.raw.ChannelBindings(application_data=b"tls-server-end-point:" + binding)
@@ -64,6 +64,20 @@ def test_a_token_for_another_certificate_is_refused(keytab: Path) -> None:
     assert acceptor.accept(token(ours)).principal
     assert acceptor.accept(token()).principal, "a browser that binds nothing"
     assert acceptor.accept(token(theirs)).refused
+
+
+def test_a_ticket_for_another_service_of_the_keytab_is_refused(realm: Realm, keytab: Path, tmp_path: Path) -> None:
+    """Whoever runs that service gets tokens of users, and could show them here."""
+    of_other = realm.add_service("HTTP/login.corp.example").read_bytes()
+    of_host = realm.add_service(f"host/{HOST}").read_bytes()
+    both = tmp_path / "both.keytab"
+    both.write_bytes(keytab.read_bytes() + of_other[2:] + of_host[2:])  # after two bytes of the format's version
+    acceptor = Acceptor(both, is_ours=lambda host: host == HOST)
+    assert acceptor.accept(token()).principal
+    for other in ("HTTP@login.corp.example", f"host@{HOST}"):
+        answer = acceptor.accept(token(to=other))
+        assert not answer.principal
+        assert answer.refused.startswith(f"the ticket is for {other.replace('@', '/')}@{realm.name}, and not for HTTP")
 
 
 @pytest.mark.parametrize("bad", [b"", b"x", b"NTLMSSP\0\1\0\0\0", b"\x60\x03\x06\x01\x00", b"\0" * 70_000])

@@ -43,6 +43,18 @@ def test_a_changed_file_is_read_again_and_a_broken_one_is_not(tmp_path: Path) ->
         known.refresh()
 
 
+def test_a_change_is_told_by_name(tmp_path: Path) -> None:
+    path, told = tmp_path / "passwd", list[set[str]]()
+    for name in ("olga", "vera", "otto"):
+        write(path, name, "first")
+    known = Passwords(path)
+    known.changed = lambda names: told.append(set(names))
+    write(path, "olga", "second")
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "vera" not in line))
+    known.refresh()
+    assert told == [{"olga", "vera"}]
+
+
 def test_a_name_that_there_is_not_costs_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same hash function runs over it, with the parameters of the file."""
     path = tmp_path / "passwd"
@@ -74,6 +86,7 @@ HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b/dWA"
         (f"olga:{HASH}\n\nolga:{HASH}", ":3: olga is there twice"),
         ("olga:secret", ":1: the hash of olga is not argon2's"),
         ("olga:" + HASH.replace("65536", "2000000"), ":1: the hash of olga takes more than 1 GiB"),
+        ("olga:" + HASH.replace("t=3", "t=300"), ":1: the hash of olga takes too long to look at; t is 300"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named_and_not_shown(tmp_path: Path, text: str, wrong: str) -> None:

@@ -18,6 +18,10 @@ VIEWERS, OPERATORS = ["*@CORP.EXAMPLE", "vera"], ["ops@CORP.EXAMPLE", "CN=Olga O
         ("certificate", "CN=Olga Ops", "operator"),
         ("certificate", "CN=Olga Ops,O=Evil", None),
         ("certificate", "CN=x,OU=ops", "operator"),
+        ("certificate", "CN=a\\,b,OU=ops", "operator"),
+        # A comma that is part of a name begins nothing (RFC 4514, section 2.4).
+        ("certificate", "CN=x\\,OU=ops", None),
+        ("certificate", "CN=x\\\\\\,OU=ops", None),
         ("password", "vera", "viewer"),
         ("password", "olga", "operator"),
         ("password", "veras", None),

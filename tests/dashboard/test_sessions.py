@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from lbproxy.dashboard.sessions import MOST, Sessions, as_views
+from lbproxy.dashboard.sessions import MOST, MOST_OF_ONE, Sessions, as_views
 
 
 class Clock:
@@ -53,11 +53,33 @@ def test_there_are_not_too_many() -> None:
     clock = Clock()
     sessions = Sessions(clock, None, 600.0)
     first, _ = sessions.begin("olga", "password", "viewer")
-    for _ in range(MOST):
+    for number in range(MOST):
         clock.now += 0.001
-        sessions.begin("olga", "password", "viewer")
+        sessions.begin(f"olga{number}", "password", "viewer")
     assert sessions.find(first) is None
     assert len(sessions.export()) == MOST
+
+
+def test_a_user_who_signs_in_again_and_again_ends_no_other_session() -> None:
+    clock = Clock()
+    sessions = Sessions(clock, None, 600.0)
+    other, _ = sessions.begin("olga", "password", "operator")
+    same_name, _ = sessions.begin("vera", "kerberos", "operator")
+    first, _ = sessions.begin("vera", "password", "viewer")
+    for _ in range(MOST):
+        clock.now += 0.001
+        sessions.begin("vera", "password", "viewer")
+    assert sessions.find(other) is not None
+    assert sessions.find(same_name) is not None
+    assert sessions.find(first) is None
+    assert len(sessions.export()) == 2 + MOST_OF_ONE
+
+
+def test_all_of_a_user_end() -> None:
+    sessions = Sessions(Clock(), None, 600.0)
+    tokens = [sessions.begin(name, how, "viewer")[0] for how in ("password", "kerberos") for name in ("olga", "vera")]
+    sessions.end_of("password", {"olga", "nobody"})
+    assert [sessions.find(token) is not None for token in tokens] == [False, True, True, True]
 
 
 def test_a_form_is_of_one_session() -> None:
@@ -71,7 +93,7 @@ def test_a_form_is_of_one_session() -> None:
 def test_the_next_process_goes_on() -> None:
     clock = Clock()
     sessions = Sessions(clock, 60.0, 600.0)
-    token, _ = sessions.begin("olga", "kerberos", "operator", "olga")
+    token, before = sessions.begin("olga", "kerberos", "operator", "olga")
     sessions.begin("bert", "password", "viewer")
     handed_over = as_views(json.loads(json.dumps(sessions.export())))
     after = Sessions(clock, 60.0, 600.0)
@@ -79,6 +101,7 @@ def test_the_next_process_goes_on() -> None:
     found = after.find(token)
     assert found is not None
     assert (found.user, found.how, found.role) == ("olga", "kerberos", "viewer")
+    assert found.owns(before.csrf), "a form that is open can be sent"
     clock.now += 60
     late = Sessions(clock, 60.0, 600.0)
     late.adopt(handed_over[1], "viewer", "bert")

@@ -74,6 +74,13 @@ async def test_a_session_that_ends_ends_its_streams(browser: Browser, monkeypatc
         assert await answer.content.read() == b""
 
 
+async def test_a_browser_without_a_session_is_told_so_and_does_not_try_again(browser: Browser) -> None:
+    browser.session.cookie_jar.clear()
+    async with browser.session.get(f"{browser.origin}/stream?path=events") as answer:
+        assert answer.status == 200
+        assert [one async for one in events(answer)] == [("over", "Your session has ended.")]
+
+
 async def test_an_open_stream_is_no_use_of_the_session(browser: Browser) -> None:
     [session] = browser.dashboard.sessions._by_digest.values()
     session.used -= 1000.0

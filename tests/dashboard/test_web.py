@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from lbproxy.dashboard import attempts, web
+from lbproxy.dashboard import web
+from lbproxy.dashboard.attempts import Attempts
 from lbproxy.dashboard.balancer import Balancer
 from lbproxy.dashboard.web import COOKIE, Web, is_ours
 from tests.pki import Authority
@@ -31,6 +33,10 @@ class Served:
         self.origin = f"https://127.0.0.1:{port}"
         self.trust = trust
         self.folder = folder
+
+    def allow(self, **failures: int) -> None:
+        """So many: see `Attempts`."""
+        self.web.sign_in._attempts = Attempts(time.monotonic, **failures)
 
     def browser(self, certificate: str = "") -> aiohttp.ClientSession:
         """certificate: the name of a client certificate."""
@@ -142,16 +148,82 @@ async def test_who_has_no_role_is_not_admitted(served: Served) -> None:
         assert (await served.get(browser, "/"))[0] == 303
 
 
-async def test_too_many_attempts_are_not_looked_at(
-    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(attempts, "OF_ADDRESS", 2)
+async def test_too_many_attempts_are_not_looked_at(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    served.allow(of_address=2)
     async with served.browser() as browser:
         for _ in range(2):
             assert (await served.sign_in(browser, "olga", "wrong"))[0] == 401
         status, _, html = await served.sign_in(browser, "olga")
         assert (status, "Try again in 10 minutes." in html) == (429, True)
     assert "sign_in_limited" in json.dumps(told(capsys))
+
+
+async def test_many_attempts_at_once_are_no_way_around_the_limit(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each was looked at before the one in front of it had failed."""
+    served.allow(of_address=3)
+    async with served.browser() as browser:
+        found = await asyncio.gather(*(served.sign_in(browser, "olga", "wrong") for _ in range(8)))
+    assert sorted(status for status, _, _ in found) == [401] * 3 + [429] * 5
+    assert json.dumps(told(capsys)).count("sign_in_limited") == 1, "a flood of attempts is none of the log"
+
+
+async def test_a_limit_does_not_tell_whether_there_is_such_a_name(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.allow(of_name=2)
+    async with served.browser() as browser:
+        for name in ("olga", "nobody"):
+            assert [(await served.sign_in(browser, name, "wrong"))[0] for _ in range(3)] == [401, 401, 429]
+    assert "nobody" not in json.dumps(told(capsys))
+
+
+async def test_who_is_no_longer_in_the_file_of_passwords_is_signed_out(served: Served, balancer: Balancer) -> None:
+    async with served.browser() as browser, served.browser() as other:
+        await served.sign_in(browser, "olga")
+        await served.sign_in(other, "vera")
+        left = served.web.sessions.export()
+        path = served.folder / "passwd"
+        kept = [line for line in path.read_text().splitlines(keepends=True) if not line.startswith("olga:")]
+        path.write_text("".join(kept))
+        served.web.look_at_passwords()
+        assert (await served.get(browser, "/"))[0] == 303
+        assert (await served.get(other, "/"))[0] == 200
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        after = Web(settings(served.folder, sessions=left), balancer, sock)
+        assert [one["user"] for one in after.sessions.export()] == ["vera"]
+
+
+async def test_another_site_cannot_have_a_browser_sign_in(served: Served) -> None:
+    """An image of another page would use up the attempts of this address, or sign its user in anew."""
+    async with served.browser("olga-ops") as browser:
+        for site in ("cross-site", "same-site"):
+            async with browser.get(
+                f"{served.origin}/sign-in/certificate?next=events",
+                headers={"Sec-Fetch-Site": site},
+                allow_redirects=False,
+            ) as answer:
+                assert (answer.status, answer.headers["Location"]) == (303, "/sign-in?next=events")
+        assert (await served.get(browser, "/"))[0] == 303
+
+
+async def test_a_name_that_cannot_be_logged_is_not_admitted(
+    served: Served, balancer: Balancer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The name goes into a header and into the log with each order."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        anybody = Web(settings(served.folder, operators=["*"]), balancer, sock)
+        await anybody.server.start()
+        port = sock.getsockname()[1]
+        async with (
+            served.browser("odd") as browser,
+            browser.get(f"https://127.0.0.1:{port}/sign-in/certificate", allow_redirects=False) as answer,
+        ):
+            assert (answer.status, "cannot be shown" in await answer.text()) == (403, True)
+        await anybody.server.stop()
+    [event] = told(capsys)
+    assert event["event"] == "sign_in_failed"
 
 
 async def test_a_form_of_another_site_signs_nobody_in(served: Served) -> None:

@@ -65,7 +65,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             await backend.start()
             stack.push_async_callback(backend.stop)
         own = Certificate(folder / "web.pem", folder / "web.key")
-        check = {"kind": "tcp", "interval": "100ms", "timeout": "100ms", "rise": 1, "fall": 1}
+        check = {"kind": "tcp", "interval": "100ms", "timeout": "20s", "rise": 1, "fall": 1}
         config = configuration(
             folder, [(one.name, one.url) for one in backends], pool={"check": check}, certificate=own
         )

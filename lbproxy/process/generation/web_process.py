@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _STOP_WITHIN = 5.0
 """Seconds for it to end; then it is killed."""
 
-_LONGEST_LINE = 1 << 20
+_LONGEST_LINE = 1 << 22
 """Bytes of a message: 500 sessions."""
 
 _EVENT = re.compile(r"[a-z][a-z_]*")
