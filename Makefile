@@ -20,7 +20,7 @@ OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.v
 
 .PHONY: help run test bench compare-failure profile bench-micro lint build docs dist clean constraints
 .PHONY: always
-.PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile
+.PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile debian-dist
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -86,6 +86,8 @@ debian-bench:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk
 debian-failure:
 	@tools/prepare debian build nginx haproxy iproute2 nftables
+debian-dist:
+	@tools/prepare debian build dpkg-dev git lowdown
 debian-profile:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk linux-perf
 
@@ -93,7 +95,7 @@ docs: build .venv/.docs ## build/site: the manual as a site, with an index of co
 	@$(BIN)/python -m tools.site build/site
 	@echo "make: build/site/index.html"
 
-dist: build ## dist/: sdist, wheel, SBOM and SHA256SUMS of the commit, built twice and compared
+dist: debian-dist build ## dist/: sdist, wheel, .deb, SBOM and SHA256SUMS of the commit, built twice and compared
 	@tools/dist
 
 constraints: debian-build ## resolve every dependency anew into constraints.txt
