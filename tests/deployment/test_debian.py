@@ -94,11 +94,16 @@ def main_pid(machine: Machine) -> str:
     return machine.ask("systemctl", "show", "--property=MainPID", "--value", "lbproxy.service")
 
 
+def children(machine: Machine, pid: int) -> list[int]:
+    """Of a process in the machine."""
+    stats = machine.ask("sh", "-c", "cat /proc/[0-9]*/stat").splitlines()
+    found = [(int(line.partition(" ")[0]), int(line.rpartition(")")[2].split()[1])) for line in stats]
+    return [child for child, parent in found if parent == pid]
+
+
 def fetch(machine: Machine) -> str:
     """The answer's status."""
-    with machine.beside(
-        "curl", "-sS", "-o", "/dev/stderr", "-w", "%{http_code}", "-H", "Host: login.test", URL
-    ) as curl:
+    with machine.beside("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: login.test", URL) as curl:
         return curl.communicate(timeout=60)[0]
 
 
@@ -106,6 +111,7 @@ def end(load: subprocess.Popen[str]) -> tuple[int, list[str]]:
     """How many requests were answered, and those that were not."""
     load.send_signal(signal.SIGTERM)
     said = json.loads(load.communicate(timeout=60)[0])
+    print(f"{said['answered']} requests were answered, {len(said['lost'])} were lost", flush=True)
     return said["answered"], said["lost"]
 
 
@@ -127,8 +133,7 @@ def test_it_serves_once_it_is_configured(machine: Machine) -> None:
     machine.run("lbproxy", "check", "--unit", "/usr/lib/systemd/system/lbproxy.service")
     machine.run("systemctl", "start", "lbproxy.service")
     assert fetch(machine) == "200"
-    [owner] = set(machine.ask("ps", "-C", "lbproxy,python3", "-o", "user=").split())
-    assert owner == "lbproxy"
+    assert machine.ask("stat", "-c", "%U", f"/proc/{main_pid(machine)}") == "lbproxy"
 
 
 def test_a_reload_serves_the_new_file_and_a_broken_one_fails(machine: Machine) -> None:
@@ -138,7 +143,7 @@ def test_a_reload_serves_the_new_file_and_a_broken_one_fails(machine: Machine) -
     assert fetch(machine) == "200"
     machine.write(FILE, CONFIGURATION.replace('"c1"', '"c2"'))
     machine.run("systemctl", "reload", "lbproxy.service")
-    assert machine.status()["pools"]["connectors"]["backends"][0]["name"] == "c2"
+    assert machine.status()["pools"][0]["backends"][0]["name"] == "c2"
 
 
 def test_an_upgrade_under_load_loses_nothing(machine: Machine) -> None:
@@ -147,9 +152,9 @@ def test_an_upgrade_under_load_loses_nothing(machine: Machine) -> None:
     cursor = machine.cursor()
     install(machine, "next")
     machine.logged(cursor, "generation_serves")
+    assert version(machine) != before
     answered, lost = end(load)
     assert (answered > 100, lost) == (True, [])
-    assert version(machine) != before
     assert main_pid(machine) == pid
 
 
@@ -168,12 +173,12 @@ def test_an_upgrade_with_a_broken_configuration_leaves_the_old_one_serving(machi
 
 def test_a_killed_worker_and_a_killed_master_are_replaced(machine: Machine) -> None:
     cursor = machine.cursor()
-    workers = machine.ask("pgrep", "-f", "lbproxy.*worker").split()
-    machine.run("kill", "-KILL", workers[0])
+    [forker] = children(machine, machine.status()["generation"]["pid"])
+    machine.run("sh", "-c", f"kill -KILL {children(machine, forker)[0]}")
     machine.logged(cursor, "worker_died")
     assert fetch(machine) == "200"
     cursor = machine.cursor()
-    machine.run("kill", "-KILL", main_pid(machine))
+    machine.run("sh", "-c", f"kill -KILL {main_pid(machine)}")
     machine.logged(cursor, "Started lbproxy")
     assert fetch(machine) == "200"
 
@@ -217,7 +222,12 @@ def test_purge_leaves_nothing(machine: Machine) -> None:
     machine.run("apt-get", "-qq", "purge", "--autoremove", "lbproxy")
     found = machine.ask("find", "/", "-xdev", "-name", "*lbproxy*", "-not", "-path", "/var/lib/dpkg/*")
     assert (found, machine.run("ls", "-A", "/opt", check=False).stdout) == ("", "")
-    assert machine.run("grep", "-rl", "lbproxy", "/etc", "/var/lib/systemd", "/run/systemd", check=False).stdout == ""
+    assert (
+        machine.run(
+            "grep", "-rl", "--exclude=*-", "lbproxy", "/etc", "/var/lib/systemd", "/run/systemd", check=False
+        ).stdout
+        == ""
+    )
     assert machine.ask("systemctl", "list-units", "--all", "--plain", "--no-legend", "lbproxy*") == ""
     assert machine.run("getent", "passwd", "lbproxy", check=False).returncode == 2
     assert machine.run("getent", "group", "lbproxy", check=False).returncode == 2
