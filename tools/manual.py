@@ -27,6 +27,70 @@ _LINK = re.compile(r"\[([^][]*)\]\([^()]*\)")
 _FENCE = "```"
 
 
+_OVERVIEW = """\
+# NAME
+
+lbproxy - {about}
+
+# SYNOPSIS
+
+{usage}
+
+# DESCRIPTION
+
+{description}
+
+**lbproxy run** serves what /etc/lbproxy/lbproxy.toml says; lbproxy.toml(5) has its keys, and **lbproxy help** *KEY*
+prints one. As a service it is lbproxy.service: **systemctl start lbproxy**, **systemctl reload lbproxy**.
+
+# OPTIONS
+
+{options}
+
+# COMMANDS
+
+{commands}
+
+# SIGNALS
+
+To the master, the process that was started:
+
+HUP
+: reload the configuration, as **lbproxy reload** does
+
+USR2
+: become the program that is installed now, and then reload; connections stay
+
+USR1
+: open the access log again
+
+TERM
+: drain, then end; a second one ends at once
+
+INT, QUIT
+: end at once
+
+# FILES
+
+/etc/lbproxy/lbproxy.toml
+: the configuration
+
+/run/lbproxy/admin.sock
+: where commands reach the running balancer
+
+{docs}
+: the manual
+
+# EXIT STATUS
+
+0, or 1 with every reason on standard error, or 2 where the command line itself is wrong.
+
+# SEE ALSO
+
+lbproxy.toml(5)
+"""
+
+
 def pages() -> Iterator[tuple[str, str]]:
     """The name of each page, such as `lbproxy.1`, and its Markdown."""
     top = click.Context(main, info_name="lbproxy")
@@ -69,69 +133,14 @@ def write_pages(share: Path, date: str) -> None:
 
 
 def _overview(context: click.Context) -> str:
-    commands = "\n\n".join(f"**lbproxy-{name}**(1)\n: {_plain(text)}" for name, text in COMMANDS.items())
-    return f"""\
-# NAME
-
-lbproxy - {_plain(_about(context.command))}
-
-# SYNOPSIS
-
-{_usage(context)}
-
-# DESCRIPTION
-
-{_prose(context.command.help)}
-
-**lbproxy run** serves what /etc/lbproxy/lbproxy.toml says; lbproxy.toml(5) has its keys, and **lbproxy help** *KEY*
-prints one. As a service it is lbproxy.service: **systemctl start lbproxy**, **systemctl reload lbproxy**.
-
-# OPTIONS
-
-{_options(context)}
-
-# COMMANDS
-
-{commands}
-
-# SIGNALS
-
-To the master, the process that was started:
-
-HUP
-: reload the configuration, as **lbproxy reload** does
-
-USR2
-: become the program that is installed now, and then reload; connections stay
-
-USR1
-: open the access log again
-
-TERM
-: drain, then end; a second one ends at once
-
-INT, QUIT
-: end at once
-
-# FILES
-
-/etc/lbproxy/lbproxy.toml
-: the configuration
-
-/run/lbproxy/admin.sock
-: where commands reach the running balancer
-
-{_DOCS}
-: the manual
-
-# EXIT STATUS
-
-0, or 1 with every reason on standard error, or 2 where the command line itself is wrong.
-
-# SEE ALSO
-
-lbproxy.toml(5)
-"""
+    return _OVERVIEW.format(
+        about=_plain(_about(context.command)),
+        usage=_usage(context),
+        description=_prose(context.command.help),
+        options=_options(context),
+        commands="\n\n".join(f"**lbproxy-{name}**(1)\n: {_plain(text)}" for name, text in COMMANDS.items()),
+        docs=_DOCS,
+    )
 
 
 def _command_page(context: click.Context, summary: str) -> str:
