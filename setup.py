@@ -23,21 +23,19 @@ def extensions() -> list[Extension]:
 
 def shared_files() -> list[tuple[str, list[str]]]:
     """The manual, examples, units, and files for Prometheus and Grafana, by the folder of the environment for them."""
-    found: dict[str, list[str]] = {
+    sources = {
         "share/doc/lbproxy": ["CHANGELOG.md"],
-        "share/lbproxy/examples": ["config/lbproxy.toml", *files("config/examples")],
-        "share/lbproxy/systemd": files("config/systemd"),
-        "share/lbproxy/prometheus": files("config/prometheus"),
-        "share/lbproxy/grafana": files("config/grafana"),
+        "share/lbproxy/examples": ["config/lbproxy.toml", "config/examples/*.toml"],
+        "share/lbproxy/systemd": ["config/systemd/*"],
+        "share/lbproxy/prometheus": ["config/prometheus/*"],
+        "share/lbproxy/grafana": ["config/grafana/*"],
     }
-    for folder in (Path("docs"), *(path for path in sorted(Path("docs").rglob("*")) if path.is_dir())):
-        found.setdefault(str("share/doc/lbproxy" / folder.relative_to("docs")), []).extend(files(str(folder)))
-    return list(found.items())
-
-
-def files(folder: str) -> list[str]:
-    """The files of a folder, without those of folders in it."""
-    return sorted(str(path) for path in Path(folder).iterdir() if path.is_file())
+    for folder in sorted({path.parent for path in Path("docs").rglob("*") if path.is_file()}):
+        sources.setdefault(str("share/doc/lbproxy" / folder.relative_to("docs")), []).append(f"{folder}/*")
+    return [
+        (folder, sorted(str(path) for pattern in patterns for path in Path().glob(pattern) if path.is_file()))
+        for folder, patterns in sources.items()
+    ]
 
 
 setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES), data_files=shared_files())
