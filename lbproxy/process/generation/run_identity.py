@@ -10,7 +10,8 @@ from pathlib import Path
 def run_of(pid: int) -> str:
     """The same for as long as the process `pid` lives, through re-execs too, and of no other process anywhere.
 
-    It is made of the boot, or of the unit's start where systemd hides the boot (ProcSubset=pid), the PID namespace, the process id and when the process was started (proc(5), starttime).
+    It is made of the boot, or of the unit's start where systemd hides the boot (ProcSubset=pid), the PID namespace,
+    the process id and when the process was started (proc(5), starttime).
     Ask while this process is still the user that has started it: a /proc that is mounted with hidepid (proc(5)) shows
     other users nothing of the process.
     """
