@@ -82,6 +82,10 @@ class Balancer:
         """Have the rollout of the pool stop."""
         await self._ask("DELETE", f"/rollouts/{quote(pool, safe='')}", by)
 
+    async def kick(self, identity: str, by: str) -> None:
+        """End a client connection."""
+        await self._ask("DELETE", f"/connections/{quote(identity, safe='')}", by)
+
     async def _ask(
         self,
         method: str,

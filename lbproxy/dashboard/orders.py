@@ -164,6 +164,20 @@ async def _cancel(balancer: Balancer, parts: tuple[str, ...], _: Given, by: str)
     return f"The rollout of pool {parts[0]} is told to stop."
 
 
+def _ask_kick(_: Snapshot, parts: tuple[str, ...]) -> Question:
+    """Connections are not in the snapshot: one that has gone meanwhile is said when it is ordered."""
+    consequences = [
+        "A request under way is cut off. A browser opens another connection, and signs in again.",
+        "No other connection is touched: an ID is never used again.",
+    ]
+    return Question(f"End connection {parts[0]}?", consequences, "End it", "connections")
+
+
+async def _kick(balancer: Balancer, parts: tuple[str, ...], _: Given, by: str) -> str:
+    await balancer.kick(parts[0], by)
+    return f"Connection {parts[0]} has ended."
+
+
 def _weighs_nothing(given: Given) -> bool:
     return given.get("weight", "").strip("0") == ""
 
@@ -173,6 +187,7 @@ ORDERS: dict[str, Order] = {
     "/pools/{pool}/{backend}/ready": Order(_ask_ready, _ready),
     "/pools/{pool}/{backend}/weight": Order(_ask_weight, _weigh, _weighs_nothing),
     "/reload": Order(_ask_reload, _reload),
+    "/connections/{id}/kick": Order(_ask_kick, _kick),
     "/rollouts/{pool}/cancel": Order(_ask_cancel, _cancel),
 }
 """By their path; its parts are what an order is about."""

@@ -17,7 +17,7 @@ from lbproxy.control.log.level import LogLevel
 from lbproxy.control.snapshot import InstanceView, Snapshot
 from lbproxy.dashboard.balancer import Balancer
 from tests.control.admin.pool import BareBackends
-from tests.control.admin.test_connections import NoConnections
+from tests.control.admin.test_connections import OneConnection
 from tests.control.admin.test_leave import Stays
 from tests.control.admin.test_recent import NothingRecent
 from tests.control.sample import backend, dead_backend, pool, snapshot
@@ -48,6 +48,7 @@ class Site:
         self.path = path
         self.backends = Backends("c1", "c2")
         self.recent = NothingRecent()
+        self.connections = OneConnection()
         self.view: Snapshot = {**snapshot(), "pools": [pool("connectors", backend("c1"), backend("c2"))]}
         self.looks = 0
         self.reload_problems: list[str] = []
@@ -73,7 +74,7 @@ class Site:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         level = LogLevel(lambda _: None)
-        routes = api_routes(self.shown, self.backends, self.reload, Stays(), NoConnections(), self.recent, level)
+        routes = api_routes(self.shown, self.backends, self.reload, Stays(), self.connections, self.recent, level)
         server = AdminServer(listen(self.path), routes)
         await server.start()
         try:

@@ -6,6 +6,7 @@ from lbproxy.control.fleet.views import RolloutView
 from lbproxy.dashboard.balancer import Balancer
 from lbproxy.dashboard.orders import ORDERS
 from lbproxy.dashboard.pages import Missing
+from tests.control.live import connection
 from tests.control.sample import fleet, replica
 
 from .browsing import browsing
@@ -36,6 +37,23 @@ async def test_ready_reload_and_what_a_reload_refuses(site: Site, balancer: Bala
         site.reload_problems = ["/etc/lbproxy/lbproxy.toml:3: pool: missing"]
         status, html = await browser.order("/reload")
         assert (status, "lbproxy.toml:3: pool: missing" in html) == (409, True)
+
+
+async def test_a_connection_is_ended_and_one_that_has_gone_is_said(site: Site, balancer: Balancer) -> None:
+    identity = connection()["id"]
+    async with browsing(balancer) as browser:
+        browser.sign_in("vera", "viewer")
+        _, html = await browser.get("/connections")
+        assert (identity in html, "/kick" in html) == (True, False)
+        browser.sign_in("olga", "operator", "olga@CORP.EXAMPLE")
+        assert f'href="/connections/{identity}/kick"' in (await browser.get("/connections"))[1]
+        status, html = await browser.order(f"/connections/{identity}/kick")
+        assert (status, f"Connection {identity} has ended." in html) == (200, True)
+        status, html = await browser.order("/connections/%3Cb%3E%2Fx/kick")
+        assert (status, "there is no connection &lt;b&gt;/x" in html) == (409, True)
+    [(kicked, by)] = site.connections.kicked
+    assert kicked == identity
+    assert by.startswith("olga@CORP.EXAMPLE via ")
 
 
 def rollout(held: bool) -> RolloutView:
