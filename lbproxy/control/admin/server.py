@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Iterable
@@ -16,6 +17,9 @@ from lbproxy.control.admin.sockets import remove_stale
 from lbproxy.errors import StartError
 
 _STOP_WITHIN = 1.0  # seconds for requests that are being answered
+
+_GRACE = 0.1
+"""Seconds for the request of a client that connected just before a stop: after a reload, say, it is not refused."""
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -51,11 +55,23 @@ class AdminServer:
 
     async def stop(self) -> None:
         """Finish what is being answered, close, and remove the socket's file unless it is another process's by now."""
+        for site in [*self._runner.sites]:
+            await site.stop()
+        await self._heard()
         await self._runner.cleanup()
         self._sock.close()
         if self._path:
             with suppress(StartError, OSError):  # where this process may not, the one that made it does
                 remove_stale(self._path)
+
+    async def _heard(self) -> None:
+        """Return when those who have connected have sent what they ask, as far as they do so at once."""
+        await asyncio.sleep(0)  # what was accepted is a connection by then
+        server = self._runner.server
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                while server is not None and server.connections:  # noqa: ASYNC110 # it has no event for it
+                    await asyncio.sleep(_GRACE / 10)
 
     @property
     def _path(self) -> Path | None:

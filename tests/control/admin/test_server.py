@@ -59,6 +59,19 @@ async def test_health_is_for_anybody() -> None:
     assert statuses == {"/healthz": 200, "/readyz": 200, "/status": 404, "/metrics": 404}
 
 
+async def test_a_client_that_has_connected_before_the_stop_is_answered(tmp_path: Path) -> None:
+    """Another process has the socket after a reload, but not the connections that this one has accepted."""
+    server = AdminServer(listen(tmp_path / "admin.sock"), read_routes(snapshot))
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "admin.sock"))
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    await stopping
+    writer.close()
+
+
 async def test_a_stopped_server_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     server = AdminServer(listen(path), read_routes(snapshot))
