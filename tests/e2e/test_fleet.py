@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 
 from lbproxy.control.etcd import Access, Etcd
-from tests.control.fleet.patience import within
 from tests.control.probes.kerberos.peers import clock
 from tests.etcd_server import node
+from tests.patience import within
 
 from .backend import Lane, ScriptedBackend, answer, serve
 from .balancer import Balancer, command, descendants, spawn
@@ -360,8 +360,9 @@ async def test_an_ejection_makes_the_others_look(backends: Backends, replica: Fl
     await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
     await in_fleet(other, lambda fleet: len(fleet["replicas"]) == 2)
     await first.stop()
-    while (await one.backends())["c1"]["state"] == "up":
-        assert (await one.ask()).status == 200
+    async with within("c1 is ejected"):
+        while (await one.backends())["c1"]["state"] == "up":
+            assert (await one.ask()).status == 200
     await other.logged("INFO fleet_evidence", "backend=c1", "replica=lb1")
     await other.logged("WARNING backend_ejected", "backend=c1", "reason=probe")
     assert not [line for line in other.log if "backend=c2" in line and "ejected" in line]

@@ -9,6 +9,7 @@ import pytest
 
 from lbproxy.control.etcd import Access, Etcd, EtcdError, ReplacedError, View
 from tests.etcd_server import Node, node, started
+from tests.patience import within
 
 
 def contents(view: View) -> dict[str, bytes]:
@@ -67,8 +68,9 @@ async def test_after_a_compaction_it_lists_again(tmp_path: Path) -> None:
             await etcd.put("/a/2", b"")
             one.ctl("compaction", "4")
             mirror._watch = etcd.watch("/a/", 2)
-            while contents(view := await mirror.next()) != {"2": b""}:
-                pass
+            async with within("all is listed anew"):
+                while contents(view := await mirror.next()) != {"2": b""}:
+                    pass
         await etcd.close()
     assert view.revision == 4
     assert "was compacted" in str(failures.get_nowait())
@@ -103,8 +105,9 @@ async def test_another_store_is_listed_anew(tmp_path: Path) -> None:
             with at_the_same_address(tmp_path / "after", one) as another:
                 for _ in range(10):
                     another.ctl("put", "/a/new", "x")
-                while not (view := await waits).listed:
-                    waits = asyncio.create_task(mirror.next())
+                async with within("all is listed anew"):
+                    while not (view := await waits).listed:
+                        waits = asyncio.create_task(mirror.next())
         await etcd.close()
     assert [*view.values] == ["/a/new"]
     assert view.revision > before.revision

@@ -10,6 +10,7 @@ from lbproxy.control.etcd import Access, CompactedError, Etcd, EtcdError
 from lbproxy.control.etcd.gateway import Gateway
 from lbproxy.control.etcd.watch import Watch
 from tests.etcd_server import cluster, node
+from tests.patience import within
 
 
 async def test_changes_come_in_their_order(etcd: Etcd, prefix: str) -> None:
@@ -21,7 +22,8 @@ async def test_changes_come_in_their_order(etcd: Etcd, prefix: str) -> None:
         last = await etcd.delete(f"{prefix}a")
         seen: list[tuple[str, bytes | None]] = []
         while len(seen) < 3:
-            events, revision = await watch.next()
+            async with within("there are more changes"):
+                events, revision = await watch.next()
             seen += [(event.key, event.value.value if event.value else None) for event in events]
     assert seen == [(f"{prefix}a", b"1"), (f"{prefix}a", b"2"), (f"{prefix}a", None)]
     assert revision == last

@@ -20,9 +20,9 @@ from lbproxy.control.fleet.order_book import Key
 from lbproxy.control.fleet.place import Place
 from lbproxy.control.fleet.views import FleetView, ReplicaView
 from tests.control.fleet.made import NOW, replica
-from tests.control.fleet.patience import until as soon
 from tests.control.probes.backends import listening
 from tests.etcd_server import node
+from tests.patience import until as soon
 
 Make = Callable[..., Fleet]
 

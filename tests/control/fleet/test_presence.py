@@ -14,8 +14,8 @@ from lbproxy.control.fleet.presence import Membership, Presence
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.replica import Replica
 from tests.control.fleet.made import replica
-from tests.control.fleet.patience import until as soon
-from tests.control.fleet.patience import within
+from tests.patience import until as soon
+from tests.patience import within
 
 Make = Callable[..., Presence]
 

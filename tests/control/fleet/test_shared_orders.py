@@ -18,8 +18,8 @@ from lbproxy.control.fleet.order_book import Key, OrderBook
 from lbproxy.control.fleet.reach import Reach
 from lbproxy.control.fleet.shared_orders import SharedOrders
 from tests.control.fleet.made import NOW
-from tests.control.fleet.patience import within
 from tests.etcd_server import node
+from tests.patience import within
 
 C1 = Key("p", "c1")
 DRAIN = Said(None, Order(drain=True))

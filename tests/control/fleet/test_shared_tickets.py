@@ -17,7 +17,7 @@ from lbproxy.control.fleet import keys, ticket_ring
 from lbproxy.control.fleet.fleet_secret import FleetSecret
 from lbproxy.control.fleet.shared_tickets import SharedTickets
 from lbproxy.control.fleet.ticket_ring import RingMemory
-from tests.control.fleet.patience import within
+from tests.patience import within
 
 SECRET, ANOTHER = os.urandom(64), os.urandom(64)
 

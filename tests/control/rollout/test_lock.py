@@ -11,6 +11,7 @@ from lbproxy.control.rollout.lock import LOST_AFTER, RENEW_EVERY, run_alone
 from lbproxy.control.rollout.plan import Target
 from lbproxy.errors import AdminError, RolloutError
 from tests.control.rollout.test_runner import Site
+from tests.patience import until
 
 
 class HeldLock:
@@ -49,8 +50,7 @@ class Patient(Site):
         self.lock = lock
 
     async def update(self, target: Target) -> None:
-        while len(self.lock.told) < 3:  # noqa: ASYNC110 # it is renewed in a thread
-            await asyncio.sleep(0.001)
+        await until(lambda: len(self.lock.told) >= 3, "the lock has been renewed")
         await super().update(target)
 
 
@@ -78,8 +78,7 @@ async def test_a_lost_lock_stops_it_when_its_command_has_ended(refusal: str, pat
     rollout = site.rollout()
     running = asyncio.ensure_future(run_alone(rollout, {"connectors": lock}, every=0.05, patience=patience))
     await site.began.wait()
-    while not rollout.stopping:  # noqa: ASYNC110 # it is renewed in a thread
-        await asyncio.sleep(0.001)
+    await until(lambda: rollout.stopping, "the rollout stops")
     assert not running.done()
     site.go_on.set()
     with pytest.raises(RolloutError) as raised:
@@ -103,8 +102,7 @@ async def test_a_balancer_that_hangs_has_not_renewed_it() -> None:
     site = Site(hanging="c1")
     rollout = site.rollout()
     running = asyncio.ensure_future(run_alone(rollout, {"connectors": Hanging()}, every=0.01, patience=0.05))
-    while not rollout.stopping:  # noqa: ASYNC110 # a thread hangs
-        await asyncio.sleep(0.001)
+    await until(lambda: rollout.stopping, "the rollout stops")
     release.set()
     site.go_on.set()
     with pytest.raises(RolloutError, match="the lock of the pool is lost: the balancer does not answer"):
