@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address, ip_network
 
 from lbproxy import reasons
+from lbproxy.balance import full_name
 from lbproxy.control.live_connections import SLICE, ConnectionQuery, ConnectionsView, ConnectionView, LaneView, Phase
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.phases import Phase as ExchangePhase
@@ -89,7 +90,7 @@ def _matcher(query: ConnectionQuery) -> Callable[[_Connection], bool]:
     if query.pool:
         tests.append(lambda one: _pool(one) == query.pool)
     if query.backend:
-        pool, _, name = query.backend.rpartition("/")
+        pool, name = full_name.split(query.backend)
         tests.append(lambda one: pool in ("", _pool(one)) and any(lane.backend.name == name for lane in one.lanes))
     if query.user:
         part = query.user.casefold()

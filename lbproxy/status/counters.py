@@ -25,6 +25,7 @@ from functools import cache
 from typing import Any, TypeVar, cast, get_args, get_type_hints, is_typeddict
 
 from lbproxy import reasons
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.latency import Latency, bounds
 from lbproxy.balance.pool import Pool
@@ -97,7 +98,7 @@ def take_model(model: Model) -> Counters:
 
 def key(pool: Pool, backend: Backend) -> str:
     """POOL/NAME."""
-    return f"{pool.name}/{backend.name}"
+    return full_name.join(pool.name, backend.name)
 
 
 def of_backend(backend: Backend) -> BackendCounts:

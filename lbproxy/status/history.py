@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from math import ceil, isnan, nan
 
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.control.admin.recent import BackendHistory, HistoryView
@@ -86,7 +87,7 @@ class History:
         wanted = (
             (name, readings)
             for name, readings in self._readings.items()
-            for of, _, own in [name.partition("/")]
+            for of, own in [full_name.split(name)]
             if pool in ("", of) and backend in ("", own)
         )
         return {"every_seconds": EVERY, "backends": {name: _view(one) for name, one in islice(wanted, SHOWN)}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypedDict
 
+from lbproxy.balance import full_name
 from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import Stamp
 from lbproxy.control.fleet import merge
@@ -33,13 +34,13 @@ class Key(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Key:
         """POOL/BACKEND. Raises ValueError."""
-        pool, _, backend = text.partition("/")
+        pool, backend = full_name.split(text)
         if not (pool and backend):
             raise ValueError(f"{text!r} is not POOL/BACKEND")
         return cls(pool, backend)
 
     def __str__(self) -> str:
-        return f"{self.pool}/{self.backend}"
+        return full_name.join(self.pool, self.backend)
 
 
 class Stored(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pydantic import ValidationError
 
 from lbproxy import config
-from lbproxy.balance import operators
+from lbproxy.balance import full_name, operators
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.member import Member
 from lbproxy.balance.operators import Said
@@ -186,7 +186,7 @@ class Operations:
 
     def _named(self, name: str) -> list[tuple[PoolControl, str]]:
         """The pools that NAME or POOL/NAME is about, each with NAME."""
-        pool, _, short = name.rpartition("/")
+        pool, short = full_name.split(name)
         return [(control, short) for control in self._pool_controls.values() if pool in ("", control.pool.name)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from lbproxy.balance import full_name
 from lbproxy.process.generation.handover import FORMAT, HandoverState
 
 FIRST = 1
@@ -27,7 +28,7 @@ def _of_first(left: Mapping[str, Any]) -> HandoverState:
     operated: dict[str, Any] = {}
     for name, known in backends.items():
         if known["condition"][_DRAINING]:
-            pool, _, backend = name.partition("/")
+            pool, backend = full_name.split(name)
             operated.setdefault(pool, {"members": [], "orders": {}})["orders"][backend] = {"drain": True}
     return cast(
         HandoverState,

@@ -13,6 +13,7 @@ from functools import partial
 import uvloop
 
 from lbproxy.auth.mint import MintedRecord
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
@@ -202,7 +203,7 @@ class WorkerProcess(Observer):
 
     def _find(self, name: str) -> tuple[Pool, Backend | None]:
         """By POOL/BACKEND; without a backend if it has left."""
-        pool_name, _, short = name.partition("/")
+        pool_name, short = full_name.split(name)
         pool = self._data_path.pools[pool_name]
         return pool, pool.by_name(short)
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import cast
 
 from lbproxy.auth.mint import Mint
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
@@ -299,7 +300,7 @@ class WorkerSupervisor(Observer):
 
     def _met(self, met: Met) -> None:
         """A worker met something on a backend. It is told what became of it, in case that it thinks otherwise."""
-        pool_name, _, name = met.backend.partition("/")
+        pool_name, name = full_name.split(met.backend)
         pool = self._pools[pool_name]
         backend = pool.by_name(name)
         if backend is None or backend.url != met.url:

@@ -1,0 +1,14 @@
+"""How a backend is named beyond its pool: POOL/NAME. Neither of the two has a slash in it."""
+
+from __future__ import annotations
+
+
+def join(pool: str, name: str) -> str:
+    """POOL/NAME."""
+    return f"{pool}/{name}"
+
+
+def split(text: str) -> tuple[str, str]:
+    """The pool and the name of POOL/NAME; of NAME alone, the pool is empty."""
+    pool, _, name = text.rpartition("/")
+    return pool, name
