@@ -221,7 +221,9 @@ async def test_drain_waits_for_what_another_replica_has(backends: Backends, repl
         await lane.send(answer(b"late"))
 
     first, second = await backends(slow, serve)
-    one, other = await replica("lb1", first, second), await replica("lb2", first, second, workers=workers or 1)
+    one = await replica("lb1", first, second)
+    # What the generation before has open is cut after that: it has to be there until the order is.
+    other = await replica("lb2", first, second, workers=workers or 1, drain_timeout="60s")
     await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
     asked = asyncio.ensure_future(other.ask())
     await first.until(lambda: first.requests)
