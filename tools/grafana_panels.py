@@ -354,10 +354,12 @@ ROWS: dict[str, list[Panel]] = {
             "s",
         ),
         Panel(
-            "Lines of the access log",
+            "Lines of the logs",
             {
-                "{{instance}} written": rate("lbproxy_access_log_written_total", "instance", "$job"),
-                "{{instance}} lost": rate("lbproxy_access_log_dropped_total", "instance", "$job"),
+                "{{instance}} access log": rate("lbproxy_access_log_written_total", "instance", "$job"),
+                "{{instance}} access log, lost": rate("lbproxy_access_log_dropped_total", "instance", "$job"),
+                "{{instance}} events": rate("lbproxy_log_written_total", "instance", "$job"),
+                "{{instance}} events, lost": rate("lbproxy_log_dropped_total", "instance", "$job"),
             },
             "cps",
         ),

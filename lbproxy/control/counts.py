@@ -202,6 +202,15 @@ class AccessLogView(TypedDict):
     dropped: Annotated[int, Count("lbproxy_access_log_dropped_total", "Lines lost to a full disk or a stalled reader")]
 
 
+class LogLinesView(TypedDict):
+    """Lines of the operational log, of the processes that serve; the master's are not among them."""
+
+    written: Annotated[int, Count("lbproxy_log_written_total", "Lines of the operational log written")]
+    dropped: Annotated[
+        int, Count("lbproxy_log_dropped_total", "Lines of the operational log lost: what takes them is away or stalled")
+    ]
+
+
 class TracingView(TypedDict):
     """Requests that were sampled for a trace."""
 
@@ -235,5 +244,5 @@ class LagView(TypedDict):
     ]
 
 
-OF_ONE = (ListenerCounts, BackendCounts, RetryBudgetView, AccessLogView, TracingView, LagView)
+OF_ONE = (ListenerCounts, BackendCounts, RetryBudgetView, AccessLogView, LogLinesView, TracingView, LagView)
 """All classes with numbers that have a metric."""

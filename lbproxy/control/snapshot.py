@@ -15,6 +15,7 @@ from lbproxy.control.counts import (
     Durations,
     LagView,
     ListenerCounts,
+    LogLinesView,
     RetryBudgetView,
     TracingView,
 )
@@ -330,6 +331,7 @@ class Snapshot(TypedDict):
     request_seconds: Durations
     loop_lag: LagView
     access_log: AccessLogView
+    log_lines: LogLinesView
     tracing: TracingView
     log: LogView
     fleet: FleetView | None

@@ -19,6 +19,7 @@ from lbproxy.errors import StartError
 _OF_ONE_HOST = {
     "fleet": True,
     "admin": True,
+    "log": True,
     "access_log": True,
     "tracing": True,
     "user": True,

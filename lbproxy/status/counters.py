@@ -12,6 +12,7 @@
 | request_seconds | `Durations`, its buckets by their upper bound |
 | loop_lag | `LagView`, the same |
 | access_log | `AccessLogView` |
+| log_lines | `LogLinesView` |
 | tracing | `TracingView` |
 
 What a process of another version has not counted is not there, and counts as 0.
@@ -29,6 +30,7 @@ from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.latency import Latency, bounds
 from lbproxy.balance.pool import Pool
+from lbproxy.control import log
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.counts import (
     OF_ONE,
@@ -38,6 +40,7 @@ from lbproxy.control.counts import (
     HandshakesView,
     LagView,
     ListenerCounts,
+    LogLinesView,
     RetryBudgetView,
     TracingView,
     Waits,
@@ -86,6 +89,7 @@ def take_process(data_path: DataPath, access_log: AccessLog) -> Counters:
         "request_seconds": _requests(data_path.listeners.values()),
         "loop_lag": _lag(data_path.model.lag),
         "access_log": written,
+        "log_lines": _log_lines(),
         "tracing": data_path.traces.counted(),
     }
 
@@ -93,7 +97,12 @@ def take_process(data_path: DataPath, access_log: AccessLog) -> Counters:
 def take_model(model: Model) -> Counters:
     """The same of a process without a data path, which only decides."""
     backends = {key(pool, one): of_backend_in_model(one) for pool in model.pools.values() for one in pool.backends}
-    return {"backends": backends, "loop_lag": _lag(model.lag)}
+    return {"backends": backends, "loop_lag": _lag(model.lag), "log_lines": _log_lines()}
+
+
+def _log_lines() -> LogLinesView:
+    written, lost = log.counted()
+    return {"written": written, "dropped": lost}
 
 
 def key(pool: Pool, backend: Backend) -> str:
@@ -258,6 +267,11 @@ def departed(counters: Counters, pool: str) -> dict[str, int]:
 def access_log_view(counters: Counters) -> AccessLogView:
     """Of all processes."""
     return _whole(AccessLogView, counters.get("access_log", {}))
+
+
+def log_lines_view(counters: Counters) -> LogLinesView:
+    """Of all processes."""
+    return _whole(LogLinesView, counters.get("log_lines", {}))
 
 
 def tracing_view(counters: Counters) -> TracingView:

@@ -36,6 +36,7 @@ from lbproxy.status.counters import (
     key,
     lag_view,
     listener_view,
+    log_lines_view,
     of_backend_alone,
     tracing_view,
 )
@@ -80,6 +81,7 @@ def snapshot(
         "request_seconds": durations_view(counted.get("request_seconds", {})),
         "loop_lag": lag_view(counted),
         "access_log": access_log_view(counted),
+        "log_lines": log_lines_view(counted),
         "tracing": tracing_view(counted),
         "log": served.log,
         "fleet": fleet,

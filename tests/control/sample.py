@@ -237,6 +237,7 @@ def snapshot() -> Snapshot:
         "loop_lag": {"seconds": {"buckets": [(0.005, 98), (0.01, 99)], "count": 100, "sum": 0.7}, "worst": 0.4},
         "request_seconds": {"buckets": [(0.005, 100), (0.5, 590)], "count": 602, "sum": 33.25},
         "access_log": {"written": 602, "dropped": 4},
+        "log_lines": {"written": 30, "dropped": 2},
         "tracing": {"sampled": 17, "exported": 12, "dropped": 3},
         "log": {"level": "info", "until": None},
         "fleet": None,

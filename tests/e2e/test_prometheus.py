@@ -1,10 +1,8 @@
-"""The rules in config/prometheus: promtool runs them on made-up series, and on what a faulty lbproxy really shows."""
+"""The rules in config/prometheus, run by promtool on made-up series."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,7 @@ import pytest
 import yaml
 
 from lbproxy.control.metrics.table import TABLE
-
-from .backend import serve
-from .balancer import Balancer, command
-from .conftest import Backends, Balance
-from .test_admin import metrics
+from tests.prometheus import needs_prometheus, promtool
 
 RULES = Path(__file__).parents[2] / "config" / "prometheus" / "lbproxy.rules.yml"
 AT = "20m"
@@ -24,10 +18,6 @@ AT = "20m"
 
 _TARGET = 'job="lbproxy",instance="lb1"'
 _BACKEND = f'{{{_TARGET},pool="p",backend="c1"}}'
-
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed: tools/prepare debian full"
-)
 
 CASES: dict[str, dict[str, str]] = {
     "LbproxyPoolDown": {f"lbproxy_backend_in_rotation{_BACKEND}": "0x40"},
@@ -47,6 +37,7 @@ CASES: dict[str, dict[str, str]] = {
     "LbproxyCertificateRefused": {f'lbproxy_tls_files_refused{{{_TARGET},where="login"}}': "1x40"},
     "LbproxyLoopBlocked": {f"lbproxy_loop_lag_worst_seconds{{{_TARGET}}}": "1.5x40"},
     "LbproxyAccessLogDropped": {f"lbproxy_access_log_dropped_total{{{_TARGET}}}": "0+1x40"},
+    "LbproxyLogDropped": {f"lbproxy_log_dropped_total{{{_TARGET}}}": "0+1x40"},
     "LbproxyRetryBudgetSpent": {
         f'lbproxy_retries_used{{{_TARGET},pool="p"}}': "10x40",
         f'lbproxy_retries_limit{{{_TARGET},pool="p"}}': "10x40",
@@ -76,13 +67,6 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 
 
-def promtool(*arguments: str) -> str:
-    """What it prints; the test fails with that if promtool does not like what it is given."""
-    done = subprocess.run(("promtool", *arguments), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def fires(directory: Path, series: dict[str, str], *alerts: str) -> None:
     """With these series, these alerts fire at AT, and no others do."""
     asked = {
@@ -97,24 +81,18 @@ def fires(directory: Path, series: dict[str, str], *alerts: str) -> None:
     promtool("test", "rules", str(path))
 
 
-async def series_of(balancer: Balancer) -> dict[str, str]:
-    """Its lbproxy_ metrics as they are now, and for 40 minutes."""
-    found = {name: value for name, value in (await metrics(balancer)).items() if name.startswith("lbproxy_")}
-    return {name: f"{value!r}x40" for name, value in found.items() if "_bucket" not in name}
-
-
-@needs_promtool
+@needs_prometheus
 async def test_promtool_accepts_the_rules() -> None:
     assert f"{len(rules())} rules found" in promtool("check", "rules", str(RULES))
 
 
-@needs_promtool
+@needs_prometheus
 @pytest.mark.parametrize("alert", CASES)
 async def test_an_alert_fires(tmp_path: Path, alert: str) -> None:
     fires(tmp_path, CASES[alert], alert)
 
 
-@needs_promtool
+@needs_prometheus
 async def test_no_alert_fires_while_all_is_well(tmp_path: Path) -> None:
     fires(tmp_path, QUIET)
 
@@ -134,24 +112,3 @@ async def test_the_rules_use_metrics_and_labels_that_there_are() -> None:
         for name, matchers in re.findall(r"(?<![:\w])(lbproxy_\w+)(?:\{([^}]*)\})?", text):
             assert name in labels, rule
             assert set(re.findall(r"(\w+)\s*(?:=|!)", matchers)) <= labels[name], rule
-
-
-@needs_promtool
-async def test_real_faults_fire_their_alerts(backends: Backends, balance: Balance, tmp_path: Path) -> None:
-    """The metrics of a balancer that has them are the series; each stays as it is for as long as an alert waits."""
-    [c1, c2] = await backends(serve, serve)
-    balancer = await balance(c1, c2, pool={"check": {"kind": "tcp", "interval": "50ms"}})
-    await balancer.until(lambda seen: all(one["in_rotation"] for one in seen["pools"][0]["backends"]))
-    fires(tmp_path, await series_of(balancer))
-
-    await c2.stop()
-    await balancer.until(lambda seen: seen["pools"][0]["backends"][1]["state"] != "up")
-    fires(tmp_path, await series_of(balancer), "LbproxyBackendDown")
-
-    await c1.stop()
-    await balancer.until(lambda seen: not any(one["in_rotation"] for one in seen["pools"][0]["backends"]))
-    sound = balancer.path.read_text()
-    balancer.path.write_text(f"workerz = 2\n{sound}")
-    assert (await command("reload", "-c", str(balancer.path)))[0] == 1
-    series = await series_of(balancer)
-    fires(tmp_path, series, "LbproxyBackendDown", "LbproxyPoolDown", "LbproxyReloadFailed")

@@ -9,7 +9,15 @@ import pytest
 
 from lbproxy.config import load
 from lbproxy.control.access_log import AccessLog
-from lbproxy.control.counts import AccessLogView, BackendCounts, ListenerCounts, RetryBudgetView, TracingView, declared
+from lbproxy.control.counts import (
+    AccessLogView,
+    BackendCounts,
+    ListenerCounts,
+    LogLinesView,
+    RetryBudgetView,
+    TracingView,
+    declared,
+)
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.loop_lag import BOUNDS
 from lbproxy.status import counters
@@ -29,6 +37,7 @@ def counted(connections: int = 1, requests: int = 2) -> counters.Counters:
         "request_seconds": {"buckets": {"0.1": 1}, "count": requests, "sum": 0.5},
         "loop_lag": {"seconds": {"buckets": {"0.005": 9}, "count": 10, "sum": 1.0}, "worst": connections / 10},
         "access_log": {"written": requests, "dropped": 0},
+        "log_lines": {"written": requests, "dropped": 1},
         "tracing": {"sampled": requests, "exported": 1, "dropped": 0},
     }
 
@@ -132,6 +141,7 @@ def test_what_was_not_counted_is_zero() -> None:
     assert counters.backend_view(counters.of_backend_alone(counted(), "connectors/none"), tls=True)["requests"] == 0
     assert counters.budget_view({}, "connectors") == {"used": 0, "limit": 0}
     assert counters.access_log_view({}) == {"written": 0, "dropped": 0}
+    assert counters.log_lines_view(counted()) == {"written": 2, "dropped": 1}
     assert counters.tracing_view(counted()) == {"sampled": 2, "exported": 1, "dropped": 0}
     assert counters.tracing_view({}) == {"sampled": 0, "exported": 0, "dropped": 0}
     assert counters.lag_view({}) == {"seconds": {"buckets": [], "count": 0, "sum": 0.0}, "worst": 0.0}
@@ -154,6 +164,7 @@ async def test_every_number_is_counted(tmp_path: Path) -> None:
     assert counted["backends"]["connectors/c1"].keys() == declared(BackendCounts).keys()
     assert counted["budgets"]["connectors"].keys() == declared(RetryBudgetView).keys()
     assert counted["access_log"].keys() == declared(AccessLogView).keys()
+    assert counted["log_lines"].keys() == decided["log_lines"].keys() == declared(LogLinesView).keys()
     assert counted["tracing"].keys() == declared(TracingView).keys()
     assert counted["loop_lag"]["seconds"]["buckets"].keys() == {str(le) for le in BOUNDS}
     assert decided["backends"] == {"connectors/c1": {"ejections": 0}}

@@ -13,6 +13,9 @@ def problems(document: Document) -> Iterator[Problem]:
     """Missing sections, a group without a user, twins among binds, server names, and a pool's names and URLs."""
     if "group" in document and "user" not in document:
         yield Problem("group", "has no meaning without user")
+    access_log = table(document, "access_log")
+    if "path" in access_log and access_log.get("to"):
+        yield Problem("access_log.path", "has no meaning beside access_log.to")
     for section in ("listener", "pool"):
         if not document.get(section, {}):
             yield Problem(section, f"missing; at least one [{section}.NAME] is needed")

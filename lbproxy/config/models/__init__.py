@@ -1,6 +1,7 @@
 """The tables of the configuration file, with every key's type and default.
 
-    config       the whole file, [access_log] and [admin]
+    config       the whole file, and [admin]
+    log          [log] and [access_log]
     admin_web    [admin.web]
     listener     [listener.NAME] with tls, tls.mint and sni
     pool         [pool.NAME] with tls
@@ -20,11 +21,12 @@ keys is not here but in `lbproxy.config.checks`.
 from lbproxy.config.models.admin_web import AdminWeb
 from lbproxy.config.models.backend import Backend
 from lbproxy.config.models.check import Check, KerberosCheck
-from lbproxy.config.models.config import AccessLog, Admin, Config
+from lbproxy.config.models.config import Admin, Config
 from lbproxy.config.models.consistency import Consistency, Fact
 from lbproxy.config.models.discover import Discover
 from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import CertificatePair, Listener, ListenerTls, Mint
+from lbproxy.config.models.log import AccessLog, Log
 from lbproxy.config.models.pool import Pool, PoolTls
 from lbproxy.config.models.table import Base, Table
 from lbproxy.config.models.tracing import Tracing
@@ -45,6 +47,7 @@ __all__ = [
     "KerberosCheck",
     "Listener",
     "ListenerTls",
+    "Log",
     "Mint",
     "Pool",
     "PoolTls",

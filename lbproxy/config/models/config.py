@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, PrivateAttr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, PrivateAttr
 
 from lbproxy.config import addresses
 from lbproxy.config.addresses import Address, IpAddress
@@ -18,10 +17,11 @@ from lbproxy.config.lines import Lines
 from lbproxy.config.models.admin_web import AdminWeb
 from lbproxy.config.models.fleet import Fleet
 from lbproxy.config.models.listener import Listener, Mint
+from lbproxy.config.models.log import AccessLog, Log
 from lbproxy.config.models.pool import Pool
 from lbproxy.config.models.table import Table
 from lbproxy.config.models.tracing import Tracing
-from lbproxy.config.models.values import Bind, Duration, Name, NotEmpty, file_path
+from lbproxy.config.models.values import Bind, Duration, Name, NotEmpty
 from lbproxy.errors import Problem
 
 
@@ -43,10 +43,6 @@ def _workers(value: object) -> int | str:
     raise ValueError(f'must be "auto" or a whole number from 1 to {_MOST_WORKERS}')
 
 
-def _log_path(value: object, info: ValidationInfo) -> Path | str:
-    return value if value in ("-", "") and isinstance(value, str) else file_path(value, info)
-
-
 def _local(bind: Address) -> Address:
     if not bind.is_local:
         raise ValueError(f"{bind} is not a Unix socket or a loopback address; the admin API has no other protection")
@@ -60,12 +56,6 @@ def _request_id(value: str) -> str:
     if value and not _HEADER.fullmatch(value):
         raise ValueError(f"{value!r} is not the name of a header: a letter, and up to 63 more, digits and '-'")
     return value
-
-
-class AccessLog(Table):
-    """[access_log]: `path` is "-" for standard output, "" for none, else a file."""
-
-    path: Annotated[Path | Literal["-", ""], PlainValidator(_log_path)] = "-"
 
 
 class Admin(Table):
@@ -94,6 +84,7 @@ class Config(Table):
     request_id: Annotated[str, AfterValidator(_request_id)] = "X-Request-ID"
     listeners: Mapping[Name, Listener] = Field(alias="listener")
     pools: Mapping[Name, Pool] = Field(alias="pool")
+    log: Log = Log()
     access_log: AccessLog = AccessLog()
     admin: Admin = Admin()
     tracing: Tracing | None = None

@@ -12,7 +12,10 @@ import time
 
 from lbproxy.control.access_log.access_line import line
 from lbproxy.control.log import event
-from lbproxy.control.log.line_writer import LIMIT, LineWriter
+from lbproxy.control.log.datagrams import DatagramWriter, Receiver, receiver
+from lbproxy.control.log.frames import Entry, frame
+from lbproxy.control.log.line_writer import LineWriter
+from lbproxy.control.log.queued_writer import LIMIT, QueuedWriter
 from lbproxy.errors import StartError
 from lbproxy.record import Record
 
@@ -23,22 +26,25 @@ BATCH = 64  # lines that do not wait; more of them would push the data path out 
 REPORT_EVERY = 60.0  # seconds between two reports of lost lines
 
 _STANDARD_OUTPUT = 1
+_INFORMATION = 6
+"""A priority of syslog(3)."""
 
 
 class AccessLog:
     """Writes records to `path`: a file, "-" for standard output, "" for nowhere. Belongs to one event loop.
 
-    Lines are dropped, and counted, when more than `limit` bytes wait for the disk or when it refuses them. Raises
-    StartError if the file cannot be opened.
+    to: syslog or the journal in its place, see `datagrams.receiver`; "" is none. Lines are dropped, and counted, when
+    more than `limit` bytes wait for what takes them, or when it refuses them. Raises StartError if the file cannot be
+    opened.
     """
 
-    def __init__(self, path: str, limit: int = LIMIT) -> None:
-        self.path = path
+    def __init__(self, path: str, to: str = "", limit: int = LIMIT) -> None:
+        self.path = to or path
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._reported = 0
         self._next_report = 0.0
-        self._writer = _open(path, limit)
+        self._writer = _send(to, limit) if to else _open(path, limit)
 
     def __repr__(self) -> str:
         return f"<AccessLog {self.path or 'off'} written={self.written} dropped={self.dropped}>"
@@ -56,7 +62,7 @@ class AccessLog:
     @property
     def dropped(self) -> int:
         """Lines that never will."""
-        return self._writer.dropped + self._writer.failed if self._writer else 0
+        return self._writer.lost if self._writer else 0
 
     def write(self, record: Record) -> None:
         """Log one request. Takes less than a microsecond and never blocks; call it on the event loop."""
@@ -72,7 +78,8 @@ class AccessLog:
         """Open the file again under its name, for log rotation; lines written before go to the old one."""
         if self._writer is not None:
             self._flush()
-            self._writer.reopen()
+            if isinstance(self._writer, LineWriter):
+                self._writer.reopen()
 
     def close(self) -> None:
         """Write what is left, waiting at most two seconds for a file or pipe that is stuck."""
@@ -92,10 +99,10 @@ class AccessLog:
         if self.dropped > self._reported and time.monotonic() >= self._next_report:
             self._report(self._writer)
 
-    def _report(self, writer: LineWriter) -> None:
+    def _report(self, writer: QueuedWriter) -> None:
         lost = self.dropped - self._reported
         if lost:
-            why = str(writer.error) if writer.failed else "the file or pipe takes lines too slowly"
+            why = str(writer.error) if writer.failed else "what takes the lines is too slow"
             event(log, logging.ERROR, "access_log_lost_lines", path=self.path, lines=lost, error=why)
             self._reported += lost
             self._next_report = time.monotonic() + REPORT_EVERY
@@ -108,3 +115,12 @@ def _open(path: str, limit: int) -> LineWriter | None:
         return LineWriter(_STANDARD_OUTPUT if path == "-" else path, name="access-log", limit=limit)
     except OSError as error:
         raise StartError(f"access_log.path: cannot open {path}: {error.strerror}") from error
+
+
+def _send(to: str, limit: int) -> DatagramWriter:
+    there = receiver(to)
+    return DatagramWriter(to, name="access-log", frame=lambda line: _frame(line, there), limit=limit)
+
+
+def _frame(line: str, to: Receiver) -> bytes:
+    return frame(Entry("lbproxy-access", _INFORMATION, time.time(), "access", line, {}), to)

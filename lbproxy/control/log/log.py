@@ -1,4 +1,4 @@
-"""What the balancer itself has to say: one line an event, on standard error, as logfmt.
+"""What the balancer itself has to say: one line an event, on standard error, as logfmt; or to syslog or the journal.
 
     2026-11-21T07:40:00.123Z WARNING backend_ejected pool=connectors backend=c2 reason=connect_refused
 
@@ -16,7 +16,10 @@ import re
 import sys
 from collections.abc import Mapping
 
-from lbproxy.control.log.line_writer import LIMIT, LineWriter
+from lbproxy.control.log.datagrams import DatagramWriter, receiver
+from lbproxy.control.log.frames import Entry, frame
+from lbproxy.control.log.line_writer import LineWriter
+from lbproxy.control.log.queued_writer import LIMIT, QueuedWriter
 from lbproxy.control.log.timestamp import timestamp
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
@@ -48,45 +51,106 @@ def set_level(level: str) -> None:
         logging.getLogger().setLevel(LEVELS[level])
 
 
-def setup(descriptor: int = 2, level: int = logging.INFO) -> LineHandler:
-    """Send every logger of this process to `descriptor`. Call it after a fork; `close` the result at the end."""
-    handler = LineHandler(descriptor)
+STANDARD_ERROR = "stderr"
+
+
+def setup(descriptor: int = 2, level: int = logging.INFO, to: str = STANDARD_ERROR) -> LogHandler:
+    """Send every logger of this process to `descriptor`, or elsewhere: see `datagrams.receiver`.
+
+    Call it after a fork; `close` the result at the end.
+    """
+    handler = LineHandler(descriptor) if to == STANDARD_ERROR else DatagramHandler(to)
+    handler.to = to
     root = logging.getLogger()
     root.setLevel(level)
     root.handlers[:] = [handler]
     return handler
 
 
-class LineHandler(logging.Handler):
-    """Formats where the event happens and writes in a thread, so that a blocked descriptor blocks no request."""
+def redirect(to: str) -> None:
+    """Send the lines of this process to somewhere else from now on, if they do not go there already. Waits for none."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, LogHandler) and one.to != to]:
+        setup(level=root.level, to=to)
+        handler.writer.close(timeout=0.0)  # what is queued is still written
 
-    def __init__(self, descriptor: int, limit: int = LIMIT) -> None:
+
+def finish() -> None:
+    """Close what `setup` has made, at the end of the process."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogHandler):
+            handler.close()
+
+
+def counted() -> tuple[int, int]:
+    """Lines of this process that were written, and that were lost."""
+    handlers = [one for one in logging.getLogger().handlers if isinstance(one, LogHandler)]
+    return sum(one.writer.written for one in handlers), sum(one.writer.lost for one in handlers)
+
+
+class LogHandler(logging.Handler):
+    """Formats where the event happens and writes in a thread, so that no request waits for what takes the lines."""
+
+    writer: QueuedWriter
+    to = STANDARD_ERROR
+
+    def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(LineFormatter(is_journal(descriptor)))
-        self._writer = LineWriter(descriptor, name="log", limit=limit)
         self._told = 0  # how many of the dropped lines have been told about
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue one line; called under the handler's lock."""
+        """Queue one entry; called under the handler's lock."""
+        dropped = self.writer.dropped
         try:
-            line = self.format(record)
+            entry = self._entry(record, dropped - self._told)
         except Exception:  # as every handler does: a bad message is told about, not raised into the code that logs
             self.handleError(record)
             return
-        dropped = self._writer.dropped
-        lost = f" lines_dropped={dropped - self._told}" if dropped > self._told else ""
-        self._writer.put(f"{line}{lost}\n")
-        if self._writer.dropped == dropped:
+        self.writer.put(entry)
+        if self.writer.dropped == dropped:
             self._told = dropped
 
+    def _entry(self, record: logging.LogRecord, lost: int) -> str | bytes:
+        """What is written of it; `lost` lines were dropped since the one before."""
+        raise NotImplementedError
+
     def flush(self) -> None:
-        """Write what is queued, waiting for a blocked descriptor for a moment only."""
-        self._writer.flush()
+        """Write what is queued, waiting for what takes it for a moment only."""
+        self.writer.flush()
 
     def close(self) -> None:
         """The same, and end."""
         super().close()
-        self._writer.close()
+        self.writer.close()
+
+
+class LineHandler(LogHandler):
+    """To a descriptor."""
+
+    def __init__(self, descriptor: int, limit: int = LIMIT) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter(is_journal(descriptor)))
+        self.writer = LineWriter(descriptor, name="log", limit=limit)
+
+    def _entry(self, record: logging.LogRecord, lost: int) -> str:
+        return f"{self.format(record)}{f' lines_dropped={lost}' if lost else ''}\n"
+
+
+class DatagramHandler(LogHandler):
+    """To syslog or the journal. That lines are lost is said on standard error."""
+
+    def __init__(self, to: str, limit: int = LIMIT) -> None:
+        super().__init__()
+        self._receiver = receiver(to)
+        self._format = LineFormatter()
+        self.writer = DatagramWriter(to, name="log", say_lost=True, limit=limit)
+
+    def _entry(self, record: logging.LogRecord, lost: int) -> bytes:
+        name, fields = self._format.parts(record)
+        if lost:
+            fields = {**fields, "lines_dropped": lost}
+        entry = Entry("lbproxy", _priority(record.levelno), record.created, name, f"{name}{pairs(fields)}", fields)
+        return frame(entry, self._receiver)
 
 
 def is_journal(descriptor: int) -> bool:
@@ -110,6 +174,12 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
+        name, fields = self.parts(record)
+        priority = f"<{_priority(record.levelno)}>" if self._for_journal else ""
+        return f"{priority}{timestamp(record.created)} {record.levelname} {name}{pairs(fields)}"
+
+    def parts(self, record: logging.LogRecord) -> tuple[str, Mapping[str, object]]:
+        """The event's name, and its fields."""
         message = record.getMessage()
         fields: Mapping[str, object] = getattr(record, "fields", {})
         if _NAME.fullmatch(message):
@@ -118,9 +188,12 @@ class LineFormatter(logging.Formatter):
             name, fields = record.name, {**fields, "message": message}
         if record.exc_info:
             fields = {**fields, "traceback": self.formatException(record.exc_info)}
-        pairs = "".join(f" {key}={_value(value)}" for key, value in fields.items() if value is not None)
-        priority = f"<{_priority(record.levelno)}>" if self._for_journal else ""
-        return f"{priority}{timestamp(record.created)} {record.levelname} {name}{pairs}"
+        return name, fields
+
+
+def pairs(fields: Mapping[str, object]) -> str:
+    """Fields as they stand behind the name; None is none."""
+    return "".join(f" {key}={_value(value)}" for key, value in fields.items() if value is not None)
 
 
 def _priority(level: int) -> int:

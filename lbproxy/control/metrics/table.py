@@ -16,6 +16,7 @@ from lbproxy.control.counts import (
     Durations,
     LagView,
     ListenerCounts,
+    LogLinesView,
     RetryBudgetView,
     TracingView,
     declared,
@@ -280,6 +281,8 @@ TABLE: tuple[Row, ...] = (
     ),
     # --- the access log
     *_counted(AccessLogView, (), lambda s: [((), s["access_log"])]),
+    # --- the operational log
+    *_counted(LogLinesView, (), lambda s: [((), s["log_lines"])]),
     # --- traces
     *_counted(TracingView, (), lambda s: [((), s["tracing"])]),
 )

@@ -90,7 +90,8 @@ class ControlPlane:
         self._config = config
         self.served = Served(inherited.number, inherited.origin)
         forker, secret, state = inherited.forker, inherited.secret, inherited.state
-        self.access_log = AccessLog("" if forker else str(config.access_log.path))
+        there = config.access_log
+        self.access_log = AccessLog("") if forker else AccessLog(str(there.path), there.to)
         self._own = bytes.fromhex(secret["value"])
         self.data_path: DataPath | None = None
         self.supervisor: WorkerSupervisor | None = None

@@ -103,7 +103,7 @@ def ask(
     places = wanted(config)
     if len(places) > MAX_DESCRIPTORS:
         raise StartError(f"listener: {len(places)} addresses with those of admin; there can be {MAX_DESCRIPTORS}")
-    channel.send(Needs(places, owner(config), PROTOCOL, text, freebind(config)))
+    channel.send(Needs(places, owner(config), PROTOCOL, text, freebind(config), config.log.to))
     try:
         while not isinstance((received := channel.wait()).message, Start | Drain | End):
             pass  # what others have told, or the access log, is not known here yet
@@ -131,7 +131,7 @@ def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
     with quick_imports():  # after the fork: workers have no use for a control plane
         from lbproxy.process.generation.generation import Generation
 
-    handler = operational_log.setup()
+    handler = operational_log.setup(to=config.log.to)
     try:
         for warning in (*report.warnings, *report.tolerated):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)

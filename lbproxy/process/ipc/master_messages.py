@@ -20,6 +20,7 @@ class Needs(Message):
 
     text: what the configuration file held, for a generation that has to start while the file cannot be used.
     freebind: the keys of the places whose address may be one that this host does not have, or not yet.
+    log_to: where the master's log lines are to go from now on, as `log.to` says it.
     """
 
     kind = "needs"
@@ -28,6 +29,7 @@ class Needs(Message):
     protocol: int = 1
     text: str = ""
     freebind: list[str] = field(default_factory=list)
+    log_to: str = "stderr"
 
 
 @dataclass(frozen=True, slots=True)

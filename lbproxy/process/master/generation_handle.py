@@ -49,7 +49,7 @@ class GenerationHandle:
     """`problems` has what it said was wrong, if it said so; `ticket` its request to reload, while that is waited for.
 
     `wanted` are the places that it needs, once it has said so; `provided`: it was told to start with them.
-    `status_line` is what it says of itself, `text` what its configuration file held.
+    `status_line` is what it says of itself, `text` what its configuration file held, `log_to` where log lines go.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class GenerationHandle:
         self.provided = False
         self.status_line = stage.value
         self.text = ""
+        self.log_to = "stderr"
 
     @classmethod
     def start(cls, number: int, path: Path, text: str = "") -> GenerationHandle:

@@ -53,12 +53,12 @@ def _serve(path: Path, held_sockets: HeldSockets, start: Callable[[Master], None
     reactor = Reactor()
     master = Master(path, reactor, held_sockets, Notifier(os.environ))
     reactor.signals(SIGNALS, master.caught)
-    handler = operational_log.setup()
+    operational_log.setup()
     try:
         start(master)
         master.keep_alive()
         reactor.run()
     finally:
-        handler.close()
+        operational_log.finish()
         reactor.close()
     return master.status

@@ -23,7 +23,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lbproxy.control.log import announce, event, set_level
+from lbproxy.control.log import announce, event, redirect, set_level
 from lbproxy.errors import MessageError, StartError
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.master_messages import (
@@ -238,7 +238,7 @@ class Master:
             handle.problems = [str(error)]
             handle.send(End())
             return
-        handle.wanted, handle.text = needs.places, needs.text
+        handle.wanted, handle.text, handle.log_to = needs.places, needs.text, needs.log_to
         if self.current is None:
             self._provide(None)
         else:
@@ -258,6 +258,7 @@ class Master:
     def _serves(self, handle: GenerationHandle) -> None:
         """A generation accepts: the one before it need not any more."""
         previous, self.current, self.coming = self.current, handle, None
+        redirect(handle.log_to)
         handle.stage, self._good = Stage.SERVING, handle.text
         self._held_sockets.keep(handle.wanted)
         event(log, logging.INFO, "generation_serves", generation=handle.number, pid=handle.pid)

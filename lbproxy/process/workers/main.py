@@ -69,7 +69,7 @@ def work(
     config: Config, sockets: Mapping[str, socket.socket], secret: bytes, channel: Channel[FromWorker, ToWorker]
 ) -> int:
     """Serve until the generation says otherwise; the exit status. `secret`: see `ServerTls`."""
-    handler = operational_log.setup()
+    handler = operational_log.setup(to=config.log.to)
     try:
         uvloop.run(WorkerProcess(config, sockets, secret).serve(channel))
     except StartError as error:
@@ -104,7 +104,8 @@ class WorkerProcess(Observer):
 
     async def serve(self, channel: Channel[FromWorker, ToWorker]) -> None:
         """Returns when everything is closed. Raises StartError."""
-        self._access_log = AccessLog(str(self._config.access_log.path))
+        there = self._config.access_log
+        self._access_log = AccessLog(str(there.path), there.to)
         log, logs = self._access_log.write, self._access_log.enabled
         data_path = self._data_path = DataPath(self._config, self._sockets, log, logs, [self._secret])
         self._report = CountReport(data_path)

@@ -25,6 +25,7 @@ from lbproxy.config import (
     KerberosCheck,
     Listener,
     ListenerTls,
+    Log,
     Mint,
     Pool,
     PoolTls,
@@ -51,6 +52,7 @@ SECTIONS: dict[str, type[Table]] = {
     "pool.NAME.check.kerberos": KerberosCheck,
     "pool.NAME.consistency": Consistency,
     "pool.NAME.consistency.facts": Fact,
+    "log": Log,
     "access_log": AccessLog,
     "admin": Admin,
     "admin.web": AdminWeb,
@@ -71,7 +73,7 @@ def keys(model: type[Table]) -> set[str]:
     own = {
         name: field
         for name, field in model.model_fields.items()
-        if name not in {*tables, "access_log", "admin", "fleet", "tracing", "web"}
+        if name not in {*tables, "log", "access_log", "admin", "fleet", "tracing", "web"}
     }
     return {field.alias or name for name, field in own.items()}
 

@@ -4,14 +4,25 @@ import json
 import logging
 import os
 import re
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproxy.control.log import LineFormatter, LineHandler, event, setup
+from lbproxy.control.log import (
+    DatagramHandler,
+    LineFormatter,
+    LineHandler,
+    counted,
+    event,
+    finish,
+    redirect,
+    setup,
+)
 
 LOGGER = logging.getLogger("lbproxy.tests")
 
@@ -174,3 +185,59 @@ def test_lines_for_the_journal_have_a_priority(tmp_path: Path, monkeypatch: pyte
             handler.close()
             assert re.findall(r"(?m)^<\d>", path.read_text()) == wanted or not wanted
             assert wanted or "\n2" in path.read_text()
+
+
+@pytest.fixture
+def syslog(tmp_path: Path) -> Iterator[socket.socket]:
+    """At tmp_path/log."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
+        sock.settimeout(60.0)
+        sock.bind(str(tmp_path / "log"))
+        yield sock
+
+
+def test_setup_sends_every_logger_to_a_syslog(root: logging.Logger, syslog: socket.socket, tmp_path: Path) -> None:
+    setup(to=f"syslog:{tmp_path / 'log'}")
+    event(LOGGER, logging.WARNING, "backend_ejected", backend="c 1")
+    finish()
+    line = syslog.recv(1000).decode()
+    assert re.fullmatch(r'<28>\w+ [ \d]\d \d\d:\d\d:\d\d lbproxy\[\d+\]: backend_ejected backend="c 1"', line)
+    assert counted() == (1, 0)
+
+
+def test_a_process_may_send_its_lines_elsewhere_from_now_on(
+    root: logging.Logger, syslog: socket.socket, tmp_path: Path
+) -> None:
+    end, descriptor = os.pipe()
+    setup(descriptor, level=logging.WARNING)
+    event(LOGGER, logging.WARNING, "before")
+    redirect("stderr")
+    [before] = root.handlers
+    to = f"syslog:{tmp_path / 'log'}"
+    redirect(to)
+    event(LOGGER, logging.WARNING, "after")
+    event(LOGGER, logging.INFO, "too_much")
+    [handler] = root.handlers
+    redirect(to)
+    assert root.handlers == [handler]
+    finish()
+    before.close()
+    assert b"]: after" in syslog.recv(1000)
+    assert without_time(os.read(end, 4096).decode()) == "WARNING before\n"
+    os.close(end)
+    os.close(descriptor)
+
+
+def test_lines_that_found_the_queue_full_are_told_about_by_the_next_one(syslog: socket.socket, tmp_path: Path) -> None:
+    handler = DatagramHandler(f"syslog:{tmp_path / 'log'}", limit=5000)
+    long = LOGGER.makeRecord("x", logging.INFO, "f", 1, "long", (), None, extra={"fields": {"a": "b" * 1000}})
+    handled = 0
+    while handler.writer.dropped < 3:
+        handler.handle(long)
+        handled += 1
+    for _ in range(handled - 3):
+        syslog.recv(10000)
+    handler.flush()
+    handler.handle(long)
+    assert syslog.recv(10000).endswith(b" lines_dropped=3")
+    handler.close()
