@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 from lbproxy.control.metrics.table import TABLE
+from tests.ports import free_port
 from tests.prometheus import needs_prometheus, scraping
 from tools.grafana import queries
 
 from .balancer import Balancer
-from .configuration import free_port
 from .test_admin import metrics
 from .test_prometheus import CASES, fires
 from .troubles import Troubled, troubled

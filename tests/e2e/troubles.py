@@ -16,11 +16,12 @@ from typing import Any
 
 from tests.control.probes.kerberos.peers import PRINCIPAL, SPN, Corp
 from tests.pki import DAY, HOUR, Authority, write_crls
+from tests.ports import free_port
 
 from .backend import Lane, ScriptedBackend, answer
 from .balancer import Balancer, running
 from .client import HOST
-from .configuration import configuration, free_port
+from .configuration import configuration
 from .surroundings import Surroundings
 
 FLAPS = 4

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from lbproxy.control.log.queued_writer import LIMIT, QueuedWriter
@@ -117,7 +117,7 @@ class DatagramWriter(QueuedWriter):
         to = self._receiver
         if to.path:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            address: str | tuple[str, int] = to.path
+            address: Any = to.path
         else:
             family, kind, _, _, address = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_DGRAM)[0]
             sock = socket.socket(family, kind)
