@@ -90,8 +90,7 @@ class ControlPlane:
         self._config = config
         self.served = Served(inherited.number, inherited.origin)
         forker, secret, state = inherited.forker, inherited.secret, inherited.state
-        there = config.access_log
-        self.access_log = AccessLog("") if forker else AccessLog(str(there.path), there.to)
+        self.access_log = AccessLog("") if forker else AccessLog(str(config.access_log.path), config.access_log.to)
         self._own = bytes.fromhex(secret["value"])
         self.data_path: DataPath | None = None
         self.supervisor: WorkerSupervisor | None = None
