@@ -35,7 +35,7 @@ _MAGIC = "lbproxy instance pack "
 _FIRST = re.compile(rb"lbproxy instance pack ([0-9]{1,9})\n")
 _LARGEST = 2 * LARGEST_INSTANCE  # base64 adds a third
 _LONGEST_MANIFEST = 1024 * 1024
-_PATH = re.compile(r"[^\\\x00-\x1f\x7f]{1,1024}")
+_PATH = re.compile(r"[^\\\x00-\x1f\x7f\ud800-\udfff]{1,1024}")  # nor bytes that are no UTF-8
 
 
 class _Model(BaseModel):
@@ -99,7 +99,8 @@ class Pack(NamedTuple):
 
 
 def write(instance: Instance, sealer: Sealer, path: Path) -> Manifest:
-    """Write a pack, whole or not at all, that only its owner can read. Raises InstanceError."""
+    """Write a pack, whole or not at all, that only its owner can read. Raises InstanceError, as for unfit names."""
+    check_paths(instance.files, "the instance")
     manifest = make_manifest(instance)
     line = manifest.model_dump_json().encode()
     content = _MAGIC.encode() + b"%d\n" % FORMAT + line + b"\n" + sealer.seal(payload(instance.files, line))

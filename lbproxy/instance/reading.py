@@ -13,6 +13,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from lbproxy.errors import InstanceError
@@ -23,6 +24,7 @@ LARGEST_INSTANCE = 48 * 1024 * 1024
 """Bytes of a file, and of all files together; a real instance has less than one MiB."""
 
 MOST_FILES = 2000
+_DEEPEST = 20  # directories
 
 _PLAIN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -57,7 +59,13 @@ def _make(at: int, name: str) -> None:
 
 
 def read_at(at: int | None, name: str) -> tuple[bytes, os.stat_result]:
-    """The content of a regular file in an opened directory, or at a path. Raises OSError, whose strerror says why."""
+    """The content of a regular file in an opened directory, or at a path. Raises OSError, whose strerror says why.
+
+    It is looked at before it is opened: a setting may name any device, and a watchdog that was opened ends the host.
+    """
+    found = os.stat(name, dir_fd=at, follow_symlinks=False)
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):  # a link is refused below, as one
+        raise OSError(errno.EINVAL, "not a regular file")
     descriptor = os.open(name, os.O_RDONLY | _PLAIN, dir_fd=at)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
@@ -118,17 +126,20 @@ def alone(path: Path, area: Area, secret: bool) -> File:
 def tree(directory: Path, below: str, secret: bool = False, area: Area = Area.INSTANCE) -> list[File]:
     """Every file `below` a directory, at any depth; none if there is no such directory. Raises InstanceError."""
     found: list[File] = []
-    for path in sorted(_walk(directory, below)):
+    for path in sorted(islice(_walk(directory, below), MOST_FILES + 1)):
         found.append(file_below(directory, path, secret, area))
         if len(found) > MOST_FILES or sum(len(one.content) for one in found) > LARGEST_INSTANCE:
             raise InstanceError(f"{directory / below}: too many files, or too large, to be an instance's")
     return found
 
 
-def _walk(directory: Path, below: str) -> Iterator[str]:
+def _walk(directory: Path, below: str, depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise InstanceError(f"{directory / below}: too many directories within each other to be an instance's")
     try:
         with opened(directory, below) as at, os.scandir(at) as entries:
-            listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+            some = islice(entries, MOST_FILES + 1)
+            listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in some]
     except FileNotFoundError:
         return
     except OSError as error:
@@ -136,7 +147,7 @@ def _walk(directory: Path, below: str) -> Iterator[str]:
     for name, is_directory in listed:
         path = str(PurePosixPath(below, name))
         if is_directory and name != FOLDER:
-            yield from _walk(directory, path)
+            yield from _walk(directory, path, depth + 1)
         elif not is_directory:
             yield path
 

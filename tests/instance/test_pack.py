@@ -50,6 +50,15 @@ def test_its_manifest_can_be_read_without_the_key(path: Path) -> None:
     assert digests["lib/profileMapper.js"] == "sha256"
 
 
+@pytest.mark.parametrize("name", [b"\xff.ejs", b"a\nb.ejs", b"a\\b.ejs"])
+def test_a_name_that_no_pack_may_have(tmp_path: Path, instance: Instance, identity: Identity, name: bytes) -> None:
+    """It is refused where it can be renamed, and not on the other host."""
+    (tmp_path / "c" / "views" / os.fsdecode(name)).touch()
+    with pytest.raises(InstanceError, match="the instance: has a path that is not fit: 'views/"):
+        pack.write(load("auth0", Where(tmp_path / "c")), identity, tmp_path / "c.pack")
+    assert not (tmp_path / "c.pack").exists()
+
+
 @pytest.mark.parametrize("name", [".", "/", "file/c.pack", "x" * 300, "directory"])
 def test_a_place_that_is_none(tmp_path: Path, instance: Instance, identity: Identity, name: str) -> None:
     (tmp_path / "file").touch()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,16 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -
         reading.file_below(tmp_path, "missing")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+def test_a_device_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mknod(tmp_path / "watchdog", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    opened = []
+    monkeypatch.setattr("os.open", lambda path, *_, **__: opened.append(path))
+    with pytest.raises(InstanceError, match="not a regular file"):
+        reading.alone(tmp_path / "watchdog", Area.PROGRAM, secret=False)
+    assert opened == []
+
+
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(reading.LARGEST_FILE + 1)
@@ -74,6 +86,19 @@ def test_a_tree_without_end_is_refused(tmp_path: Path) -> None:
         (tmp_path / str(number)).touch()
     with pytest.raises(InstanceError, match="too many files"):
         reading.tree(tmp_path, ".")
+
+
+def test_directories_within_each_other_without_end_are_refused(tmp_path: Path) -> None:
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1100):  # more than Python may call
+        os.mkdir("a", dir_fd=at)
+        below = os.open("a", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    with pytest.raises(InstanceError, match="too many directories within each other"):
+        reading.tree(tmp_path, ".")
+    subprocess.run(["rm", "-rf", tmp_path / "a"], check=True)  # shutil cannot
 
 
 def test_a_file_that_an_administrator_names_may_be_a_link(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")  # .*? looks to the end for each BEGIN
 _BETWEEN = re.compile(r"-----END CERTIFICATE-----\s*,\s*-----BEGIN CERTIFICATE-----")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,8 @@ DEFAULTS: Mapping[str, Any] = {
 """What the connector takes where nothing is set."""
 
 MAPPER = "lib/profileMapper.js"
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; no path and no variable has one
 
 OWN = "PORT"
 """What instances on one host must have each for itself, and what is never compared."""
@@ -78,12 +81,15 @@ def read_config(content: bytes) -> dict[str, Any]:
     """config.json. Raises InstanceError."""
     try:
         found = json.loads(content.decode("utf-8-sig"))
-        json.dumps(found, ensure_ascii=False).encode()  # "\\ud800" is half a character, which UTF-8 has no bytes for
+        written = json.dumps(found, ensure_ascii=False)
+        written.encode()  # "\\ud800" is half a character, which UTF-8 has no bytes for
     except (ValueError, RecursionError) as error:
         place = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise InstanceError(f"config.json{place}: is not JSON") from None
     if not isinstance(found, dict):
         raise InstanceError("config.json: is not a JSON object")
+    if _NUL.search(written):
+        raise InstanceError("config.json: has a NUL character")
     return found
 
 

@@ -69,6 +69,12 @@ def test_what_is_no_authority(value: str) -> None:
     assert keys.authorities(value).problem == "CA_CERT: is not a certificate, as PEM"
 
 
+def test_many_beginnings_and_no_end() -> None:
+    """Three megabytes: looking for the end from each beginning would take days."""
+    found = keys.authorities("-----BEGIN CERTIFICATE-----" * 100_000)
+    assert found.problem == "CA_CERT: is not a certificate, as PEM"
+
+
 def test_a_pfx_is_compared_by_its_certificate() -> None:
     server = Authority.root().server("login.corp.example")
     one, two = keys.server_key(pfx(server, "a"), "a"), keys.server_key(pfx(server, "b"), "b")

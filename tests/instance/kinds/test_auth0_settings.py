@@ -17,11 +17,17 @@ from lbproxy.instance.kinds.auth0_settings import effective, grouped, mapper_pat
         (b"[" * 100_000, "config.json: is not JSON"),
         (b"[]", "config.json: is not a JSON object"),
         (rb'{"a": "\ud800"}', "config.json: is not JSON"),
+        (rb'{"a": "/x\u0000y"}', "config.json: has a NUL character"),
+        (rb'{"a": ["\\\u0000"]}', "config.json: has a NUL character"),
     ],
 )
 def test_a_config_that_cannot_be_read(content: bytes, problem: str) -> None:
     with pytest.raises(InstanceError, match=f"^{problem}"):
         read_config(content)
+
+
+def test_a_backslash_before_a_number_is_no_nul() -> None:
+    assert read_config(rb'{"a": "\\u0000"}') == {"a": "\\u0000"}
 
 
 def test_a_config_as_windows_writes_it() -> None:
