@@ -179,12 +179,20 @@ def _authorities(directory: Path, settings: Mapping[str, Any]) -> list[File]:
         if below.startswith(".."):
             raise InstanceError(f"SSL_CA_PATH: {path} leads out of {directory}; write an absolute path")
         found = [one for one in reading.tree(directory, below) if wanted.search(PurePosixPath(one.path).name)]
-        return [one for one in found if one.path.split("/")[0] not in _TREES]
+        return _public(path, [one for one in found if one.path.split("/")[0] not in _TREES])
     try:
         listed = [one for one in sorted(Path(path).iterdir()) if wanted.search(one.name) and not one.is_symlink()]
     except OSError as error:
         raise InstanceError(f"SSL_CA_PATH: {path}: {reading.reason(error)}") from None
-    return [reading.file_below(one.parent, one.name, area=Area.CA) for one in listed if one.is_file()]
+    return _public(path, [reading.file_below(one.parent, one.name, area=Area.CA) for one in listed if one.is_file()])
+
+
+def _public(path: str, found: list[File]) -> list[File]:
+    """Authorities are for everybody. The connector's account chooses the path, and root's keys belong into no pack."""
+    for one in found:
+        if b"PRIVATE KEY" in one.content:
+            raise InstanceError(f"SSL_CA_PATH: {path} has a private key, {one.path}; put the certificates apart")
+    return found
 
 
 def _compiled(expression: str) -> re.Pattern[str]:

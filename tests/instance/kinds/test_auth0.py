@@ -46,6 +46,16 @@ def test_only_what_everybody_sees_is_not_secret(connector: Connector) -> None:
     assert secret == {"config.json", "certs/cert.key"}
 
 
+@pytest.mark.parametrize("below", [True, False])
+def test_keys_are_no_authorities(connector: Connector, tmp_path: Path, below: bool) -> None:
+    place = connector.directory / "ca" if below else tmp_path / "root"
+    place.mkdir()
+    (place / "key.pem").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n")
+    connector.set(SSL_CA_PATH="ca" if below else str(place))
+    with pytest.raises(InstanceError, match="has a private key, .*key.pem; put the certificates apart"):
+        KIND.gather(Where(connector.directory))
+
+
 def test_authorities_below_the_folder(connector: Connector) -> None:
     (connector.directory / "ca").mkdir()
     (connector.directory / "ca" / "corp.crt").write_text("x")
