@@ -52,7 +52,7 @@ def test_keys_are_no_authorities(connector: Connector, tmp_path: Path, below: bo
     place.mkdir()
     (place / "key.pem").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n")
     connector.set(SSL_CA_PATH="ca" if below else str(place))
-    with pytest.raises(InstanceError, match="has a private key, .*key.pem; put the certificates apart"):
+    with pytest.raises(InstanceError, match=r"has a private key, .*key\.pem; put the certificates apart"):
         KIND.gather(Where(connector.directory))
 
 
