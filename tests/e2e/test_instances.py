@@ -169,9 +169,8 @@ async def test_one_that_has_drifted_is_kept_out_and_comes_back(
 ) -> None:
     shown = ("--ca", directory / "root.pem", "--certificate", directory / "lb1-both.pem")
     operands = (three[0].directory, f"https://{HOSTS[2]}:{port}/facts")
-    assert "are alike" in await asyncio.to_thread(
-        succeeds, "diff", *shown, *words
-    )  # a URL is read with a loop of its own
+    # A URL is read with a loop of its own.
+    assert "are alike" in await asyncio.to_thread(succeeds, "diff", *shown, *operands)
     assert (await asyncio.to_thread(instance, "diff", *shown[:2], *operands)).exit_code == 2
     assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
     assert await asyncio.to_thread(examined, three[2], three[0]) == []
