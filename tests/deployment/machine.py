@@ -98,8 +98,8 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         for process in self._started:
-            process.kill()
-            process.wait()
+            with process:  # its pipe is closed too
+                process.kill()
         self._nspawn.send_signal(signal.SIGTERM)
         try:
             self._nspawn.wait(WITHIN)
