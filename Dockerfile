@@ -1,5 +1,6 @@
 # Two stages: a builder with a compiler, and an image with neither compiler nor headers.
-# BASE is an official Python image, or a Debian one from 12 on (debian:trixie-slim), whose own Python is installed.
+# BASE is an official Python image, or a Debian one from 12 on (debian:trixie-slim), whose own Python is installed. A name
+# with a digest (python:3.13-slim-trixie@sha256:...) is the same image whenever it is built.
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS builder
@@ -15,18 +16,23 @@ RUN python3 -m venv /build \
  && /build/bin/pip install --no-cache-dir -c constraints.txt setuptools Cython
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
 COPY lbproxy lbproxy
+# `lbproxy help` reads it: lbproxy/config/reference.toml is a link to it.
+COPY config/lbproxy.toml config/
 RUN /build/bin/pip wheel --no-cache-dir --no-build-isolation -c constraints.txt --wheel-dir /wheels '.[kerberos]'
 RUN python3 -m venv --without-pip /opt/lbproxy \
- && /build/bin/pip --python /opt/lbproxy/bin/python install --no-cache-dir --no-index /wheels/*.whl
+ && /build/bin/pip --python /opt/lbproxy/bin/python install --no-cache-dir --no-compile --no-index /wheels/*.whl \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/lbproxy/lib
 
 FROM ${BASE}
-RUN apt-get update \
+# One layer: what the builder has made is copied where the packages are installed.
+RUN --mount=type=bind,from=builder,source=/opt/lbproxy,target=/built \
+    apt-get update \
  && apt-get install -y --no-install-recommends libgssapi-krb5-2 $(command -v python3 >/dev/null || echo python3) \
- && rm -rf /var/lib/apt/lists/* \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lbproxy \
  && install -d /etc/lbproxy \
- && install -d -o lbproxy -g lbproxy -m 0750 /run/lbproxy
-COPY --from=builder /opt/lbproxy /opt/lbproxy
+ && install -d -o lbproxy -g lbproxy -m 0750 /run/lbproxy \
+ && cp -a /built /opt/lbproxy
 ENV PATH=/opt/lbproxy/bin:$PATH PYTHONUNBUFFERED=1
 # By number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 10001:10001

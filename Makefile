@@ -18,9 +18,9 @@ unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test bench compare-failure profile bench-micro lint build docs dist clean constraints
+.PHONY: help run test bench compare-failure profile bench-micro lint build docs dist image clean constraints
 .PHONY: always
-.PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile debian-dist
+.PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile debian-dist debian-image
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -86,6 +86,8 @@ debian-bench:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk
 debian-failure:
 	@tools/prepare debian build nginx haproxy iproute2 nftables
+debian-image:
+	@tools/prepare debian buildah git mmdebstrap
 debian-dist:
 	@tools/prepare debian build dpkg-dev git lowdown
 debian-profile:
@@ -94,6 +96,9 @@ debian-profile:
 docs: build .venv/.docs ## build/site: the manual as a site, with an index of commands and keys
 	@$(BIN)/python -m tools.site build/site
 	@echo "make: build/site/index.html"
+
+image: debian-image ## dist/lbproxy-image.tar: the image, by buildah (BASE=NAME@sha256:DIGEST for another base than Debian's packages)
+	@tools/image
 
 dist: debian-dist build ## dist/: sdist, wheel, .deb, SBOM and SHA256SUMS of the commit, built twice and compared
 	@tools/dist
