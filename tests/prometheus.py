@@ -30,7 +30,7 @@ def promtool(*arguments: str) -> str:
 
 
 class Prometheus:
-    """One that runs: what it has of the targets that it scrapes ten times a second."""
+    """One that runs: what it has of the targets that it scrapes twice a second."""
 
     def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
         self._url = f"http://{address}/api/v1/query"
@@ -45,10 +45,13 @@ class Prometheus:
         return found
 
     async def until(self, query: str) -> None:
-        """Wait until the query has a sample."""
-        async with asyncio.timeout(_READY_WITHIN):
-            while not await self.ask(query):  # noqa: ASYNC110  # Prometheus tells nobody
-                await asyncio.sleep(0.1)
+        """Wait until the query has a sample: after a scrape that was too slow, none has one until the next."""
+        try:
+            async with asyncio.timeout(_READY_WITHIN):
+                while not await self.ask(query):  # noqa: ASYNC110  # Prometheus tells nobody
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"no sample: {query}") from None
 
 
 @asynccontextmanager
@@ -56,7 +59,7 @@ async def scraping(directory: Path, address: str, *targets: str) -> AsyncIterato
     """A Prometheus at `address` (host:port) that keeps what it has below `directory`."""
     scrape = {"job_name": "lbproxy", "static_configs": [{"targets": list(targets)}]}
     path = directory / "prometheus.yml"
-    path.write_text(yaml.safe_dump({"global": {"scrape_interval": "100ms"}, "scrape_configs": [scrape]}))
+    path.write_text(yaml.safe_dump({"global": {"scrape_interval": "500ms"}, "scrape_configs": [scrape]}))
     process = await asyncio.create_subprocess_exec(
         "prometheus",
         f"--config.file={path}",

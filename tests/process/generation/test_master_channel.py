@@ -29,7 +29,7 @@ async def test_orders_are_carried_out_and_messages_sent(pair: Pair) -> None:
     master_channel.send(Ready())
     master_channel.relay(Tally({}))
     assert master.wait().message == Ready()
-    assert master.wait().message == Relay({"type": "tally", "tally": {}})
+    assert master.wait().message == Relay({"type": "tally", "tally": {}, "orders": None})
     master.close()
     await lost.wait()
     master_channel.close()
