@@ -43,6 +43,8 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     default=Path("/etc/lbproxy/lbproxy.toml"),
     show_default=True,
+    envvar="LBPROXY_CONFIG",
+    show_envvar=True,
     metavar="FILE",
     help="The configuration file.",
 )

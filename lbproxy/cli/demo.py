@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
@@ -104,8 +105,9 @@ async def _visit(stack: DemoStack, console: Console, once: bool) -> int:
     await stack.start()
     stops = tour(stack)
     if once:
-        return await _take(stops, console)
+        return await _take(stops, stack, console)
     console.print(f"[bold green]{stack.server_url}[/] is served. Try, in another terminal:\n")
+    _plain(console, f"  {_read_env(stack)}\n")
     for stop in stops:
         _announce(stop, console)
     _plain(console, f"A killed connector starts again after {RESTART_AFTER:.0f} s.")
@@ -115,16 +117,25 @@ async def _visit(stack: DemoStack, console: Console, once: bool) -> int:
     return 0
 
 
-async def _take(stops: list[Stop], console: Console) -> int:
+async def _take(stops: list[Stop], stack: DemoStack, console: Console) -> int:
     """Runs every command; 0, or 1 at the first that fails."""
-    for stop in stops:
-        _announce(stop, console)
-        status = await _run(stop.command)
-        console.print()
-        if status:
-            console.print(f"[red]exit status {status}[/]")
-            return 1
-    return 0
+    watching = asyncio.create_task(stack.watch())  # a rolling update ends connectors, and they come back
+    try:
+        for stop in stops:
+            _announce(stop, console)
+            status = await _run(f"{_read_env(stack)}; {stop.once or stop.command}")
+            console.print()
+            if status:
+                console.print(f"[red]exit status {status}[/]")
+                return 1
+        return 0
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+def _read_env(stack: DemoStack) -> str:
+    return f". {shlex.quote(str(stack.directory / 'env'))}"
 
 
 async def _run(line: str) -> int:

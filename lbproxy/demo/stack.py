@@ -18,11 +18,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from lbproxy.demo.authority import Authority, Pair, write_bundle
+from lbproxy.demo.authority import Authority, Pair, write_bundle, write_private
 from lbproxy.demo.children import Child
 from lbproxy.demo.configuration import configuration
 from lbproxy.demo.ports import LOOPBACK, free_port
 from lbproxy.demo.realm import Realm
+from lbproxy.demo.shell import write_env
 from lbproxy.errors import StartError
 
 HOST = "login.corp.example"
@@ -34,6 +35,9 @@ RESTART_AFTER = 10.0  # seconds that a killed connector stays dead, so that its 
 
 class DemoStack:
     """`tell` is given one line for people about everything that happens while it runs."""
+
+    CERTIFICATE = f"{CERTIFICATE_USER}.pem"
+    """In the directory: the user's certificate and its key."""
 
     def __init__(
         self,
@@ -82,6 +86,8 @@ class DemoStack:
         # This blocks the loop for some 50 ms, and nothing else runs on it yet.
         realm = self._stack.enter_context(Realm(self.directory / "realm")) if self._kerberos else None
         await self._start_balancer(await self._start_connectors(options, realm))
+        ports = (self.port, self.passthrough_port)
+        write_env(self.directory, self.ca, {f"{HOST}:{port}": (LOOPBACK, port) for port in ports}, self.ticket or {})
 
     async def stop(self) -> None:
         """Ends everything that start() has started, the balancer first."""
@@ -109,6 +115,8 @@ class DemoStack:
         users = Authority(self.directory / "users", "lbproxy demo users")
         mint = Authority(self.directory / "mint", "lbproxy demo mint")
         self.certificate = users.user(CERTIFICATE_USER)
+        shown = self.certificate.certificate.read_bytes() + self.certificate.key.read_bytes()
+        write_private(self.directory / self.CERTIFICATE, shown)
         believed = write_bundle(self.directory / "connectors-ca.pem", [users, mint])
         options = {"--tls-cert": server.certificate, "--tls-key": server.key, "--client-ca": believed}
         return [word for option, path in options.items() for word in (option, str(path))]
@@ -125,7 +133,7 @@ class DemoStack:
             child = self._connector(name, options, realm.acceptor_env(name) if realm else {})
             self._stack.push_async_callback(child.stop)
             self.connectors.append(child)
-            port = ports[name] = urlsplit(await child.start()).port or 0
+            port = ports[name] = urlsplit(await self._begin(child)).port or 0
             child.command = [*child.command, "--port", str(port)]  # where it starts again
         return ports
 
@@ -142,15 +150,23 @@ class DemoStack:
 
     async def _keep(self, child: Child) -> None:
         while True:
-            await child.ended()
-            self._tell(f"{child.name} is dead. It starts again in {self._restart_after:.0f} s.")
-            await asyncio.sleep(self._restart_after)
+            if await child.ended() == 0:
+                self._tell(f"{child.name} has ended, and starts again.")
+            else:
+                self._tell(f"{child.name} is dead. It starts again in {self._restart_after:.0f} s.")
+                await asyncio.sleep(self._restart_after)
             try:
-                await child.start()
+                await self._begin(child)
             except StartError as error:
                 self._tell(str(error))
                 continue
             self._tell(f"{child.name} runs again, as process {child.pid}.")
+
+    async def _begin(self, child: Child) -> str:
+        """Start it, and leave its process id in NAME.pid; returns what it says it is ready for."""
+        said = await child.start()
+        (self.directory / f"{child.name}.pid").write_text(f"{child.pid}\n")
+        return said
 
     async def _guard(self) -> None:
         status = await self.balancer.ended()

@@ -61,21 +61,26 @@ def read_until(output: IO[str], words: str) -> str:
     raise AssertionError("".join(lines))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "user"), [((), '"alice@CORP.EXAMPLE"'), (("--no-kerberos",), "null")], ids=["kerberos", "plain"]
-)
-def test_the_tour_once(start: Start, tmp_path: Path, arguments: tuple[str, ...], user: str) -> None:
-    process = start("--once", *arguments)
+def test_the_tour_once(start: Start, tmp_path: Path) -> None:
+    process = start("--once")
     output, _ = process.communicate()
     assert process.returncode == 0, output
+    check_tour(output, '"alice@CORP.EXAMPLE"')
+    assert not list(tmp_path.iterdir())
+
+
+def check_tour(output: str, user: str) -> None:
     assert f'{{"user": {user}, "instance": ' in output
     for issuer in ("lbproxy demo mint", "lbproxy demo users"):
         assert f'"certificate": "bob", "certificate_issuer": "{issuer}"' in output
-    before, *after = instances(output)
+    before, drained, *killed = instances(output)
     assert before == {"c1": 3, "c2": 3, "c3": 3}
-    assert [(each.total(), each["c2"]) for each in after] == [(9, 0), (9, 0)]
+    assert (drained.total(), drained["c1"]) == (9, 0)
+    last = sum(killed, Counter())
+    assert (last.total(), last["c2"]) == (18, 0)
+    assert "updated: c1, c2, c3" in output
+    assert re.search(r"^http://127\.0\.0\.1:\d+/\S+$", output, re.MULTILINE), "the dashboard's link"
     assert re.search(r"\bc2\b.*\bdown\b", output)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -83,7 +88,7 @@ def test_a_signal_ends_it_and_leaves_nothing(start: Start, tmp_path: Path, numbe
     process = start()
     assert process.stdout is not None
     output = read_until(process.stdout, "Ctrl-C ends everything")
-    assert "kill -9 " in output
+    assert re.search(r"^  \. \S+/env$", output, re.MULTILINE)
     children = children_of(process.pid)
     assert len(children) == 5  # three connectors, the KDC, the balancer
     process.send_signal(number)
@@ -97,18 +102,33 @@ def test_a_killed_connector_is_announced(start: Start) -> None:
     process = start("--no-kerberos")
     assert process.stdout is not None
     output = read_until(process.stdout, "Ctrl-C ends everything")
-    victim = re.search(r"kill -9 (\d+)", output)
-    assert victim
-    os.kill(int(victim[1]), signal.SIGKILL)
+    env = re.search(r"^  \. (\S+/env)$", output, re.MULTILINE)
+    [victim] = re.findall(r"^  (kill -9 .*)$", output, re.MULTILINE)
+    assert env
+    subprocess.run(["sh", "-c", f". {env[1]}; {victim}"], check=True)
     assert read_until(process.stdout, "c2 is dead. It starts again in 10 s.")
 
 
-def test_a_directory_of_ones_own_is_kept(start: Start, tmp_path: Path) -> None:
-    process = start("--once", "--no-kerberos", "--dir", str(tmp_path / "own"))
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    names = {path.name for path in (tmp_path / "own").iterdir()}
-    assert {"lbproxy.toml", "lbproxy.log", "access.log", "c1.journal"} <= names
+def test_its_commands_are_short(start: Start, tmp_path: Path) -> None:
+    process = start("--no-kerberos")
+    assert process.stdout is not None
+    output = read_until(process.stdout, "Ctrl-C ends everything")
+    commands = re.findall(r"^  (?!\. )(\S.*)$", output, re.MULTILINE)
+    assert len(commands) > 10
+    assert not [line for line in commands if len(line) > 130 or str(tmp_path) in line]
+
+
+def test_a_connector_that_ends_in_good_order_is_back_at_once(start: Start, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    process = start("--no-kerberos", "--dir", str(own))
+    assert process.stdout is not None
+    read_until(process.stdout, "Ctrl-C ends everything")
+    subprocess.run([str(own / "bin" / "restart"), "c1"], check=True)
+    assert "It starts again in" not in read_until(process.stdout, "c1 runs again")
+    process.terminate()
+    process.communicate()
+    names = {path.name for path in own.iterdir()}
+    assert {"lbproxy.toml", "lbproxy.log", "access.log", "c1.journal", "env"} <= names, "its own directory is kept"
 
 
 def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
@@ -131,12 +151,16 @@ def test_a_port_that_there_is_none_of() -> None:
     assert "70000 is not in the range" in result.output
 
 
-def test_without_gssapi_it_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gssapi_it_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The tour's commands write to this process's output."""
     monkeypatch.setitem(sys.modules, "gssapi", None)  # what an import of a missing package meets
     result = CliRunner().invoke(main, ["demo", "--port", "0", "--once"])
     assert result.exit_code == 0, result.output
     assert "Without Kerberos: Kerberos needs an optional part: install lbproxy[kerberos]" in result.output
     assert "One request without Kerberos" in result.output
+    check_tour(capfd.readouterr().out, "null")
 
 
 def test_a_command_that_fails_makes_the_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
