@@ -22,6 +22,9 @@ FILE, OPERATOR = "file", "operator"
 _FIRST = (FILE, OPERATOR)
 """Sources that come before all others, in this order."""
 
+Entry = tuple[str, Member]
+"""A member that the pool should have, and before it the source that it is taken from."""
+
 Refuse = Callable[[Member], str]
 """Why a member may not join, though its fields are sound; empty if it may."""
 
@@ -37,7 +40,7 @@ class Membership:
         self._refuse = refuse
         self._wanted: dict[str, dict[str, Member]] = {}
         self._refused: dict[str, tuple[str, ...]] = {}
-        self._all: dict[str, tuple[str, Member]] = {}
+        self._all: dict[str, Entry] = {}
 
     def __repr__(self) -> str:
         return f"<membership {', '.join(f'{len(wanted)} of {source}' for source, wanted in self._wanted.items())}>"
@@ -57,21 +60,33 @@ class Membership:
         known = [source for source in _FIRST if source in self._wanted]
         return (*known, *(source for source in self._wanted if source not in _FIRST))
 
-    def say(self, source: str, members: Iterable[Member]) -> None:
+    def say(self, source: str, members: Iterable[Member]) -> Mapping[str, tuple[Entry | None, Entry | None]]:
         """`source` wants exactly these. Those that are unfit, doubled or too many are left out: see `refused`.
 
-        Those of the file are fit: that was checked when it was read.
+        Those of the file are fit: that was checked when it was read. Returns what has changed in `all`, by name: how it
+        was, and how it is. Of thousands of members, only those are looked at that are other objects than before.
         """
+        before, members = self._wanted.get(source, {}), tuple(members)
+        room = self._limit - sum(len(others) for name, others in self._wanted.items() if name != source)
+        wanted = {member.name: member for member in members}
+        self._refused[source] = ()
+        if len(wanted) < len(members) or len(members) > room:
+            wanted = self._chosen(source, members, room)
+        others = [member for name, member in wanted.items() if before.get(name) is not member]
+        if not self._refused[source]:
+            problems = {one.name: problem for one in others if (problem := self._problem(source, one))}
+            self._refused[source] = tuple(problems.values())
+            wanted = {name: one for name, one in wanted.items() if name not in problems} if problems else wanted
+        self._wanted[source] = wanted
+        names = [name for name in before if name not in wanted]
+        return self._merge([*names, *(one.name for one in others if one.name in wanted)])
+
+    def _chosen(self, source: str, members: Iterable[Member], room: int) -> dict[str, Member]:
+        """The first of each name, as many as there is `room` for; why others are not among them is in `_refused`."""
         wanted: dict[str, Member] = {}
         refused: list[str] = []
-        before = self._wanted.get(source, {})
-        room = self._limit - sum(len(others) for name, others in self._wanted.items() if name != source)
         for member in members:
-            if before.get(member.name) is member and member.name not in wanted and len(wanted) < room:
-                wanted[member.name] = member  # of thousands, all but one
-                continue
-            known = source == FILE or before.get(member.name) == member
-            problem = "" if known else member.problem() or self._refuse(member)
+            problem = self._problem(source, member)
             if not problem and member.name in wanted:
                 problem = f"{member.name}: there are two of this name, {wanted[member.name].url} stays"
             if not problem and len(wanted) >= room:
@@ -80,19 +95,26 @@ class Membership:
                 refused.append(problem)
             else:
                 wanted[member.name] = member
-        self._wanted[source] = wanted
         self._refused[source] = tuple(refused)
-        self._all = self._merged(self._all)
+        return wanted
 
-    def _merged(self, before: Mapping[str, tuple[str, Member]]) -> dict[str, tuple[str, Member]]:
-        """What all sources want together. An entry that is as it was `before` is the same object."""
-        found: dict[str, tuple[str, Member]] = {}
-        for source in self.sources:
-            for name, member in self._wanted[source].items():
-                if name not in found:
-                    entry = before.get(name)
-                    is_same = entry is not None and entry[1] is member and entry[0] == source
-                    found[name] = entry if entry is not None and is_same else (source, member)
+    def _problem(self, source: str, member: Member) -> str:
+        """Why `source` may not have it, whatever else it wants; empty for one that it has already."""
+        if source == FILE or self._wanted.get(source, {}).get(member.name) == member:
+            return ""
+        return member.problem() or self._refuse(member)
+
+    def _merge(self, names: Iterable[str]) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """Bring `names` up to date in what all sources want together. What that has changed."""
+        found: dict[str, tuple[Entry | None, Entry | None]] = {}
+        for name in names:
+            before = self._all.pop(name, None)
+            source = next((one for one in self.sources if name in self._wanted[one]), None)
+            after = None if source is None else (source, self._wanted[source][name])
+            if after is not None:
+                self._all[name] = after
+            if before != after:
+                found[name] = before, after
         return found
 
     @property
@@ -113,6 +135,6 @@ class Membership:
             if other.url != member.url:
                 yield f"{name}: {by} has a backend of this name, at {other.url}"
 
-    def all(self) -> Mapping[str, tuple[str, Member]]:
-        """Every member that the pool should have, by name, with the source that it is taken from."""
+    def all(self) -> Mapping[str, Entry]:
+        """Every member that the pool should have, by name. It changes with the next `say`."""
         return self._all

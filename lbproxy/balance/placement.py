@@ -46,6 +46,11 @@ class Placement:
                     self._moved(standby)
         self.slow_start.tick(now)
 
+    @property
+    def waiting(self) -> int:
+        """Standbys that are fit, and wait."""
+        return sum(standby.fit and not standby.placed for standby in self._standbys)
+
     def is_alone(self, backend: Backend) -> bool:
         """Whether `backend` is in rotation, and without it no backend would be."""
         if not backend.placed or len(self.rotation) > 1:

@@ -79,6 +79,16 @@ class Pool:
         """Every member, in the order in which they joined."""
         return tuple(self._by_name.values())
 
+    @property
+    def waiting(self) -> int:
+        """Standbys that are fit, and wait until too few others are in rotation."""
+        return self._placement.waiting
+
+    @property
+    def size(self) -> int:
+        """How many members there are."""
+        return len(self._by_name)
+
     def that_only_pass(self, only_pass: bool) -> tuple[Backend, ...]:
         """The members whose bytes only pass (tcp://), or those that get requests."""
         if only_pass not in self._by_use:
@@ -95,17 +105,13 @@ class Pool:
         A wanted member that is not there joins; a member that no source wants leaves. A member whose URL has changed
         leaves and joins, without the health of the old one. A new weight is a change.
         """
-        before = self.membership.all()
-        self.membership.say(source, members)
-        wanted = self.membership.all()
-        others = [name for name, entry in before.items() if wanted.get(name) is not entry]  # of thousands, some
-        for name in others:
-            if name not in wanted or wanted[name][1].url != before[name][1].url:
+        changes = self.membership.say(source, members)
+        for name, (before, after) in changes.items():
+            if before is not None and (after is None or after[1].url != before[1].url):
                 self.leave(name)
-        others = [name for name, entry in wanted.items() if before.get(name) is not entry]
-        for name in others:
-            if before.get(name) != wanted[name]:
-                self.join(wanted[name][1], wanted[name][0])
+        for _, after in changes.values():
+            if after is not None:
+                self.join(after[1], after[0])
         return self.membership.refused.get(source, ())
 
     def join(self, member: Member, source: str = FILE) -> Backend:

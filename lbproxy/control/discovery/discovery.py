@@ -134,6 +134,7 @@ class Discovery:
                     await self.source.start()
                     self._started = True
                 answer = await self.source.look(again=self.belief.doubt is not None)
+                await asyncio.sleep(0)  # requests go between: with workers = 1 they are on this loop
         except (SourceError, OSError) as error:  # TimeoutError is an OSError
             return self._failed(str(error) or f"{self.source.where}: no answer within {PATIENCE:g} s")
         except Exception as error:  # of ours, or of a library: it must not end the discovery

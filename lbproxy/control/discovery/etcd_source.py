@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import TypeVar
 
 from lbproxy.balance.member import Member
 from lbproxy.control import tasks
@@ -21,19 +20,7 @@ GRACE = 3.0
 GATHER = 0.25
 """Seconds between two answers at least: where much changes, many changes are one answer. The first is given at once."""
 
-
-_SERVING, _LEAVING = State.SERVING.value, State.LEAVING.value
-
-
-class _Entry(NamedTuple):
-    """A key, understood; with a `problem` it can be no member."""
-
-    value: KeyValue
-    name: str
-    member: Member | None = None
-    state: str = ""
-    facts: Mapping[str, str] = MappingProxyType({})
-    problem: str = ""
+_T = TypeVar("_T")
 
 
 class EtcdSource(Source):
@@ -63,7 +50,11 @@ class EtcdSource(Source):
         self._following: asyncio.Task[None] | None = None
         self._values: Mapping[str, KeyValue] | None = None
         self._revision = 0  # of `_values`
-        self._entries: dict[str, _Entry] = {}  # by key, those of the last answer
+        self._answered_values: Mapping[str, KeyValue] = {}  # of the last answer, of which these are made, by name:
+        self._members: dict[str, Member] = {}
+        self._facts: dict[str, Mapping[str, str]] = {}
+        self._problems: dict[str, str] = {}
+        self._leaving: dict[str, bool] = {}
         self._answered = 0  # its revision
         self._answered_at = -GATHER  # on the loop's clock
         self._waited_for = True  # somebody waits until it is acknowledged
@@ -114,29 +105,36 @@ class EtcdSource(Source):
                 await asyncio.sleep(self._answered_at + GATHER - asyncio.get_running_loop().time())
 
     def _answer(self, values: Mapping[str, KeyValue]) -> Answer:
-        known, entries = self._entries, {}
-        for key, value in values.items():
-            entry = known.get(key)  # read once: of a thousand connectors few change at a time
-            entries[key] = entry if entry is not None and entry.value is value else self._entry(key, value)
-        self._entries = entries
+        before, self._answered_values = self._answered_values, values
+        for key in before.keys() - values.keys():
+            self._read(key, None)
+        others = [key for key, value in values.items() if before.get(key) is not value]  # of a thousand, some
+        for key in others:
+            if before.get(key) != values[key]:  # one that was listed again is what it was
+                self._read(key, values[key])
         return Answer(
-            tuple([one.member for one in entries.values() if one.state == _SERVING and one.member is not None]),
-            left_out=tuple([one.problem for one in entries.values() if one.problem]),
-            leaving=frozenset([one.name for one in entries.values() if one.state == _LEAVING]),
-            facts={one.name: one.facts for one in entries.values() if one.member is not None},
+            tuple(self._members.values()),
+            left_out=tuple(self._problems.values()),
+            leaving=frozenset(self._leaving),
+            facts=dict(self._facts),
         )
 
-    def _entry(self, key: str, value: KeyValue) -> _Entry:
-        """What `value` means. One that was listed again is what it was."""
-        known = self._entries.get(key)
-        if known is not None and known.value == value:
-            return known
+    def _read(self, key: str, value: KeyValue | None) -> None:
+        """What `value` means; None: the key is gone."""
         name = key.removeprefix(self.where)
-        try:
-            connector = Connector.decode(value.value)
-            return _Entry(value, name, connector.member(name), connector.state, connector.facts)
-        except ValueError as error:
-            return _Entry(value, name, problem=f"{name}: {error}")
+        connector = member = None
+        problem = ""
+        if value is not None:
+            try:
+                connector = Connector.decode(value.value)
+                member = connector.member(name)
+            except ValueError as error:
+                connector, problem = None, f"{name}: {error}"
+        state = connector.state if connector else ""
+        _keep(self._members, name, member if state == State.SERVING else None)
+        _keep(self._facts, name, connector.facts if connector else None)
+        _keep(self._problems, name, problem or None)
+        _keep(self._leaving, name, True if state == State.LEAVING else None)
 
     async def _follow(self) -> None:
         async with self._etcd.mirror(self.where, self._failed) as mirror:
@@ -173,3 +171,11 @@ class EtcdSource(Source):
             raise SourceError(str(error)) from None
         if listing.revision >= self._revision:
             self._values, self._revision = {one.key: one for one in listing.values}, listing.revision
+
+
+def _keep(known: dict[str, _T], name: str, value: _T | None) -> None:
+    """`value` in its place, where it has one already; None takes it away."""
+    if value is None:
+        known.pop(name, None)
+    else:
+        known[name] = value

@@ -13,6 +13,9 @@ from lbproxy.control.discovery.source import Answer, Source, SourceError
 GLANCE = 0.25
 """Seconds between two looks at whether the file is another one. A look works on every file system; inotify does not."""
 
+RESTLESS = 1.0
+"""Seconds since the last answer, after which a file that was renamed into place is read though it was just now."""
+
 Stamp = tuple[int, int, int, int] | None
 """Which file it is, and which version: device, inode, size, time of the last change in ns. None: there is none."""
 
@@ -38,23 +41,29 @@ class FileSource(Source):
         self.where = str(path)
         self._path = path
         self._read: Stamp = None  # what was read last
+        self._read_at = 0.0  # on the loop's clock
 
     def __repr__(self) -> str:
         return f"<file source {self.where}>"
 
     async def look(self, again: bool = False) -> Answer:
         """What the file holds. Raises SourceError when it cannot be read, or is no list of backends."""
-        self._read = self._stamp()
+        self._read, self._read_at = self._stamp(), asyncio.get_running_loop().time()
         return Answer(await asyncio.to_thread(read_members, self._path))
 
     async def wait(self, seconds: float) -> None:
-        """Return earlier when the file is another one, and has been for two looks: it may be half written."""
+        """Return earlier when the file is another one, and has been for two looks: it may be half written.
+
+        Where another one is renamed into place all the time, a second look never finds the same.
+        """
         loop = asyncio.get_running_loop()
         until, before = loop.time() + seconds, self._read
         while loop.time() < until:
             await asyncio.sleep(min(GLANCE, max(0.0, until - loop.time())))
             now = self._stamp()
             if now == before and now != self._read:
+                return
+            if now and before and now[:2] != before[:2] and loop.time() - self._read_at >= RESTLESS:
                 return
             before = now
 

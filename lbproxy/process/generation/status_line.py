@@ -15,9 +15,9 @@ from lbproxy.reasons import Reason
 def in_rotation(pools: Collection[Pool]) -> str:
     """How many backends are in rotation, as in "3 of 6 backends in rotation, 1 standby waits, none in pool raw"."""
     inside = sum(len(pool.rotation) for pool in pools)
-    total = sum(len(pool.backends) for pool in pools)
+    total = sum(pool.size for pool in pools)
     dead = [pool.name for pool in pools if not pool.rotation] if inside else []
-    waiting = sum(one.standby and one.fit and not one.in_rotation for pool in pools for one in pool.backends)
+    waiting = sum(pool.waiting for pool in pools)
     standbys = f", {waiting} standby{' waits' if waiting == 1 else 's wait'}" if waiting else ""
     return f"{inside} of {total} backends in rotation{standbys}{', none in pool ' if dead else ''}{', '.join(dead)}"
 

@@ -45,6 +45,27 @@ async def test_it_returns_when_the_file_is_renamed_into_place(tmp_path: Path) ->
     assert await names(source) == ["a", "b"]
 
 
+async def test_it_returns_although_another_file_is_renamed_into_place_all_the_time(tmp_path: Path) -> None:
+    """No two looks find the same file."""
+    path, numbers = tmp_path / "list.json", iter(range(10**9))
+    path.write_text(ONE)
+    source = FileSource(path)
+    stat = source._stamp
+
+    def renamed() -> tuple[int, int, int, int] | None:
+        """Before each look."""
+        new = tmp_path / f"{next(numbers)}"
+        new.write_text(TWO)
+        os.link(new, tmp_path / f"{new.name}.kept")  # or the next one may get its inode
+        new.rename(path)
+        return stat()
+
+    assert await names(source) == ["a"]
+    source._stamp = renamed  # type: ignore[method-assign]
+    await changes(source)
+    assert await names(source) == ["a", "b"]
+
+
 async def test_it_returns_when_the_file_is_written_in_place_or_removed_or_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     path.write_text(ONE)
