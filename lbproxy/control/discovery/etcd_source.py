@@ -50,6 +50,7 @@ class EtcdSource(Source):
         self._following: asyncio.Task[None] | None = None
         self._values: Mapping[str, KeyValue] | None = None
         self._revision = 0  # of `_values`
+        self._changed: set[str] | None = None  # keys since the last answer; None: any of them
         self._answered_values: Mapping[str, KeyValue] = {}  # of the last answer, of which these are made, by name:
         self._members: dict[str, Member] = {}
         self._facts: dict[str, Mapping[str, str]] = {}
@@ -106,12 +107,12 @@ class EtcdSource(Source):
 
     def _answer(self, values: Mapping[str, KeyValue]) -> Answer:
         before, self._answered_values = self._answered_values, values
-        for key in before.keys() - values.keys():
-            self._read(key, None)
-        others = [key for key, value in values.items() if before.get(key) is not value]  # of a thousand, some
-        for key in others:
-            if before.get(key) != values[key]:  # one that was listed again is what it was
-                self._read(key, values[key])
+        changed, self._changed = self._changed, set()
+        if changed is None:
+            changed = {*before, *values}
+        for key in sorted(changed):  # of thousands, some
+            if before.get(key) != (value := values.get(key)):  # what is listed again is mostly what it was
+                self._read(key, value)
         return Answer(
             tuple(self._members.values()),
             left_out=tuple(self._problems.values()),
@@ -142,6 +143,10 @@ class EtcdSource(Source):
                 view = await mirror.next()
                 if view.listed or view.revision >= self._revision:  # `_list` may be ahead of what the watch has told
                     self._values, self._revision = view.values, view.revision
+                if view.listed:
+                    self._changed = None
+                elif self._changed is not None:
+                    self._changed |= view.changed
                 self._recovered()
                 self._news.set()
 
@@ -171,6 +176,7 @@ class EtcdSource(Source):
             raise SourceError(str(error)) from None
         if listing.revision >= self._revision:
             self._values, self._revision = {one.key: one for one in listing.values}, listing.revision
+            self._changed = None
 
 
 def _keep(known: dict[str, _T], name: str, value: _T | None) -> None:

@@ -19,12 +19,16 @@ _LONGEST_PAUSE = 2.0  # seconds between two attempts to list
 
 
 class View(NamedTuple):
-    """Every key under the prefix, as they were at `revision` of the store `cluster`; `listed`: all were read anew."""
+    """Every key under the prefix, as they were at `revision` of the store `cluster`.
+
+    `listed`: all were read anew. Otherwise `changed` are the keys that are not as in the view before.
+    """
 
     values: Mapping[str, KeyValue]
     revision: int
     cluster: str = ""
     listed: bool = False
+    changed: frozenset[str] = frozenset()
 
 
 class Mirror:
@@ -81,7 +85,7 @@ class Mirror:
                     self._values[event.key] = event.value
             fresh, self._fresh = self._fresh, False
             if events or not fresh:
-                return self._view(revision)
+                return self._view(revision, changed=frozenset([event.key for event in events]))
 
     async def _list(self) -> View:
         pause = 0.1
@@ -103,5 +107,5 @@ class Mirror:
         self._fresh = False
         self._failed(error)
 
-    def _view(self, revision: int, listed: bool = False) -> View:
-        return View(MappingProxyType(dict(self._values)), revision, self._cluster, listed)
+    def _view(self, revision: int, listed: bool = False, changed: frozenset[str] = frozenset()) -> View:
+        return View(MappingProxyType(dict(self._values)), revision, self._cluster, listed, changed)
