@@ -1,6 +1,6 @@
 """The files that an administrator names: read whole, but only if they are regular ones of a sane size.
 
-A FIFO would block whoever opens it until somebody writes, a device may never end, and some devices do something when
+A FIFO would block the reader until a program writes, a device may never end, and some devices do something when
 they are opened. So each is looked at first, and opened without waiting.
 """
 

@@ -11,6 +11,6 @@ health       what a probe's result, or a failure seen by user traffic, means for
 SlowStart    the part of its share that a backend gets after it came back
 full_name    POOL/NAME, as text and apart
 condition    how a backend is, as one process sends it to another
-consistency  which backends differ from the others, and whom to keep out for it
+consistency  which backends differ from the others, and which are kept out for it
 retry        whether a request may be sent a second time, and how many may
 """

@@ -91,7 +91,7 @@ def convict(backend: Backend, rules: Rules, reason: Reason, now: float, alone: b
 
 
 def recall(backend: Backend, now: float) -> Change | None:
-    """Nobody is in rotation any more: `backend` is up at once if it was waiting for more than its good probes."""
+    """No backend is in rotation any more: `backend` is up at once if it was waiting for more than its good probes."""
     return _readmit(backend, now) if backend.state is State.DOWN and backend.rise_count else None
 
 

@@ -125,7 +125,7 @@ def change(
 @click.option("--toml", "as_toml", is_flag=True, help="Print what to write into the file, so that all of it lasts.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list with the pool of each backend, as JSON.")
 def show(path: Path, admin: Address | None, as_toml: bool, as_json: bool) -> None:
-    """Show every backend: where it comes from, its weight, and what was ordered, when and by whom."""
+    """Show every backend: where it comes from, its weight, and what was ordered, when and by which user."""
     if as_toml and as_json:
         raise click.UsageError("--toml and --json do not go together")
     pools = fetch_status(admin_bind(path, admin))["pools"]

@@ -52,7 +52,7 @@ def command(path: Path, connect: bool, user: str | None, unit: Path | None) -> N
     another user than root needs --user or --unit: then the file itself and all that it names is opened as that user.
 
     Every problem is printed as FILE:LINE: KEY: TEXT on standard error, and the exit status is 1. Warnings are printed
-    in the same way and leave it 0. Nothing is started or changed, and without --connect nobody is asked anything.
+    in the same way and leave it 0. Nothing is started or changed, and without --connect no server is asked anything.
     """
     try:
         config = load(path)

@@ -71,7 +71,7 @@ def wait_until_empty(
     """Look at a drained instance again until nothing is left to finish; returns the last look.
 
     `seen` is the first look; times are seconds. Raises AdminError if something is left after `within`, if the user
-    interrupts, or if somebody ends the drain.
+    interrupts, or if an operator ends the drain.
     """
     name = title(seen)
     deadline = time.monotonic() + within

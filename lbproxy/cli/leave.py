@@ -46,7 +46,7 @@ def command(path: Path, admin: Address | None, timeout: float | None, cancel: bo
 def wait_until_over(bind: Bind, seen: LeaveView, every: float = _EVERY) -> LeaveView:
     """Look again until nothing is waited for; returns the last look. Times are seconds.
 
-    Raises AdminError if somebody takes it back, or the user interrupts.
+    Raises AdminError if an operator takes it back, or the user interrupts.
     """
     try:
         while not seen["over"]:

@@ -96,7 +96,7 @@ global_defs {{
     vrrp_check_unicast_src
     # Adverts must not wait for a busy CPU.
     vrrp_rt_priority 50
-    # Whoever lost the first announcement of an address hears the next one.
+    # A host that lost the first announcement of an address hears the next one.
     vrrp_garp_master_refresh 30
     script_user {user}
     enable_script_security

@@ -44,7 +44,7 @@ class ConnectionQuery(NamedTuple):
 
 
 class LaneView(TypedDict):
-    """A connection to a backend that a client connection has: how many requests it has served, whoever's they were."""
+    """A connection to a backend that a client connection has: how many requests it has served, of any client."""
 
     backend: str
     private: bool
@@ -73,7 +73,7 @@ class ConnectionView(TypedDict):
 
 
 class ConnectionsView(TypedDict):
-    """Those that were asked for, up to the limit. `matched` is how many there are; `open` are all, of anybody.
+    """Those that were asked for, up to the limit. `matched` is how many there are; `open` are all, of any client.
 
     `handshakes` are open too, and have not begun yet: their TLS handshake, or their PROXY header, is awaited.
     `unanswered` is how many workers have not answered in time: theirs are missing.

@@ -1,6 +1,6 @@
 """Digests that can be compared, and from which no secret can be guessed.
 
-The plain hash of a password is as good as the password to somebody with a list of passwords. So what is secret is
+The plain hash of a password is as good as the password to an attacker with a list of passwords. So what is secret is
 hashed under a key (HMAC, RFC 2104). The key is made of a secret of high entropy that all instances have anyway, such as
 the private key that they sign with: they agree on it without being told. Digests under two keys say nothing about each
 other, so a digest is told with the `key_id` of its key.
@@ -43,7 +43,7 @@ def keyed(key: bytes | None, label: str, content: bytes) -> str:
 
 
 def plain(content: bytes) -> str:
-    """The digest of something that everybody may have."""
+    """The digest of something that is not secret."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

@@ -1,7 +1,7 @@
 """The facts of an instance, for the consistency guard: what they are, and where they are served.
 
 What is secret is told by keyed digests (see `digests`). Still, they are served to this host only, or to those who have
-a certificate: the version and the address of a sign-in service are nobody else's business.
+a certificate: the version and the address of a sign-in service are not for other clients.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ FOLDER = ".lbproxy-instance"
 
 
 class Openness(IntEnum):
-    """Who may see a value as it is; everybody else sees its digest."""
+    """Where a value may be shown as it is; elsewhere its digest is shown."""
 
-    PUBLIC = 0  # everybody: it may be in a log
+    PUBLIC = 0  # anywhere: it may be in a log
     INTERNAL = 1  # who may read the installation
-    SECRET = 2  # nobody: it is never printed
+    SECRET = 2  # nowhere: it is never printed
 
 
 class Value(NamedTuple):
@@ -142,7 +142,7 @@ class Kind(Protocol):
         ...
 
     def place(self, file: File, where: Where, files: Sequence[File]) -> Path:
-        """Where a packed file goes. Raises InstanceError if it is none of the kind's, or nobody has said where."""
+        """Where a packed file goes. Raises InstanceError if it is none of the kind's, or no option says where."""
         ...
 
 

@@ -190,7 +190,7 @@ def read(path: Path) -> Pack:
 
 
 def _judge_owner(path: Path, found: os.stat_result) -> None:
-    """Whoever can write the file can have made it, if it is sealed to a key."""
+    """Every account that can write the file can have made it, if it is sealed to a key."""
     if found.st_uid not in (0, os.geteuid()):
         raise InstanceError(f"{path}: belongs to another user; look where it comes from, then chown it")
     if stat.S_IMODE(found.st_mode) & 0o022:

@@ -7,7 +7,7 @@ a pack can be made for the new host's own key, /etc/ssh/ssh_host_ed25519_key.pub
 pyrage is the binding of its Rust implementation: one wheel without dependencies, needed on connectors' hosts only.
 
 age does not tell who has sealed something: all who know the recipient's public key can. So `pack` looks at the owner of
-the file. With a passphrase, only somebody who knows it can have sealed.
+the file. With a passphrase, only a user who knows it can have sealed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Sealer(Protocol):
     """Seals."""
 
     def seal(self, content: bytes) -> bytes:
-        """`content` as nobody else reads it."""
+        """`content`, encrypted."""
         ...
 
 

@@ -90,7 +90,7 @@ class Transaction:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else changes the installation meanwhile. Makes the folder. Raises InstanceError."""
+        """No other lbproxy changes the installation meanwhile. Makes the folder. Raises InstanceError."""
         with self._folder(make=True) as at:
             lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=at)
             try:
@@ -203,7 +203,7 @@ class Transaction:
 
     @contextmanager
     def _folder(self, make: bool = False) -> Iterator[int]:
-        """A descriptor of it. Whoever else could write there could have files put anywhere by root."""
+        """A descriptor of it. Another account that could write there could make root write files anywhere."""
         try:
             with reading.opened(self._directory) as above:
                 if make:
@@ -283,7 +283,7 @@ def _not_in(earlier: Sequence[Step], steps: Sequence[Step]) -> list[Step]:
 def _before_both(last: Journal, saved: Sequence[Change], now: Sequence[Change]) -> list[Change]:
     """What an undo puts back after two changes, of which the `last` was not whole and has `saved` what was before it.
 
-    A file that somebody has changed between the two is put back as it is `now`.
+    A file that was changed by hand between the two is put back as it is `now`.
     """
     left = {step.path for step in last.steps + last.earlier if step.is_now()}
     found = {one.path: one for one in saved}

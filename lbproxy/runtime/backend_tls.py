@@ -107,7 +107,7 @@ def contexts(
 class Towards:
     """The contexts towards the backends of a pool, by whether they verify, and towards pages at other servers.
 
-    `identity` is shown to the backends alone: another server may well believe nobody's mint. `question`: see
+    `identity` is shown to the backends alone: another server may trust no mint. `question`: see
     `attempt.describe`.
     """
 

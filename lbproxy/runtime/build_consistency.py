@@ -39,8 +39,8 @@ def make_guard(
     """The guard of `pool`, which uses what its `probes` have; None if nothing is to be compared.
 
     server_url: what metadata must publish, and whose host and scheme requests have. first_round: see `Guard`.
-    identity: whom requests appear as. registered: the facts that a backend was registered with. Call it on the running
-    loop. Raises StartError when a file of pool.tls cannot be used.
+    identity: the subject that requests show. registered: the facts that a backend was registered with. Call it
+    on the running loop. Raises StartError when a file of pool.tls cannot be used.
     """
     consistency = options.consistency
     if consistency.policy == "off" or not consistency.facts:

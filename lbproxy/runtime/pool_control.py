@@ -54,9 +54,9 @@ class PoolControl(Observer):
         discoveries: Sequence[Discovery] = (),
         counted: Callable[[Pool, Backend], Mapping[str, Any]] = lambda pool, backend: {"active": backend.active},
     ) -> None:
-        """server_url: the name under which backends are asked. known: whose first probe nobody need wait for.
+        """server_url: the name under which backends are asked. known: backends whose first probe is not waited for.
 
-        sign_ins: the process's, for kerberos checks. identity: whom probes and the guard appear as.
+        sign_ins: the process's, for kerberos checks. identity: the subject that probes and the guard show.
 
         discoveries: those of the pool; `start_discovery` starts them. counted: what all processes have counted of a
         backend, as `BackendCounts`.

@@ -30,7 +30,7 @@ def problems(document: Document) -> Iterator[Problem]:
 
 
 def warnings(document: Document) -> Iterator[Problem]:
-    """A password that everybody on the way can read."""
+    """A password that can be read on the network."""
     fleet = table(document, "fleet")
     if "password" in fleet and any(is_url(url, "http") for url in _endpoints(fleet)):
         yield Problem("fleet.password", "is sent unencrypted to http:// endpoints")

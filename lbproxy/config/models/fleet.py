@@ -24,7 +24,7 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 class Fleet(Table):
-    """`etcd` are URLs of one cluster; `lease` is how long whoever does not answer any more is still believed.
+    """`etcd` are URLs of one cluster; `lease` is how long a registration stays after its last sign of life.
 
     `secret_file` has the secret under which what is shared and secret is encrypted.
 

@@ -5,7 +5,7 @@
     DELETE /leave     take it back
     POST   /health    200: serve here, or 503, and a sentence; for the program that moves the addresses
 
-The first three answer with a `LeaveView` as JSON. /health is as /readyz, but whoever asks is about to act upon the
+The first three answer with a `LeaveView` as JSON. /health is as /readyz, but its client is about to act upon the
 answer: see `Leaves.asked`. So it is a POST. What cannot be taken back any more is answered with 409 and a sentence.
 """
 

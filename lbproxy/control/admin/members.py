@@ -87,7 +87,7 @@ def member_routes(
 ) -> list[web.RouteDef]:
     """The routes above; `operations` is called on the event loop.
 
-    count: see `read_routes`. Whoever counts knows the order before it is answered. settle: see `order_routes`.
+    count: see `read_routes`. The counting processes know the order before it is answered. settle: see `order_routes`.
     """
 
     async def answer(request: web.Request, order: Callable[[str, str], InstanceView | None]) -> web.Response:

@@ -10,7 +10,7 @@ import struct
 from aiohttp import web
 
 BY_ADDRESS = "admin"
-"""Whoever reaches a loopback address: TCP does not tell whose process it is."""
+"""A client of a loopback address: TCP does not tell its account."""
 
 ON_BEHALF = "Lbproxy-On-Behalf-Of"
 """A header: the operator for whom the account asks, as the dashboard does for those who have signed in there."""

@@ -35,7 +35,7 @@ class AdminServer:
     """Serves `routes` on a listening socket, which it closes in the end."""
 
     def __init__(self, sock: socket.socket, routes: Iterable[web.AbstractRouteDef], anybody: bool = False) -> None:
-        """sock: one of `sockets.listen`. anybody: any address; every client that reaches it is answered."""
+        """sock: one of `sockets.listen`. anybody: at any address; every client is answered."""
         self._sock = sock
         self._name = sock.getsockname()
         # File permissions guard a Unix socket, and no browser can be made to open one.

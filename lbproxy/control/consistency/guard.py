@@ -54,7 +54,7 @@ class Memory(TypedDict):
 class Guard(Observer):
     """Reads what `sources` says of each member, every interval and after every readmission, until `stop`.
 
-    `verdict` is the latest. While `updating`, nobody is ejected who was not before: a drain is an operator at work, and
+    `verdict` is the latest. While `updating`, no further backend is ejected: a drain is an operator at work, and
     the first of many that were updated is unlike the others, but no fault. It lasts until all are alike again.
     """
 
@@ -101,7 +101,7 @@ class Guard(Observer):
         return {"updating": self.updating, "readings": readings}
 
     def remember(self, memory: Memory) -> None:
-        """Know what another one knew: until somebody is read again, nobody who was kept out is let in for that."""
+        """Know what another one knew: until a backend is read again, none that was kept out comes back for that."""
         self.updating = memory["updating"]
         for name, read in memory["readings"].items():
             if (backend := self._pool.by_name(name)) is not None:
@@ -178,7 +178,7 @@ class Guard(Observer):
         return self._wake.is_set()
 
     async def _catch_up(self) -> None:
-        """No verdict while somebody is still to be read: the values of a few may look like a majority."""
+        """No verdict while a backend is still to be read: the values of a few may look like a majority."""
         self._wake.clear()
         while self._due:
             names, self._due = self._due, set()

@@ -31,7 +31,7 @@ def published_address(page: Page) -> str:
 def _address(document: bytes) -> str:
     try:
         root = ElementTree.fromstring(document, ElementTree.XMLParser(target=_Builder()))
-    except (ElementTree.ParseError, LookupError, ValueError):  # not well-formed, or in a coding that nobody knows
+    except (ElementTree.ParseError, LookupError, ValueError):  # not well-formed, or in an unknown coding
         raise Unreadable("the page is not XML") from None
     for endpoint in root.iter(_ENDPOINT):
         for address in endpoint.iter(_ADDRESS):

@@ -32,7 +32,7 @@ def _essence(difference: Difference) -> tuple[str | None, dict[str, str]]:
 
 
 def tell_rotation(pool: str, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """before, now: whom the guard keeps out of rotation, and why."""
+    """before, now: the backends that the guard keeps out of rotation, and why."""
     for name, why in now.items():
         if name not in before:
             event(log, logging.WARNING, "backend_ejected", pool=pool, backend=name, reason="consistency", detail=why)

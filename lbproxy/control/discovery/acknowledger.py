@@ -49,7 +49,7 @@ class Acknowledger:
             self._news.set()
 
     async def stop(self) -> None:
-        """Take the key away: nobody has to wait for this balancer any more."""
+        """Remove the key: no connector has to wait for this balancer any more."""
         self._writing.cancel()
         await asyncio.gather(self._writing, return_exceptions=True)
         if self._lease is not None:

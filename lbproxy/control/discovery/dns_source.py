@@ -50,7 +50,7 @@ class AddressSource(_Dns):
 class ServiceSource(_Dns):
     """Each target and port of the SRV records of `name` is a member, at one address of the target.
 
-    It keeps the address that it has while the target has it, so that a further one moves nobody.
+    It keeps the address that it has while the target has it, so that a further one moves no request.
     """
 
     def __init__(self, name: str, scheme: str, nameservers: Sequence[tuple[str, int]] = ()) -> None:

@@ -58,7 +58,7 @@ class EtcdSource(Source):
         self._leaving: dict[str, bool] = {}
         self._answered = 0  # its revision
         self._answered_at = -GATHER  # on the loop's clock
-        self._waited_for = True  # somebody waits until it is acknowledged
+        self._waited_for = True  # a connector waits until it is acknowledged
         self._error: EtcdError | None = None  # since the last view
         self._patience: asyncio.TimerHandle | None = None  # until that is a failure
         self._news = asyncio.Event()

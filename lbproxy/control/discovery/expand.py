@@ -29,7 +29,7 @@ class ExpandSource(Source):
         return f"<expand source {self.where}>"
 
     async def look(self, again: bool = False) -> Answer:
-        """Raises SourceError when nobody can say whether there is such a name."""
+        """Raises SourceError when no name server says whether there is such a name."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)

@@ -161,7 +161,7 @@ class Registration:
         self._tell(logging.WARNING, "connector_name_taken", by=whose)
 
     async def _change(self, held: _Held, state: State) -> None:
-        """Only its own key: after a lost lease, somebody else may have the name."""
+        """Only its own key: after a lost lease, another registration may have the name."""
         key, value = self._place.key, replace(self._connector, state=state).encode()
         try:
             done = await self._etcd.txn(

@@ -40,7 +40,7 @@ class Resolver:
         self._interval = interval
         self._known: dict[str, tuple[object, ...]] = {}
         self._failing: set[str] = set()
-        self._undecided: set[str] = set()  # have several addresses, and nobody accepts
+        self._undecided: set[str] = set()  # have several addresses, and none accepts
         self._looking: set[asyncio.Task[None]] = set()  # the background, and first look-ups of targets that came later
 
     def __repr__(self) -> str:

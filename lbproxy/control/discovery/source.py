@@ -21,7 +21,7 @@ class Answer(NamedTuple):
     """Every member that the source has now, and for how many seconds that is good.
 
     `left_out`: what it names and cannot be a member, one sentence each. `leaving`: the names of those that have said
-    themselves that they leave, which nobody has to doubt. `facts`: what is known of members beside that, by name.
+    themselves that they leave, which is never doubted. `facts`: what is known of members beside that, by name.
     """
 
     members: tuple[Member, ...]
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 class Source(ABC):
     """`name` is what status, log and metrics call it, such as dns. `where` is all that its answers depend on, for
-    people: what is asked for, and of whom. What was known of a source is true of another one with the same two.
+    people: what is asked for, and which server. What was known of a source is true of another one with the same two.
 
     `Discovery` calls `start`, then `look` and `wait` in turn, and `stop`, whether or not `start` has succeeded.
     """

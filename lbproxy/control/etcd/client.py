@@ -24,7 +24,7 @@ class Etcd:
     """One cluster. Keys are text, values are bytes; `within` is in seconds, and every call raises EtcdError.
 
     Calls that only read, or that may be carried out twice, are sent to the next endpoint when one does not answer.
-    `repeatable` says so of a write: whoever repeats it himself may as well let it be repeated here.
+    `repeatable` says so of a write: a caller that would repeat it can let it be repeated here.
     """
 
     def __init__(self, access: Access) -> None:

@@ -1,4 +1,4 @@
-"""One call, or one stream, of etcd's JSON gateway: which endpoint, for how long, as whom."""
+"""One call, or one stream, of etcd's JSON gateway: which endpoint, for how long, under which name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STALE_TOKENS = ("invalid auth token", "user name is empty", "revision of auth s
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where etcd is, and as whom it is asked: URLs without a path, all of one cluster.
+    """Where etcd is, and under which name it is asked: URLs without a path, all of one cluster.
 
     `tls` is for https endpoints. With a `user`, its `password` is exchanged for a token, anew when that expires.
     """
@@ -175,7 +175,7 @@ class Gateway:
         if not self._access.user or self._token:
             return self._token
         async with self._signing_in:
-            if self._token:  # somebody else's call was first
+            if self._token:  # another call was first
                 return self._token
             body = {"name": self._access.user, "password": self._access.password}
             url = f"{endpoint}/v3/auth/authenticate"

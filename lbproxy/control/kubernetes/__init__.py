@@ -1,6 +1,6 @@
 """The API of Kubernetes, as far as discovery needs it.
 
-Account     where the API server is, and as whom it is asked: the pod's own account, or a kubeconfig (`kubeconfig`)
+Account     where the API server is, and which account asks it: the pod's own account, or a kubeconfig (`kubeconfig`)
 Api         one call, or one watch
 Reflector   every object of one list: listed once, then watched
 """

@@ -1,4 +1,4 @@
-"""Where the API server is, and as whom it is asked."""
+"""Where the API server is, and which account asks it."""
 
 from __future__ import annotations
 

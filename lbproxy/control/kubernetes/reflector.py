@@ -2,7 +2,7 @@
 
 | what happens | what the reflector does |
 | --- | --- |
-| nothing is known yet, or somebody wants it anew | lists, in pages, and watches from the version of the list |
+| nothing is known yet, or it is wanted anew | lists, in pages, and watches from the version of the list |
 | the watch ends: its time is over, or the connection broke | watches on from the last version |
 | the watch should have ended, and is silent | the same |
 | 410 Gone, as the status or as an event: that version is compacted | lists again |
@@ -123,7 +123,7 @@ class Reflector(Generic[_T]):
             if changed:
                 until = min(until, self._clock() + SETTLE)
         if self._watch is not None and self._clock() >= self._until:
-            self.close()  # the server should have ended it, so nobody is there
+            self.close()  # the server should have ended it, so no server is there
 
     def _forget(self) -> None:
         self.close()

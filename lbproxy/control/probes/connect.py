@@ -71,7 +71,7 @@ async def shake_hands(
 
 
 def _leave(conversation: Conversation) -> None:
-    """Without anybody waiting for it."""
+    """Without a wait for it."""
     leaving = tasks.start(conversation.leave(GOODBYE), name="goodbye")
     _leaving.add(leaving)
     leaving.add_done_callback(_leaving.discard)

@@ -68,7 +68,7 @@ class Conversation:
         await self._say_goodbye(patience)
 
     async def leave(self, patience: float) -> None:
-        """End TLS in good order, so that the server has nothing to log, and close; a failure is nobody's concern."""
+        """End TLS in good order, so that the server has nothing to log, and close; a failure is ignored."""
         try:
             with suppress(OSError):
                 if not self._said_goodbye:
@@ -81,7 +81,7 @@ class Conversation:
         self._sock.close()
 
     async def _hear(self) -> None:
-        """What comes next: messages of TLS itself, or data, which refuses nobody. Raises OSError at the end."""
+        """What comes next: messages of TLS itself, or data, which is no refusal. Raises OSError at the end."""
         ended = not await self._receive()
         with suppress(ssl.SSLWantReadError):
             ended = ended or not self._object.read(_LENGTH)

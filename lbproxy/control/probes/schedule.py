@@ -94,7 +94,7 @@ class Prober:
         self._plan(watch, watch.due, self._together)
 
     def complete(self) -> None:
-        """Everybody whom the first round is for has joined."""
+        """Every backend of the first round has joined."""
         self._more = False
         self._arrived("")
 
@@ -142,7 +142,7 @@ class Prober:
     async def stop(self) -> None:
         """End every probe; none is reported after this returns."""
         self._timer.cancel()
-        self._wakes = -math.inf  # no timer is set any more, whoever still asks for a probe
+        self._wakes = -math.inf  # no timer is set any more, also when a probe is asked for
         under_way = [*self._leaving, *(watch.task for watch in self._watches.values() if watch.task is not None)]
         for task in under_way:
             task.cancel()

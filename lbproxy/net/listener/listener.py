@@ -1,4 +1,4 @@
-"""A listener: it accepts client connections, and decides by address and number whom it lets in."""
+"""A listener: it accepts client connections, and accepts or refuses them by address and number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS towards the backends of a pool: whom lbproxy believes, as whom it appears, and sessions that are resumed."""
+"""TLS towards the backends of a pool: authorities, the certificate that lbproxy shows, resumed sessions."""
 
 from __future__ import annotations
 

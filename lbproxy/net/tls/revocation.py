@@ -61,7 +61,7 @@ class RevocationLists:
     def verdict(self, certificate: ClientCertificate, now: float) -> Verdict | None:
         """Whether any certificate of the chain is revoked, or may be: no list of its issuer, or one that has ended.
 
-        Nobody has to vouch for the last one: that it is trusted is said by `client_ca`.
+        The last one needs no list: `client_ca` says that it is trusted.
         """
         for depth, (issuer, serial) in enumerate(certificate.issued):
             known = self._by_issuer.get(issuer)

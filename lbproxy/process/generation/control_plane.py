@@ -167,7 +167,7 @@ class ControlPlane:
         addresses = Addresses(pools.values(), self.serving.resolved)
         stack.push_async_callback(addresses.stop)
         for control in self.pool_controls.values():
-            control.start_discovery()  # it asks at the next turn of the loop, when everybody follows the pools
+            control.start_discovery()  # it asks at the next turn of the loop, when all observers follow the pools
         await addresses.start()
         judge = keep_judging(
             config, _tell(self.pool_controls.values()), lambda name: self.pool_controls[name].pool.backends

@@ -147,7 +147,7 @@ class Generation:
     async def _drain(self) -> None:
         """Let requests finish. After a replacement there is time: idle connections may send one more request."""
         control_plane, within = self._control_plane, self._config.drain_timeout
-        if not self._replaced:  # else lbproxy as a whole serves, and whoever still asks this generation hears so
+        if not self._replaced:  # else lbproxy as a whole serves, and this generation says so
             control_plane.served.state = "draining"
         event(log, logging.INFO, "draining", connections=control_plane.serving.connections, within=within)
         deadline = time.monotonic() + within

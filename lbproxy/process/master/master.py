@@ -350,7 +350,7 @@ class Master:
             self._died(self.number, pid, status, problems[0])
 
     def _died(self, number: int, pid: int | None, status: int | None, problem: str | None = None) -> None:
-        """Nobody serves: start the next generation."""
+        """No generation serves: start the next one."""
         count, delay = self._restart_backoff.happened(time.monotonic())
         fields = {"generation": number, "pid": pid, "status": status, "problem": problem}
         event(log, logging.ERROR, "generation_died", **fields, again_in=delay)

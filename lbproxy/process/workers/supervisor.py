@@ -286,7 +286,7 @@ class WorkerSupervisor(Observer):
                 worker.has_counted(counted)
                 self._tls[index] = cast(TlsReport, tls)
             case ConnectionsFound(number) as found:
-                if number in self._answers:  # else nobody waits any more
+                if number in self._answers:  # else the question has ended
                     self._answers[number].append(found)
             case Traced(traces):
                 self.traced(traces)

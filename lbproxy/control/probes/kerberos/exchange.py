@@ -53,7 +53,7 @@ class Page:
 
 
 async def request(session: aiohttp.ClientSession, page: Page, token: bytes | None = None) -> aiohttp.ClientResponse:
-    """The head of the answer; whoever calls closes it. Raises KerberosFailure when there is none.
+    """The head of the answer; the caller closes it. Raises KerberosFailure when there is none.
 
     It takes as long as the connector likes: the limit is the caller's.
     """
@@ -75,7 +75,7 @@ async def request(session: aiohttp.ClientSession, page: Page, token: bytes | Non
 async def sign_in(
     session: aiohttp.ClientSession, page: Page, handshake: Handshake, ticket: Ticket
 ) -> aiohttp.ClientResponse:
-    """The answer, which whoever calls closes, to a request with the token of `handshake`, made with `ticket`.
+    """The answer, which the caller closes, to a request with the token of `handshake`, made with `ticket`.
 
     Raises KerberosFailure unless the connector let its owner in and proved that it has the service's key.
     """

@@ -57,7 +57,7 @@ _numbers = itertools.count(1)
 
 
 def new_cache() -> str:
-    """The name of a credential cache in memory that nobody uses."""
+    """The name of a credential cache in memory that is not in use."""
     return f"MEMORY:lbproxy-{next(_numbers)}"
 
 
@@ -141,7 +141,7 @@ class SignIn:
         }
 
     def remember(self, memory: SignInMemory) -> None:
-        """Go on where another one was; before anybody uses it. This does not block."""
+        """Go on where another one was; before it is used. This does not block."""
         if memory["credentials"] is not None:
             exported, cache = b64decode(memory["credentials"]), new_cache()
             gss.store(gssapi.Credentials(token=exported), cache)

@@ -42,7 +42,7 @@ THREADS = 4  # one waits for the KDC, the others make tokens
 
 
 class Tickets:
-    """The tickets of `pool`, from `login`. Nobody waits for the KDC longer than `patience` seconds.
+    """The tickets of `pool`, from `login`. No probe waits for the KDC longer than `patience` seconds.
 
     `trouble` is why the last attempt to get one failed, None if it did not; `since` (monotonic) is since when. `votes`
     are what the connectors make of them.
@@ -155,7 +155,7 @@ class Tickets:
             self._question.add_done_callback(self._answered)
 
     async def _wait(self) -> None:
-        """Until the question that is under way is answered, or has been for as long as anybody waits."""
+        """Until the question that is under way is answered, or has been for as long as probes wait."""
         if self._question is None:
             return
         if (left := self._patience_left()) > 0:

@@ -1,7 +1,7 @@
 """Who has the service's key? What each connector of a pool made of the ticket that it was shown last.
 
 One connector that refuses a ticket which another one took has the wrong key. When every connector refuses, the key in
-the directory is another than before: the connectors are as they were, and to eject them would help nobody. A ticket
+the directory is another than before: the connectors are as they were, and to eject them would help no user. A ticket
 that only some have been shown decides nothing yet; those that have not are asked at once.
 """
 
@@ -64,7 +64,7 @@ class KeyVotes:
         self._votes[name] = _NOT_ASKED
 
     def leave(self, name: str) -> None:
-        """It is gone: nobody waits for what it would say."""
+        """It is gone: its answer is not waited for."""
         self._votes.pop(name, None)
         self._open.pop(name, None)
         self._settle()
