@@ -232,7 +232,7 @@ def _verifies(options: settings.Pool, entry: settings.Backend) -> bool | None:
     """Whether the probe of a backend verifies its certificate; None: it speaks no TLS."""
     match options.probe_kind(entry):
         case "tls":
-            # Behind TLS that is passed through, certificates are the connectors' own: no authority is trusted .
+            # Behind TLS that is passed through, certificates are the connectors' own: no authority is trusted.
             return options.tls.verify and not (entry.scheme == "tcp" and options.tls.ca is None)
         case "http" | "kerberos":
             return options.tls.verify if urlsplit(options.probe_url(entry)).scheme == "https" else None
