@@ -9,7 +9,7 @@ import click
 
 from bench.console import show
 from bench.members import churn, reaction
-from bench.members.places import PLACES
+from bench.members.places import PAIRS, PLACES
 from bench.options import Names
 from bench.processes import LOAD_CORE, allow_descriptors
 
@@ -33,7 +33,7 @@ def _reaction(kinds: list[str], times: int) -> None:
 
 
 @main.command("churn")
-@click.option("--kinds", type=_KINDS, default="file,etcd", show_default=True, help="Of sources.")
+@click.option("--kinds", type=Names(list(PAIRS)), default="file,etcd", show_default=True, help="Of sources.")
 @click.option("--members", type=click.IntRange(4), default=1000, show_default=True)
 @click.option("--rate", type=float, default=10.0, show_default=True, help="Changes a second.")
 @click.option("--seconds", type=click.IntRange(1), default=10, show_default=True, help="Of a round.")

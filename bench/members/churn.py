@@ -1,4 +1,8 @@
-"""Many members, some of which change all the time: lbproxy's CPU time and its users' waits, beside rounds of rest."""
+"""Many members, some of which change all the time: lbproxy's CPU time and its users' waits, beside rounds of rest.
+
+In a round of rest as much is changed in another place, which lbproxy does not follow: what the source and this program
+take of the core of the load generator is in both.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from bench.load.beside import KEPT, NEW, parse
 from bench.load.load import Load
 from bench.load.ratio import Ratio
 from bench.members.balancer import Balancer
-from bench.members.places import PLACES, Place
+from bench.members.places import PAIRS, Place
 from bench.processes import LOAD_CORE, Child
 
 SCENARIO = "busy"
@@ -35,7 +39,7 @@ _LEAD = 5.0  # seconds for the load generator to start; a request is late if it 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """With so many `changes`; `cpu` is what lbproxy took of one core, in seconds a second."""
+    """With so many `changes`, perhaps aside; `cpu` is what lbproxy took of one core, in seconds a second."""
 
     changes: int
     cpu: float
@@ -49,17 +53,20 @@ async def measure(kind: str, members: int, rate: float, seconds: int, rounds: in
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         ports = stack.enter_context(Backends(directory, 3, 2000)).ports
         urls = {f"m{number}": f"http://127.0.0.1:{ports[number % len(ports)]}" for number in range(members)}
-        place = PLACES[kind](directory, stack)
+        place = PAIRS[kind](directory, stack)
         await place.fill(urls)
+        aside = place.aside()
+        await aside.fill(urls)
         balancer = stack.enter_context(Balancer(directory, place.table, INTERVAL))
         balancer.wait_for(members)
-        changer = Changer(place, urls)
-        found: dict[float, list[Round]] = {0: [], rate: []}
+        changers = Changer(aside, urls), Changer(place, urls)
+        found: tuple[list[Round], list[Round]] = [], []
         for number in range(rounds):
-            for each in sorted(found, reverse=number % 2 == 1):
-                found[each].append(await _round(balancer, directory, seconds, f"{number}-{each:g}", changer, each))
+            for each in (0, 1) if number % 2 == 0 else (1, 0):
+                name = f"{number}-{each}"
+                found[each].append(await _round(balancer, directory, seconds, name, changers[each], rate))
         await place.close()
-    return found[0], found[rate]
+    return found
 
 
 class Changer:
@@ -75,9 +82,6 @@ class Changer:
         """`rate` changes a second until that monotonic time; how many there were."""
         start, count = time.monotonic(), 0
         while time.monotonic() < until:
-            if rate == 0:
-                await asyncio.sleep(until - time.monotonic())
-                break
             await self._change()
             count += 1
             await asyncio.sleep(max(0.0, start + count / rate - time.monotonic()))
@@ -114,7 +118,7 @@ def table(found: dict[str, tuple[list[Round], list[Round]]]) -> Table:
         seconds = rest[0].kept.seconds
         for rounds in (rest, churn):
             each = (median(one.cpu for one in rounds) - median(one.cpu for one in rest)) * 1000
-            rate = median(one.changes for one in rounds) / seconds
+            rate = 0.0 if rounds is rest else median(one.changes for one in rounds) / seconds
             shown.add_row(
                 kind,
                 f"{rate:.1f}",

@@ -10,7 +10,9 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import dns.exception
 import dns.message
@@ -49,7 +51,15 @@ class Place(ABC):
         return
 
 
-class FilePlace(Place):
+class PairPlace(Place):
+    """One that has another beside it."""
+
+    @abstractmethod
+    def aside(self) -> Self:
+        """Another one, empty, whose changes cost its programs the same, and which lbproxy does not follow."""
+
+
+class FilePlace(PairPlace):
     """A list in JSON, replaced by a rename."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
@@ -59,6 +69,11 @@ class FilePlace(Place):
     @property
     def table(self) -> str:
         return f'kind = "file"\npath = "{self._path}"'
+
+    def aside(self) -> Self:
+        other = copy(self)
+        other._path, other._members = self._path.with_stem("aside"), {}
+        return other
 
     async def fill(self, members: Mapping[str, str]) -> None:
         self._members = dict(members)
@@ -78,7 +93,7 @@ class FilePlace(Place):
         new.rename(self._path)
 
 
-class EtcdPlace(Place):
+class EtcdPlace(PairPlace):
     """The registry, in one etcd server; connectors as `lbproxy register` writes them, without its leases."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
@@ -96,6 +111,11 @@ class EtcdPlace(Place):
     @property
     def table(self) -> str:
         return f'kind = "etcd"\n[fleet]\nname = "{FLEET}"\netcd = ["{self._url}"]'
+
+    def aside(self) -> Self:
+        other = copy(self)
+        other._prefix = connectors(FLEET, f"{POOL}-aside")
+        return other
 
     async def fill(self, members: Mapping[str, str]) -> None:
         for name, url in members.items():
@@ -164,7 +184,8 @@ class DnsPlace(Place):
         return {record.to_text() for rrset in response.answer for record in rrset}
 
 
-PLACES: Mapping[str, type[FilePlace | EtcdPlace | DnsPlace]] = {"file": FilePlace, "etcd": EtcdPlace, "dns": DnsPlace}
+PAIRS: Mapping[str, type[FilePlace | EtcdPlace]] = {"file": FilePlace, "etcd": EtcdPlace}
+PLACES: Mapping[str, type[FilePlace | EtcdPlace | DnsPlace]] = {**PAIRS, "dns": DnsPlace}
 
 
 def listening(stack: ExitStack, addresses: list[str]) -> int:

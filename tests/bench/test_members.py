@@ -15,7 +15,7 @@ from bench.load.load import Load
 from bench.members import churn, reaction
 from bench.members.balancer import find
 from bench.members.churn import Changer, Round
-from bench.members.places import FLEET, PLACES, POOL, FilePlace
+from bench.members.places import FLEET, PAIRS, PLACES, POOL, FilePlace
 from bench.members.reaction import Reaction
 from lbproxy.control.discovery.registry import Connector, connectors
 from lbproxy.control.etcd import Access, Etcd
@@ -49,12 +49,13 @@ async def test_a_file_that_changes(tmp_path: Path) -> None:
 
 async def test_a_registry_that_changes(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        place = PLACES["etcd"](tmp_path, stack)
+        place = PAIRS["etcd"](tmp_path, stack)
         await place.fill({"m1": "http://a:1"})
         await place.add("m2", "http://b:1")
         await place.remove("m1")
         url = place.table.rpartition("etcd = [")[2].strip('"]')
         etcd = Etcd(Access((url,)))
+        await place.aside().add("m3", "http://c:1")
         [found] = (await etcd.list(connectors(FLEET, POOL))).values
         assert (found.key.rpartition("/")[2], Connector.decode(found.value).url) == ("m2", "http://b:1")
         await etcd.close()
@@ -80,8 +81,10 @@ async def test_one_leaves_and_joins_again(tmp_path: Path) -> None:
         place = FilePlace(tmp_path, stack)
         urls = {"m1": "http://a:1", "m2": "http://b:1"}
         await place.fill(urls)
+        await (aside := place.aside()).fill({"m3": "http://c:1"})
+        await aside.remove("m3")
+        assert len(json.loads((tmp_path / "backends.json").read_text())) == 2
         changer = Changer(place, urls)
-        assert await changer.run(0, time.monotonic() + 0.01) == 0
         changes = await changer.run(1000, time.monotonic() + 0.1)
         assert changes > 0
         left = {one["name"] for one in json.loads((tmp_path / "backends.json").read_text())}
@@ -91,7 +94,7 @@ async def test_one_leaves_and_joins_again(tmp_path: Path) -> None:
 def test_the_tables() -> None:
     load = Load(100, 0, 10.0, 1, 1000.0, 2000.0, 3000.0)
     slow = Load(100, 3, 10.0, 1, 1500.0, 2500.0, 3000.0)
-    found = churn.table({"etcd": ([Round(0, 0.1, load, load)], [Round(100, 0.12, slow, slow)])})
+    found = churn.table({"etcd": ([Round(100, 0.1, load, load)], [Round(100, 0.12, slow, slow)])})
     assert [[*column.cells] for column in found.columns] == [
         ["etcd", "etcd"],
         ["0.0", "10.0"],
