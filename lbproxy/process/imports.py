@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_AUTHORITIES = "SSL_CERT_FILE"
-"""Where OpenSSL looks for the system's authorities, if not where it was built to look."""
+_WITHIN = {"SSL_CERT_FILE": os.devnull, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""Where OpenSSL looks for the system's authorities, if not where it was built to look; and which plugins are left."""
 
 
 @contextmanager
@@ -17,17 +17,19 @@ def quick_imports() -> Iterator[None]:
 
     Modules, classes and functions stay for good, so the garbage collector does not look through them, now or later.
     aiohttp reads the system's authorities twice, for connections that are given no context. lbproxy gives each its own
-    context, made after the imports, so at this moment OpenSSL finds an empty file.
+    context, made after the imports, so at this moment OpenSSL finds an empty file. pydantic asks every package of the
+    machine whether it is a plugin of its; none has a part in what a configuration means.
     """
-    before = os.environ.get(_AUTHORITIES)
-    os.environ[_AUTHORITIES] = os.devnull
+    before = {name: os.environ.get(name) for name in _WITHIN}
+    os.environ.update(_WITHIN)
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
         gc.enable()
-        if before is None:
-            del os.environ[_AUTHORITIES]
-        else:
-            os.environ[_AUTHORITIES] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

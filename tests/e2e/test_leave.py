@@ -95,6 +95,7 @@ async def test_health_says_yes_through_reloads_and_upgrades(backends: Backends, 
     async def ask() -> None:
         while not over.is_set():
             answers.append(await asyncio.to_thread(ask_health, where, 60.0))
+            await asyncio.sleep(0.002)
 
     asking = [asyncio.ensure_future(ask()) for _ in range(2)]
     for count, number in enumerate((signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP), 2):

@@ -14,7 +14,7 @@ import pytest
 
 from .surroundings import ROOT
 
-SHORT = {"12 s": ("--seconds", "12")}
+SHORT = {"8 s": ("--seconds", "8")}
 FULL = {f"{number} of 25": ("--requests", "20000") for number in range(1, 26)}
 """The options of each trial, which has a seed of its own. Each ends well before a test is taken for one that hangs."""
 

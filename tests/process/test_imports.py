@@ -32,6 +32,19 @@ def test_an_import_that_fails_leaves_all_as_it_was(monkeypatch: pytest.MonkeyPat
     assert "SSL_CERT_FILE" not in os.environ
 
 
+def test_no_package_is_asked_for_plugins_of_pydantic() -> None:
+    code = (
+        "from importlib import metadata\n"
+        "from lbproxy.process.imports import quick_imports\n"
+        "metadata.entry_points = lambda **_: print('asked') or []\n"
+        "with quick_imports():\n"
+        " from lbproxy.config.models.config import Config\n"
+        "print(Config.__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "Config\n"
+
+
 def test_contexts_that_are_made_later_know_the_system_s_authorities() -> None:
     """And what was imported is not looked through again."""
     code = (

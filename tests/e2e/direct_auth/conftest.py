@@ -9,6 +9,7 @@ tell      `tell("...")` is a line in pytest's summary
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from .person import Person
 from .place import SERVICE, Place
 from .sample import sample
 
-PEOPLE = 200
+PEOPLE = 200 if os.environ.get("LBPROXY_FULL") else 100
 
 Fleet = Callable[..., Awaitable[list[Instance]]]
 Front = Callable[..., Awaitable[Balancer]]
