@@ -3,7 +3,8 @@
 play        `balancer, backend = await play(script, tls=False)`: one backend behind a balancer with the default options
             of `configuration`, both shared by all tests; for what depends on neither history nor options
 share       `balancer, backends = await share(script, ..., tls=False, **changes)`: the same with a backend a script, and
-            with other options; for the tests that want the same. An ejected backend is back after 50 ms
+            with other options; for the tests that want the same. An ejected backend is back after 50 ms.
+            mode="tcp" is one of them
 backends    `await backends(script, ...)` starts one backend a script, named c1, c2 and so on
 balance     `await balance(*backends, tls=False, **changes)` starts a balancer of the test's own in front of them
 passes      `await passes(*backends, mode="tcp", **changes)` the same, for connections that are passed through

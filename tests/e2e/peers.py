@@ -12,6 +12,7 @@ from typing import Any
 from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
+from .passing import passing
 from .tls import Authority
 
 QUICK_RETURN = {"check": {"kind": "none", "interval": "50ms", "rise": 1}}
@@ -44,8 +45,14 @@ class Peers:
         for backend in self.backends:
             backend.reset_lanes()
         await self._until_idle()
+        for backend in self.backends:
+            backend.script = serve
         async with await self.balancer.connect(source=ANOTHER) as client:
-            assert (await client.ask("/test-iis")).status == 404
+            if self.balancer.config["listener"]["login"]["mode"] == "http":
+                assert (await client.ask("/test-iis")).status == 404
+            else:
+                client.half_close()
+                await client.closed()
             await self.balancer.accessed(client=client.name)  # the log has an order: earlier lines have come too
         await self._until_idle()
         for backend in self.backends:
@@ -71,8 +78,13 @@ async def one_backend(script: Script = serve, tls: bool = False, **changes: Any)
 
 
 @asynccontextmanager
-async def several_backends(*scripts: Script, tls: bool | Authority = False, **changes: Any) -> AsyncIterator[Peers]:
-    """The same with a backend for each script, and perhaps a certificate of that authority."""
+async def several_backends(
+    *scripts: Script, tls: bool | Authority = False, mode: str = "http", **changes: Any
+) -> AsyncIterator[Peers]:
+    """The same with a backend for each script, and perhaps a certificate of that authority.
+
+    mode: in others than http, `changes` are those of `passing`.
+    """
     authority = tls if isinstance(tls, Authority) else Authority() if tls else None
     backends = tuple(ScriptedBackend(f"c{number}", script) for number, script in enumerate(scripts, 1))
     for backend in backends:
@@ -82,8 +94,11 @@ async def several_backends(*scripts: Script, tls: bool | Authority = False, **ch
             directory = Path(name)
             certificate = authority.write(directory, "login.test", "127.0.0.1") if authority else None
             changes["pool"] = QUICK_RETURN | changes.get("pool", {})
-            urls = [(backend.name, backend.url) for backend in backends]
-            config = configuration(directory, urls, certificate=certificate, **changes)
+            if mode == "http":
+                urls = [(backend.name, backend.url) for backend in backends]
+                config = configuration(directory, urls, certificate=certificate, **changes)
+            else:
+                config = passing(directory, backends, mode, **changes)
             context = authority.client_context() if authority else None
             async with running(config, directory, context) as balancer:
                 yield Peers(balancer, backends)
