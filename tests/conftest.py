@@ -6,13 +6,18 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.order import dealt
+
 if TYPE_CHECKING:
     from tests.active_directory import Domain
+
+_HERE = Path(__file__).parent
 
 PER_CPU = 2
 """Many tests wait for other processes, which run beside them."""
@@ -36,6 +41,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     part = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "usepdb"))
     return 0 if part or chosen else PER_CPU * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In one of several processes, the tests that start balancers come first: they take longest."""
+    parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if parts > 1:
+        items[:] = dealt(items, parts, _balancers)
+
+
+def _balancers(item: pytest.Item) -> str | None:
+    """The file or folder of e2e that a test is in: what is there shares fixtures."""
+    found = item.path.relative_to(_HERE).parts
+    return found[1] if found[0] == "e2e" else None
 
 
 @pytest.hookimpl(wrapper=True)
