@@ -27,4 +27,6 @@ def dealt(tests: Sequence[Test], parts: int, group: Callable[[Test], str | None]
         more = max(0, size - len(hand))
         hand.extend(short[given : given + more])
         given += more
-    return [test for hand in hands for test in hand]
+    found = [test for hand in hands for test in hand]
+    assert len(found) == len(tests), "one is lost, or twice there"
+    return found
