@@ -83,6 +83,13 @@ async def shared() -> AsyncIterator[Site]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def own_site(directory: Path) -> AsyncIterator[Site]:
+    """For a test that kills: the log of the balancer is whole."""
+    async with site_in(directory) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(shared: Site) -> Site:
     """The one of all tests, of which nothing has a lane, and in whose logs nothing is."""
     await until_no_lanes(shared)
@@ -144,8 +151,9 @@ async def until_no_lanes(site: Site) -> None:
     await site.balancer.until(lambda now: not any(each["private_lanes"] for each in now["pools"][0]["backends"]))
 
 
-async def test_a_hundred_users_while_connectors_are_killed(site: Site) -> None:
+async def test_a_hundred_users_while_connectors_are_killed(own_site: Site) -> None:
     """Each is answered, as nobody else; LBPROXY_FULL=1 kills ten times as many."""
+    site = own_site
     people = [site.users.staff.issue(f"user{number}") for number in range(PEOPLE)]
     clients = [await site.connect(person) for person in people]
     reaper = Reaper(site.balancer, site.fleet)
