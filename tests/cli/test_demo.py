@@ -15,7 +15,8 @@ from typing import IO
 import pytest
 from click.testing import CliRunner
 
-from lbproxy.cli import main
+from lbproxy.cli import demo, main
+from lbproxy.demo.tour import tour
 
 DEMO = [sys.executable, "-m", "lbproxy", "demo", "--port", "0"]
 Start = Callable[..., subprocess.Popen[str]]
@@ -154,13 +155,14 @@ def test_a_port_that_there_is_none_of() -> None:
 def test_without_gssapi_it_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The tour's commands write to this process's output."""
+    """The tour's commands write to this process's output; the first one is enough here."""
     monkeypatch.setitem(sys.modules, "gssapi", None)  # what an import of a missing package meets
+    monkeypatch.setattr(demo, "tour", lambda stack: tour(stack)[:1])
     result = CliRunner().invoke(main, ["demo", "--port", "0", "--once"])
     assert result.exit_code == 0, result.output
     assert "Without Kerberos: Kerberos needs an optional part: install lbproxy[kerberos]" in result.output
     assert "One request without Kerberos" in result.output
-    check_tour(capfd.readouterr().out, "null")
+    assert '{"user": null, "instance": ' in capfd.readouterr().out
 
 
 def test_a_command_that_fails_makes_the_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

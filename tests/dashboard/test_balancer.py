@@ -17,7 +17,7 @@ async def test_asks_for_what_there_is(site: Site, balancer: Balancer) -> None:
     assert (await balancer.status())["server_url"] == "https://login.corp.example"
     assert [one["name"] for one in (await balancer.events())["events"]] == ["backend_drained"]
     assert (await balancer.history())["backends"] == {}
-    assert (await balancer.connections({"pool": "connectors", "limit": "5"}))["open"] == 0
+    assert (await balancer.connections({"pool": "connectors", "limit": "5"}))["open"] == 1
 
 
 async def test_orders_are_in_the_name_of_whoever_gives_them(site: Site, balancer: Balancer) -> None:

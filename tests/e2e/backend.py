@@ -93,6 +93,19 @@ async def serve(lane: Lane) -> None:
         await lane.send(answer(lane.backend.name.encode()))
 
 
+async def close(server: asyncio.Server) -> None:
+    """Close it, once the connections that it has accepted are made.
+
+    One that is made after it fails in asyncio (`Server._attach`, before Python 3.12), and its socket stays open.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):  # the turns from `accept` to `connection_made`
+        await asyncio.sleep(0)
+    server.close()
+
+
 class ScriptedBackend:
     """Listens on 127.0.0.1, or on `host`, and plays `script` on each connection.
 
@@ -129,8 +142,8 @@ class ScriptedBackend:
     async def stop(self) -> None:
         """Refuse connections from now on and reset every open one, as the kernel does for a killed process."""
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            await close(server)
         self.reset_lanes()
         for task in self._tasks:
             task.cancel()

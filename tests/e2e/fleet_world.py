@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from .backend import Lane, ScriptedBackend, answer
+from .backend import Lane, ScriptedBackend, answer, close
 from .balancer import Balancer
 
 PAUSE = 0.02
@@ -62,7 +62,7 @@ class Link:
         self._abort()
         self._whole.set()
         if self._server is not None:
-            self._server.close()
+            await close(self._server)
 
     def _abort(self) -> None:
         for writer in self._writers:
