@@ -22,6 +22,8 @@ from lbproxy.auth.spnego import Challenge, Credential
 class State(Enum):
     """What a client connection has come to. While it is OPEN and no credential or challenge is seen, no call is due."""
 
+    __hash__ = object.__hash__  # Enum's own is Python, and the tables are asked twice for each request
+
     OPEN = "open"  # owns no private lane
     OFFERED = "offered"  # owns private lanes that carry no identity yet; follows none
     TRYING = "trying"  # a Kerberos token is on its way; nothing is followed until it is answered
@@ -53,6 +55,7 @@ class Effect(Enum):
 class Event(Enum):
     """What may happen to a request that was routed, or to the lane that is followed."""
 
+    __hash__ = object.__hash__  # as of State
     ANSWERED = "answered"  # by anything but a 401; a token on it is the server's proof and changes nothing
     REFUSED = "401"  # without a token: an offer, or a refusal
     NEXT_LEG = "401 with a token"

@@ -18,6 +18,8 @@ from lbproxy.auth import gss_token
 class Credential(Enum):
     """What a request carries in Authorization."""
 
+    __hash__ = object.__hash__  # Enum's own is Python, and credentials are keys of the tables of `binding`
+
     NONE = "none"
     PER_REQUEST = "per-request"  # complete in itself, and says nothing of the connection
     KERBEROS = "kerberos"  # a complete, fresh Kerberos token: good at any backend, then tied to the connection

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 _WITHIN = {"SSL_CERT_FILE": os.devnull, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """Where OpenSSL looks for the system's authorities, if not where it was built to look; and which plugins are left."""
 
+COLLECT_AFTER = 10_000
+"""New objects until the garbage collector looks through them. Python's own number, 700, is a dozen logins: it would
+look through the open ones again and again. What it finds are the rare cycles; all else goes by reference counts."""
+
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
@@ -28,6 +32,7 @@ def quick_imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(COLLECT_AFTER)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lbproxy.process.imports import quick_imports
+from lbproxy.process.imports import COLLECT_AFTER, quick_imports
 
 
 @pytest.mark.parametrize("before", [None, "/etc/corp/authorities.pem"])
@@ -21,6 +21,7 @@ def test_nothing_is_collected_within_it_and_no_authority_is_read(
         assert not gc.isenabled()
         assert os.environ["SSL_CERT_FILE"] == os.devnull
     assert gc.isenabled()
+    assert gc.get_threshold()[0] == COLLECT_AFTER
     assert os.environ.get("SSL_CERT_FILE") == before
 
 
