@@ -112,6 +112,11 @@ async def make(etcd: Etcd, fleet_name: str) -> AsyncIterator[Make]:
         yield start
 
 
+def whats(fleet: Fleet) -> list[str]:
+    """What each other replica that `fleet` knows has to say of the instance c1."""
+    return [it["what"] for it in fleet.instance([("connectors", "c1")])["replicas"]]
+
+
 async def until(fleet: Fleet, condition: Callable[[FleetView], object]) -> FleetView:
     """What it knows, when that is so."""
     await soon(lambda: condition(fleet.view()), f"{fleet!r} knows what is wanted")
@@ -217,7 +222,7 @@ async def test_what_was_not_counted_everywhere_is_not_acknowledged(make: Make) -
     [waited] = here.instance([("connectors", "c1")])["replicas"]
     assert (waited["what"], waited["silent"]) == ("has not applied the order", False)
     there.all_counted = True
-    await until(here, lambda _: here.instance([("connectors", "c1")])["replicas"][0]["what"] == "")
+    await until(here, lambda _: whats(here) == [""])
 
 
 async def test_what_a_generation_before_has_not_heard_is_not_acknowledged(make: Make) -> None:
@@ -251,7 +256,7 @@ async def test_what_was_acknowledged_stays_so_after_a_reload(make: Make) -> None
     after = make("lb2", before.memory(), balancer, generation=2)
     await until(after, lambda view: view["membership"] == "member")
     assert after.applied >= before.orders.book.modified[key]
-    await until(here, lambda _: here.instance([("connectors", "c1")])["replicas"][0]["what"] == "")
+    await until(here, lambda _: whats(here) == [""])
 
 
 async def test_orders_outlive_all_replicas(make: Make) -> None:
