@@ -17,7 +17,7 @@ import click
 from lbproxy.cli import config_option
 from lbproxy.cli.options import admin_bind, admin_option, seconds
 from lbproxy.config import Address
-from lbproxy.errors import StartError
+from lbproxy.errors import MissingExtraError, StartError
 
 _HOST = "127.0.0.1"
 
@@ -44,8 +44,10 @@ def command(
     if context.invoked_subcommand is not None:
         return
     bind = admin_bind(path, admin)
-    from lbproxy.dashboard.local import serve_local  # with aiohttp, which other commands do without
-
+    try:
+        from lbproxy.dashboard.local import serve_local  # with aiohttp, which other commands do without
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the dashboard", "dashboard") from error
     try:
         sock = socket.create_server((_HOST, port))
     except OSError as error:

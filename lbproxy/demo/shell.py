@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from lbproxy.demo.ports import LOOPBACK
 
 _RESTART = """\
 #!/bin/sh
@@ -16,16 +18,16 @@ while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
 """
 
 
-def write_env(home: Path, ca: Path, address: Mapping[str, tuple[str, int]], ticket: Mapping[str, str]) -> Path:
+def write_env(home: Path, ca: Path, names: Iterable[str], ticket: Mapping[str, str]) -> Path:
     """The file, in `home`, which has the configuration as lbproxy.toml; curl, lbproxy and `restart` are led to it.
 
-    address: where each name with its port, as in login.corp.example:8443, is in truth. ticket: the environment of one.
+    names: what is on this machine, each with its port, as in login.corp.example:8443. ticket: the environment of one.
     """
     programs = home / "bin"
     programs.mkdir()
     _write_program(programs / "lbproxy", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lbproxy "$@"\n')
     _write_program(programs / "restart", _RESTART)
-    resolve = [f'resolve = "{name}:{host}"' for name, (host, _) in address.items()]
+    resolve = [f'resolve = "{name}:{LOOPBACK}"' for name in names]
     curl = ["silent", "show-error", "fail", f"cacert = {_in_curlrc(str(ca))}", 'write-out = "\\n"', *resolve, ""]
     (home / ".curlrc").write_text("\n".join(curl))
     variables = {"DEMO": str(home), "LBPROXY_CONFIG": str(home / "lbproxy.toml"), "CURL_HOME": str(home), **ticket}

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from lbproxy.demo.authority import Authority, Pair, write_bundle, write_private
+from lbproxy.demo.authority import Authority, write_bundle, write_private
 from lbproxy.demo.children import Child
 from lbproxy.demo.configuration import configuration
 from lbproxy.demo.ports import LOOPBACK, free_port
@@ -54,7 +54,6 @@ class DemoStack:
         self.passthrough_url = f"https://{HOST}:{self.passthrough_port}"
         self.admin = f"unix:{self.directory / 'admin.sock'}"
         self.ca = self.directory / "authority" / "ca.pem"
-        self.certificate: Pair | None = None  # CERTIFICATE_USER's; None before the start
         self.ticket: dict[str, str] | None = None  # the environment of USER's ticket; None without Kerberos
         self.connectors: list[Child] = []
         command = [sys.executable, "-m", "lbproxy", "run", "-c", str(self.directory / "lbproxy.toml")]
@@ -87,7 +86,7 @@ class DemoStack:
         realm = self._stack.enter_context(Realm(self.directory / "realm")) if self._kerberos else None
         await self._start_balancer(await self._start_connectors(options, realm))
         ports = (self.port, self.passthrough_port)
-        write_env(self.directory, self.ca, {f"{HOST}:{port}": (LOOPBACK, port) for port in ports}, self.ticket or {})
+        write_env(self.directory, self.ca, [f"{HOST}:{port}" for port in ports], self.ticket or {})
 
     async def stop(self) -> None:
         """Ends everything that start() has started, the balancer first."""
@@ -114,8 +113,8 @@ class DemoStack:
         server = Authority(self.ca.parent).server([HOST, "localhost", LOOPBACK])
         users = Authority(self.directory / "users", "lbproxy demo users")
         mint = Authority(self.directory / "mint", "lbproxy demo mint")
-        self.certificate = users.user(CERTIFICATE_USER)
-        shown = self.certificate.certificate.read_bytes() + self.certificate.key.read_bytes()
+        user = users.user(CERTIFICATE_USER)
+        shown = user.certificate.read_bytes() + user.key.read_bytes()
         write_private(self.directory / self.CERTIFICATE, shown)
         believed = write_bundle(self.directory / "connectors-ca.pem", [users, mint])
         options = {"--tls-cert": server.certificate, "--tls-key": server.key, "--client-ca": believed}

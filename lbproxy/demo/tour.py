@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from lbproxy.demo.stack import CERTIFICATE_USER, USER, DemoStack
 
@@ -38,7 +39,7 @@ def tour(stack: DemoStack) -> list[Stop]:
         ),
         Stop(f"The same with TLS passed through: it sees {CERTIFICATE_USER}'s own certificate", passthrough),
         Stop("What the balancer sees (--watch keeps looking)", "lbproxy status"),
-        Stop("The same in a browser (Ctrl-C ends it)", "lbproxy dashboard", _DASHBOARD),
+        *([Stop("The same in a browser (Ctrl-C ends it)", "lbproxy dashboard", _DASHBOARD)] if _has_pages() else []),
         Stop(f"Take {drained.name} out of rotation, in good order", f"lbproxy drain {drained.name} --wait"),
         Stop("Nine requests: the other two take turns", _nine(request)),
         Stop(f"Bring {drained.name} back", f"lbproxy ready {drained.name}"),
@@ -51,6 +52,11 @@ def tour(stack: DemoStack) -> list[Stop]:
         Stop("Nine connections that are passed through: no one notices either", _nine(passthrough)),
         Stop(f"{victim.name} is out of rotation, and why", "lbproxy status"),
     ]
+
+
+def _has_pages() -> bool:
+    """Whether the extra `dashboard` is installed."""
+    return all(find_spec(name) for name in ("jinja2", "aiohttp_sse"))
 
 
 def _nine(request: str) -> str:

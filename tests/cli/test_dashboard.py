@@ -70,3 +70,10 @@ def test_a_password_is_set_from_a_pipe(tmp_path: Path) -> None:
     assert (found.exit_code, "'olga@CORP' is not a name" in found.output) == (1, True)
     found = CliRunner().invoke(main, ["dashboard", "passwd", str(tmp_path / "none" / "passwd"), "olga"], input="x\n")
     assert (found.exit_code, "No such file" in found.output) == (1, True)
+
+
+def test_without_its_extra_it_names_it() -> None:
+    code = "import sys; sys.modules['markupsafe'] = None; from lbproxy.cli import main; main(['dashboard'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "lbproxy: error: the dashboard needs an optional part: install lbproxy[dashboard]" in done.stderr

@@ -37,3 +37,8 @@ def test_a_user_with_a_certificate_comes_both_ways(stack: DemoStack) -> None:
 
 def test_only_what_does_not_end_by_itself_is_checked_in_another_form(stack: DemoStack) -> None:
     assert [stop.command for stop in tour(stack) if stop.once] == ["lbproxy dashboard"]
+
+
+def test_without_its_pages_the_dashboard_is_left_out(stack: DemoStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbproxy.demo.tour.find_spec", lambda name: None)
+    assert "lbproxy dashboard" not in [stop.command for stop in tour(stack)]
