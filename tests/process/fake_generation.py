@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ class FakeMaster:
     def serving(self, text: str = "") -> Actor:
         """One that has become the current one, with that text of a configuration."""
         actor = self.actor()
-        actor.channel.send(replace(NEEDS, text=text))
+        actor.channel.send(NEEDS.but(text=text))
         self.until(lambda: self.held_sockets.sockets)
         actor.channel.send(Ready())
         self.until(lambda: self.master.current is actor.handle)

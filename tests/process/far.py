@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from lbproxy.process.ipc.channel import Channel
-from lbproxy.process.ipc.messages import Hears, Message, Says
+from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.messages import Hears, Says
 from tests.net.peers import until
 
 Wanted = TypeVar("Wanted", bound=Message)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.messages import Conversation
 
-from lbproxy.process.ipc.messages import Conversation, Message
 
-
-@dataclass(frozen=True, slots=True)
 class Word(Message):
     """One message for all purposes."""
 

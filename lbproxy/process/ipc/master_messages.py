@@ -5,16 +5,15 @@ The two may be of two versions (`messages` says what follows from that).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from lbproxy.process.ipc.messages import Conversation, Fields, Message
+from lbproxy.process.ipc.message import Message, field
+from lbproxy.process.ipc.messages import Conversation, Fields
 from lbproxy.process.master.listening_sockets import Owner, Wanted
 
 # --- from a generation to the master
 
 
-@dataclass(frozen=True, slots=True)
 class Needs(Message):
     """The greeting: the sockets that the configuration needs, and whose Unix sockets become. Once.
 
@@ -32,7 +31,6 @@ class Needs(Message):
     log_to: str = "stderr"
 
 
-@dataclass(frozen=True, slots=True)
 class State(Message):
     """The answer to `Export`: a `HandoverState`, which the master only passes on."""
 
@@ -40,7 +38,6 @@ class State(Message):
     state: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Failed(Message):
     """It ends before it serves: why, one line each."""
 
@@ -48,14 +45,12 @@ class Failed(Message):
     problems: list[str]
 
 
-@dataclass(frozen=True, slots=True)
 class Ready(Message):
     """It serves."""
 
     kind = "ready"
 
 
-@dataclass(frozen=True, slots=True)
 class Reload(Message):
     """An operator wants a reload. `Reloaded` with the same ticket answers."""
 
@@ -63,7 +58,6 @@ class Reload(Message):
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
 class Relay(Message):
     """For other generations: a message of `BETWEEN_GENERATIONS`, which the master only passes on."""
 
@@ -71,7 +65,6 @@ class Relay(Message):
     message: Fields
 
 
-@dataclass(frozen=True, slots=True)
 class LogFrom(Message):
     """Log events of that level and above. A generation says it to its workers too."""
 
@@ -80,7 +73,6 @@ class LogFrom(Message):
     level: str
 
 
-@dataclass(frozen=True, slots=True)
 class Signal(Message):
     """It got a signal that is meant for the master."""
 
@@ -89,14 +81,12 @@ class Signal(Message):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
 class Alive(Message):
     """The answer to `Ping`."""
 
     kind = "alive"
 
 
-@dataclass(frozen=True, slots=True)
 class Status(Message):
     """How it is, in one line."""
 
@@ -107,7 +97,6 @@ class Status(Message):
 # --- from the master to a generation
 
 
-@dataclass(frozen=True, slots=True)
 class Start(Message):
     """The greeting: the sockets beside it are those that it needs, in their order.
 
@@ -119,49 +108,42 @@ class Start(Message):
     protocol: int = 1
 
 
-@dataclass(frozen=True, slots=True)
 class Export(Message):
     """The next generation is about to start: `State` answers."""
 
     kind = "export"
 
 
-@dataclass(frozen=True, slots=True)
 class Ping(Message):
     """`Alive` answers."""
 
     kind = "ping"
 
 
-@dataclass(frozen=True, slots=True)
 class Retire(Message):
     """Another generation serves: accept no more, and let clients finish."""
 
     kind = "retire"
 
 
-@dataclass(frozen=True, slots=True)
 class Drain(Message):
     """Accept no more, close idle connections, and let requests finish."""
 
     kind = "drain"
 
 
-@dataclass(frozen=True, slots=True)
 class End(Message):
     """End now."""
 
     kind = "end"
 
 
-@dataclass(frozen=True, slots=True)
 class Reopen(Message):
     """Open the access log again."""
 
     kind = "reopen"
 
 
-@dataclass(frozen=True, slots=True)
 class Relayed(Message):
     """The message of `Relay`, and the number of the generation that sent it."""
 
@@ -170,7 +152,6 @@ class Relayed(Message):
     message: Fields
 
 
-@dataclass(frozen=True, slots=True)
 class Reloaded(Message):
     """How a reload went: what was wrong, nothing if it went well."""
 
@@ -179,7 +160,6 @@ class Reloaded(Message):
     problems: list[str]
 
 
-@dataclass(frozen=True, slots=True)
 class ReloadFailed(Message):
     """The next generation could not start, at `ended` (seconds since the epoch): this one serves on."""
 
@@ -192,7 +172,6 @@ class ReloadFailed(Message):
 # --- between generations, through the master
 
 
-@dataclass(frozen=True, slots=True)
 class Tally(Message):
     """What a generation that drains has counted until now (`status.counters`).
 
@@ -205,14 +184,12 @@ class Tally(Message):
     orders: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Gone(Message):
     """A generation has ended. The master says so in its name."""
 
     kind = "gone"
 
 
-@dataclass(frozen=True, slots=True)
 class Order(Message):
     """An operator has drained a backend, or made it ready. Versions before protocol 3 send it instead of `Operated`."""
 
@@ -222,7 +199,6 @@ class Order(Message):
     draining: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Operated(Message):
     """Operators have said something of a backend, which the next generation has to know too (`operators.Said`).
 
@@ -237,7 +213,6 @@ class Operated(Message):
     given: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Leave(Message):
     """This host leaves its virtual addresses to others, or takes that back."""
 

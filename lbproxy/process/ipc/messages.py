@@ -22,7 +22,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -30,6 +29,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin,
 
 from lbproxy.control.log import event
 from lbproxy.errors import MessageError
+from lbproxy.process.ipc.message import Message
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +44,13 @@ Fields = dict[str, Any]
 """A message as JSON has it: with `type`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Base of all messages. `kind` is its name on the channel, `since` the first protocol that has it."""
-
-    kind: ClassVar[str]
-    since: ClassVar[int] = 1
-
-
 Says = TypeVar("Says", bound=Message)
 Hears = TypeVar("Hears", bound=Message)
 
 
 def to_fields(message: Message) -> Fields:
     """The message as an object of JSON."""
-    return {"type": message.kind, **{one.name: getattr(message, one.name) for one in fields(message)}}
+    return {"type": message.kind, **{name: getattr(message, name) for name in message.fields}}
 
 
 def encode(message: Message) -> bytes:
@@ -149,10 +141,7 @@ def _hints(known: type[Any]) -> Iterator[tuple[str, Any]]:
 @cache
 def _decoders(known: Any) -> list[tuple[str, _Convert, bool]]:
     hints = dict(_hints(known))
-    return [
-        (one.name, _converter(hints[one.name]), one.default is MISSING and one.default_factory is MISSING)
-        for one in fields(known)
-    ]
+    return [(name, _converter(hints[name]), name not in known.defaults) for name in known.fields]
 
 
 def _converter(hint: Any) -> _Convert:

@@ -6,7 +6,6 @@ A worker is a fork of the forker, and that is one of the generation, so nothing 
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
 from typing import Any
 
 from lbproxy.auth.mint import MintedRecord
@@ -14,13 +13,13 @@ from lbproxy.balance.condition import Condition
 from lbproxy.balance.member import Member
 from lbproxy.control.live_connections import ConnectionQuery
 from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
-from lbproxy.process.ipc.messages import Conversation, Message
+from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.messages import Conversation
 from lbproxy.record import Trace
 
 # --- generation and forker
 
 
-@dataclass(frozen=True, slots=True)
 class Fork(Message):
     """Fork a worker with that index: `Born` answers."""
 
@@ -28,7 +27,6 @@ class Fork(Message):
     index: int
 
 
-@dataclass(frozen=True, slots=True)
 class Born(Message):
     """A worker was forked: the descriptor beside it is the channel to it."""
 
@@ -37,7 +35,6 @@ class Born(Message):
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
 class Died(Message):
     """A worker has ended. `status`: its exit status, or the number of the signal that ended it, below zero."""
 
@@ -51,7 +48,6 @@ class Died(Message):
 # it forks no more
 
 
-@dataclass(frozen=True, slots=True)
 class Members(Message):
     """Which backends left and joined, and how they are now, by POOL/NAME.
 
@@ -65,7 +61,6 @@ class Members(Message):
     conditions: dict[str, Condition]
 
 
-@dataclass(frozen=True, slots=True)
 class Address(Message):
     """The backend POOL/NAME with that URL has this address, as sockets take it."""
 
@@ -76,15 +71,16 @@ class Address(Message):
     address: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class TicketSecrets(Message):
     """Seal session tickets with the first of `secrets`, and open those of all of them; in hexadecimal."""
 
     kind = "ticket_secrets"
-    secrets: list[str] = field(repr=False)
+    secrets: list[str]
+
+    def __repr__(self) -> str:
+        return f"TicketSecrets({len(self.secrets)} of them)"
 
 
-@dataclass(frozen=True, slots=True)
 class Hold(Message):
     """The addresses of these listeners are about to move: new connections wait, open ones finish."""
 
@@ -92,7 +88,6 @@ class Hold(Message):
     listeners: list[str]
 
 
-@dataclass(frozen=True, slots=True)
 class Release(Message):
     """End that. The addresses of the listeners `gone` are not on this host any more: their connections end."""
 
@@ -100,7 +95,6 @@ class Release(Message):
     gone: list[str]
 
 
-@dataclass(frozen=True, slots=True)
 class Minted(Message):
     """Certificates were made for a listener's users. To the generation too."""
 
@@ -109,14 +103,12 @@ class Minted(Message):
     minted_records: list[MintedRecord]
 
 
-@dataclass(frozen=True, slots=True)
 class Accept(Message):
     """Let clients in from now on."""
 
     kind = "accept"
 
 
-@dataclass(frozen=True, slots=True)
 class FindConnections(Message):
     """An operator asks for client connections: `ConnectionsFound` of the same number answers."""
 
@@ -125,7 +117,6 @@ class FindConnections(Message):
     query: ConnectionQuery
 
 
-@dataclass(frozen=True, slots=True)
 class KickConnection(Message):
     """End the client connection with that id, if it is there: `ConnectionsFound` has it as it was, or nothing."""
 
@@ -134,7 +125,6 @@ class KickConnection(Message):
     identity: str
 
 
-@dataclass(frozen=True, slots=True)
 class Count(Message):
     """An operator asks, or metrics are read: `Counted` with this number answers. Numbers grow, from 1."""
 
@@ -145,14 +135,12 @@ class Count(Message):
 # --- from a worker to the generation
 
 
-@dataclass(frozen=True, slots=True)
 class Up(Message):
     """It could accept."""
 
     kind = "up"
 
 
-@dataclass(frozen=True, slots=True)
 class Unfit(Message):
     """It cannot serve, and ends. `why` is a sentence for people."""
 
@@ -160,7 +148,6 @@ class Unfit(Message):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
 class Met(Message):
     """A request of a user failed at the backend POOL/NAME with that URL. `reason` is a label of `reasons`."""
 
@@ -172,7 +159,6 @@ class Met(Message):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
 class BackendsCounted(Message):
     """What it has counted of those backends whose counts have changed (`control.counts.BackendCounts`), by POOL/NAME.
 
@@ -184,7 +170,6 @@ class BackendsCounted(Message):
     gone: list[str]
 
 
-@dataclass(frozen=True, slots=True)
 class Counted(Message):
     """The end of a report: everything else that it has counted until now (`status.counters`).
 
@@ -198,7 +183,6 @@ class Counted(Message):
     answers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class ConnectionsFound(Message):
     """The answer to the question of that number: a `control.live_connections.ConnectionsView`.
 
@@ -211,7 +195,6 @@ class ConnectionsFound(Message):
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Traced(Message):
     """Requests that were sampled."""
 
@@ -219,7 +202,6 @@ class Traced(Message):
     traces: list[Trace]
 
 
-@dataclass(frozen=True, slots=True)
 class Empty(Message):
     """No client is connected any more."""
 

@@ -11,14 +11,14 @@ import json
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from lbproxy.errors import MessageError
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import WITH_GENERATION
-from lbproxy.process.ipc.messages import Message, build, encode
+from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.messages import build, encode
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage, command
 from lbproxy.process.master.held_sockets import HeldSockets
 from lbproxy.process.master.listening_sockets import Place, Wanted
@@ -33,7 +33,6 @@ class ReexecState(NamedTuple):
     held_sockets: HeldSockets
 
 
-@dataclass(frozen=True, slots=True)
 class GenerationRecord(Message):
     """A `GenerationHandle`: `channel` is its descriptor, `rest` what the channel has taken in, in hexadecimal."""
 
@@ -49,7 +48,6 @@ class GenerationRecord(Message):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class SocketRecord(Message):
     """One of `HeldSockets.sockets`; `given` is its name in `from_manager`."""
 
@@ -59,7 +57,6 @@ class SocketRecord(Message):
     given: str | None
 
 
-@dataclass(frozen=True, slots=True)
 class SpareRecord(Message):
     """One of `HeldSockets.spare`."""
 
@@ -68,7 +65,6 @@ class SpareRecord(Message):
     descriptor: int
 
 
-@dataclass(frozen=True, slots=True)
 class ReexecRecord(Message):
     """A `ReexecState` in numbers and text."""
 

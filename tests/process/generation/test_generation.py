@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -300,8 +299,8 @@ async def test_orders_given_meanwhile_reach_the_next_one(folder: Path) -> None:
         await run.heard(Ready)
         state = await run.exported()
         run.master.send(Relayed(1, to_fields(DRAINED)))
-        run.master.send(Relayed(1, to_fields(replace(DRAINED, name="unknown"))))
-        run.master.send(Relayed(1, to_fields(replace(DRAINED, pool="unknown"))))
+        run.master.send(Relayed(1, to_fields(DRAINED.but(name="unknown"))))
+        run.master.send(Relayed(1, to_fields(DRAINED.but(pool="unknown"))))
         after = await run.exported()
         draining = [known["backends"]["connectors/c1"]["condition"][2] for known in (state, after)]
         assert draining == [False, True]
@@ -328,6 +327,6 @@ async def test_an_older_version_tells_of_drains_only(folder: Path) -> None:
         await run.heard(Ready)
         for draining in (True, False):
             order = Order("connectors", "c1", draining)
-            for one in (order, replace(order, backend="unknown"), replace(order, pool="unknown")):
+            for one in (order, order.but(backend="unknown"), order.but(pool="unknown")):
                 run.master.send(Relayed(1, to_fields(one)))
             assert (await run.exported())["backends"]["connectors/c1"]["condition"][2] is draining

@@ -11,7 +11,8 @@ from lbproxy.process.ipc.master_messages import (
     FromGeneration,
     ToGeneration,
 )
-from lbproxy.process.ipc.messages import PROTOCOL, Message
+from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.messages import PROTOCOL
 
 FIRST = {
     "needs state failed ready reload relay alive status": FromGeneration,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -13,7 +12,8 @@ from typing import Any, NamedTuple, TypedDict
 import pytest
 
 from lbproxy.errors import MessageError
-from lbproxy.process.ipc.messages import Conversation, Message, build, encode, sample
+from lbproxy.process.ipc.message import Message, field
+from lbproxy.process.ipc.messages import Conversation, build, encode, sample
 
 
 class Stage(Enum):
@@ -34,13 +34,11 @@ class Named(TypedDict):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Inner(Message):
     kind = "inner"
     stage: Stage
 
 
-@dataclass(frozen=True, slots=True)
 class Everything(Message):
     """A field of each type that messages have."""
 
@@ -60,7 +58,6 @@ class Everything(Message):
     more: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
 class Nothing(Message):
     kind = "nothing"
 
@@ -167,7 +164,6 @@ def test_what_is_no_message_is_an_error(data: bytes) -> None:
 def test_a_rehearsal_reads_a_sample_of_each() -> None:
     TALK.rehearse()
 
-    @dataclass(frozen=True, slots=True)
     class Broken(Message):
         kind = "broken"
         where: Path  # JSON has no such value

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from unittest.mock import ANY
 
 import pytest
@@ -340,7 +339,7 @@ def test_who_was_told_to_end_begins_nothing(play: FakeMaster) -> None:
     old, new = play.serving(), play.actor()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         place = Place("127.0.0.1", taken.getsockname()[1])
-        new.channel.send(replace(NEEDS, places=[Wanted("listener.b.bind", place)]))
+        new.channel.send(NEEDS.but(places=[Wanted("listener.b.bind", place)]))
         play.until(lambda: new.handle.problems)
         play.ends(old)
     assert new.heard_all()[0] == End()
@@ -449,7 +448,7 @@ def test_where_the_file_is_bad_what_was_served_last_is_served_again(
     play.until(lambda: len(texts) == 4)
     assert texts == ["", "good", "", "good"]
     last = play.actors[-1]
-    last.channel.send(replace(NEEDS, text="good"))
+    last.channel.send(NEEDS.but(text="good"))
     last.channel.send(Ready())
     play.until(lambda: play.master.current is last.handle)
     [told] = [message for message in last.heard_all() if isinstance(message, ReloadFailed)]

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -159,7 +158,7 @@ async def test_what_is_heard_of_one_that_has_left_counts_for_nobody(scene: Scene
     workers[0].say(late)
     scene.pool.join(Member("c1", "http://c1.test:81"))
     workers[0].say(late)
-    workers[0].say(replace(late, backend="connectors/c2", url="http://c2.test"))
+    workers[0].say(late.but(backend="connectors/c2", url="http://c2.test"))
     await until(lambda: scene.backends[1].state is State.DOWN)
     joined = scene.pool.by_name("c1")
     assert joined is not None
