@@ -30,6 +30,7 @@ import pytest
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root, and ip"
 )
+needs_nft = pytest.mark.skipif(shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="nftables")
 
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET, unshare(2)
 _NETWORK = IPv4Address("10.77.0.0")

@@ -25,6 +25,7 @@ from lbproxy.doctor.balancer import balancer_checks
 from lbproxy.doctor.balancer.sight import Asked as AskedOfBalancer
 from lbproxy.doctor.connector import connector_checks
 from lbproxy.doctor.connector.sight import Asked as AskedOfConnector
+from lbproxy.doctor.elsewhere import elsewhere_checks
 from lbproxy.doctor.examination import Result, examine
 from lbproxy.doctor.finding import Check, Outcome, problem
 from lbproxy.doctor.summary import as_json, counts, exit_status
@@ -58,7 +59,14 @@ def _nameservers(_: click.Context, __: click.Parameter, values: Sequence[str]) -
 )  # fmt: skip
 @environment_option
 @other_options
-@click.option("--server-url", default="", metavar="URL", help="With --instance: the balancer's; else that of FILE.")
+@click.option(
+    "--from-elsewhere", "past", multiple=True, metavar="URL",
+    help="On a host that is no balancer's: see that this backend cannot be reached from here.",
+)  # fmt: skip
+@click.option(
+    "--server-url", default="", metavar="URL",
+    help="With --instance or --from-elsewhere: the balancer's; else that of FILE.",
+)  # fmt: skip
 @click.option("--unit", type=FILE, metavar="FILE", help="With --instance: the systemd unit of its service.")
 @click.option(
     "--beside", default="", metavar="OTHER",
@@ -74,6 +82,7 @@ def command(
     kind: str | None,
     directory: Path,
     environment: Path | None,
+    past: Sequence[str],
     server_url: str,
     unit: Path | None,
     beside: str,
@@ -83,20 +92,35 @@ def command(
     """Look for what is wrong between users and connectors: what was found, why it matters, what repairs it.
 
     On a balancer's host it looks at the configuration in FILE and the running balancer; with --instance, at a connector
-    on this host. It changes nothing, and takes less than 10 s. A sign-in is tried once, with the probe's account.
+    on this host; with --from-elsewhere, at what can be reached from a third host. It changes nothing, and takes less
+    than 10 s. A sign-in is tried once, with the probe's account.
 
     The exit status is 0 if all is well, 1 if there is a problem, 2 if there are warnings only. What could not be seen
     changes nothing of it.
     """
-    if kind is None:
-        if server_url or unit is not None or beside:
-            raise click.UsageError("--server-url, --unit and --beside go with --instance")
+    if past:
+        _alone(kind=kind, unit=unit, beside=beside, keytab=keytabs)
+        checks = elsewhere_checks(past, server_url or _server_url(path))
+    elif kind is None:
+        _alone(server_url=server_url, unit=unit, beside=beside)
         checks = _of_balancer(path, admin, tuple(keytabs), ldap, nameservers)
     else:
         if len(keytabs) > 1:
             raise click.UsageError("with --instance there is one --keytab")
         place = where(directory, environment, keytabs[0] if keytabs else None, **others)
         checks = connector_checks(AskedOfConnector(kind, place, server_url or _server_url(path), unit, beside))
+    _tell(checks, as_object)
+
+
+def _alone(**given: Any) -> None:
+    """Refuse options that say nothing here."""
+    names = [f"--{'instance' if name == 'kind' else name.replace('_', '-')}" for name, value in given.items() if value]
+    if names:
+        raise click.UsageError(f"{' and '.join(names)}: does not go with what is looked at; see --help")
+
+
+def _tell(checks: Sequence[Check], as_object: bool) -> None:
+    """Run them, and end with their exit status."""
     began = time.perf_counter()
     results = _examine(checks)
     took = time.perf_counter() - began

@@ -18,19 +18,15 @@ from click.testing import CliRunner
 from lbproxy.cli import main
 from tests.instance.connector import Connector
 
+from .pages import block, blocks
+
 ROOT = Path(__file__).parents[2]
-PAGES = ROOT / "docs" / "connectors"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
 
 
 def commands(page: str) -> list[list[str]]:
     """The words of each `lbproxy instance ...` of the page, in its order."""
-    lines = "".join(blocks(page, "sh")).splitlines()
-    assert all(line.startswith("lbproxy instance ") for line in lines)
-    return [shlex.split(line)[1:] for line in lines]
+    lines = "".join(one.text for one in blocks(f"connectors/{page}") if one.language == "sh").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("lbproxy instance ")]
 
 
 def run_on_hosts(page: str, directory: str, tmp_path: Path) -> list[tuple[str, int, str]]:
@@ -49,7 +45,9 @@ def run_on_hosts(page: str, directory: str, tmp_path: Path) -> list[tuple[str, i
 
 @pytest.mark.parametrize("name", ["auth0", "apono"])
 def test_the_block_is_the_example(name: str) -> None:
-    assert (ROOT / "config" / "examples" / f"{name}.toml").read_text() in blocks(f"{name}.md", "toml")
+    assert (ROOT / "config" / "examples" / f"{name}.toml").read_text() == block(
+        f"connectors/{name}.md", "server_url = "
+    )
 
 
 def test_a_second_auth0_connector(tmp_path: Path) -> None:
@@ -107,8 +105,8 @@ def form() -> Iterator[str]:
 
 @pytest.mark.parametrize("as_printed", [True, False])
 def test_the_readiness_request(tmp_path: Path, form: str, as_printed: bool) -> None:
-    (block,) = [block for block in blocks("auth0.md", "toml") if "server_url" in block]
-    found = re.search(r"\[pool\.connectors\.check\]\n.*?\n\n", block, re.DOTALL)
+    printed = block("connectors/auth0.md", "server_url = ")
+    found = re.search(r"\[pool\.connectors\.check\]\n.*?\n\n", printed, re.DOTALL)
     assert found is not None
     pool = f'[pool.connectors]\nbackends = [{{ name = "c1", url = "{form}" }}]\n'
     text = 'server_url = "http://a.example"\n[listener.a]\nbind = "127.0.0.1:8080"\npool = "connectors"\n' + pool

@@ -1,11 +1,13 @@
-"""Real small servers: TLS that says nothing, and HTTP/1.1 with a limit of its head."""
+"""Real small servers: TLS that says nothing, HTTP/1.1 with a limit of its head, and a connector's process."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,32 @@ from aiohttp import web
 
 from lbproxy.control.snapshot import Snapshot
 from tests.pki import Files
+
+_SERVER_JS = """
+import socket, sys
+both = ":" in sys.argv[1]
+family = socket.AF_INET6 if both else socket.AF_INET
+sock = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family, dualstack_ipv6=both)
+print(sock.getsockname()[1], flush=True)
+while True:
+    client, _ = sock.accept()
+    client.recv(65536)
+    client.sendall(b"HTTP/1.1 302 Found\\r\\nContent-Length: 0\\r\\n\\r\\n")
+    client.close()
+"""
+
+
+@contextmanager
+def runs(directory: Path, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """server.js of a connector's directory as a process, which answers 302; its port."""
+    (directory / "server.js").write_text(_SERVER_JS)
+    command = [sys.executable, "server.js", host, str(port)]
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 def context(files: Files) -> ssl.SSLContext:

@@ -11,6 +11,7 @@ heads          the largest head that each backend takes, beside max_header_size
 directory      who has the SPN, the accounts, and how large tickets are, over LDAP
 protection     channel bindings
 host           descriptors
+ports          the backends' ports, as other hosts see them
 browsers       the policies that browsers need
 """
 
@@ -27,6 +28,7 @@ from lbproxy.doctor.balancer import (
     host,
     keys,
     names,
+    ports,
     protection,
     realm,
     running,
@@ -48,6 +50,7 @@ def balancer_checks(asked: Asked) -> list[Check]:
         Check("name", "names", names.WHY, partial(names.forward, sight)),
         Check("reverse name", "names", names.WHY_REVERSE, partial(names.reverse, sight)),
         Check("who answers", "names", names.WHY_ANSWERS, partial(names.answers, sight)),
+        Check("ports from elsewhere", "names", ports.WHY, partial(ports.from_elsewhere, sight)),
         Check("large tickets", "limits", heads.WHY, partial(heads.limits, sight)),
         Check("channel bindings", "limits", protection.WHY, partial(protection.bindings, sight)),
     ]

@@ -2,18 +2,19 @@
 
 sight         what they look at: the installation, and the settings that it goes by
 installation  its files as `lbproxy instance` judges them; what differs from another instance; SERVER_URL; large heads
-listening     PORT: who listens, whether it answers, and from where it can be reached
+listening     PORT: who listens, and whether it answers
+firewall      from where PORT can be reached, by the rules of nftables
 tenant        the tenant, its hub, its clock, and the certificate that it knows
 ldap          the directory: TLS, sign-in, search
 service       what starts it again
-balancer      whether the balancer is reached from here
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from lbproxy.doctor.connector import balancer, installation, ldap, listening, service, tenant
+from lbproxy.doctor import elsewhere
+from lbproxy.doctor.connector import firewall, installation, ldap, listening, service, tenant
 from lbproxy.doctor.connector.sight import Asked, Sight
 from lbproxy.doctor.finding import Check
 
@@ -24,7 +25,7 @@ def connector_checks(asked: Asked) -> list[Check]:
     checks = [
         Check("installation", "connector", installation.WHY, partial(installation.files, sight)),
         Check("service", "connector", service.WHY, partial(service.restarts, sight)),
-        Check("balancer", "connector", balancer.WHY, partial(balancer.reached, sight)),
+        Check("balancer", "connector", elsewhere.WHY_BALANCER, partial(elsewhere.balancer, asked.server_url)),
     ]
     if asked.beside:
         checks.insert(1, Check("beside", "connector", installation.WHY_BESIDE, partial(installation.beside, sight)))
@@ -42,7 +43,7 @@ def _auth0_checks(sight: Sight) -> list[Check]:
         Check("SERVER_URL", "connector", installation.WHY_URL, partial(installation.server_url, sight)),
         Check("large tickets", "connector", installation.WHY_HEADS, partial(installation.heads, sight)),
         Check("PORT", "network", listening.WHY, partial(listening.port, sight)),
-        Check("firewall", "network", listening.WHY_REACH, partial(listening.firewall, sight)),
+        Check("firewall", "network", firewall.WHY, partial(firewall.reach, sight)),
         Check("admin console", "network", listening.WHY_CONSOLE, partial(listening.console, sight)),
         Check("tenant", "tenant", tenant.WHY, partial(tenant.clock, sight)),
         Check("certificate", "tenant", tenant.WHY_CERTIFICATE, partial(tenant.thumbprint, sight)),

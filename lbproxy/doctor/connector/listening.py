@@ -1,13 +1,11 @@
-"""PORT of a connector: who listens there, whether it answers, and from where it can be reached."""
+"""PORT of a connector: who listens there, and whether it answers."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-import shutil
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -15,14 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lbproxy.doctor.connector.sight import Settings, Sight
-from lbproxy.doctor.finding import Finding, Found, UnseenError, ok, problem, unseen, warning
+from lbproxy.doctor.finding import Finding, Found, ok, problem, warning
 from lbproxy.instance import processes
 
 WHY = "The balancer gets no answer; the tenant takes the process for a connector all the same."
-WHY_REACH = "Whoever reaches PORT gets past the balancer."
 WHY_CONSOLE = "Its /export hands out the private key, without a sign-in."
 
-_FORGED = "A forged X-Forwarded-User there gives a signed token of any user, without a password."
 _START = "systemctl start the connector; its log says why it ended (LDAP away: with status 0)"
 _CONSOLE, _HEALTHZ = 8357, 8080
 _WITHIN = 2.0  # seconds
@@ -106,6 +102,7 @@ async def _answers(number: int, tls: bool, path: str = "/wsfed") -> Finding:
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    reader = None
     try:
         async with asyncio.timeout(_WITHIN):
             reader, writer = await asyncio.open_connection("localhost", number, ssl=context)
@@ -115,6 +112,10 @@ async def _answers(number: int, tls: bool, path: str = "/wsfed") -> Finding:
             finally:
                 writer.close()
     except TimeoutError:
+        if reader is None:
+            told = f"port {number}: no connection from this host itself within {_WITHIN:g} s"
+            why = "The connector hangs, or the firewall drops what the host sends to itself: then this says nothing."
+            return warning(told, why, 'nft insert rule inet connector input iifname "lo" accept; the connector\'s log')
         told = f"port {number} accepts, and does not answer within {_WITHIN:g} s"
         return problem(told, repair="restart the connector; its log; is LDAP away?")
     except ValueError:  # a line that is too long
@@ -126,56 +127,6 @@ async def _answers(number: int, tls: bool, path: str = "/wsfed") -> Finding:
     kind = warning if match[1].startswith("5") else None
     told = f"port {number} answers {path} with {match[1]}"
     return kind(told, "The connector has a fault of its own.", "its log") if kind else ok(told)
-
-
-async def firewall(sight: Sight) -> Found:
-    """PORT is for the balancers only."""
-    settings = await sight.settings()
-    return list(await asyncio.to_thread(lambda: list(_firewall(settings))))
-
-
-def _firewall(settings: Settings) -> Iterator[Finding]:
-    number = settings.port
-    sockets = listeners(number)
-    if not sockets:
-        raise UnseenError(f"nothing listens on PORT {number}")
-    if all(one.address.is_loopback for one in sockets):
-        yield ok(f"PORT {number} is reached from this host only")
-        return
-    rules = _rules()
-    if rules is None:
-        told = f"PORT {number} listens on every address; this account may not read the firewall's rules"
-        yield unseen(told, "run doctor as root; or: nft list ruleset")
-    elif mentions(rules, number):
-        yield ok(f"PORT {number}: the firewall has rules for it; see that they let in the balancers alone")
-    else:
-        kind = problem if settings.believes_headers else warning
-        told = f"PORT {number} listens on every address, and no rule of the firewall here is about it"
-        allow = f"nft add rule inet filter input ip saddr != BALANCER tcp dport {number} drop"
-        yield kind(told, f"{WHY_REACH} {_FORGED}" if settings.believes_headers else WHY_REACH, allow)
-
-
-def _rules() -> str | None:
-    """Those of the firewall; None if they cannot be read."""
-    found = []
-    for command in (("nft", "list", "ruleset"), ("iptables-save",), ("ip6tables-save",)):
-        path = shutil.which(command[0], path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-        if path is None:
-            continue
-        try:
-            done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=_WITHIN, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.returncode == 0:
-            found.append(done.stdout)
-    return "\n".join(found) if found else None
-
-
-def mentions(rules: str, number: int) -> bool:
-    """Whether a rule is about the port, or what comes in is dropped unless a rule lets it in."""
-    drops = r"hook input [^\n]*policy (?:drop|reject)|^:INPUT DROP"
-    about = rf"dports? [^\n]*\b{number}\b|dport(?:s)? \{{[^}}]*\b{number}\b"
-    return bool(re.search(drops, rules, re.MULTILINE) or re.search(about, rules))
 
 
 def console(sight: Sight) -> Iterator[Finding]:
