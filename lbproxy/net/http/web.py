@@ -19,7 +19,6 @@ from lbproxy.net.http.site import Site
 from lbproxy.net.listener.handshake import Handshake
 from lbproxy.net.listener.listener import Listener
 from lbproxy.net.tls import BackendTls, ServerTls
-from lbproxy.net.transport.accept import Socket
 from lbproxy.net.transport.peer import Network, Peer
 from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
@@ -111,12 +110,12 @@ class WebService:
         """See `listener.Service`."""
         return self.site.on_fast_path
 
-    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
+    def serve(self, listener: Listener, fd: int, peer: Peer) -> None:
         """See `listener.Service`."""
         if self.tls is None:
-            self.begin(listener, Stream(self.poller, sock.detach(), _NOBODY), peer)
+            self.begin(listener, Stream(self.poller, fd, _NOBODY), peer)
         else:
-            stream = Stream(self.poller, sock.fileno(), _NOBODY, self.tls.accept(sock))
+            stream = Stream(self.poller, fd, _NOBODY, self.tls.accept(fd))
             Handshake(listener, self, stream, self.tls, peer)
 
     def begin(

@@ -16,7 +16,7 @@ from typing import Protocol
 from lbproxy import reasons
 from lbproxy.net.listener.proxy_header import ProxyHeaderReader
 from lbproxy.net.transport import syn_hold
-from lbproxy.net.transport.accept import Acceptor, Socket
+from lbproxy.net.transport.accept import Acceptor
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Network, Peer
@@ -69,8 +69,8 @@ class Service(Protocol):
     def on_fast_path(self) -> int:
         """How many have ended well on the fast path: the listener did not count those."""
 
-    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
-        """Take `sock` over; it goes into `listener.connections` until `listener.forget`."""
+    def serve(self, listener: Listener, fd: int, peer: Peer) -> None:
+        """Take the connection `fd` over; it goes into `listener.connections` until `listener.forget`."""
 
     def refusal(self, reason: Reason) -> bytes:
         """The bytes for a client that is turned away."""
@@ -154,7 +154,7 @@ class Listener:
     def _accept_some(self) -> None:
         """Accept waiting connections, at most HANDFUL: others need the loop too."""
         for _ in range(HANDFUL):
-            if not (self._accept() and self._acceptor.waits()):
+            if not self._accept():
                 return
 
     def _accept(self) -> bool:
@@ -163,15 +163,16 @@ class Listener:
             self._starve("what is left is for lanes and probes")
             return False
         try:
-            sock, address = self._acceptor.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return False
+            accepted = self._acceptor.accept()
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
             self._starve(os.strerror(error.errno))
             return False
-        self._greet(sock, Peer.accepted(address))
+        if accepted is None:
+            return False
+        fd, address = accepted
+        self._greet(fd, Peer.accepted(address))
         return True
 
     def _starve(self, why: str) -> None:
@@ -192,44 +193,44 @@ class Listener:
             self._starved = False
             self.start()
 
-    def _greet(self, sock: Socket, peer: Peer) -> None:
+    def _greet(self, fd: int, peer: Peer) -> None:
         options = self.options
         if len(self.connections) >= options.max_connections:
-            self._turn_away(sock, reasons.TOO_MANY_CONNECTIONS)
+            self._turn_away(fd, reasons.TOO_MANY_CONNECTIONS)
         elif options.proxy_from and peer.within(options.proxy_from):
-            reader = ProxyHeaderReader(sock, peer, self.poller, options.header_timeout, self._introduced, self.forget)
+            reader = ProxyHeaderReader(fd, peer, self.poller, options.header_timeout, self._introduced, self.forget)
             self.connections.add(reader)
         else:
-            self._admit(sock, peer)
+            self._admit(fd, peer)
 
-    def _introduced(self, reader: ProxyHeaderReader, sock: Socket, peer: Peer) -> None:
+    def _introduced(self, reader: ProxyHeaderReader, fd: int, peer: Peer) -> None:
         """A PROXY header has given the client's address."""
         self.connections.discard(reader)
-        self._admit(sock, peer)
+        self._admit(fd, peer)
 
-    def _admit(self, sock: Socket, peer: Peer) -> None:
+    def _admit(self, fd: int, peer: Peer) -> None:
         options = self.options
         if options.allow is not None and peer.host and not peer.within(options.allow):
-            self._turn_away(sock, reasons.NOT_ALLOWED)
+            self._turn_away(fd, reasons.NOT_ALLOWED)
             return
         if options.max_per_address and peer.host:
             if self._addresses[peer.host] >= options.max_per_address:
-                self._turn_away(sock, reasons.TOO_MANY_FROM_ADDRESS)
+                self._turn_away(fd, reasons.TOO_MANY_FROM_ADDRESS)
                 return
             self._addresses[peer.host] += 1
         self.accepted += 1
         if self.service.needs_destination:
-            peer.connected_to(sock)
-        self.service.serve(self, sock, peer)
+            peer.connected_to(fd)
+        self.service.serve(self, fd, peer)
 
-    def _turn_away(self, sock: Socket, reason: Reason) -> None:
+    def _turn_away(self, fd: int, reason: Reason) -> None:
         """Send why, if the protocol has a message for it, and close."""
         self.refused[reason.label] += 1
         words = self.service.refusal(reason) if reason.status else b""
         if not words or len(self._leaving) >= MAX_LEAVING:
-            sock.close()
+            os.close(fd)
             return
-        stream = Stream(self.poller, sock.detach(), Handler())
+        stream = Stream(self.poller, fd, Handler())
         self._leaving.add(stream)
         with suppress(OSError):  # it may have gone
             stream.write(words)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbproxy import reasons
-from lbproxy.net.transport.accept import ClientSocket, Socket
 from lbproxy.net.transport.peer import Peer
 from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
@@ -24,19 +23,22 @@ class ProxyHeaderReader(Handler):
 
     def __init__(
         self,
-        sock: Socket,
+        fd: int,
         peer: Peer,
         poller: Poller,
         patience: float,
-        came: Callable[[ProxyHeaderReader, Socket, Peer], None],
+        came: Callable[[ProxyHeaderReader, int, Peer], None],
         refused: Callable[[ProxyHeaderReader, Reason], None],
     ) -> None:
-        """sock: non-blocking, owned from now on; patience: seconds for the header. Either callable is called once."""
+        """fd: of a socket that does not block, owned from now on; patience: seconds for the header.
+
+        Either callable is called once.
+        """
         self.peer = peer
         self._came = came
         self._refused = refused
         self._header = b""
-        self._stream = Stream(poller, sock.detach(), self)
+        self._stream = Stream(poller, fd, self)
         self._stream.deadline = poller.now + patience
         self._stream.start()
 
@@ -57,9 +59,8 @@ class ProxyHeaderReader(Handler):
             return
         if header is not None:
             stream.skip(header.size - len(self._header))
-            sock = ClientSocket(fileno=stream.release())
-            sock.setblocking(False)
-            self._came(self, sock, self.peer if header.source is None else Peer(header.source, header.destination))
+            peer = self.peer if header.source is None else Peer(header.source, header.destination)
+            self._came(self, stream.release(), peer)
         elif data:
             self._header += data
             stream.skip(len(data))

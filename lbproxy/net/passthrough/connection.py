@@ -12,7 +12,6 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.pool import Pool
 from lbproxy.net.listener.listener import Listener
 from lbproxy.net.passthrough.record import record
-from lbproxy.net.transport.accept import Socket
 from lbproxy.net.transport.lingering_close import LingeringClose
 from lbproxy.net.transport.peer import Peer
 from lbproxy.net.transport.poller import Handler, Poller, monotonic
@@ -68,9 +67,9 @@ class PassService:
     def __repr__(self) -> str:
         return f"<pass service {self.routes!r}>"
 
-    def serve(self, listener: Listener, sock: Socket, peer: Peer) -> None:
+    def serve(self, listener: Listener, fd: int, peer: Peer) -> None:
         """See `listener.Service`."""
-        connection = PassthroughConnection(listener, self, Stream(self.poller, sock.detach(), Handler()), peer)
+        connection = PassthroughConnection(listener, self, Stream(self.poller, fd, Handler()), peer)
         listener.connections.add(connection)
         connection.begin()
 

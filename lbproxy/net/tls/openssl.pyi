@@ -1,6 +1,7 @@
 import ssl
 
 def refuse_odd_names(context: ssl.SSLContext) -> bool: ...
+def attach(sslobj: object, fd: int) -> bool: ...
 
 class Engine:
     direct: bool

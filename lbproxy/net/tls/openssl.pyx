@@ -30,6 +30,7 @@ cdef extern from *:
     typedef int (*lbproxy_do)(void *);
     typedef int (*lbproxy_io)(void *, void *, int);
     typedef int (*lbproxy_error)(void *, int);
+    typedef int (*lbproxy_set_fd)(void *, int);
     typedef unsigned long (*lbproxy_peek)(void);
     typedef void (*lbproxy_clear)(void);
     typedef const char *(*lbproxy_words)(unsigned long);
@@ -50,6 +51,7 @@ cdef extern from *:
     ctypedef int (*lbproxy_do)(void *) noexcept
     ctypedef int (*lbproxy_io)(void *, void *, int) noexcept
     ctypedef int (*lbproxy_error)(void *, int) noexcept
+    ctypedef int (*lbproxy_set_fd)(void *, int) noexcept
     ctypedef unsigned long (*lbproxy_peek)() noexcept
     ctypedef void (*lbproxy_clear)() noexcept
     ctypedef const char *(*lbproxy_words)(unsigned long) noexcept
@@ -102,6 +104,7 @@ cdef lbproxy_do _has_pending = <lbproxy_do>find(b"SSL_has_pending")
 cdef lbproxy_do _shutdown = <lbproxy_do>find(b"SSL_shutdown")
 cdef lbproxy_io _read = <lbproxy_io>find(b"SSL_read")
 cdef lbproxy_io _write = <lbproxy_io>find(b"SSL_write")
+cdef lbproxy_set_fd _set_fd = <lbproxy_set_fd>find(b"SSL_set_fd")
 cdef lbproxy_error _get_error = <lbproxy_error>find(b"SSL_get_error")
 cdef lbproxy_peek _peek_last_error = <lbproxy_peek>find(b"ERR_peek_last_error")
 cdef lbproxy_clear _clear_errors = <lbproxy_clear>find(b"ERR_clear_error")
@@ -163,6 +166,15 @@ cdef void *_pointer(object sslobj):
     if <void *>found.context != <void *>context or found.ssl == NULL:
         return NULL
     return found.ssl if _context_of(found.ssl) == (<lbproxy_ssl_context *><void *>context).ctx else NULL
+
+
+def attach(sslobj not None, int fd):
+    """Let an object that Python made for memory (`_wrap_bio`) work on this descriptor; False: that cannot be done.
+
+    Python makes one for a socket only of its own class of sockets, and asks the kernel what the socket is.
+    """
+    cdef void *found = _pointer(sslobj)
+    return found != NULL and _set_fd != NULL and _set_fd(found, fd) == 1
 
 
 cdef inline void _forget_errors() noexcept:

@@ -21,7 +21,6 @@ from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
 from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, load_pair
 from lbproxy.net.tls.openssl import refuse_odd_names
 from lbproxy.net.tls.ticket_keys import SIZE, TicketKeys
-from lbproxy.net.transport.accept import Socket
 from lbproxy.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -100,9 +99,9 @@ class ServerTls:
         """The listener's own name in X-Forwarded-Client-Cert: the first URI that the default certificate is for."""
         return self._loaded.uri
 
-    def accept(self, sock: Socket) -> AcceptedTls:
-        """TLS on a client's connection, with the handshake to be done; it owns the socket."""
-        return AcceptedTls(sock, self._loaded.context)
+    def accept(self, fd: int) -> AcceptedTls:
+        """TLS on a client's connection, with the handshake to be done; it owns the descriptor."""
+        return AcceptedTls(fd, self._loaded.context)
 
     def verify(self, tls: AcceptedTls) -> ClientCertificate | None:
         """Who the client is, after the handshake; None: it has shown no certificate. Raises ClientRefused."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Sequence
 from typing import Self
-
-from lbproxy.net.transport.accept import Socket
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Endpoint = tuple[str, int]
@@ -42,10 +41,14 @@ class Peer:
             return cls(None)
         return cls(_plain(address) if ":" in address[0] else address)
 
-    def connected_to(self, sock: Socket) -> None:
-        """Find out the destination from the connection itself, unless it is known."""
+    def connected_to(self, fd: int) -> None:
+        """Find out the destination from the connection itself, unless it is known. fd: its descriptor."""
         if self.source is not None and self.destination is None:
-            self.destination = _plain(sock.getsockname())
+            sock = socket.socket(fileno=fd)
+            try:
+                self.destination = _plain(sock.getsockname()[:2])
+            finally:
+                sock.detach()
 
     def __repr__(self) -> str:
         return f"<peer {self.name}>"

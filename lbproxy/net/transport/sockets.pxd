@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The system calls of streams (socket(7), epoll(7))."""
+"""The system calls of sockets (socket(7), epoll(7))."""
 
 from libc.stdint cimport uint32_t
 
@@ -39,4 +39,41 @@ cdef extern from "<sys/uio.h>" nogil:
         size_t iov_len
 
 cdef extern from "<errno.h>" nogil:
-    int EAGAIN, EINTR, EWOULDBLOCK
+    int EAGAIN, ECONNABORTED, EINPROGRESS, EINTR, EWOULDBLOCK
+
+cdef extern from "<sys/socket.h>" nogil:
+    struct sockaddr:
+        pass
+    struct sockaddr_storage:
+        unsigned short ss_family
+    int c_socket "socket"(int domain, int kind, int protocol)
+    int c_accept4 "accept4"(int fd, sockaddr *address, unsigned int *size, int flags)
+    int c_connect "connect"(int fd, const sockaddr *address, unsigned int size)
+    int AF_INET, AF_INET6, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        pass
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        unsigned short sin_family
+        unsigned short sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        unsigned short sin6_family
+        unsigned short sin6_port
+        uint32_t sin6_flowinfo
+        in6_addr sin6_addr
+        uint32_t sin6_scope_id
+    unsigned short htons(unsigned short)
+    unsigned short ntohs(unsigned short)
+    uint32_t htonl(uint32_t)
+    int IPPROTO_TCP
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    int TCP_NODELAY
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char *text, void *address)
+    const char *inet_ntop(int family, const void *address, char *text, unsigned int size)

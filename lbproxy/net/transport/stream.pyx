@@ -30,9 +30,7 @@ cdef enum:
     SMALL = 4096             # a receive of fewer bytes says that the large thing is over
 
 cdef enum:                   # Stream._phase
-    OPEN = 0
-    CONNECTING = 1
-    SHAKING_HANDS = 2
+    OPEN, CONNECTING, SHAKING_HANDS
 
 cdef Handler _NOBODY = Handler()         # of closed streams
 
@@ -124,7 +122,7 @@ cdef class Stream:
         cdef unsigned int size = sizeof(int)
         try:
             if self._phase == CONNECTING:
-                self._watch_writable(False)
+                self._writing = False
                 self._phase = OPEN
                 if c_getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &size) != 0:
                     code = c_errno
@@ -133,6 +131,7 @@ cdef class Stream:
                     handler.lost(self, self.error)
                 else:
                     handler.connected(self)
+                self._watch()            # once, for the end of this wait and the beginning of reading
             elif self._phase == SHAKING_HANDS:
                 self.reading = True
                 self._watch_writable(False)

@@ -14,8 +14,9 @@ from typing import Literal, Protocol
 from lbproxy import reasons
 from lbproxy.balance.backend import Backend
 from lbproxy.net.tls import BackendContext
+from lbproxy.net.transport.connect import Destination
 from lbproxy.net.transport.descriptor_budget import DescriptorBudget
-from lbproxy.net.transport.poller import Poller, monotonic
+from lbproxy.net.transport.poller import Handler, Poller, monotonic
 from lbproxy.net.transport.stream import Stream
 from lbproxy.net.upstream.shared import LaneCore, LanesCore
 from lbproxy.reasons import Reason
@@ -25,6 +26,8 @@ _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, err
 
 _CONNECT_ROWS = {errno.ECONNREFUSED: reasons.CONNECT_REFUSED, errno.ETIMEDOUT: reasons.CONNECT_TIMEOUT}
 
+
+_NOBODY = Handler()  # of a stream until its lane is made
 
 ProxyVersion = Literal["none", "v1", "v2"]
 
@@ -86,101 +89,34 @@ class Lane(LaneCore):
     it (rule 3). While a request is on the lane, the exchange handles its stream; else the lane does.
     """
 
-    __slots__ = ("_header", "_tls", "connected_at", "opened_at", "ready_at", "tunnel", "waiter")
+    __slots__ = ("_tls",)
 
     lanes: Lanes
     owner: Waiter | None  # of a private lane
-
-    def __init__(
-        self, lanes: Lanes, waiter: Waiter, sock: socket.socket, header: bytes, tls: BackendContext | None
-    ) -> None:
-        """sock: connecting; one of `tls` where the backend speaks TLS. The lane owns it from now on.
-
-        header: what is sent first, before TLS begins.
-        """
-        self._header = header
-        self._tls = tls
-        self.lanes = lanes
-        self.backend = lanes.backend
-        self.waiter: Waiter | None = waiter  # while it is being opened
-        self.tunnel = False  # its bytes only pass
-        self.opened_at = monotonic()  # seconds
-        self.connected_at = self.ready_at = 0.0  # not yet
-        if isinstance(sock, ssl.SSLSocket):
-            self.stream = Stream(lanes.poller, sock.fileno(), self, sock)
-        else:
-            self.stream = Stream(lanes.poller, sock.detach(), self)
-
-    @property
-    def private(self) -> bool:
-        """Whether it belongs to one client connection."""
-        return self.owner is not None
+    waiter: Waiter | None  # while it is being opened
+    _tls: BackendContext | None
 
     def __repr__(self) -> str:
         return f"<{'private' if self.private else 'shared'} lane to {self.backend.name}, {self.served} requests>"
 
-    def claim(self, owner: Waiter) -> None:
-        """Make it private, for good."""
-        if self.owner is None:
-            self.owner = owner
-            self.lanes.private += 1
-
-    def begin(self, tries: int) -> bool:
-        """A request goes out on it, after so many tries on other ones: whether it is the first on this lane."""
-        self.served += 1
-        self.backend.retried_to += tries > 0
-        return self.served == 1
-
-    def join(self) -> None:
-        """From here on it is one half of a tunnel, to its end."""
-        self.tunnel = True
-        self.lanes.tunnels += 1
-
-    def close(self, reason: Reason | None) -> None:
-        """End it and count the reason. None: the lane ends with its request, and the end of that is counted."""
-        if self.closed:
-            return
-        self.closed = True
-        self.waiter = None
-        self._remember_session()
-        self.stream.close()
-        self.count_bytes()
-        self.lanes.ended(self, reason)
-
     # --- events: only while no request is on it
-
-    def connected(self, stream: Stream) -> None:
-        self.connected_at = monotonic()
-        if self._header:
-            try:
-                stream.write(self._header)  # a new connection's buffer has room for it
-            except OSError as error:
-                self.lost(stream, error)
-                return
-        stream.start()
-        if stream.tls is None:
-            self._ready()
 
     def secured(self, stream: Stream) -> None:
         assert stream.tls is not None
         self.lanes.handshakes += 1
         if stream.tls.session_reused:
             self.lanes.resumed += 1
-        self._ready()
+        self.ready_at = monotonic()
+        self.is_ready()
 
-    def _remember_session(self) -> None:
-        """So that the next handshake with the backend is a short one; TLS 1.3's tickets came with the first answer."""
+    def closing(self) -> None:
+        """Remember the session, so that the next handshake with the backend is a short one.
+
+        TLS 1.3's tickets came with the first answer.
+        """
         if self._tls is not None and self.served:
             assert isinstance(self.stream.tls, ssl.SSLSocket)
             self._tls.remember(self.stream.tls, self.backend.host, self.backend.port)
-
-    def _ready(self) -> None:
-        waiter, self.waiter = self.waiter, None
-        assert waiter is not None
-        self.ready_at = self.connected_at if self.stream.tls is None else monotonic()
-        self.stream.deadline = 0
-        with contained(waiter):
-            waiter.lane_ready(self)
 
     def lost(self, stream: Stream, error: object) -> None:
         if self.waiter is not None:
@@ -234,16 +170,14 @@ class Lanes(LanesCore):
     """The lanes of one backend: `backend.lanes`. `address` is where it is: set once its name is resolved."""
 
     __slots__ = (
-        "address",
+        "_address",
+        "_destination",
         "backend",
-        "ends",
         "handshakes",
         "handshakes_failed",
         "options",
         "poller",
-        "private",
         "resumed",
-        "tunnels",
     )
 
     def __init__(self, backend: Backend, poller: Poller, options: LaneOptions, ends: dict[str, int]) -> None:
@@ -252,15 +186,24 @@ class Lanes(LanesCore):
         self.options = options
         self.idle_timeout = options.idle_timeout
         self.ends = ends  # how lanes ended: {reason's label: count}, shared by all backends
-        self.private = 0
-        self.tunnels = 0
         self.handshakes = 0  # with TLS, whole and resumed
         self.resumed = 0
         self.handshakes_failed = 0
-        self.address: tuple[socket.AddressFamily, tuple[object, ...]] | None = None
+        self._address: tuple[socket.AddressFamily, tuple[object, ...]] | None = None
+        self._destination: Destination | None = None
 
     def __repr__(self) -> str:
         return f"<lanes to {self.backend.name}: {len(self.idle)} idle, {self.private} private>"
+
+    @property
+    def address(self) -> tuple[socket.AddressFamily, tuple[object, ...]] | None:
+        """Where the backend is, as getaddrinfo(3) gives it; None: not known yet."""
+        return self._address
+
+    @address.setter
+    def address(self, address: tuple[socket.AddressFamily, tuple[object, ...]] | None) -> None:
+        self._destination = None if address is None else Destination(*address)
+        self._address = address
 
     def take(self) -> Lane | None:
         """An idle shared lane, the one used last; None: open one."""
@@ -273,47 +216,51 @@ class Lanes(LanesCore):
 
     def open(self, waiter: Waiter, personal: Personal = ANYBODY) -> Lane | tuple[Reason, str]:
         """Begin to connect; the waiter is called later. Returns the reason and a detail if that fails at once."""
-        if self.address is None:
+        if self._destination is None:
             return reasons.CONNECT_FAILED, f"{self.backend.host} has no address"
         if self.options.descriptor_budget is not None and not self.options.descriptor_budget.for_lane():
             return reasons.LOCAL_RESOURCES, "what is left of the descriptors is for probes"
-        family, address = self.address
         tls = personal.tls or self.options.tls
+        sock: ssl.SSLSocket | None = None
         try:
-            sock = self._socket(family, tls)
+            if tls is None:
+                fd = self._destination.connect()
+            else:
+                sock = self._secure_socket(tls)
+                fd = sock.fileno()
         except OSError as error:
             return reasons.LOCAL_RESOURCES, os.strerror(error.errno or 0)
-        code = sock.connect_ex(address)
-        if code not in (0, errno.EINPROGRESS):
-            sock.close()
-            return connect_reason(code), os.strerror(code)
-        lane = Lane(self, waiter, sock, personal.header, tls)
+        if fd < 0:
+            return connect_reason(-fd), os.strerror(-fd)
+        if sock is not None:
+            assert self._address is not None
+            code = sock.connect_ex(self._address[1])
+            if code not in (0, errno.EINPROGRESS):
+                sock.close()
+                return connect_reason(code), os.strerror(code)
+        return self._opened(waiter, Stream(self.poller, fd, _NOBODY, sock), personal, tls)
+
+    def _opened(self, waiter: Waiter, stream: Stream, personal: Personal, tls: BackendContext | None) -> Lane:
+        """The lane of a connection that has begun."""
+        lane = Lane(self, self.backend, waiter, stream, personal.header)
+        lane._tls = tls
+        stream.handler = lane
         self.backend.lanes_opened += 1
-        lane.stream.deadline = self.poller.now + self.options.connect_timeout
-        lane.stream.await_connect()
+        stream.deadline = self.poller.now + self.options.connect_timeout
+        stream.await_connect()
         return lane
 
-    def _socket(self, family: socket.AddressFamily, tls: BackendContext | None) -> socket.socket:
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    def _secure_socket(self, tls: BackendContext) -> ssl.SSLSocket:
+        assert self._address is not None
+        sock = socket.socket(self._address[0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Before it is connected: later, wrapping would fail half-way when the backend had gone in between.
-        return sock if tls is None else tls.wrap(sock, self.backend.host, self.backend.port)
+        return tls.wrap(sock, self.backend.host, self.backend.port)
 
     def close_idle(self, reason: Reason) -> None:
         """Close every idle shared lane: the backend was ejected, or lbproxy is stopping."""
         while self.idle:
             self.idle.pop().close(reason)
-
-    def ended(self, lane: Lane, reason: Reason | None) -> None:
-        """A lane was closed."""
-        if lane.owner is not None:
-            self.private -= 1
-        if lane.tunnel:
-            self.tunnels -= 1
-        if reason is not None:
-            self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
-        while self.idle and self.idle[0].closed:  # the longest idle end first
-            del self.idle[0]
 
 
 def connect_reason(code: int | None) -> Reason:

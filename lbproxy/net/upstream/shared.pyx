@@ -1,18 +1,102 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Shared lanes: taken for a request, and given back after it."""
+"""What lanes do that needs no decision: they are connected, taken for a request, given back after it, and closed."""
 
 from libc.math cimport INFINITY
 
+from lbproxy.net.transport.poller cimport monotonic
 from lbproxy.net.transport.stream cimport Stream
 
 
 cdef class LanesCore:
 
-    def __cinit__(self):
+    def __cinit__(self, *_, **__):
         self.idle = []
+        self.ends = {}
+
+    cdef int ended(self, LaneCore lane, object reason) except -1:
+        """A lane was closed; reason None: its request gave it."""
+        if lane.owner is not None:
+            self.private -= 1
+        if lane.tunnel:
+            self.tunnels -= 1
+        if reason is not None:
+            self.ends[reason.label] = self.ends.get(reason.label, 0) + 1
+        while self.idle and (<LaneCore>self.idle[0]).closed:     # the longest idle end first
+            del self.idle[0]
+        return 0
 
 
 cdef class LaneCore(Handler):
+
+    def __init__(self, LanesCore lanes not None, BackendCore backend not None, waiter, Stream stream not None, bytes header not None=b""):
+        """stream: its own, whose connect was begun; header: what is sent first, before TLS begins."""
+        self.lanes = lanes
+        self.backend = backend
+        self.waiter = waiter
+        self.stream = stream
+        self._header = header
+        self.opened_at = monotonic()
+
+    @property
+    def private(self):
+        """Whether it belongs to one client connection."""
+        return self.owner is not None
+
+    cpdef claim(self, owner):
+        """Make it private, for good."""
+        if self.owner is None:
+            self.owner = owner
+            self.lanes.private += 1
+
+    cpdef bint begin(self, int tries):
+        """A request goes out on it, after so many tries on other ones: whether it is the first on this lane."""
+        self.served += 1
+        if tries > 0:
+            (<object>self.backend).retried_to += 1
+        return self.served == 1
+
+    def join(self):
+        """From here on it is one half of a tunnel, to its end."""
+        self.tunnel = True
+        self.lanes.tunnels += 1
+
+    cpdef connected(self, Stream stream):
+        self.connected_at = monotonic()
+        if self._header:
+            try:
+                stream.write(self._header)   # a new connection's buffer has room for it
+            except OSError as error:
+                self.lost(stream, error)
+                return
+        stream.start()
+        if stream.tls is None:
+            self.ready_at = self.connected_at
+            self.is_ready()
+
+    cpdef is_ready(self):
+        """It is connected, and secured where its backend speaks TLS: the waiter goes on with it."""
+        waiter = self.waiter
+        assert waiter is not None
+        self.waiter = None
+        self.stream.deadline = 0
+        try:
+            waiter.lane_ready(self)
+        except Exception as error:
+            waiter.broken(error)
+
+    cpdef close(self, reason):
+        """End it and count the reason. None: the lane ends with its request, and the end of that is counted."""
+        if self.closed:
+            return
+        self.closed = True
+        self.waiter = None
+        self.closing()
+        self.stream.close()
+        self.count_moved()
+        self.lanes.ended(self, reason)
+
+    cpdef closing(self):
+        """Called before the stream is closed."""
 
     cpdef rest(self):
         """No request is on it: watch for its end; any request may take a shared one until the idle timeout.

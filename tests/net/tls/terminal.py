@@ -6,6 +6,7 @@ import os
 import queue
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 from contextlib import ExitStack, suppress
@@ -73,7 +74,7 @@ class Ends:
             self.client = stack.enter_context(
                 client.wrap_socket(near, server_hostname=name, do_handshake_on_connect=False, session=session)
             )
-            self.server = stack.enter_context(Server(far, server))
+            self.server = stack.enter_context(Server(far.detach(), server))
             finish(self.client, self.server)
             self._stack = stack.pop_all()
 
@@ -168,8 +169,9 @@ class Terminal:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            sock.settimeout(PATIENCE)
-            with Server(sock, self.tls.context) as tls:
+            sock.setblocking(True)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(PATIENCE), 0))
+            with Server(sock.detach(), self.tls.context) as tls:
                 self._outcomes.put(self._meet(tls))
 
     def _meet(self, tls: Server) -> Outcome:

@@ -60,7 +60,7 @@ class Ends:
         self, direct: bool, context: ssl.SSLContext | None = None, theirs: ssl.SSLContext | None = None, buffer: int = 0
     ) -> None:
         near, self.far = tcp_pair(buffer)
-        self._accepted = AcceptedTls(near, context or server())
+        self._accepted = AcceptedTls(near.detach(), context or server(), direct)
         self.engine = Engine(self._accepted._sslobj, direct)
         self.client = (theirs or client(ssl.TLSVersion.TLSv1_3)).wrap_socket(
             self.far, server_hostname="login.test", do_handshake_on_connect=False

@@ -38,11 +38,11 @@ def test_the_destination_is_the_connections_own_unless_it_is_known() -> None:
             sock, address = listener.accept()
             with sock:
                 peer = Peer.accepted(address)
-                peer.connected_to(sock)
+                peer.connected_to(sock.fileno())
                 told = Peer(("192.0.2.1", 5), ("192.0.2.2", 443))
-                told.connected_to(sock)
+                told.connected_to(sock.fileno())
                 nobody = Peer(None)
-                nobody.connected_to(sock)
+                nobody.connected_to(sock.fileno())
             assert (peer.source, peer.destination) == (client.getsockname(), here)
     assert told.destination == ("192.0.2.2", 443)
     assert nobody.destination is None

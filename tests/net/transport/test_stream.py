@@ -370,7 +370,7 @@ async def test_tls_whose_handshake_waits_for_room_is_not_broken_by_it(poller: Po
     CA.issue_cert("backend.test", *LONG).configure_cert(client)
     near, far = tcp_pair(4096)
     handler = Recorder()
-    stream = Stream(poller, near.fileno(), handler, AcceptedTls(near, server))
+    stream = Stream(poller, near.fileno(), handler, AcceptedTls(near.detach(), server))
     stream.start()
     peer = TlsPeer(far, client, "backend.test")
     await peer.shake_hands(b"hello")
@@ -390,7 +390,7 @@ async def test_tls_that_waits_for_room_does_not_look_at_what_it_cannot_use(polle
     CA.issue_cert("backend.test", *LONG).configure_cert(server)
     near, far = tcp_pair(4096)
     handler = Recorder()
-    stream = Stream(poller, near.fileno(), handler, AcceptedTls(near, server))
+    stream = Stream(poller, near.fileno(), handler, AcceptedTls(near.detach(), server))
     stream.start()
     peer = TlsPeer(far, client_context(), "backend.test")
     with suppress(ssl.SSLWantReadError):
@@ -411,7 +411,7 @@ async def test_tls_may_be_closed_in_the_middle_of_its_handshake(poller: Poller) 
     for _ in range(20):
         near, far = tcp_pair()
         handler = Recorder()
-        streams.append(Stream(poller, near.fileno(), handler, AcceptedTls(near, server)))
+        streams.append(Stream(poller, near.fileno(), handler, AcceptedTls(near.detach(), server)))
         streams[-1].start()
         peer = TlsPeer(far, client_context(), "backend.test")
         with suppress(ssl.SSLWantReadError):

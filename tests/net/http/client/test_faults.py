@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbproxy.auth import binding
-from lbproxy.net.transport.poller import Poller
-from lbproxy.net.upstream.lane import ANYBODY, Lane, Lanes, Personal, Waiter
-from lbproxy.reasons import Reason
+from lbproxy.net.http.client import ClientConnection
 from tests.balance.heard import Verdicts
 from tests.net.conftest import Build
 from tests.net.dialogue import answer, head, request
@@ -16,19 +14,9 @@ from tests.net.http.scenes import UPGRADE
 from tests.net.listener_fixture import BEARER, kerberos
 
 
-class FaultyLanes(Lanes):
-    """Its lanes cannot be used."""
-
-    def open(self, waiter: Waiter, personal: Personal = ANYBODY) -> Lane | tuple[Reason, str]:
-        lane = super().open(waiter, personal)
-        assert isinstance(lane, Lane)
-        lane.served = 2**63 - 1  # one more cannot be counted
-        return lane
-
-
 @pytest.mark.parametrize("fault", ["connect refused", "lane ready", "lane gone", "log", "tunnel"])
 async def test_a_fault_of_ours_ends_its_client_only(
-    front: Build, poller: Poller, fault: str, caplog: pytest.LogCaptureFixture
+    front: Build, monkeypatch: pytest.MonkeyPatch, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def faulty(*_: object) -> None:
         raise RuntimeError("a fault of ours")
@@ -37,14 +25,12 @@ async def test_a_fault_of_ours_ends_its_client_only(
     client = await home.connect()
     [connection] = await connections(home)
     lane = await authenticated(home, client, 0)
-    lanes = home.backends[1].lanes
     if fault == "connect refused":
         home.pool.observers.append(Verdicts(faulty))
         home.places[1].listener.close()
         await client.send(request(b"GET /x", BEARER))
     elif fault == "lane ready":
-        home.backends[1].lanes = FaultyLanes(lanes.backend, poller, lanes.options, lanes.ends)
-        home.backends[1].lanes.address = lanes.address
+        monkeypatch.setattr(ClientConnection, "lane_ready", faulty)
         await client.send(request(b"GET /x", kerberos()))
     elif fault == "lane gone":
         connection._own.binding.state = binding.State.CLOSED  # nothing may happen in it
@@ -64,6 +50,6 @@ async def test_a_fault_of_ours_ends_its_client_only(
     await client.is_reset()
     assert {record.message for record in caplog.records} >= {"fault"}
     home.web.log = home.records.append
-    home.backends[1].lanes = lanes
+    monkeypatch.undo()
     other = await home.connect()
     await first(home, other, 0 if fault in ("connect refused", "lane ready") else 1)
