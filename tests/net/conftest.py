@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import uvloop
 
+from lbproxy.net.http.client import ClientConnection
+from lbproxy.net.http.exchange import Exchange
 from lbproxy.net.transport.poller import Handler, Poller
 from lbproxy.net.transport.stream import Stream
 from tests.net.listener_fixture import ListenerFixture
@@ -70,3 +73,23 @@ async def front(poller: Poller) -> AsyncIterator[Build]:
     yield build
     for each in built:
         await each.close()
+
+
+@dataclass
+class Asked:
+    """How often the policy was asked where a request goes."""
+
+    times: int = 0
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    found = Asked()
+    route = ClientConnection.route
+
+    def counted(self: ClientConnection, exchange: Exchange) -> None:
+        found.times += 1
+        route(self, exchange)
+
+    monkeypatch.setattr(ClientConnection, "route", counted)
+    return found

@@ -146,6 +146,9 @@ class Decisions:
         else:
             exchange.refuse(otherwise)
 
+    def following(self) -> None:
+        self.note("following")
+
     def slow(self, exchange: Exchange) -> None:
         self.note("slow")
 

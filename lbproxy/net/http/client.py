@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lbproxy.net.listener.listener import Listener
 
 _SHARED, _SPREAD, _FOLLOW = Route.SHARED, Route.SPREAD, Route.FOLLOW
-_NONE, _PER_REQUEST = Credential.NONE, Credential.PER_REQUEST
+_NONE = Credential.NONE
 
 
 class ClientConnection:
@@ -80,8 +80,7 @@ class ClientConnection:
         self.tunnel: Tunnel | None = None
         self._own = PrivateLanes(self)
         self._attempts: Attempts | None = None  # of the current request
-        self._credential = _NONE
-        self._route = _SHARED
+        self._credential, self._route = _NONE, _SHARED
         self._owns_all = service.has_own_lanes(certificate)  # no lane of it may be shared
         self.exchange.fast_path = not self._owns_all
 
@@ -104,10 +103,8 @@ class ClientConnection:
 
     def route(self, exchange: Exchange) -> None:
         """A request head is complete: find it a lane."""
-        authorization = exchange.authorization
-        self._credential = credential = _NONE if authorization is None else classify(authorization)
-        has_token = credential is not _NONE and credential.is_connection_token
-        self._attempts = attempts = Attempts(self.service.pool, self.service.never, has_token)
+        self._credential = credential = classify(exchange.authorization)
+        self._attempts = attempts = Attempts(self.service.pool, self.service.never, credential.is_connection_token)
         if exchange.has_body and attempts.repeatable(exchange):
             exchange.keep_body(self.service.options.retry_buffer)
         self._dispatch()
@@ -128,8 +125,7 @@ class ClientConnection:
         assert lane is not None, "a binding follows a lane that is there"
         if lane.stream.is_quiet():
             self._run(lane)
-            return
-        if self._drop(lane, reasons.LANE_CLOSED):
+        elif self._drop(lane, reasons.LANE_CLOSED):
             self.exchange.stop(reasons.AUTH_LANE_LOST)
         else:
             self._dispatch()
@@ -197,6 +193,11 @@ class ClientConnection:
         exchange.tries += 1
         exchange.run(lane.stream, fresh)
 
+    def following(self) -> Lane | None:
+        """The lane that a request without credentials follows, if nothing else is to be decided of it."""
+        self._credential, self._route, self.exchange.watch = _NONE, _FOLLOW, False
+        return self._own.bound
+
     # --- called by lanes (`net.upstream.lane.Waiter`)
 
     def lane_ready(self, lane: Lane) -> None:
@@ -232,7 +233,8 @@ class ClientConnection:
     def asks_again(self, exchange: Exchange, status: int) -> bool:
         """An answer of retry_statuses: whether another backend is tried. Not while the client is bound to its lane."""
         assert exchange.lane is not None
-        return not self._own.pending and self._asked.may_ask_another(exchange, exchange.lane.backend, status)
+        bound = self._own.pending or self._route is _FOLLOW
+        return not bound and self._asked.may_ask_another(exchange, exchange.lane.backend, status)
 
     def answering(self, exchange: Exchange, head: ResponseHead) -> None:
         """A response head on a private lane, or one with a challenge: the rule of lanes."""
@@ -241,6 +243,7 @@ class ClientConnection:
         values = head.values(Field.WWW_AUTHENTICATE) if head.asks_connection_auth else ()
         exchange.fast_path = False
         self._own.answered(lane, exchange.status, challenge(values))
+        exchange.follows = self._own.followed is not None and not self._owns_all
         if self._is_left(lane.backend) and exchange.status != 401:  # an exchange of several legs may finish
             exchange.closes = True
 
@@ -360,7 +363,7 @@ class ClientConnection:
 
     def _is_left(self, backend: Backend) -> bool:
         """Whether a client bound to a lane to it should start anew: it drains, or is out while others are not."""
-        return not backend.takes_work or (not backend.in_rotation and len(self.service.pool.rotation) > 0)
+        return not backend.placed and (not backend.takes_work or len(self.service.pool.rotation) > 0)
 
     def draining(self, backend: Backend) -> None:
         """A backend drains: the lane to it closes. An idle client whose requests follow that lane closes too."""
@@ -375,8 +378,6 @@ class ClientConnection:
         elif (idle := self._own.get(backend)) is not None:
             with contained(self):
                 self._end_idle(idle, reasons.LANE_BACKEND_LEFT)
-
-    # --- endings
 
     def _drop(self, lane: Lane, reason: Reason | None) -> bool:
         """Close a lane, whatever it was to this client: True if the client has to start again without it."""

@@ -2,14 +2,15 @@
 """The HTTP/1 front: requests from a client one after the other, each with its answer; made once for a client connection.
 
 Heads are read and written here; the relay (`net.http.relay`) moves a request on its lane. The policy, a plain-Python
-object (`net.http.client.ClientConnection`), decides. On the fast path it is not called: while `fast_path` is set, a
-request without credentials, which is never sent again with its body, goes to the next backend in rotation on a shared
-lane that is idle (`net.upstream.shared`). When it ends well, that lane is idle again. In all other cases, before such a
-request is sent or until it has ended, the policy is called:
+object (`net.http.client.ClientConnection`), decides. On the fast path it does not: a request without credentials, which
+is never sent again with its body, goes to the next backend in rotation on an idle shared lane (`net.upstream.shared`)
+while `fast_path` is set; one without a body goes to the lane that is `following()` while `follows` is set. When it ends
+well, its lane is idle again. In all other cases, before it is sent or until it has ended, the policy is called:
 
     slow(exchange)                          a request waits for its answer for `slow_after` seconds; called once
     asks_again(exchange, status)            a response of `retry_statuses`: True if another backend is asked instead
     route(exchange)                         a request is complete enough to be sent: call run() now or later, or refuse()
+    following()                             the lane of a request without credentials, if the client is bound to one
     answering(exchange, head)               a response head that has a challenge, or any when `watch` is set
     lane_failed(exchange, link, reason)     the lane ended before the answer began: call run() or refuse()
     tunnel_opened(exchange, link, early)    the backend switched protocols; `early` are its first bytes
@@ -286,27 +287,32 @@ cdef class Exchange(Relay):
             self.turn_down(refused)
             return 0
         self.enter(WAITING)
-        if not self._fits_fast_path() or not self._take_fast_path():
+        if not self._take_fast_path():
             self.policy.route(self)
         return 0
 
-    cdef bint _fits_fast_path(self):
-        """Whether nothing is to be decided: no identity, and no body that has to be kept in case it is sent again."""
-        if not self.fast_path or self.authorization is not None or (self.ids is not None and self.ids.recorded):
-            return False
-        return not self.has_body or (not self.idempotent and self.method == b"POST")
+    cdef LaneCore _decided_lane(self):
+        """The lane of a request of which nothing is to be decided, not even whether its body is kept; None: ask the policy."""
+        cdef LaneCore lane
+        if self.authorization is not None or (self.ids is not None and self.ids.recorded):
+            return None
+        if not self.fast_path:
+            lane = self.policy.following() if self.follows and not self.has_body and not self._upgrade else None
+            return lane if lane is not None and lane.backend.placed and lane.stream.is_quiet() else None
+        if self.has_body and (self.idempotent or self.method != b"POST"):
+            return None
+        return next_idle_lane(self.site.round_robin)
 
     cdef bint _take_fast_path(self) except -1:
         """Send a request of which nothing is to be decided; False: the policy has to say where."""
-        cdef LaneCore lane = next_idle_lane(self.site.round_robin)
+        cdef LaneCore lane = self._decided_lane()
         if lane is None:
             return False
         lane.backend.begin_request()
-        lane.served += 1
         self.lane = self.served_by = lane
         self.tries = 1
         self._on_fast_path = True
-        self.run_on(lane.stream, lane.served == 1)
+        self.run_on(lane.stream, lane.begin(0))
         return True
 
     # --- the answer
@@ -429,8 +435,7 @@ cdef class Exchange(Relay):
     def summary(self):
         """The access log's part of a request that has ended; strings are latin-1, times milliseconds, -1: not reached.
 
-        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all,
-        its id, its trace's)
+        (method, target, host, protocol, status, bytes in, bytes out, user agent, until sent, until answered, in all, id, trace)
         """
         return (
             self.method.decode("latin-1"),

@@ -36,6 +36,7 @@ cdef class Relay(Handler):
         bint _on_fast_path          # the request was sent without asking the policy, and nothing has happened since
         public LaneCore lane        # that the current request has, or waits for
         public LaneCore served_by   # the last one that it was sent on
+        public bint follows         # the client may be bound to a lane: ask `policy.following`
         public bint watch           # show the policy each response head, not only challenges
         public bint closes          # the client connection ends with this answer
         readonly int status
@@ -72,6 +73,7 @@ cdef class Relay(Handler):
         int _await_reader(self) except -1
         int _keep_sent(self, Slice span) except -1
         int _answer(self, const char *data, size_t size) except -1
+        bint _is_to_be_shown(self, ResponseHead response)
         bint _again(self, int status)
         Py_ssize_t _informed(self) except -2
         Py_ssize_t _final_head(self, const char *data, size_t size, Py_ssize_t head) except -2

@@ -8,6 +8,7 @@ class Relay(Handler):
     client: Stream
     link: Stream | None
     phase: Phase
+    follows: bool
     watch: bool
     lane: Lane | None
     served_by: Lane | None

@@ -152,6 +152,12 @@ cdef class Relay(Handler):
             self.upload_kept()
         return 0
 
+    cdef bint _is_to_be_shown(self, ResponseHead response):
+        """Whether the policy has to see a response head: of a lane that another one replaces soon, too."""
+        if self.watch or response.asks_connection_auth:
+            return True
+        return self._on_fast_path and self.lane.owner is not None and not self.lane.backend.placed
+
     def keep_body(self, size_t limit):
         """Keep what is sent of the body, up to `limit` bytes, so that it can be sent again."""
         self._keeps = limit
@@ -353,7 +359,7 @@ cdef class Relay(Handler):
         # for a request, whose answer no other client must get. On a private lane an exchange of legs may go on.
         self._reusable = response.keeps_alive() and (
             self.watch or self._informational > 0 or not (self._expects and self.has_body))
-        if self.watch or response.asks_connection_auth:
+        if self._is_to_be_shown(response):
             self._on_fast_path = False
             self.policy.answering(self, response)
         body.start(response.framing, response.length, decode, self.site.response_trailers, response.bare_lf)

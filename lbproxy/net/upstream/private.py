@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbproxy import reasons
-from lbproxy.auth.binding import Binding, Effect, Route
+from lbproxy.auth.binding import Binding, Effect, Route, State
 from lbproxy.auth.spnego import Challenge, Credential
 from lbproxy.balance.backend import Backend
 from lbproxy.net.upstream.lane import Lane, Waiter
@@ -42,6 +42,11 @@ class PrivateLanes:
     def lanes(self) -> list[Lane]:
         """Those that may serve again."""
         return list(self._by_backend.values())
+
+    @property
+    def bound(self) -> Lane | None:
+        """The lane that is followed, while no exchange is in progress: `request` would leave all as it is."""
+        return self.followed if self.binding.state is State.BOUND else None
 
     # --- what the binding says
 
