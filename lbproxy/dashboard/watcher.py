@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from lbproxy.control import tasks
 from lbproxy.control.admin.recent import BackendHistory
-from lbproxy.control.log.recent import KEPT, EventView
+from lbproxy.control.log.logged_event import KEPT
+from lbproxy.control.log.recent import EventView
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.dashboard.balancer import Balancer
 from lbproxy.errors import AdminError

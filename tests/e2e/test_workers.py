@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGHUP, SIGKILL
 
 import pytest
 
@@ -86,6 +87,44 @@ async def test_only_its_own_connections_end_with_a_worker(backends: Backends, ba
         async with clients_of_all(balancer):  # the new one has some
             pass
         assert [await is_alive(client) for client in clients] == alive
+
+
+async def test_events_of_all_processes_are_in_one_list(backends: Backends, balance: Balance) -> None:
+    """A worker that dies, a reload, and what the old generation and one of its workers log while they drain."""
+    gate, shown = asyncio.Event(), list[tuple[str, str]]()
+
+    async def refused(lane: Lane) -> None:
+        if await lane.request():
+            await gate.wait()
+            await lane.send(b"HTTP/1.1 200 OK\r\nNo colon\r\n\r\n")
+
+    async def show(name: str, process: str) -> None:
+        """Those of this process, or of one whose name begins so."""
+        last = 0
+        while not any(one[0] == name and one[1].startswith(process) for one in shown):
+            found = json.loads((await balancer.admin(f"/events?after={last}&wait=60")).body)
+            shown.extend((one["name"], one["process"]) for one in found["events"])
+            last = found["last"]
+
+    [backend] = await backends(refused)
+    balancer = await balance(backend, workers=2, drain_timeout="20s")
+    os.kill(balancer.workers[0], SIGKILL)
+    await show("generation_serves", "master")
+    await show("worker_died", "generation 1")
+    async with await balancer.connect() as client:
+        await client.send(request())
+        await backend.until(lambda: backend.requests)
+        balancer.signal(SIGHUP)
+        await show("draining", "generation 1")
+        gate.set()
+        assert (await client.response()).status == 502
+    await show("response_refused", "generation 1 worker ")
+    await show("generation_ended", "master")
+    shown.clear()
+    await show("generation_ended", "master")
+    assert shown.count(("reloading", "master")) == 1
+    assert shown.count(("worker_died", "generation 1")) == 1
+    assert shown.count(("draining", "generation 1")) == 1
 
 
 async def test_new_connections_go_on_while_workers_die(backends: Backends, balance: Balance) -> None:

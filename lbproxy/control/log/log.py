@@ -71,7 +71,8 @@ def redirect(to: str) -> None:
     """Send the lines of this process to somewhere else from now on, if they do not go there already. Waits for none."""
     root = logging.getLogger()
     for handler in [one for one in root.handlers if isinstance(one, LogHandler) and one.to != to]:
-        setup(level=root.level, to=to)
+        others = [one for one in root.handlers if one is not handler]
+        root.handlers[:] = [setup(level=root.level, to=to), *others]
         handler.writer.close(timeout=0.0)  # what is queued is still written
 
 

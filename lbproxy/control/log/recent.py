@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from typing import TypedDict
 
-KEPT = 200
-"""Events."""
-
-_LONGEST = 500
-"""Characters of a value: a traceback, or what a peer has sent, may be long."""
+from lbproxy.control.log.logged_event import KEPT, LoggedEvent, logged_event
 
 
 class EventView(TypedDict):
-    """A line of the log: its number, when (seconds since the epoch), its level, its name, and its fields as text."""
+    """A line of the log: its number, when (seconds since the epoch), its level, its name, and its fields as text.
+
+    process: which one logged it; empty: unknown.
+    """
 
     number: int
     at: float
     level: str
     name: str
     fields: dict[str, str]
+    process: str
 
 
 class EventsView(TypedDict):
@@ -35,12 +35,19 @@ class EventsView(TypedDict):
 
 
 class RecentEvents(logging.Handler):
-    """Keeps the last `KEPT` events; `before` are those of the generation before this one."""
+    """Keeps the last `KEPT` events, of this process and of those that tell it of theirs.
 
-    def __init__(self, before: EventsView | None = None) -> None:
+    `process` is the name of this one. `pass_on` gets them too, once another process keeps them as well.
+    """
+
+    def __init__(self, before: EventsView | None = None, process: str = "") -> None:
+        """before: those of the generation before this one."""
         super().__init__()
-        self._kept: deque[EventView] = deque(before["events"] if before else (), maxlen=KEPT)
+        known: Iterable[EventView] = before["events"] if before else ()
+        self._kept = deque((_with_process(one) for one in known), maxlen=KEPT)
         self._last = before["last"] if before else 0
+        self.process = process
+        self.pass_on: Callable[[Iterable[LoggedEvent]], object] = lambda _: None
         self.waiting: set[asyncio.Future[None]] = set()
         self._closed = False
 
@@ -49,17 +56,19 @@ class RecentEvents(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one; called under the handler's lock, in any thread."""
-        fields: Mapping[str, object] = getattr(record, "fields", {})
-        message = record.getMessage()
-        name = message if hasattr(record, "fields") else record.name
-        shown = {key: str(value)[:_LONGEST] for key, value in fields.items() if value is not None}
-        if name is not message:
-            shown["message"] = message[:_LONGEST]
-        self._last += 1
-        self._kept.append(
-            {"number": self._last, "at": record.created, "level": record.levelname, "name": name, "fields": shown}
-        )
-        for future in list(self.waiting):
+        self.put([logged_event(record, self.process)])
+
+    def put(self, events: Iterable[LoggedEvent], pass_on: bool = True) -> None:
+        """The same of events that were logged elsewhere. Their numbers are in the order in which they come here."""
+        assert self.lock is not None, "logging makes one"
+        with self.lock:
+            for one in events:
+                self._last += 1
+                self._kept.append(_view(self._last, one))
+            if pass_on:
+                self.pass_on(events)
+            waiting = [*self.waiting]
+        for future in waiting:
             with suppress(RuntimeError):  # its loop has ended
                 future.get_loop().call_soon_threadsafe(_wake, future)
 
@@ -92,6 +101,16 @@ class RecentEvents(logging.Handler):
         self._closed = True
         for future in self.waiting:
             _wake(future)
+
+
+def _view(number: int, event: LoggedEvent) -> EventView:
+    at, level, name, fields, process = event
+    return {"number": number, "at": at, "level": level, "name": name, "fields": fields, "process": process}
+
+
+def _with_process(event: EventView) -> EventView:
+    """Those of a version that did not tell have none."""
+    return {**event, "process": event.get("process", "")}
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -109,7 +109,7 @@ class ControlPlane:
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = Windows(self.model.pools, self._counted)
-        self.lately = Lately(self.model.pools, self.windows, self._counted, state)
+        self.lately = Lately(self.model.pools, self.windows, self._counted, state, inherited.events)
         self._heard: list[tuple[str, str, Said, Mapping[str, Any] | None]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
         self._secret, self._in_fleet = secret, state["fleet"] if state else None

@@ -29,6 +29,7 @@ from lbproxy.process.ipc.master_messages import (
     Gone,
     Leave,
     LogFrom,
+    Logged,
     Operated,
     Order,
     Ping,
@@ -88,6 +89,8 @@ class Generation:
             lambda text: self._master.send(Status(text)),
             self._control_plane.served.remark,
         )
+        if self._control_plane.supervisor is not None:
+            self._control_plane.supervisor.logged = self._control_plane.lately.of_worker
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._close_sockets)
@@ -96,6 +99,7 @@ class Generation:
                 await self._leave()
                 await self._drain()
             self._tell_counters()
+            self._control_plane.lately.finish()
         except StartError as error:
             self._master.send(Failed(str(error).splitlines()))
             raise
@@ -193,11 +197,14 @@ class Generation:
             case ReloadFailed():  # this generation goes on serving
                 self._control_plane.served.reloaded(message.problems, message.ended)
                 self._status_line.update()
+            case Logged(events):
+                self._control_plane.lately.of_others(events)
 
     def _export(self) -> None:
         """The next generation is about to start."""
         self._handed_over = True
         self._master.send(State(dict(self._control_plane.export())))
+        self._control_plane.lately.hand_over(self._master.relay_events)
         if self._control_plane.leaving.active:
             self._master.relay(Leave(True))
 
@@ -214,6 +221,8 @@ class Generation:
                 self._status_line.update()
             case Order(pool, backend, draining):
                 self._control_plane.obey(pool, backend, draining)
+            case Logged(events):
+                self._control_plane.lately.of_others(events)
 
     def _operated(self, pool: str, name: str, said: Said) -> None:
         """An operator has said something: a generation that has what this one knew has to hear of it too."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.discovery.discovery import Discovery
     from lbproxy.control.discovery.discovery import Memory as Discovered
     from lbproxy.control.fleet.fleet import Memory as InFleet
-    from lbproxy.control.log.recent import EventsView
+    from lbproxy.control.log.recent import EventsView, RecentEvents
     from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
     from lbproxy.control.probes.kerberos.sign_ins import SignIns
     from lbproxy.dashboard.sessions import SessionView
@@ -103,6 +103,7 @@ class StartInputs(NamedTuple):
     health: socket.socket | None = None  # None: asked for over `admin` only
     metrics: socket.socket | None = None  # the same
     web: socket.socket | None = None  # None: there is no [admin.web]
+    events: RecentEvents | None = None  # what was logged until it starts, on top of what `state` has
 
 
 def secret(state: HandoverState | None, now: float) -> Secret:

@@ -20,6 +20,7 @@ from lbproxy.config import Config, load
 from lbproxy.config.toml import read_text
 from lbproxy.control import log as operational_log
 from lbproxy.control.log import event, unraisable
+from lbproxy.control.log.recent import RecentEvents
 from lbproxy.errors import ConfigError, LbproxyError, StartError
 from lbproxy.preflight import Report, inspect
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
@@ -132,13 +133,15 @@ def _serve(config: Config, report: Report, inherited: StartInputs) -> None:
         from lbproxy.process.generation.generation import Generation
 
     handler = operational_log.setup(to=config.log.to)
+    state = understood(inherited.state)
+    events = RecentEvents(state.get("events") if state else None, f"generation {inherited.number}")
+    logging.getLogger().addHandler(events)
     try:
         for warning in (*report.warnings, *report.tolerated):
             event(log, logging.WARNING, "config_warning", key=warning.where, text=warning.text)
-        state = understood(inherited.state)
         if state is None and inherited.state is not None:
             event(log, logging.WARNING, "state_forgotten", why="another version of lbproxy has left it")
-        uvloop.run(Generation(config, inherited._replace(state=state)).serve())
+        uvloop.run(Generation(config, inherited._replace(state=state, events=events)).serve())
     finally:
         handler.close()
 

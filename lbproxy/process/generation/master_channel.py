@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
 from lbproxy.process.ipc.master_messages import (
     BetweenGenerations,
     FromGeneration,
+    Logged,
     Relay,
     Reload,
     Reloaded,
@@ -44,6 +46,13 @@ class MasterChannel:
     def relay(self, message: BetweenGenerations) -> None:
         """Send a message to the generation that serves, or if that is this one, to the next."""
         self._line.send(Relay(to_fields(message)))
+
+    def relay_events(self, events: list[LoggedEvent]) -> bool:
+        """The same of what was logged; not while the master is behind: False."""
+        if self._line.is_behind:
+            return False
+        self.relay(Logged(events))
+        return True
 
     async def reload(self) -> Sequence[str]:
         """Ask for a reload; what went wrong, nothing if it went well."""

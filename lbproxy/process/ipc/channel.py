@@ -79,6 +79,11 @@ class Channel(Generic[Says, Hears]):
         """Whether something waits for room: call `flush` once the socket is writable."""
         return bool(self._outgoing)
 
+    @property
+    def backlog(self) -> int:
+        """How many messages wait for room."""
+        return len(self._outgoing)
+
     # --- sending
 
     def send(self, message: Says, descriptors: Sequence[int] = ()) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.process.ipc.message import Message, field
-from lbproxy.process.ipc.messages import Conversation, Fields
+from lbproxy.process.ipc.messages import Conversation, Fields, to_fields
 from lbproxy.process.master.listening_sockets import Owner, Wanted
 
 # --- from a generation to the master
@@ -169,6 +170,14 @@ class ReloadFailed(Message):
     ended: float
 
 
+class Logged(Message):
+    """What the master, a worker, or a generation that drains has logged. A generation shows it with its own events."""
+
+    kind = "logged"
+    since = 6
+    events: list[LoggedEvent]
+
+
 # --- between generations, through the master
 
 
@@ -221,9 +230,12 @@ class Leave(Message):
     leaving: bool
 
 
+GONE = to_fields(Gone())
+"""What the others are told in the name of a generation that has ended."""
+
 FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status | LogFrom
-ToGeneration = Start | Export | Ping | Retire | Drain | End | Reopen | Relayed | Reloaded | ReloadFailed
-BetweenGenerations = Tally | Gone | Order | Operated | Leave
+ToGeneration = Start | Export | Ping | Retire | Drain | End | Reopen | Relayed | Reloaded | ReloadFailed | Logged
+BetweenGenerations = Tally | Gone | Order | Operated | Leave | Logged
 
 WITH_GENERATION: Conversation[ToGeneration, FromGeneration] = Conversation(ToGeneration, FromGeneration)
 WITH_MASTER: Conversation[FromGeneration, ToGeneration] = WITH_GENERATION.reverse()

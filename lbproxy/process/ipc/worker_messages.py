@@ -12,7 +12,7 @@ from lbproxy.auth.mint import MintedRecord
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.member import Member
 from lbproxy.control.live_connections import ConnectionQuery
-from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Logged, Reopen, Retire
 from lbproxy.process.ipc.message import Message
 from lbproxy.process.ipc.messages import Conversation
 from lbproxy.record import Trace
@@ -227,7 +227,7 @@ ToWorker = (
     | End
     | LogFrom
 )
-FromWorker = Up | Unfit | Met | Minted | BackendsCounted | Counted | ConnectionsFound | Traced | Empty
+FromWorker = Up | Unfit | Met | Minted | BackendsCounted | Counted | ConnectionsFound | Traced | Empty | Logged
 
 WITH_FORKER: Conversation[ToForker, FromForker] = Conversation(ToForker, FromForker)
 WITH_WORKER: Conversation[ToWorker, FromWorker] = Conversation(ToWorker, FromWorker)

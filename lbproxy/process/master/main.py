@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,7 @@ def _serve(path: Path, held_sockets: HeldSockets, start: Callable[[Master], None
     master = Master(path, reactor, held_sockets, Notifier(os.environ))
     reactor.signals(SIGNALS, master.caught)
     operational_log.setup()
+    logging.getLogger().addHandler(master.own_events)
     try:
         start(master)
         master.keep_alive()

@@ -27,13 +27,13 @@ from lbproxy.control.log import announce, event, redirect, set_level
 from lbproxy.errors import MessageError, StartError
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.master_messages import (
+    GONE,
     Alive,
     Drain,
     End,
     Export,
     Failed,
     FromGeneration,
-    Gone,
     LogFrom,
     Needs,
     Ping,
@@ -51,12 +51,13 @@ from lbproxy.process.ipc.master_messages import (
     Status,
     ToGeneration,
 )
-from lbproxy.process.ipc.messages import PROTOCOL, Fields, to_fields
+from lbproxy.process.ipc.messages import PROTOCOL, Fields
 from lbproxy.process.ipc.reactor import Reactor
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.held_sockets import HeldSockets
 from lbproxy.process.master.listening_sockets import MAKER
+from lbproxy.process.master.own_events import OwnEvents
 from lbproxy.process.master.reexec import ReexecState
 from lbproxy.process.master.sd_notify import Notifier
 from lbproxy.process.master.upgrade import Upgrade
@@ -68,9 +69,6 @@ START_WITHIN = 120.0
 
 END_WITHIN = 5.0
 """Seconds that a generation has to end once it was told to end at once, before it is killed."""
-
-GONE = to_fields(Gone())
-"""What the others are told in the name of a generation that has ended."""
 
 SIGNALS = (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -86,6 +84,7 @@ class Master:
         self.coming: GenerationHandle | None = None
         self.number = 0  # of the last generation
         self.status = 0
+        self.own_events = OwnEvents(self)
         self._reactor = reactor
         self._held_sockets = held_sockets
         self._notifier = notifier
@@ -243,6 +242,7 @@ class Master:
             self._provide(None)
         else:
             self.current.send(Export())
+            self.own_events.exported()
 
     def _provide(self, state: Fields | None) -> None:
         """Let the coming one begin, if that is what it waits for: `state` may be an answer to one before it."""
@@ -252,6 +252,7 @@ class Master:
         handle.provided = True
         sockets = self._held_sockets.provide(handle.wanted, MAKER)
         handle.send(Start(state, PROTOCOL), [sock.fileno() for sock in sockets])
+        self.own_events.catch_up(handle)
         for number in self._gone:  # the generation that gave `state` may have heard of it later
             handle.send(Relayed(number, GONE))
 

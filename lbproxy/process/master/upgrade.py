@@ -78,6 +78,16 @@ class Upgrade:
             self._reactor.later(0.1, self._go)
             return
         event(log, logging.INFO, "upgrading", program=sys.executable)
+        self._exec()
+
+    def _exec(self) -> None:
+        """Once that line, which generations are told too, is taken in."""
+        when = self._when()
+        if when is None:
+            return
+        if not when:
+            self._reactor.later(0.1, self._exec)
+            return
         for handler in logging.getLogger().handlers:
             handler.flush()  # its thread ends with this program
         self._reactor.hold_signals()

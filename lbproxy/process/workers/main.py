@@ -24,11 +24,13 @@ from lbproxy.control import tasks
 from lbproxy.control.access_log import AccessLog
 from lbproxy.control.live_connections import NO_CONNECTIONS, SLICE, ConnectionsView
 from lbproxy.control.log import event, set_level
+from lbproxy.control.log.forwarder import EventForwarder
+from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.errors import StartError
 from lbproxy.net.transport.poller import monotonic
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
-from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Logged, Reopen, Retire
 from lbproxy.process.ipc.worker_messages import (
     Accept,
     Address,
@@ -64,6 +66,9 @@ log = logging.getLogger(__name__)
 REPORT_EVERY = 1.0
 """Seconds between two reports of the counts, besides those that are asked for."""
 
+TELL_LOGGED_EVERY = 0.1
+"""Seconds between two messages with what was logged."""
+
 
 def work(
     config: Config, sockets: Mapping[str, socket.socket], secret: bytes, channel: Channel[FromWorker, ToWorker]
@@ -71,9 +76,11 @@ def work(
     """Serve until the generation says otherwise; the exit status. `secret`: see `ServerTls`."""
     handler = operational_log.setup(to=config.log.to)
     try:
-        uvloop.run(WorkerProcess(config, sockets, secret).serve(channel))
+        worker = WorkerProcess(config, sockets, secret)
+        uvloop.run(worker.serve(channel))
     except StartError as error:
         event(log, logging.ERROR, "worker_failed", problem=error)
+        channel.send(Logged(worker.forwarder.take()))
         channel.send(Unfit(str(error)))
         return 1
     finally:
@@ -98,12 +105,16 @@ class WorkerProcess(Observer):
         self._data_path: DataPath
         self._report: CountReport
         self._channel: AsyncChannel[FromWorker, ToWorker]
+        self._is_up = False  # there is a channel
+        self.forwarder: EventForwarder  # tells the generation what is logged here
 
     def __repr__(self) -> str:
         return f"<worker {self._data_path!r}>"
 
     async def serve(self, channel: Channel[FromWorker, ToWorker]) -> None:
         """Returns when everything is closed. Raises StartError."""
+        self.forwarder = EventForwarder("worker", TELL_LOGGED_EVERY, self._logged)
+        logging.getLogger().addHandler(self.forwarder)
         there = self._config.access_log
         self._access_log = AccessLog(str(there.path), there.to)
         log, logs = self._access_log.write, self._access_log.enabled
@@ -114,6 +125,7 @@ class WorkerProcess(Observer):
         for name, mint in data_path.mints.items():
             mint.on_minted.append(partial(self._minted, name))
         self._channel = AsyncChannel(channel, self._told, self._deserted)
+        self._is_up = True
         data_path.traces.hand_over = self._traced
         self._channel.send(Up())
         data_path.keep_time()
@@ -125,6 +137,8 @@ class WorkerProcess(Observer):
         for piece in self._report.pieces():
             self._tell_piece(piece)
         self._tell_counted(self._question)
+        logging.getLogger().removeHandler(self.forwarder)
+        self.forwarder.stop()
         self._channel.close()
 
     def _told(self, received: Received[ToWorker]) -> None:
@@ -223,6 +237,13 @@ class WorkerProcess(Observer):
         if self._channel.is_behind:
             return False
         self._channel.send(Traced(traces))
+        return True
+
+    def _logged(self, events: list[LoggedEvent]) -> bool:
+        """The same of what was logged."""
+        if not self._is_up or self._channel.is_behind:
+            return False
+        self._channel.send(Logged(events))
         return True
 
     def _leave(self, emptying: Coroutine[object, object, None]) -> None:

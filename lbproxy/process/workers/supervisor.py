@@ -23,10 +23,11 @@ from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.control.live_connections import ConnectionsView
 from lbproxy.control.log import event
+from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
-from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Logged, Reopen, Retire
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
 from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
@@ -96,6 +97,7 @@ class WorkerSupervisor(Observer):
         lost: called when no worker can be forked any more. Call it on the running loop.
         """
         self.traced: Callable[[list[Trace]], object] = lambda _: None  # gets what workers have sampled
+        self.logged: Callable[[int, list[LoggedEvent]], object] = lambda index, events: None  # what a worker has logged
         self._loop = asyncio.get_running_loop()
         self._size = size
         self._pools = pools
@@ -290,6 +292,8 @@ class WorkerSupervisor(Observer):
                     self._answers[number].append(found)
             case Traced(traces):
                 self.traced(traces)
+            case Logged(events):
+                self.logged(index, events)
             case Empty():
                 worker.empty = True
         self._happened()

@@ -220,6 +220,11 @@ def test_a_process_may_send_its_lines_elsewhere_from_now_on(
     [handler] = root.handlers
     redirect(to)
     assert root.handlers == [handler]
+    kept = Kept()
+    root.addHandler(kept)
+    redirect("stderr")
+    assert root.handlers[1:] == [kept], "who else listens goes on"
+    handler.close()
     finish()
     before.close()
     assert b"]: after" in syslog.recv(1000)

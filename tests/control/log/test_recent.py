@@ -5,7 +5,8 @@ import logging
 import threading
 
 from lbproxy.control.log import event
-from lbproxy.control.log.recent import KEPT, RecentEvents
+from lbproxy.control.log.logged_event import KEPT, LoggedEvent
+from lbproxy.control.log.recent import RecentEvents
 
 
 def logger(ring: RecentEvents) -> logging.Logger:
@@ -29,17 +30,36 @@ def test_the_last_ones_are_kept() -> None:
     assert len(numbers(ring, KEPT + 6)) == KEPT, "whoever asks knows another process, which has ended"
 
 
-def test_an_event_has_its_fields_and_a_sentence_its_logger() -> None:
+def test_events_have_the_process_that_logged_them() -> None:
+    ring = RecentEvents(process="generation 2")
+    event(logger(ring), logging.WARNING, "backend_ejected", backend="c1")
+    ring.put([LoggedEvent(5.0, "ERROR", "generation_died", {}, "master")])
+    first, second = ring.view()["events"]
+    assert (first["process"], first["level"], first["name"]) == ("generation 2", "WARNING", "backend_ejected")
+    assert first["fields"] == {"backend": "c1"}
+    assert second == {
+        "number": 2, "at": 5.0, "level": "ERROR", "name": "generation_died", "fields": {}, "process": "master"
+    }  # fmt: skip
+
+
+def test_those_of_a_version_without_processes_have_none() -> None:
     ring = RecentEvents()
-    log = logger(ring)
-    event(log, logging.WARNING, "backend_ejected", backend="c1", reason=None, age=1.5)
-    log.error("Task was %s", "destroyed")
-    event(log, logging.INFO, "long", text="x" * 10_000)
-    first, second, third = ring.view()["events"]
-    assert (first["level"], first["name"]) == ("WARNING", "backend_ejected")
-    assert first["fields"] == {"backend": "c1", "age": "1.5"}
-    assert (second["name"], second["fields"]) == ("lbproxy.test", {"message": "Task was destroyed"})
-    assert len(third["fields"]["text"]) == 500
+    event(logger(ring), logging.INFO, "first")
+    before = ring.view()
+    del before["events"][0]["process"]  # type: ignore[misc]  # as that version has it
+    assert [one["process"] for one in RecentEvents(before).view()["events"]] == [""]
+
+
+def test_they_are_passed_on_once_another_process_keeps_them_too() -> None:
+    ring = RecentEvents(process="generation 1")
+    told: list[str] = []
+    event(logger(ring), logging.INFO, "before")
+    ring.pass_on = lambda events: told.extend(one.name for one in events)
+    event(logger(ring), logging.INFO, "own")
+    ring.put([LoggedEvent(5.0, "INFO", "of_a_worker", {}, "worker")])
+    ring.put([LoggedEvent(5.0, "INFO", "of_the_master", {}, "master")], pass_on=False)
+    assert told == ["own", "of_a_worker"]
+    assert numbers(ring) == [1, 2, 3, 4]
 
 
 def test_the_next_generation_goes_on() -> None:

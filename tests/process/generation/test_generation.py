@@ -21,6 +21,8 @@ from lbproxy.balance.operators import Said
 from lbproxy.balance.orders import NO_ORDER, Stamp
 from lbproxy.config import Config, load
 from lbproxy.control.admin.client import fetch_status
+from lbproxy.control.log.logged_event import LoggedEvent
+from lbproxy.control.log.recent import EventsView
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.process.generation.generation import Generation
 from lbproxy.process.generation.handover import HandoverState, StartInputs, secret
@@ -33,6 +35,7 @@ from lbproxy.process.ipc.master_messages import (
     Export,
     FromGeneration,
     Gone,
+    Logged,
     Operated,
     Order,
     Ready,
@@ -231,6 +234,28 @@ async def test_it_ends_when_the_master_is_gone(folder: Path, caplog: pytest.LogC
     run.master.close()
     await run.task
     assert "master_lost" in caplog.text
+
+
+def names(events: EventsView) -> list[tuple[str, str]]:
+    return [(one["process"], one["name"]) for one in events["events"]]
+
+
+async def test_it_shows_what_others_have_logged_and_relays_its_own_once_it_was_asked(folder: Path) -> None:
+    """The master's it does not relay: the next generation hears them from there."""
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard(Ready)
+        run.master.send(Logged([LoggedEvent(1.0, "INFO", "generation_serves", {}, "master")]))
+        cut = Logged([LoggedEvent(2.0, "INFO", "connections_cut", {}, "generation 1")])
+        run.master.send(Relayed(1, to_fields(cut)))
+        state = await run.exported()
+        shown = names(state["events"])
+        assert ("master", "generation_serves") in shown
+        assert ("generation 1", "connections_cut") in shown
+        run.master.send(Retire())
+        while (relayed := (await run.heard(Relay)).message)["type"] != "logged":
+            pass
+        assert "draining" in [LoggedEvent(*one).name for one in relayed["events"]]
 
 
 async def test_ready_waits_for_the_first_probe(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.process.generation.master_channel import MasterChannel
 from lbproxy.process.ipc.master_messages import (
     WITH_MASTER,
@@ -32,6 +33,20 @@ async def test_orders_are_carried_out_and_messages_sent(pair: Pair) -> None:
     assert master.wait().message == Relay({"type": "tally", "tally": {}, "orders": None})
     master.close()
     await lost.wait()
+    master_channel.close()
+
+
+async def test_what_was_logged_is_relayed_unless_the_master_is_behind(pair: Pair) -> None:
+    ours, master = pair(WITH_MASTER)
+    master_channel = MasterChannel(ours, lambda _: None, lambda: None)
+    assert master_channel.relay_events([LoggedEvent(1.0, "INFO", "said", {"a": "b"}, "generation 1")])
+    relayed = master.wait().message
+    assert isinstance(relayed, Relay)
+    [told] = relayed.message["events"]
+    assert told == [1.0, "INFO", "said", {"a": "b"}, "generation 1"]
+    while master_channel.relay_events([LoggedEvent(1.0, "INFO", "said", {"text": "x" * 10_000}, "generation 1")]):
+        pass
+    assert len(master.receive()) > 1
     master_channel.close()
 
 

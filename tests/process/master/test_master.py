@@ -20,6 +20,7 @@ from unittest.mock import ANY
 import pytest
 
 from lbproxy.process.ipc.master_messages import (
+    GONE,
     Alive,
     Drain,
     End,
@@ -47,7 +48,7 @@ from lbproxy.process.ipc.restart_backoff import RestartBackoff
 from lbproxy.process.master import master, upgrade
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.listening_sockets import Owner, Place, Wanted
-from lbproxy.process.master.master import GONE, SIGNALS
+from lbproxy.process.master.master import SIGNALS
 from lbproxy.process.master.reexec import ReexecState
 from tests.process.fake_generation import NEEDS, Actor, FakeMaster
 

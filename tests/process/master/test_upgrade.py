@@ -54,6 +54,22 @@ def test_a_program_that_reads_the_state_is_become(trial: Trial) -> None:
     assert [state.number for state in trial.became] == [3]
 
 
+def test_the_log_line_is_taken_in_before_the_program_goes(trial: Trial, caplog: pytest.LogCaptureFixture) -> None:
+    """Generations are told of it too: half a message would be lost."""
+    caplog.set_level("INFO")
+    trial.can = [False, True, True]  # taken from the end: at the start, before the line, and after it
+    trial.run(READS)
+    assert [record.message for record in caplog.records] == ["upgrading"]
+    assert len(trial.became) == 1
+    assert trial.can == []
+
+
+def test_a_stop_may_come_meanwhile(trial: Trial, caplog: pytest.LogCaptureFixture) -> None:
+    trial.can = [None, True, True]
+    trial.run(READS)
+    assert trial.became == []
+
+
 def test_what_a_program_says_last_is_why_it_is_refused(trial: Trial, caplog: pytest.LogCaptureFixture) -> None:
     trial.run(SAYS_WHY)
     assert not trial.became

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -15,8 +16,10 @@ from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.condition import Condition, read
 from lbproxy.config import Config, load
 from lbproxy.control.live_connections import ConnectionQuery
+from lbproxy.control.log import event
+from lbproxy.control.log.forwarder import EventForwarder
 from lbproxy.process.ipc.channel import Channel
-from lbproxy.process.ipc.master_messages import Drain, End, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, Logged, Retire
 from lbproxy.process.ipc.worker_messages import (
     WITH_WORKER,
     Accept,
@@ -32,12 +35,15 @@ from lbproxy.process.ipc.worker_messages import (
     Members,
     Met,
     Release,
+    Unfit,
     Up,
 )
 from lbproxy.process.workers.main import WorkerProcess, work
 from tests.process.far import Far
 from tests.process.places import listen_all
 from tests.runtime.test_data_path import CONFIG, connector
+
+log = logging.getLogger(__name__)
 
 ASK = b"GET / HTTP/1.1\r\nHost: login.test\r\n\r\n"
 
@@ -238,10 +244,26 @@ def test_one_that_cannot_start_says_why(tmp_path: Path, capfd: pytest.CaptureFix
         os._exit(work(broken, sockets, b"", ours))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert "worker_failed" in capfd.readouterr().err
+    logged, unfit = [received.message for received in theirs.receive()]
+    assert isinstance(logged, Logged)
+    assert [one.name for one in logged.events] == ["worker_failed"]
+    assert isinstance(unfit, Unfit)
     for channel in (ours, theirs):
         channel.close()
     for sock in sockets.values():
         sock.close()
+
+
+async def test_what_it_logs_is_told(scene: Scene) -> None:
+    await scene.counted()  # it runs
+    event(log, logging.WARNING, "tried", backend="c1")
+    [told] = (await scene.far.hears(Logged)).events
+    assert (told.level, told.name, told.fields) == ("WARNING", "tried", {"backend": "c1"})
+    event(log, logging.WARNING, "at_last")
+    await scene.end()
+    assert [one.name for one in (await scene.far.hears(Logged)).events][:1] == ["at_last"]
+    before = logging.getLogger().handlers
+    assert not any(isinstance(one, EventForwarder) for one in before)
 
 
 async def test_its_address_is_about_to_move(scene: Scene) -> None:

@@ -23,9 +23,10 @@ from lbproxy.balance.health import Change, Rules
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.control.live_connections import NO_CONNECTIONS, ConnectionQuery
+from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.errors import StartError
 from lbproxy.process.ipc.channel import Channel
-from lbproxy.process.ipc.master_messages import Drain, End, Reopen, Retire
+from lbproxy.process.ipc.master_messages import Drain, End, Logged, Reopen, Retire
 from lbproxy.process.ipc.worker_messages import (
     WITH_FORKER,
     WITH_WORKER,
@@ -134,6 +135,16 @@ async def test_a_new_worker_is_told_everything(scene: Scene) -> None:
     assert (await worker.hears(Address)).address == ("127.0.0.1", 80)
     await worker.hears(Accept)
     assert repr(scene.supervisor) == "<supervisor of 1>"
+
+
+async def test_what_a_worker_logs_is_told_with_its_number(scene: Scene) -> None:
+    told: list[tuple[int, LoggedEvent]] = []
+    scene.supervisor.logged = lambda index, events: told.extend((index, one) for one in events)
+    _, second = await scene.complete()
+    said = LoggedEvent(1.0, "WARNING", "client_refused", {"why": "x"}, "worker")
+    second.say(Logged([said]))
+    await until(lambda: told)
+    assert told == [(1, said)]
 
 
 async def test_who_joins_and_who_leaves_is_told_in_one_message(scene: Scene) -> None:
