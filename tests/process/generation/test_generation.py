@@ -240,8 +240,11 @@ def names(events: EventsView) -> list[tuple[str, str]]:
     return [(one["process"], one["name"]) for one in events["events"]]
 
 
-async def test_it_shows_what_others_have_logged_and_relays_its_own_once_it_was_asked(folder: Path) -> None:
+async def test_it_shows_what_others_have_logged_and_relays_its_own_once_it_was_asked(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The master's it does not relay: the next generation hears them from there."""
+    caplog.set_level("INFO")
     config = configuration(folder)
     async with running(config) as run:
         await run.heard(Ready)
