@@ -89,7 +89,7 @@ class _Maker:
             if url is not None:
                 places.setdefault(url, {})[name] = _place(fact)
         for url, found in places.items():
-            session = self.probes.sessions[backend_tls.greeting_at(self.options, backend, url)]
+            session = self.probes.sessions.at(backend_tls.greeting_at(self.options, backend, url))
             request = PageRequest(
                 session,
                 url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lbproxy import config as settings
 from lbproxy.balance.belief import Rules
@@ -13,7 +13,9 @@ from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
 from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.discovery.source import Source
-from lbproxy.control.etcd import Etcd
+
+if TYPE_CHECKING:
+    from lbproxy.control.etcd import Etcd
 
 EXPAND_EVERY = 30.0
 """Seconds between two look-ups of a name that is expanded, as of every other backend's."""

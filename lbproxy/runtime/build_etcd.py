@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lbproxy import config as settings
-from lbproxy.control.etcd import Access, Etcd
 from lbproxy.errors import StartError
-from lbproxy.runtime.backend_tls import Renewed, context
+
+if TYPE_CHECKING:
+    from lbproxy.control.etcd import Access, Etcd
 
 
 def connect(fleet: settings.Fleet) -> Etcd:
@@ -16,17 +18,23 @@ def connect(fleet: settings.Fleet) -> Etcd:
 
     Call it on the running loop. Raises StartError.
     """
+    from lbproxy.control.etcd import Etcd  # only where there is a fleet
+
     return Etcd(access(fleet))
 
 
 def access(fleet: settings.Fleet) -> Access:
     """Files of TLS are read now, and again when they change. Raises StartError."""
+    from lbproxy.control.etcd import Access
+
     secure = fleet.etcd[0].startswith("https:")
     password = "" if fleet.password is None else fleet.password.get_secret_value()
     return Access(fleet.etcd, _tls(fleet) if secure else None, fleet.user or "", password)
 
 
 def _tls(fleet: settings.Fleet) -> ssl.SSLContext:
+    from lbproxy.runtime.backend_tls import Renewed, context
+
     tls = settings.PoolTls.model_construct(ca=fleet.ca, certificate=fleet.certificate, key=fleet.key)
     files = [path for path in (fleet.ca, fleet.certificate, fleet.key) if path is not None]
     try:

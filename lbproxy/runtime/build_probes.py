@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import aiohttp
 
 from lbproxy import config as settings
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.pool import Pool
 from lbproxy.control.probes import Probe, ProbeResult
-from lbproxy.control.probes.connector import open_session
-from lbproxy.control.probes.http import HttpProbe
-from lbproxy.control.probes.kerberos.exchange import Page
 from lbproxy.control.probes.kerberos.memory import PoolMemory
-from lbproxy.control.probes.kerberos.probe import KerberosProbe
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
-from lbproxy.control.probes.kerberos.tickets import Tickets
 from lbproxy.control.probes.sockets import Sockets, place
 from lbproxy.control.probes.tcp import TcpProbe
-from lbproxy.control.probes.tls import TlsProbe
 from lbproxy.control.snapshot import TicketView
 from lbproxy.runtime import backend_tls
 from lbproxy.runtime.backend_tls import Towards
-from lbproxy.runtime.probe_certificate import Identity
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from lbproxy.control.probes.http import HttpProbe
+    from lbproxy.control.probes.kerberos.probe import KerberosProbe
+    from lbproxy.control.probes.kerberos.tickets import Tickets
+    from lbproxy.control.probes.tls import TlsProbe
+    from lbproxy.runtime.probe_certificate import Identity
 
 
 class OnlyWhileDown:
@@ -52,6 +52,29 @@ class Unprobeable:
     async def run(self) -> ProbeResult:
         """See `Probe`."""
         return ProbeResult(False, self._problem, 0.0)
+
+
+class Sessions:
+    """The sessions of aiohttp for pages, one a greeting. aiohttp is loaded for the first: most pools need none."""
+
+    def __init__(self) -> None:
+        self._by_greeting: dict[bytes, aiohttp.ClientSession] = {}
+
+    def __repr__(self) -> str:
+        return f"<{len(self._by_greeting)} sessions>"
+
+    def at(self, greeting: bytes) -> aiohttp.ClientSession:
+        """The session whose connections begin with `greeting`."""
+        from lbproxy.control.probes.connector import open_session
+
+        if greeting not in self._by_greeting:
+            self._by_greeting[greeting] = open_session(greeting)
+        return self._by_greeting[greeting]
+
+    async def close(self) -> None:
+        """Call it when the last request has ended."""
+        for session in self._by_greeting.values():
+            await session.close()
 
 
 class PoolProbes:
@@ -80,19 +103,27 @@ class PoolProbes:
 
     def binds(self, name: str) -> bool | None:
         """Whether the backend `name` keeps the user on the connection, if that is known."""
-        probe = self.by_name.get(name)
-        return probe.binds if isinstance(probe, KerberosProbe) else None
+        probe = self._kerberos().get(name)
+        return None if probe is None else probe.binds
 
     def kvno(self, name: str) -> int | None:
         """The version of the service's key that the backend `name` has, if that is known."""
-        probe = self.by_name.get(name)
-        return probe.kvno if isinstance(probe, KerberosProbe) else None
+        probe = self._kerberos().get(name)
+        return None if probe is None else probe.kvno
+
+    def _kerberos(self) -> dict[str, KerberosProbe]:
+        """Those of that kind; its modules are loaded where there are some."""
+        if self.tickets is None:
+            return {}
+        from lbproxy.control.probes.kerberos.probe import KerberosProbe
+
+        return {name: probe for name, probe in self.by_name.items() if isinstance(probe, KerberosProbe)}
 
     def memory(self) -> PoolMemory | None:
         """What kerberos probes know, for those of the next process."""
         if self.tickets is None:
             return None
-        probes = {name: probe.memory() for name, probe in self.by_name.items() if isinstance(probe, KerberosProbe)}
+        probes = {name: probe.memory() for name, probe in self._kerberos().items()}
         return {"ticket": self.tickets.memory(), "taken": self.tickets.votes.taken, "probes": probes}
 
     def remember(self, memory: PoolMemory) -> None:
@@ -102,8 +133,8 @@ class PoolProbes:
         if memory["ticket"] is not None:
             self.tickets.remember(memory["ticket"])
         self.tickets.votes.taken = memory["taken"]
-        for name, probe in self.by_name.items():
-            if isinstance(probe, KerberosProbe) and name in memory["probes"]:
+        for name, probe in self._kerberos().items():
+            if name in memory["probes"]:
                 probe.remember(memory["probes"][name])
 
     def tickets_view(self) -> TicketView | None:
@@ -113,8 +144,7 @@ class PoolProbes:
     async def close(self) -> None:
         """Call it when the last probe has ended."""
         self.sockets.close()
-        for session in self.sessions.values():
-            await session.close()
+        await self.sessions.close()
 
 
 def make_probes(
@@ -134,8 +164,7 @@ def make_probes(
     tls = Towards(pool.name, options, set(), identity)
     for backend in pool.backends:
         tls.also(_needed(options, entry_of(options, backend)))  # before there is anything to close
-    sessions = {greeting: open_session(greeting) for greeting in {b"", backend_tls.greeting(options)}}
-    probes = PoolProbes(_Maker(options, host, tls, tickets, Sockets(), sessions))
+    probes = PoolProbes(_Maker(options, host, tls, tickets, Sockets(), Sessions()))
     for backend in pool.backends:
         probes.join(backend)
     return probes
@@ -156,7 +185,7 @@ class _Maker:
     tls: Towards
     tickets: Tickets | None
     sockets: Sockets
-    sessions: Mapping[bytes, aiohttp.ClientSession]  # by their greeting
+    sessions: Sessions
 
     def make(self, backend: Backend, entry: settings.Backend) -> Probe:
         self.tls.also(_needed(self.options, entry))
@@ -177,6 +206,8 @@ class _Maker:
         return TcpProbe(self.sockets, there, self.options.check.timeout, backend_tls.greeting(self.options))
 
     def _tls(self, backend: Backend, entry: settings.Backend) -> TlsProbe:
+        from lbproxy.control.probes.tls import TlsProbe
+
         verifies = _verifies(self.options, entry)
         assert verifies is not None
         return TlsProbe(
@@ -190,6 +221,8 @@ class _Maker:
         )
 
     def _http(self, backend: Backend, entry: settings.Backend) -> HttpProbe:
+        from lbproxy.control.probes.http import HttpProbe
+
         check = self.options.check
         url = self.options.probe_url(entry)
         return HttpProbe(
@@ -207,13 +240,16 @@ class _Maker:
         )
 
     def _kerberos(self, backend: Backend, entry: settings.Backend) -> KerberosProbe:
+        from lbproxy.control.probes.kerberos.exchange import Page
+        from lbproxy.control.probes.kerberos.probe import KerberosProbe
+
         assert self.tickets is not None
         # 401 is what expect has by default, for http checks; to a good ticket it is never the right answer.
         success = self.options.check.expect - {401}
         tls, server_name = self._context(backend, entry), self.options.tls.server_name
         page = Page(self.options.probe_url(entry), self.host, success, tls, server_name)
         greeting = backend_tls.greeting_at(self.options, backend, page.url)
-        session, timeout = self.sessions[greeting], self.options.check.timeout
+        session, timeout = self.sessions.at(greeting), self.options.check.timeout
         return KerberosProbe(session, page, self.tickets, timeout, greeting, entry.name)
 
     def _context(self, backend: Backend, entry: settings.Backend) -> ssl.SSLContext | None:
@@ -244,6 +280,7 @@ def _tickets(pool: str, check: settings.Check, sign_ins: SignIns) -> Tickets | N
     if check.kind != "kerberos":
         return None
     from lbproxy.control.probes.kerberos.credentials import Login  # only here: it needs an optional dependency
+    from lbproxy.control.probes.kerberos.tickets import Tickets
 
     assert check.kerberos is not None, "config.checks has seen to it"
     sign_in = sign_ins.of(check.kerberos.principal, check.kerberos.keytab)

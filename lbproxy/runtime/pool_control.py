@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lbproxy import config as settings
 from lbproxy.balance import operators
@@ -25,10 +25,12 @@ from lbproxy.control.probes.kerberos.sign_ins import SignIns
 from lbproxy.control.probes.schedule import Prober
 from lbproxy.errors import StartError
 from lbproxy.reasons import Reason
-from lbproxy.runtime.build_consistency import make_guard
 from lbproxy.runtime.build_probes import Unprobeable, make_probes
-from lbproxy.runtime.channel_binding_check import Finding, Key
-from lbproxy.runtime.probe_certificate import Identity
+
+if TYPE_CHECKING:
+    from lbproxy.control.consistency.guard import Guard
+    from lbproxy.runtime.channel_binding_check import Finding, Key
+    from lbproxy.runtime.probe_certificate import Identity
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +79,22 @@ class PoolControl(Observer):
         )
         if self.probes.tickets is not None:
             self.probes.tickets.votes.ask = self.prober.probe_now
-        self.guard = make_guard(
-            pool, options, server_url, self.probes, self.prober.first_round, identity, self._registered
-        )
+        self.guard = self._guard(options, server_url, identity)
         if self.guard is not None:
             for discovery in self.discoveries:
                 discovery.on_fact = self.guard.look
 
     def __repr__(self) -> str:
         return f"<pool_control {self.pool!r} {self.prober!r}>"
+
+    def _guard(self, options: settings.Pool, server_url: str, identity: Identity | None) -> Guard | None:
+        """None, and nothing of it is loaded, if nothing is to be compared."""
+        if options.consistency.policy == "off" or not options.consistency.facts:
+            return None
+        from lbproxy.runtime.build_consistency import make_guard
+
+        first = self.prober.first_round
+        return make_guard(self.pool, options, server_url, self.probes, first, identity, self._registered)
 
     def start_discovery(self) -> None:
         """Ask the sources of members from now on."""

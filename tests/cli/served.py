@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
-from aiohttp import web
 from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
@@ -17,6 +16,7 @@ from lbproxy.control.admin.orders import order_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
+from lbproxy.control.admin.web import Route
 from lbproxy.control.instance import members
 from lbproxy.control.snapshot import BackendView, InstanceView, Snapshot, WaitingOrderView
 from tests.control.admin.pool import BareBackends
@@ -62,7 +62,7 @@ class Busy(BareBackends):
 
 
 @asynccontextmanager
-async def served(folder: Path, backends: Busy, more: Iterable[web.RouteDef] = ()) -> AsyncIterator[Path]:
+async def served(folder: Path, backends: Busy, more: Iterable[Route] = ()) -> AsyncIterator[Path]:
     """The admin interface of `backends`, with `more` routes, and the path of a configuration that names it."""
     (folder / "lbproxy.toml").write_text(CONFIG)
     routes = [*read_routes(backends.snapshot), *order_routes(backends), *member_routes(backends), *more]

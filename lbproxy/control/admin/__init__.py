@@ -2,6 +2,8 @@
 
 sockets      the listening socket, and what to do about one that a dead process left
 server       the web server on that socket
+exchange     one connection of a client: its requests, one after the other
+web          requests, answers, and which route is meant
 api          all of these routes:
 routes       what can be read: /status, /metrics, /healthz, /readyz
 orders       what can be done to a backend: drained, made ready again

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.admin.connections import Connections, connection_routes
 from lbproxy.control.admin.leave import Leaves, leave_routes
 from lbproxy.control.admin.log_level import log_level_routes
@@ -39,7 +38,7 @@ def api_routes(
     settle: Wait | None = None,
     rollouts: Rollouts | None = None,
     bare: Callable[[], Snapshot] | None = None,
-) -> list[web.RouteDef]:
+) -> list[web.Route]:
     """snapshot, count, bare: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
     connections: see `connection_routes`. recent: see `recent_routes`. level: see

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Protocol
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.live_connections import (
     DEFAULT_LIMIT,
@@ -40,13 +39,13 @@ class Connections(Protocol):
         ...
 
 
-def connection_routes(connections: Connections) -> list[web.RouteDef]:
+def connection_routes(connections: Connections) -> list[web.Route]:
     """The routes above."""
 
     async def find(request: web.Request) -> web.Response:
         try:
             found = await connections.find(_query(request.query))
-            return web.Response(body=await encoded(found), content_type="application/json", charset="utf-8")
+            return web.Response(body=await encoded(found), content_type=web.JSON)
         except ValueError as error:
             return web.Response(status=400, text=f"{error}\n")
         except AdminError as error:

@@ -9,23 +9,16 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from lbproxy.control.admin.web import Refusal, Request
 
 
-def guard(port: int) -> Middleware:
-    """A middleware that refuses (403) what was not meant for a loopback address and `port`."""
-
-    @web.middleware
-    async def refuse_foreign(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_local(request.headers.get("Host", ""), port):
-            raise web.HTTPForbidden(text="the Host is not a loopback address with this port\n")
-        origin = request.headers.get("Origin")
-        if origin is not None and not (origin.startswith("http://") and is_local(origin.removeprefix("http://"), port)):
-            raise web.HTTPForbidden(text="the Origin is another site\n")
-        return await handler(request)
-
-    return refuse_foreign
+def refuse_foreign(request: Request, port: int) -> None:
+    """Raises Refusal (403) for what was not meant for a loopback address and `port`."""
+    if not is_local(request.headers.get("host", ""), port):
+        raise Refusal(403, "the Host is not a loopback address with this port\n")
+    origin = request.headers.get("origin")
+    if origin is not None and not (origin.startswith("http://") and is_local(origin.removeprefix("http://"), port)):
+        raise Refusal(403, "the Origin is another site\n")
 
 
 def is_local(authority: str, port: int) -> bool:

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.admin.readiness import readiness
 from lbproxy.control.snapshot import LeaveView, Snapshot
@@ -42,7 +41,7 @@ class Leaves(Protocol):
         ...
 
 
-def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
+def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.Route]:
     """The routes above; all is called on the event loop."""
 
     async def show(_: web.Request) -> web.Response:

@@ -9,8 +9,7 @@ The answer is a `LogView` as JSON; else 400, and one sentence.
 
 from __future__ import annotations
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.log import LEVELS
 from lbproxy.control.log.level import LogLevel
@@ -19,7 +18,7 @@ LONGEST = 7 * 86400.0
 """Seconds."""
 
 
-def log_level_routes(level: LogLevel) -> list[web.RouteDef]:
+def log_level_routes(level: LogLevel) -> list[web.Route]:
     """The routes above; all is called on the event loop."""
 
     async def show(_: web.Request) -> web.Response:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Protocol, TypeVar
 
-from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from lbproxy.control.admin import web
 from lbproxy.control.admin.orders import Wait, answered
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
@@ -84,7 +84,7 @@ Body = TypeVar("Body", bound=_Body)
 
 def member_routes(
     operations: MemberOperations, count: Wait | None = None, settle: Wait | None = None
-) -> list[web.RouteDef]:
+) -> list[web.Route]:
     """The routes above; `operations` is called on the event loop.
 
     count: see `read_routes`. The counting processes know the order before it is answered. settle: see `order_routes`.
@@ -99,23 +99,23 @@ def member_routes(
             await wait()
         return answered(None if found is None else operations.shared(found))
 
-    async def put(request: web.Request) -> web.StreamResponse:
-        body = await _read(request, Added)
+    async def put(request: web.Request) -> web.Response:
+        body = _read(request, Added)
         by = await peer(request)
         return await answer(
             request, lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, by)
         )
 
-    async def patch(request: web.Request) -> web.StreamResponse:
-        given = (await _read(request, Changed)).model_dump(exclude_unset=True)
+    async def patch(request: web.Request) -> web.Response:
+        given = (_read(request, Changed)).model_dump(exclude_unset=True)
         by = await peer(request)
         return await answer(request, lambda pool, name: operations.change(pool, name, given, _forced(request), by))
 
-    async def delete(request: web.Request) -> web.StreamResponse:
+    async def delete(request: web.Request) -> web.Response:
         by = await peer(request)
         return await answer(request, lambda pool, name: operations.remove(pool, name, _forced(request), by))
 
-    path = "/backends/{pool:[^/]+}/{name:[^/]+}"
+    path = "/backends/{pool}/{name}"
     return [web.put(path, put), web.patch(path, patch), web.delete(path, delete)]
 
 
@@ -123,10 +123,10 @@ def _forced(request: web.Request) -> bool:
     return request.query.get("force") == "true"
 
 
-async def _read(request: web.Request, kind: type[Body]) -> Body:
-    """The body of a request. Raises HTTPBadRequest, with a line for each thing that is wrong with it."""
+def _read(request: web.Request, kind: type[Body]) -> Body:
+    """The body of a request. Raises Refusal, with a line for each thing that is wrong with it."""
     try:
-        return kind.model_validate_json(await request.read())
+        return kind.model_validate_json(request.body)
     except ValidationError as error:
         lines = (f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}\n" for one in error.errors())
-        raise web.HTTPBadRequest(text="".join(lines)) from None
+        raise web.Refusal(400, "".join(lines)) from None

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
@@ -52,7 +51,7 @@ def answered(found: InstanceView | None) -> web.Response:
     return web.Response(status=204) if found is None else web.json_response(found)
 
 
-def order_routes(operations: Operations, count: Wait | None = None, settle: Wait | None = None) -> list[web.RouteDef]:
+def order_routes(operations: Operations, count: Wait | None = None, settle: Wait | None = None) -> list[web.Route]:
     """The routes above; `operations` is called on the event loop.
 
     count: see `read_routes`. What it counts is no older than the order: nothing that began before is missing.
@@ -85,7 +84,7 @@ def order_routes(operations: Operations, count: Wait | None = None, settle: Wait
 
     return [
         route
-        for backend in ("/backends/{name:[^/]+}", "/backends/{pool:[^/]+}/{name:[^/]+}")
+        for backend in ("/backends/{name}", "/backends/{pool}/{name}")
         for route in (
             web.post(f"{backend}/drain", drain),
             web.post(f"{backend}/ready", ready),

@@ -7,7 +7,7 @@ import pwd
 import socket
 import struct
 
-from aiohttp import web
+from lbproxy.control.admin import web
 
 BY_ADDRESS = "admin"
 """A client of a loopback address: TCP does not tell its account."""
@@ -23,7 +23,7 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7): pid, uid, gid
 
 async def peer(request: web.Request) -> str:
     """Who asks: the account, and for whom it does: "olga@CORP.EXAMPLE via lbproxy"."""
-    account, whom = await _account(request), request.headers.get(ON_BEHALF, "")
+    account, whom = await _account(request), request.headers.get(ON_BEHALF.lower(), "")
     if not whom:
         return account
     return f"{''.join(one if one.isprintable() else '?' for one in whom[:_LONGEST])} via {account}"
@@ -31,7 +31,7 @@ async def peer(request: web.Request) -> str:
 
 async def _account(request: web.Request) -> str:
     """The name of the user at the other end of the Unix socket (SO_PEERCRED, unix(7)), or its number if it has none."""
-    sock = None if request.transport is None else request.transport.get_extra_info("socket")
+    sock = request.sock
     if sock is None or sock.family != socket.AF_UNIX:
         return BY_ADDRESS
     _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))

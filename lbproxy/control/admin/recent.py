@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypedDict
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.log.recent import EventsView
 
 LONGEST_WAIT = 60.0
@@ -47,7 +46,7 @@ class Recent(Protocol):
         ...
 
 
-def recent_routes(recent: Recent) -> list[web.RouteDef]:
+def recent_routes(recent: Recent) -> list[web.Route]:
     """The routes above."""
 
     async def find_events(request: web.Request) -> web.Response:

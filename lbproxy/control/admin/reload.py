@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from aiohttp import web
+from lbproxy.control.admin import web
 
 
-def reload_route(reload: Callable[[], Awaitable[Sequence[str]]]) -> web.RouteDef:
+def reload_route(reload: Callable[[], Awaitable[Sequence[str]]]) -> web.Route:
     """reload: returns the problems, none if all went well."""
 
     async def answer(_: web.Request) -> web.Response:

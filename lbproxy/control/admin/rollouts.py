@@ -15,9 +15,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.errors import AdminError
 
@@ -35,7 +35,7 @@ class Progress(BaseModel):
     updated: list[str] = []
 
 
-def rollout_routes(rollouts: Rollouts | None) -> list[web.RouteDef]:
+def rollout_routes(rollouts: Rollouts | None) -> list[web.Route]:
     """The routes above; `rollouts` is None where there is no fleet."""
 
     async def answer(act: Callable[[Rollouts], Awaitable[str | None]]) -> web.Response:
@@ -47,11 +47,11 @@ def rollout_routes(rollouts: Rollouts | None) -> list[web.RouteDef]:
             return web.Response(status=409, text=f"{error}\n")
 
     async def begin(request: web.Request) -> web.Response:
-        by, told = await peer(request), (await _read(request)).model_dump()
+        by, told = await peer(request), _read(request).model_dump()
         return await answer(lambda found: found.begin(request.match_info["pool"], by, told, time.time()))
 
     async def renew(request: web.Request) -> web.Response:
-        by, told = await peer(request), (await _read(request)).model_dump()
+        by, told = await peer(request), _read(request).model_dump()
         pool, ticket = request.match_info["pool"], request.match_info["ticket"]
         return await answer(lambda found: found.renew(pool, ticket, by, told, time.time()))
 
@@ -63,13 +63,13 @@ def rollout_routes(rollouts: Rollouts | None) -> list[web.RouteDef]:
         by = await peer(request)
         return await answer(lambda found: found.cancel(request.match_info["pool"], by))
 
-    path, held = "/rollouts/{pool:[^/]+}", "/rollouts/{pool:[^/]+}/{ticket:[^/]+}"
+    path, held = "/rollouts/{pool}", "/rollouts/{pool}/{ticket}"
     return [web.post(path, begin), web.delete(path, cancel), web.put(held, renew), web.delete(held, end)]
 
 
-async def _read(request: web.Request) -> Progress:
+def _read(request: web.Request) -> Progress:
     try:
-        return Progress.model_validate_json(await request.read())
+        return Progress.model_validate_json(request.body)
     except ValidationError as error:
         lines = (f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}\n" for one in error.errors())
-        raise web.HTTPBadRequest(text="".join(lines)) from None
+        raise web.Refusal(400, "".join(lines)) from None

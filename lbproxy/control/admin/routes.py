@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
-
+from lbproxy.control.admin import web
 from lbproxy.control.admin.readiness import readiness
 from lbproxy.control.snapshot import Snapshot
 
@@ -15,7 +14,7 @@ def read_routes(
     snapshot: Callable[[], Snapshot],
     count: Callable[[], Awaitable[object]] | None = None,
     bare: Callable[[], Snapshot] | None = None,
-) -> list[web.RouteDef]:
+) -> list[web.Route]:
     """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop.
 
     count: awaited before an answer with counters, where other processes count. bare: the same as snapshot without what
@@ -33,20 +32,20 @@ def read_routes(
 
 def metrics_routes(
     snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[object]] | None = None
-) -> list[web.RouteDef]:
+) -> list[web.Route]:
     """What Prometheus asks. Arguments: see `read_routes`."""
 
     async def scrape(request: web.Request) -> web.Response:
         if count is not None:
             await count()
         # In a thread: with a thousand backends it takes long enough for users to notice.
-        body, content_type = await asyncio.to_thread(_render, snapshot(), request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        body, content_type = await asyncio.to_thread(_render, snapshot(), request.headers.get("accept", ""))
+        return web.Response(body=body, content_type=content_type)
 
     return [web.get("/metrics", scrape)]
 
 
-def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.RouteDef]:
+def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.Route]:
     """What orchestrators ask: `/healthz`, whether to restart it, and `/readyz`, whether to send it traffic."""
 
     async def healthz(_: web.Request) -> web.Response:

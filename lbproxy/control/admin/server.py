@@ -3,75 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
-from lbproxy.control.admin.guard import guard
+from lbproxy.control import tasks
+from lbproxy.control.admin import web
+from lbproxy.control.admin.exchange import GRACE, Exchange
+from lbproxy.control.admin.guard import refuse_foreign
 from lbproxy.control.admin.sockets import remove_stale
 from lbproxy.errors import StartError
 
-_STOP_WITHIN = 1.0  # seconds for requests that are being answered
-
-_GRACE = 0.1
-"""Seconds for the request of a client that connected just before a stop: after a reload, say, it is not refused."""
-
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a fault is this program's. A client that does not speak HTTP is told so with 400, and is none."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
-
-
-_log = logging.getLogger("aiohttp.server.admin")
-_log.addFilter(_is_ours)
+_STOP_WITHIN = 1.0
+"""Seconds for requests that are being answered."""
 
 
 class AdminServer:
     """Serves `routes` on a listening socket, which it closes in the end."""
 
-    def __init__(self, sock: socket.socket, routes: Iterable[web.AbstractRouteDef], anybody: bool = False) -> None:
+    def __init__(self, sock: socket.socket, routes: Iterable[web.Route], anybody: bool = False) -> None:
         """sock: one of `sockets.listen`. anybody: at any address; every client is answered."""
         self._sock = sock
         self._name = sock.getsockname()
+        self._routes = tuple(routes)
         # File permissions guard a Unix socket, and no browser can be made to open one.
-        app = web.Application(middlewares=[] if anybody or self._path else [guard(self._name[1])])
-        app.add_routes(routes)
-        self._runner = web.AppRunner(
-            app, access_log=None, logger=_log, handle_signals=False, shutdown_timeout=_STOP_WITHIN
-        )
+        self._port: int | None = None if anybody or self._path else self._name[1]
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], Exchange] = {}
 
     def __repr__(self) -> str:
         return f"<AdminServer {self._path or self._name}>"
 
     async def start(self) -> None:
         """Accept from now on."""
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._sock).start()
+        self._server = await asyncio.start_server(self._connected, sock=self._sock)
 
     async def stop(self) -> None:
         """Finish what is being answered, close, and remove the socket's file unless it is another process's by now."""
-        for site in [*self._runner.sites]:
-            await site.stop()
-        await self._heard()
-        await self._runner.cleanup()
+        if self._server is not None:
+            self._server.close()
+            await asyncio.sleep(0)  # what was accepted is a connection by then
+            await self._finish()
         self._sock.close()
         if self._path:
             with suppress(StartError, OSError):  # where this process may not, the one that made it does
                 remove_stale(self._path)
 
-    async def _heard(self) -> None:
-        """Return when those who have connected have sent what they ask, as far as they do so at once."""
-        await asyncio.sleep(0)  # what was accepted is a connection by then
-        server = self._runner.server
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
-                while server is not None and server.connections:  # noqa: ASYNC110 # it has no event for it
-                    await asyncio.sleep(_GRACE / 10)
+    async def _finish(self) -> None:
+        for exchange in self._open.values():
+            exchange.finish()
+        if self._open:
+            await asyncio.wait(self._open, timeout=GRACE + _STOP_WITHIN)
+        late = [*self._open]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        exchange = Exchange(reader, writer, self._answer)
+        task = tasks.start(exchange.run(), name="admin")
+        self._open[task] = exchange
+        task.add_done_callback(self._open.pop)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self._port is not None:
+            refuse_foreign(request, self._port)
+        return await web.answer(self._routes, request)
 
     @property
     def _path(self) -> Path | None:

@@ -3,7 +3,7 @@
     2026-11-21T07:40:00.123Z WARNING backend_ejected pool=connectors backend=c2 reason=connect_refused
 
 An event is a logger's message that is a name, with its fields as `extra={"fields": {...}}`, which is what `event`
-does; code that may not import this module passes them itself. A message that is a sentence (asyncio's, aiohttp's) comes
+does; code that may not import this module passes them itself. A message that is a sentence (asyncio's) comes
 out as `message="..."` of an event named after its logger. Whatever a peer put into a field stays within its line.
 """
 

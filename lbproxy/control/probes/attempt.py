@@ -9,10 +9,12 @@ import socket
 import ssl
 import time
 from collections.abc import Coroutine
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from lbproxy.control.probes import ProbeResult
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _REFUSALS = frozenset(
     {
@@ -83,6 +85,8 @@ def _words(error: OSError) -> str:
 
 def no_answer(error: aiohttp.ClientError, question: str = "") -> str:
     """Why an HTTP request has no answer, in the same way."""
+    import aiohttp  # which has made the error: most probes do without
+
     match error:
         case aiohttp.ClientConnectorCertificateError(certificate_error=OSError() as cause):
             return describe(cause, question)

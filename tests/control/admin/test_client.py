@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
+from lbproxy.control.admin import web
 from lbproxy.control.admin.client import (
     change_backend,
     drain,
@@ -35,7 +35,7 @@ async def servers() -> AsyncIterator[list[AdminServer]]:
         await server.stop()
 
 
-async def serve(bind: Bind, routes: list[web.RouteDef], servers: list[AdminServer]) -> Bind:
+async def serve(bind: Bind, routes: list[web.Route], servers: list[AdminServer]) -> Bind:
     """Serve at `bind`; returns where that is."""
     sock = listen(bind)
     name = sock.getsockname()

@@ -8,15 +8,12 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.connections import connection_routes, encoded
 from lbproxy.control.live_connections import NO_CONNECTIONS, SLICE, ConnectionQuery, ConnectionsView, ConnectionView
 from lbproxy.errors import AdminError
+from tests.control.admin.serving import Client, serving
 from tests.control.live import connection
-
-Client = TestClient[web.Request, web.Application]
 
 
 class NoConnections:
@@ -56,9 +53,7 @@ def one() -> OneConnection:
 
 @pytest.fixture
 async def client(one: OneConnection) -> AsyncIterator[Client]:
-    app = web.Application()
-    app.add_routes(connection_routes(one))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(connection_routes(one)) as client:
         yield client
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from lbproxy.control.admin.guard import guard, is_local
+from lbproxy.control.admin.guard import is_local, refuse_foreign
+from lbproxy.control.admin.web import Refusal, Request
+from tests.control.admin.serving import serving
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,10 @@ def test_port_80_need_not_be_written() -> None:
     assert is_local("127.0.0.1", 80)
 
 
-async def ok(_: web.Request) -> web.Response:
-    return web.Response(text="ok")
-
-
-async def status_for(headers: dict[str, str]) -> int:
-    """The status of a request with `headers` to a server that takes itself to be on port 80."""
-    app = web.Application(middlewares=[guard(80)])
-    app.router.add_get("/", ok)
-    async with TestClient(TestServer(app)) as client, client.get("/", headers=headers) as response:
-        return response.status
+async def test_a_path_that_does_not_exist_is_guarded_too() -> None:
+    async with serving([]) as client:
+        assert (await client.get("/missing", headers={"Host": "rebound.example"})).status == 403
+        assert (await client.get("/missing")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -66,14 +60,15 @@ async def status_for(headers: dict[str, str]) -> int:
         ({"Host": "localhost", "Origin": "http://localhost:8080"}, 403),
         ({"Host": "localhost", "Origin": "https://localhost"}, 403),
         ({"Host": "localhost", "Origin": "null"}, 403),
+        ({}, 403),
     ],
 )
-async def test_requests(headers: dict[str, str], status: int) -> None:
-    assert await status_for(headers) == status
-
-
-async def test_a_path_that_does_not_exist_is_guarded_too() -> None:
-    app = web.Application(middlewares=[guard(80)])
-    async with TestClient(TestServer(app)) as client:
-        response = await client.get("/missing", headers={"Host": "rebound.example"})
-        assert response.status == 403
+def test_requests(headers: dict[str, str], status: int) -> None:
+    """At port 80."""
+    request = Request("GET", "/", headers={name.lower(): value for name, value in headers.items()})
+    if status == 200:
+        refuse_foreign(request, 80)
+    else:
+        with pytest.raises(Refusal) as refused:
+            refuse_foreign(request, 80)
+        assert refused.value.response.status == status

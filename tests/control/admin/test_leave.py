@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.leave import leave_routes
 from lbproxy.control.snapshot import LeaveView, Snapshot
 from lbproxy.errors import AdminError
+from tests.control.admin.serving import Client, serving
 from tests.control.sample import snapshot
-
-Client = TestClient[web.Request, web.Application]
 
 
 class Stays:
@@ -53,9 +50,7 @@ async def client(host: Stays) -> AsyncIterator[Client]:
     def seen() -> Snapshot:
         return {**snapshot(), "state": "leaving" if host.leaving else "serving"}
 
-    app = web.Application()
-    app.add_routes(leave_routes(host, seen))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(leave_routes(host, seen)) as client:
         yield client
 
 

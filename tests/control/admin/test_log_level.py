@@ -4,21 +4,16 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.log_level import log_level_routes
 from lbproxy.control.log.level import LogLevel
-
-Client = TestClient[web.Request, web.Application]
+from tests.control.admin.serving import Client, serving
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     before = logging.getLogger().level
-    app = web.Application()
-    app.add_routes(log_level_routes(LogLevel(lambda _: None)))
-    async with TestClient(TestServer(app)) as made:
+    async with serving(log_level_routes(LogLevel(lambda _: None))) as made:
         yield made
     logging.getLogger().setLevel(before)
 

@@ -3,17 +3,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from lbproxy.control.admin.guard import guard
 from lbproxy.control.admin.members import member_routes
 from lbproxy.control.admin.peer import BY_ADDRESS
 from lbproxy.control.snapshot import InstanceView
 from lbproxy.errors import AdminError
+from tests.control.admin.serving import Client, serving
 from tests.control.sample import backend
-
-Client = TestClient[web.Request, web.Application]
 
 
 class Told:
@@ -55,10 +51,7 @@ def told() -> Told:
 
 @pytest.fixture
 async def client(told: Told) -> AsyncIterator[Client]:
-    app = web.Application(middlewares=[guard(80)])
-    app.add_routes(member_routes(told))
-    async with TestClient(TestServer(app)) as client:
-        client.session.headers["Host"] = "localhost"
+    async with serving(member_routes(told)) as client:
         yield client
 
 
@@ -133,9 +126,7 @@ async def test_whoever_counts_knows_the_order_before_it_is_answered(told: Told) 
     async def count() -> None:
         seen.append(len(told.orders))
 
-    app = web.Application()
-    app.add_routes(member_routes(told, count))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(member_routes(told, count)) as client:
         assert (await client.put("/backends/linux/c4", json={"url": "http://c4:80"})).status == 200
         assert (await client.delete("/backends/linux/no")).status == 409
         assert (await client.delete("/backends/linux/c4")).status == 200

@@ -3,14 +3,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse
 
-from lbproxy.control.admin.guard import guard
 from lbproxy.control.admin.orders import order_routes
 from tests.control.admin.pool import BareBackends
-
-Client = TestClient[web.Request, web.Application]
+from tests.control.admin.serving import Client, serving
 
 
 @pytest.fixture
@@ -20,10 +17,7 @@ def backends() -> BareBackends:
 
 @pytest.fixture
 async def client(backends: BareBackends) -> AsyncIterator[Client]:
-    app = web.Application(middlewares=[guard(80)])
-    app.add_routes(order_routes(backends))
-    async with TestClient(TestServer(app)) as client:
-        client.session.headers["Host"] = "localhost"
+    async with serving(order_routes(backends)) as client:
         yield client
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
+from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import BY_ADDRESS, ON_BEHALF, peer
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import Bind, listen

@@ -7,14 +7,11 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.recent import HistoryView, recent_routes
 from lbproxy.control.log import event
 from lbproxy.control.log.recent import EventsView, RecentEvents
-
-Client = TestClient[web.Request, web.Application]
+from tests.control.admin.serving import Client, serving
 
 
 class NothingRecent:
@@ -39,9 +36,7 @@ def recent() -> NothingRecent:
 
 @pytest.fixture
 async def client(recent: NothingRecent) -> AsyncIterator[Client]:
-    app = web.Application()
-    app.add_routes(recent_routes(recent))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(recent_routes(recent)) as client:
         yield client
 
 

@@ -4,22 +4,17 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from lbproxy.control.admin.rollouts import rollout_routes
 from lbproxy.control.etcd import Access, Etcd
 from lbproxy.control.fleet.rollouts import Rollouts
-
-Client = TestClient[web.Request, web.Application]
+from tests.control.admin.serving import Client, serving
 
 
 @pytest.fixture
 async def client(etcd_url: str) -> AsyncIterator[Client]:
     etcd = Etcd(Access((etcd_url,)))
-    app = web.Application()
-    app.add_routes(rollout_routes(Rollouts(etcd, uuid4().hex, "lb1")))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(rollout_routes(Rollouts(etcd, uuid4().hex, "lb1"))) as client:
         yield client
     await etcd.close()
 
@@ -47,8 +42,6 @@ async def test_a_body_that_is_not_as_it_has_to_be(client: Client) -> None:
 
 
 async def test_a_balancer_without_a_fleet() -> None:
-    app = web.Application()
-    app.add_routes(rollout_routes(None))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(rollout_routes(None)) as client:
         response = await client.post("/rollouts/p", json={})
         assert (response.status, await response.text()) == (409, "this balancer is in no fleet\n")

@@ -4,14 +4,12 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse
 
 from lbproxy.control.admin.routes import metrics_routes, read_routes
 from lbproxy.control.snapshot import Snapshot
+from tests.control.admin.serving import Client, serving
 from tests.control.sample import dead_backend, pool, snapshot
-
-Client = TestClient[web.Request, web.Application]
 
 
 class Balancer:
@@ -31,9 +29,7 @@ def balancer() -> Balancer:
 
 @pytest.fixture
 async def client(balancer: Balancer) -> AsyncIterator[Client]:
-    app = web.Application()
-    app.add_routes(read_routes(balancer))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(read_routes(balancer)) as client:
         yield client
 
 
@@ -60,9 +56,7 @@ async def test_metrics_may_be_all_that_there_is(balancer: Balancer) -> None:
     async def count() -> None:
         counted.append(True)
 
-    app = web.Application()
-    app.add_routes(metrics_routes(balancer, count))
-    async with TestClient(TestServer(app)) as client:
+    async with serving(metrics_routes(balancer, count)) as client:
         assert [(await client.get(path)).status for path in ("/metrics", "/status", "/healthz")] == [200, 404, 404]
     assert counted == [True]
 

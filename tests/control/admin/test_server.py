@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 
+from lbproxy.control.admin import web
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
@@ -105,7 +105,7 @@ async def test_says_where_it_is(tmp_path: Path) -> None:
 async def test_a_client_that_speaks_no_http_is_no_fault(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Nul: \0\r\n\r\n")
-    assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
     writer.close()
     await writer.wait_closed()
     assert not caplog.records
