@@ -71,6 +71,24 @@ def _back_again() -> Iterator[None]:
         os.close(before)
 
 
+@contextmanager
+def network_of(pid: int) -> Iterator[None]:
+    """This thread is in the network of a process, which may be a machine's first."""
+    with _inside(f"/proc/{pid}/ns/net"):
+        yield
+
+
+@contextmanager
+def _inside(path: str) -> Iterator[None]:
+    with _back_again():
+        namespace = os.open(path, os.O_RDONLY)
+        try:
+            _call("setns", namespace, _NEW_NETWORK)
+        finally:
+            os.close(namespace)
+        yield
+
+
 def _call(name: str, *arguments: int) -> None:
     """A function of libc(7) that Python has from 3.12 on only."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -100,12 +118,7 @@ class Host:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """This thread is there: sockets that it makes, and processes that it starts, belong to that host."""
-        with _back_again():
-            namespace = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
-            try:
-                _call("setns", namespace, _NEW_NETWORK)
-            finally:
-                os.close(namespace)
+        with _inside(f"/run/netns/{self.name}"):
             yield
 
     def unplug(self, switch: str) -> None:

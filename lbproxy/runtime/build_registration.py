@@ -48,6 +48,11 @@ async def register(fleet: settings.Fleet, wanted: Wanted) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
+    await register_until(end, fleet, wanted)
+
+
+async def register_until(end: asyncio.Event, fleet: settings.Fleet, wanted: Wanted) -> None:
+    """The same until `end` is set."""
     sockets, etcd = Sockets(), connect(fleet)
     connector = Connector(
         wanted.url, wanted.facts, f"pid {os.getpid()} on {socket.gethostname()}", uuid4().hex, time.time()

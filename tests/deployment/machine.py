@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,17 +36,21 @@ def root(package: Path) -> Path:
     """A root of the release that `package` is for, with what it needs downloaded and not installed."""
     version = re.search(r"~deb(\d+)", package.name)
     assert version, f"{package.name} does not say which release it is for"
-    release = _RELEASES[version[1]]
     fields = ("dpkg-deb", "--field", str(package), "Depends")
     depends = subprocess.run(fields, capture_output=True, text=True, check=True).stdout.strip()
-    folder = ROOTS / f"{release}-{hashlib.sha256(depends.encode()).hexdigest()[:12]}"
+    return root_with(_RELEASES[version[1]], [one.split("|")[0].strip() for one in depends.split(",")])
+
+
+def root_with(release: str, needed: Sequence[str]) -> Path:
+    """A root with these packages downloaded and not installed; each as in Depends of a package."""
+    folder = ROOTS / f"{release}-{hashlib.sha256(', '.join(needed).encode()).hexdigest()[:12]}"
     if not folder.exists():
         print(f"making a root of {release}: a minute", flush=True)
         ROOTS.mkdir(exist_ok=True)
         unfinished = folder.with_suffix(".unfinished")
         subprocess.run(["rm", "-rf", str(unfinished)], check=True)
-        needed = " ".join(f"'{one.split('|')[0].strip()}'" for one in depends.split(","))
-        satisfy = f'chroot "$1" apt-get -qq --no-install-recommends --download-only satisfy {needed}'
+        words = " ".join(f"'{one}'" for one in needed)
+        satisfy = f'chroot "$1" apt-get -qq --no-install-recommends --download-only satisfy {words}'
         make = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=systemd-sysv,dbus,logrotate,man-db"]
         hooks = ["--skip=cleanup/apt", "--dpkgopt=path-include=/usr/share/man/*", f"--customize-hook={satisfy}"]
         subprocess.run([*make, *hooks, release, str(unfinished)], check=True)
@@ -128,6 +132,10 @@ class Machine:
     def write(self, path: str, text: str) -> None:
         """A file of the machine; its owner and mode stay, if it is there."""
         subprocess.run(self._inside("tee", path), input=text, text=True, stdout=subprocess.DEVNULL, check=True)
+
+    def put(self, path: str, content: bytes) -> None:
+        """The same of bytes."""
+        subprocess.run(self._inside("tee", path), input=content, stdout=subprocess.DEVNULL, check=True)
 
     def beside(self, *command: str) -> subprocess.Popen[str]:
         """Start a program of this host in the machine's network; it is killed at the end, if it still runs."""

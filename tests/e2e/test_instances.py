@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from uuid import uuid4
 
 import pyrage
 import pytest
@@ -19,11 +20,14 @@ import pytest_asyncio
 from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
+from lbproxy.config import fleet
 from lbproxy.doctor.connector import connector_checks
 from lbproxy.doctor.connector.sight import Asked
 from lbproxy.doctor.examination import examine
 from lbproxy.doctor.finding import Outcome
+from lbproxy.instance.facts import read_facts
 from lbproxy.instance.model import Where
+from lbproxy.runtime.build_registration import Wanted, register_until
 from tests.instance.connector import Connector, with_certificates
 from tests.instance.drift import DRIFTS
 from tests.pki import Authority
@@ -32,6 +36,8 @@ from tests.ports import free_port
 from .backend import ScriptedBackend
 from .balancer import Balancer, running, spawn
 from .configuration import configuration
+from .registrar import Registrar
+from .test_discovery import inside
 
 PAGE = Path(__file__).parents[2] / "docs" / "instances.md"
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
@@ -123,6 +129,67 @@ async def balancer(three: list[Connector], directory: Path, port: int) -> AsyncI
         yield await stack.enter_async_context(running(config, directory))
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def arrivals(three: list[Connector], directory: Path, etcd_url: str) -> AsyncIterator[Arrivals]:
+    async with Arrivals.begin(three, directory, etcd_url) as made:
+        yield made
+
+
+class Arrivals:
+    """A balancer of a fleet, into whose pool connectors come by `lbproxy register`; `c1` and `c2` are there."""
+
+    def __init__(self, balancer: Balancer, file: Path, backends: list[ScriptedBackend]) -> None:
+        self.balancer = balancer
+        self._file = file
+        self.backends = backends
+
+    @classmethod
+    @asynccontextmanager
+    async def begin(cls, three: list[Connector], directory: Path, etcd_url: str) -> AsyncIterator[Self]:
+        name, file = uuid4().hex, directory / "fleet.toml"
+        file.write_text(f'[fleet]\nname = "{name}"\netcd = ["{etcd_url}"]\nlease = "2s"\n')
+        (directory / "lb").mkdir()
+        guard = {"policy": "eject-minority", "facts": {fact: {"registered": True} for fact in DRIFTS}}
+        members = {"backends": [], "discover": {"kind": "etcd", "empty_after": "1h"}, "consistency": guard}
+        replica = {"name": name, "replica": "lb1", "etcd": [etcd_url], "lease": "2s"}
+        pool = members | {"check": {"kind": "tcp", "interval": "200ms"}}
+        config = configuration(directory / "lb", [], pool=pool, fleet=replica)
+        async with AsyncExitStack() as stack:
+            backends = [await stack.enter_async_context(listening(f"c{number}")) for number in (1, 2, 3)]
+            made = cls(await stack.enter_async_context(running(config, directory / "lb")), file, backends)
+            for backend, connector in zip(backends[:2], three, strict=False):
+                registrar = await made.register(backend, connector)
+                stack.push_async_callback(registrar.kill)
+            await made.balancer.until(inside(2))
+            yield made
+
+    async def register(self, backend: ScriptedBackend, connector: Connector) -> Registrar:
+        """By the command, with the facts of its files."""
+        return await Registrar.start(self._file, backend, "--instance", "auth0", "--dir", str(connector.directory))
+
+    async def comes(self, connector: Connector, count: int) -> str:
+        """The third comes and goes for the time `count`, and is kept out; what is logged. It is without a process."""
+        third, end = self.backends[2], asyncio.Event()
+        told = await asyncio.to_thread(read_facts, "auth0", Where(connector.directory))
+        wanted = Wanted("connectors", third.name, third.url, facts=told.facts)
+        registered = asyncio.ensure_future(register_until(end, fleet(self._file), wanted))
+        line = await self.balancer.logged("backend_ejected", "backend=c3", "reason=consistency", count=count)
+        assert await served(self.balancer) == {"c1": 3, "c2": 3}
+        assert third.requests == []
+        end.set()
+        await registered
+        await self.balancer.until(inside(2))
+        return line
+
+
+@asynccontextmanager
+async def listening(name: str) -> AsyncIterator[ScriptedBackend]:
+    backend = ScriptedBackend(name)
+    await backend.start()
+    yield backend
+    await backend.stop()
+
+
 async def served(balancer: Balancer) -> Counter[str]:
     answers = [await balancer.ask() for _ in range(6)]
     return Counter(answer.body.decode() for answer in answers)
@@ -147,11 +214,17 @@ def examined(connector: Connector, beside: Connector) -> list[str]:
     return [f"{name}: {one.outcome}: {one.found}" for name, one in found if one.outcome is not Outcome.OK]
 
 
-def as_printed(directory: Path, fact: str, said: str, ejected: str, findings: list[str]) -> str:
+def event(line: str) -> str:
+    """A log line without its time and level."""
+    return line.partition(" INFO ")[2] or line.partition(" WARNING ")[2]
+
+
+def as_printed(directory: Path, fact: str, said: str, ejected: str, arrived: str, findings: list[str]) -> str:
     """What one drift amounts to, without what differs from run to run."""
     lines = [
         *(f"diff    {line}" for line in said.splitlines()),
-        f"guard   {ejected.partition(' INFO ')[2] or ejected.partition(' WARNING ')[2]}",
+        f"guard   {event(ejected)}",
+        f"arrives {event(arrived)}",
         *(f"doctor  {line}" for line in findings),
     ]
     text = "\n".join([f"# {fact}", *lines, ""]).replace(f"{directory}/", "/opt/")
@@ -165,7 +238,7 @@ def as_printed(directory: Path, fact: str, said: str, ejected: str, findings: li
 
 
 async def test_one_that_has_drifted_is_kept_out_and_comes_back(
-    three: list[Connector], balancer: Balancer, directory: Path, port: int
+    three: list[Connector], balancer: Balancer, arrivals: Arrivals, directory: Path, port: int
 ) -> None:
     shown = ("--ca", directory / "root.pem", "--certificate", directory / "lb1-both.pem")
     operands = (three[0].directory, f"https://{HOSTS[2]}:{port}/facts")
@@ -184,7 +257,8 @@ async def test_one_that_has_drifted_is_kept_out_and_comes_back(
             assert (told.exit_code, words in told.stdout) == (1, True), f"{fact}: {told.output}"
             findings = await asyncio.to_thread(examined, three[2], three[0])
             assert any(one.startswith(f"beside: problem: {fact} ") for one in findings), findings
-            transcript.append(as_printed(directory, fact, told.stdout, line, findings))
+            arrived = await arrivals.comes(three[2], count)
+            transcript.append(as_printed(directory, fact, told.stdout, line, arrived, findings))
         await balancer.logged("backend_readmitted", "backend=c3", "reason=consistency", count=count)
     assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
     printed = "\n".join(transcript)

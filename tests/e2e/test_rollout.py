@@ -7,8 +7,12 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import block
 
 from .backend import Lane, ScriptedBackend, answer
 from .balancer import Balancer, command
@@ -110,6 +114,42 @@ async def test_users_lose_nothing(backends: Backends, balance: Balance) -> None:
     assert set(users.seen) == {(200, b"1.7.9"), (200, b"1.8.0")}
     assert (await balancer.ask()).body == b"1.8.0"
     assert all(one["in_rotation"] and not one["errors"] for one in (await balancer.backends()).values())
+
+
+REMOTE = {
+    "ssh": 'host=$1; shift; REMOTE_HOST=$host exec "$@"',
+    "sudo": 'exec "$@"',
+    "systemctl": '[ "$*" = "restart auth0-adldap" ] && exec {reach} "$REMOTE_HOST"',
+}
+"""What stands for these programs: the rest of the line is run here, and systemctl talks to the `Operator`."""
+
+
+async def test_the_printed_commands(balance: Balance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of docs/connectors/auth0.md, as an administrator types them: the first is a dry run."""
+    scripts = [Connector() for _ in range(3)]
+    members = [ScriptedBackend(f"c{n}", script, host=f"127.0.0.{n}") for n, script in enumerate(scripts, 1)]
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    async with AsyncExitStack() as stack:
+        for member in members:
+            await member.start()
+            stack.push_async_callback(member.stop)
+        balancer = await balance(*members, pool={"check": CHECK})
+        operator = Operator(members, scripts)
+        operator.members = {member.host: member for member in members}
+        operator.scripts = {member.host: script for member, script in zip(members, scripts, strict=True)}
+        reach = (await stack.enter_async_context(commanded(operator))).removesuffix(" '{name}'")
+        for name, text in REMOTE.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{text.replace('{reach}', reach)}\n")
+            (tmp_path / name).chmod(0o755)
+        told = []
+        for line in block("connectors/auth0.md", "lbproxy rollout").splitlines():
+            words = [*shlex.split(line)[1:], "-c", str(balancer.path), "--logs", str(tmp_path / "logs")]
+            told.append((await command(*words), list(operator.updated)))
+    [(dry, before), (done, after)] = told
+    assert (dry[0], before) == (0, [])
+    assert (done, after) == ((0, done[1], ""), ["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+    assert done[1].splitlines()[-1] == "updated: c1, c2, c3"
+    assert {script.version for script in scripts} == {b"1.8.0"}
 
 
 async def test_a_failure_leaves_the_others_serving_and_can_be_continued(backends: Backends, balance: Balance) -> None:
