@@ -10,7 +10,8 @@ def unfinished(instance: InstanceView) -> str:
     """What is open in all of its pools, as in "2 requests, 1 tunnel, 1 private lane", or "" when it may be stopped.
 
     A private lane without a request counts: its client may send the next one at any moment, and only there. A tunnel
-    most often has a private lane, which is then not counted besides.
+    most often has a private lane, which is then not counted besides. Workers of a killed generation count, as they may
+    have requests there, or send some.
     """
     backends = [one["backend"] for one in members(instance)]
     open_now = (
@@ -18,7 +19,8 @@ def unfinished(instance: InstanceView) -> str:
         (sum(one["tunnels"] for one in backends), "tunnel"),
         (sum(max(0, one["private_lanes"] - one["tunnels"]) for one in backends), "private lane"),
     )
-    return ", ".join(_counted(number, what) for number, what in open_now if number)
+    killed = ["what workers of a killed generation have"] if instance["killed_generations"] else []
+    return ", ".join([*(_counted(number, what) for number, what in open_now if number), *killed])
 
 
 def waited_for(instance: InstanceView) -> str:

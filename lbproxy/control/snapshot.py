@@ -139,11 +139,13 @@ class InstanceView(BackendInPool):
     """One instance: the answer to what is asked about it, or done to it.
 
     Backends of one name are one instance, in whatever pools they are: `others` are those in further pools. It is empty
-    where POOL/NAME was asked for, which is one backend. `fleet` is None without [fleet].
+    where POOL/NAME was asked for, which is one backend. `fleet` is None without [fleet]. `killed_generations` is how
+    many generations were killed while their workers still finish requests: none of these workers hears of orders.
     """
 
     others: list[BackendInPool]
     fleet: InstanceInFleetView | None
+    killed_generations: int
 
 
 class DifferenceView(TypedDict):

@@ -61,7 +61,10 @@ def _others_drained(snapshot: Snapshot) -> list[str]:
 def _ask_drain(snapshot: Snapshot, parts: tuple[str, ...]) -> Question:
     pool, backend = _find(snapshot, parts)
     staying = words.staying(pool, backend["name"])
-    left = unfinished({"pool": pool["name"], "backend": backend, "others": [], "fleet": None}) or "nothing"
+    left = (
+        unfinished({"pool": pool["name"], "backend": backend, "others": [], "fleet": None, "killed_generations": 0})
+        or "nothing"
+    )
     consequences = [
         f"{backend['name']} gets no new work. It has {left} to finish.",
         f"{staying}.",

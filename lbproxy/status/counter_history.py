@@ -31,6 +31,7 @@ class CounterHistory(Observer):
         self._generation = generation
         self._ended = inherited["ended"] if inherited else {}
         self._draining = dict(inherited["draining"]) if inherited else {}
+        self._killed: set[str] = set()  # whose workers go on, and say nothing
         self._heard: dict[str, int | None] = {}  # the revision of orders that those had heard of before they counted
 
     def __repr__(self) -> str:
@@ -51,7 +52,7 @@ class CounterHistory(Observer):
     def heard(self, revision: int) -> int | None:
         """The revision of the fleet's orders, `revision` at most, of which all had heard before they counted.
 
-        None: one of them has not said so yet.
+        None: one of them has not said so yet. Workers of a killed one hear nothing: see `orphans`.
         """
         if self._draining.keys() - self._heard.keys():
             return None
@@ -69,10 +70,21 @@ class CounterHistory(Observer):
         self._draining[str(generation)] = counted
         self._heard[str(generation)] = orders
 
+    def killed(self, generation: int) -> None:
+        """It was killed, and its workers finish what they have; what it had counted is all that is known of them."""
+        self._killed.add(str(generation))
+        self._heard[str(generation)] = None
+
+    @property
+    def orphans(self) -> int:
+        """How many generations were killed and have workers that may still send requests anywhere."""
+        return len(self._killed)
+
     def gone(self, generation: int) -> None:
         """It has ended."""
         counted = self._draining.pop(str(generation), None)
         self._heard.pop(str(generation), None)
+        self._killed.discard(str(generation))
         if counted is not None:
             self._ended = counters.total([counters.past(counted), self._ended])
 

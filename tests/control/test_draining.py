@@ -10,7 +10,13 @@ from tests.control.sample import backend
 def instance(*views: BackendView) -> InstanceView:
     """One backend, or those of further pools as well."""
     members: list[BackendInPool] = [{"pool": f"p{number}", "backend": view} for number, view in enumerate(views)]
-    return {"pool": members[0]["pool"], "backend": members[0]["backend"], "others": members[1:], "fleet": None}
+    return {
+        "pool": members[0]["pool"],
+        "backend": members[0]["backend"],
+        "others": members[1:],
+        "fleet": None,
+        "killed_generations": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -42,3 +48,9 @@ def test_what_is_open_in_several_pools_adds_up() -> None:
     empty = backend("c1") | {"active": 0, "private_lanes": 0}
     assert unfinished(instance(empty, raw)) == "3 tunnels"
     assert unfinished(instance(empty, empty)) == ""
+
+
+def test_what_workers_of_a_killed_generation_have_is_not_known() -> None:
+    view = backend("c1") | {"active": 1, "private_lanes": 0, "tunnels": 0}
+    found: InstanceView = {**instance(view), "killed_generations": 2}
+    assert unfinished(found) == "1 request, what workers of a killed generation have"

@@ -4,8 +4,19 @@ from lbproxy.control.instance import members, order_name, title
 from lbproxy.control.snapshot import InstanceView
 from tests.control.sample import backend, dead_backend
 
-ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": [], "fleet": None}
-TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}], "fleet": None}
+ONE: InstanceView = {
+    "pool": "connectors",
+    "backend": backend("c1"),
+    "others": [],
+    "fleet": None,
+    "killed_generations": 0,
+}
+TWO: InstanceView = {
+    **ONE,
+    "others": [{"pool": "raw", "backend": dead_backend("c1")}],
+    "fleet": None,
+    "killed_generations": 0,
+}
 
 
 def test_its_backends_in_order() -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP
+from signal import SIGCONT, SIGHUP, SIGKILL, SIGSTOP, Signals
 from typing import Any
 from uuid import uuid4
 
@@ -210,9 +210,15 @@ async def waits(balancer: Balancer) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("workers", [0, 2], ids=["serves", "reloaded, 2 workers"])
-async def test_drain_waits_for_what_another_replica_has(backends: Backends, replica: Fleet, workers: int) -> None:
-    """Also if a generation of it has that which drains: its next one counts for it."""
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [(None, "1 request"), (SIGHUP, "1 request"), (SIGKILL, "what workers of a killed generation have")],
+    ids=["serves", "reloaded", "killed"],
+)
+async def test_drain_waits_for_what_another_replica_has(
+    backends: Backends, replica: Fleet, number: Signals | None, what: str
+) -> None:
+    """Also if a generation of it has that which drains, or workers whose generation was killed."""
     go_on = asyncio.Event()
 
     async def slow(lane: Lane) -> None:
@@ -223,16 +229,16 @@ async def test_drain_waits_for_what_another_replica_has(backends: Backends, repl
     first, second = await backends(slow, serve)
     one = await replica("lb1", first, second)
     # What the generation before has open is cut after that: it has to be there until the order is.
-    other = await replica("lb2", first, second, workers=workers or 1, drain_timeout="60s")
+    other = await replica("lb2", first, second, workers=1 if number is None else 2, drain_timeout="60s")
     await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
     asked = asyncio.ensure_future(other.ask())
     await first.until(lambda: first.requests)
-    if workers:
-        other.signal(SIGHUP)
+    if number is not None:
+        os.kill(other.master if number is SIGHUP else other.pid, number)
         await other.logged("generation_serves", count=2)
     waiting = asyncio.ensure_future(command("drain", "-c", str(one.path), "c1", "--wait", "--timeout", "30s"))
-    async with within("lb2 says that a request is to finish"):
-        while not any(it["what"] == "1 request to finish" for it in (await waits(one))["replicas"]):
+    async with within("lb2 says what is to finish"):
+        while not any(it["what"] == f"{what} to finish" for it in (await waits(one))["replicas"]):
             pass
     assert not waiting.done()
     go_on.set()

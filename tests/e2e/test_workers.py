@@ -22,6 +22,7 @@ from .configuration import configuration
 from .conftest import Backends, Balance
 from .crowd import Crowd, serve_posts
 from .message import Cut
+from .progress import DEADLINE
 from .reloads import changed, comes_true, reload, rewrite
 from .test_consistency import fleet, guard
 
@@ -237,15 +238,24 @@ async def test_an_inconsistent_one_is_kept_out_by_all(balance: Balance, director
 
 
 async def test_workers_outlive_their_generation(backends: Backends, balance: Balance) -> None:
-    """As when it was replaced: who is connected is served, and the workers end when nobody is."""
+    """As when it was replaced: who is connected is served, and the workers end when nobody is.
+
+    Until then no drain is finished, for what they have is not known.
+    """
     balancer = await balance(*await backends(serve_posts), workers=2, drain_timeout="20s")
     old, workers = balancer.pid, balancer.workers
     async with clients_of_all(balancer) as clients:
         os.kill(old, SIGKILL)
         await balancer.logged("generation_serves", "generation=2")
         assert (await balancer.ask()).status == 200
+        assert b'"killed_generations": 1' in (await balancer.admin("/backends/c1")).body
+        await reload(balancer)
+        assert b'"killed_generations": 1' in (await balancer.admin("/backends/c1")).body
         assert all([await is_alive(client) for client in clients])
     await comes_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    async with asyncio.timeout(DEADLINE):
+        while b'"killed_generations": 0' not in (await balancer.admin("/backends/c1")).body:
+            pass
 
 
 async def test_a_generation_without_its_forker_is_replaced(backends: Backends, balance: Balance) -> None:

@@ -109,3 +109,15 @@ def test_what_all_have_heard_of_before_they_counted() -> None:
     assert third.heard(9) == 7, "one without a fleet is not waited for"
     third.gone(2)
     assert third.heard(9) == 9
+
+
+def test_workers_of_a_killed_generation_count_until_they_end() -> None:
+    """What they have is what it told last; they hear of no order, so none waits for them to say so."""
+    history = CounterHistory(own)
+    history.told(1, counted(requests=5), orders=3)
+    history.killed(1)
+    history.killed(2)  # which has told nothing
+    assert (history.orphans, history.heard(7), requests(history)) == (2, 7, (105, 1))
+    history.gone(1)
+    history.gone(2)
+    assert (history.orphans, requests(history)) == (0, (105, 0))

@@ -22,6 +22,7 @@ from lbproxy.control.log import event
 from lbproxy.control.snapshot import BackendInPool, InstanceView
 from lbproxy.errors import AdminError
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.counters import Counters
 from lbproxy.status.snapshot import in_pool
 from lbproxy.status.windows import Windows
@@ -50,16 +51,19 @@ class Operations:
         windows: Windows | None = None,
         told: Told = lambda *_: None,
         in_fleet: InFleet = lambda _: None,
+        history: CounterHistory | None = None,
     ) -> None:
         """pool_controls: by the pool's name. counted: what all processes have counted of a backend. told: see `Told`.
 
         in_fleet: what the other balancers make of the orders for backends, each a pool and a name.
+        history: what older generations have said.
         """
         self._pool_controls = pool_controls
         self._counted = counted
         self._windows = windows
         self._told = told
         self._in_fleet = in_fleet
+        self._history = history
 
     def __repr__(self) -> str:
         return f"<operations on {' '.join(self._pool_controls)}>"
@@ -155,7 +159,8 @@ class Operations:
 
     def _view(self, found: list[Found]) -> InstanceView:
         first, *others = (self._in_pool(*one) for one in found)
-        return self.shared({**first, "others": others, "fleet": None})
+        orphans = 0 if self._history is None else self._history.orphans
+        return self.shared({**first, "others": others, "fleet": None, "killed_generations": orphans})
 
     def _in_pool(self, control: PoolControl, backend: Backend) -> BackendInPool:
         return in_pool(control, backend, self._counted(control.pool, backend), self._windows)

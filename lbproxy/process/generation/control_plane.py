@@ -189,12 +189,9 @@ class ControlPlane:
 
     async def _left_on(self, pool: str) -> dict[str, int] | None:
         """What is left on backends that have left `pool`: see `acknowledger.Count`."""
-        if self.data_path is not None:
-            found = self.data_path.left_on()
-        elif self.supervisor is not None and await self.supervisor.count():
-            found = counters.total(self.supervisor.counters()).get("left_on", {})
-        else:
-            return None
+        if self.counter_history.orphans or (self._count is not None and not await self._count()):
+            return None  # workers have not told what they have, and those of a killed generation never will
+        found = counters.total(self._take()).get("left_on", {})
         return {name: count for key, count in found.items() for by, _, name in [key.partition("/")] if by == pool}
 
     async def _start_fleet(self, stack: AsyncExitStack) -> None:
@@ -203,7 +200,7 @@ class ControlPlane:
             return
         from lbproxy.runtime.build_fleet import make_fleet  # only where there is one
 
-        ways = (self._carry_out, self._counted, self._count, self._seal, self.counter_history.heard)
+        ways = (self._carry_out, self._counted, self._count, self._seal, self.counter_history)
         balancer, run = FleetBalancer(self.pool_controls, self.served, *ways), self.served.origin.run
         self.fleet = make_fleet(self._config, self.etcd, run, self.served.number, balancer, self._in_fleet)
         stack.push_async_callback(self.fleet.stop)
@@ -261,7 +258,7 @@ class ControlPlane:
 
         settle, rollouts = (None, None) if fleet is None else (fleet.orders.settled, fleet.rollouts)
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
-        operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet)
+        operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet, self.counter_history)
         live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
         ways = (self._count, settle, rollouts, self.bare_view)
         routes = api_routes(self.view, operations, reload, self.leaving, live, self.lately, self.log_level, *ways)

@@ -15,6 +15,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.control.draining import unfinished
 from lbproxy.reasons import Reason
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.counters import Counters
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import in_pool
@@ -43,11 +44,12 @@ class FleetBalancer:
         counted: Callable[[Pool, Backend], Counters],
         count: Callable[[], Awaitable[bool]] | None,
         seal: Callable[[Sequence[bytes], bool], None],
-        heard: Callable[[int], int | None],
+        history: CounterHistory,
     ) -> None:
         """hear: carries out what operators say of a pool's backend. counted: what all processes have counted of it.
 
-        count: has the other processes count, if there are any. seal, heard: see `Balancer`.
+        count: has the other processes count, if there are any. seal: see `Balancer`. history: what older generations
+        have said.
         """
         self._pool_controls = pool_controls
         self._served = served
@@ -55,7 +57,7 @@ class FleetBalancer:
         self._counted = counted
         self._count = count
         self._seal = seal
-        self._heard = heard
+        self._history = history
 
     def __repr__(self) -> str:
         return f"<balancer of {' '.join(self._pool_controls)} for its fleet>"
@@ -131,7 +133,7 @@ class FleetBalancer:
 
     def heard(self, revision: int) -> int | None:
         """See `Balancer`."""
-        return self._heard(revision)
+        return self._history.heard(revision)
 
     def left(self) -> dict[str, str]:
         """See `Balancer`."""
@@ -144,4 +146,4 @@ class FleetBalancer:
 
     def _unfinished(self, control: PoolControl, backend: Backend) -> str:
         seen = in_pool(control, backend, self._counted(control.pool, backend))
-        return unfinished({**seen, "others": [], "fleet": None})
+        return unfinished({**seen, "others": [], "fleet": None, "killed_generations": self._history.orphans})

@@ -32,6 +32,7 @@ from lbproxy.process.ipc.master_messages import (
     Logged,
     Operated,
     Order,
+    Orphaned,
     Ping,
     Ready,
     Relayed,
@@ -214,6 +215,8 @@ class Generation:
                 self._control_plane.counter_history.told(message.generation, tally, orders)
             case Gone():
                 self._control_plane.counter_history.gone(message.generation)
+            case Orphaned():
+                self._control_plane.counter_history.killed(message.generation)
             case Operated(pool, name, said, given):
                 self._control_plane.hear(pool, name, Said.decode(said), given)
             case Leave(leaving):

@@ -36,6 +36,7 @@ from lbproxy.process.ipc.master_messages import (
     End,
     Failed,
     FromGeneration,
+    Lifeline,
     Needs,
     Start,
     ToGeneration,
@@ -157,6 +158,10 @@ def _with_forker(config: Config, inherited: StartInputs) -> StartInputs:
     mine = [one for one in own if one is not None]
     gc.collect()
     gc.freeze()  # the collector would write to pages that are shared
+    lifeline, _ = os.pipe()  # whose other end stays open here, and in all that is forked
+    inherited.channel.send(Lifeline(), [lifeline])
+    if not inherited.channel.has_queue:
+        os.close(lifeline)
     _, forker = start(become_worker, inherited.sockets.values(), mine)
     return inherited._replace(forker=forker)
 

@@ -74,6 +74,16 @@ class LogFrom(Message):
     level: str
 
 
+class Lifeline(Message):
+    """It forks workers from now on: the descriptor beside it is a pipe, whose other end they all have open. Once.
+
+    That tells the master when the last of them has ended, though the generation was killed.
+    """
+
+    kind = "lifeline"
+    since = 6
+
+
 class Signal(Message):
     """It got a signal that is meant for the master."""
 
@@ -194,9 +204,19 @@ class Tally(Message):
 
 
 class Gone(Message):
-    """A generation has ended. The master says so in its name."""
+    """A generation has ended, with all its processes. The master says so in its name."""
 
     kind = "gone"
+
+
+class Orphaned(Message):
+    """A generation was killed, and its workers go on: they finish what they have. The master says so in its name.
+
+    `Gone` follows when the last of them has ended.
+    """
+
+    kind = "orphaned"
+    since = 6
 
 
 class Order(Message):
@@ -230,12 +250,12 @@ class Leave(Message):
     leaving: bool
 
 
-GONE = to_fields(Gone())
-"""What the others are told in the name of a generation that has ended."""
+GONE, ORPHANED = to_fields(Gone()), to_fields(Orphaned())
+"""What the others are told in the name of a generation that has ended, and of one whose workers go on."""
 
-FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status | LogFrom
+FromGeneration = Needs | State | Failed | Ready | Reload | Relay | Signal | Alive | Status | LogFrom | Lifeline
 ToGeneration = Start | Export | Ping | Retire | Drain | End | Reopen | Relayed | Reloaded | ReloadFailed | Logged
-BetweenGenerations = Tally | Gone | Order | Operated | Leave | Logged
+BetweenGenerations = Tally | Gone | Orphaned | Order | Operated | Leave | Logged
 
 WITH_GENERATION: Conversation[ToGeneration, FromGeneration] = Conversation(ToGeneration, FromGeneration)
 WITH_MASTER: Conversation[FromGeneration, ToGeneration] = WITH_GENERATION.reverse()

@@ -37,7 +37,7 @@ PROTOCOL = 6
 """Of this version. It grows with each message that an older version does not know.
 
 1: the versions that do not greet. 2: the greeting, `signal` and `reload_failed`. 3: `operated`.
-4: `leave`. 5: `log_from`. 6: `logged`.
+4: `leave`. 5: `log_from`. 6: `logged`, `lifeline` and `orphaned`.
 """
 
 Fields = dict[str, Any]

@@ -80,6 +80,15 @@ class Reactor:
 
         self._selector.register(channel, selectors.EVENT_READ, ready)
 
+    def watch_end(self, descriptor: int, ended: Callable[[], None]) -> None:
+        """Call `ended` once, when nobody has the writing end of that pipe any more; nobody writes to it."""
+
+        def ready() -> None:
+            self._selector.unregister(descriptor)
+            ended()
+
+        self._selector.register(descriptor, selectors.EVENT_READ, ready)
+
     def unwatch(self, channel: Channel[Any, Any]) -> None:
         """Call back for this channel no more, and close it."""
         if channel in self._channels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,6 +51,7 @@ class GenerationHandle:
 
     `wanted` are the places that it needs, once it has said so; `provided`: it was told to start with them.
     `status_line` is what it says of itself, `text` what its configuration file held, `log_to` where log lines go.
+    `lifeline` is the reading end of a pipe whose other end it has open, and all its workers; None, if it has none.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class GenerationHandle:
         self.status_line = stage.value
         self.text = ""
         self.log_to = "stderr"
+        self.lifeline: int | None = None
 
     @classmethod
     def start(cls, number: int, path: Path, text: str = "") -> GenerationHandle:
@@ -101,6 +104,14 @@ class GenerationHandle:
     def send(self, message: ToGeneration, descriptors: Sequence[int] = ()) -> None:
         """Send a message, unless the generation's version does not know it."""
         self.channel.send(message, descriptors)
+
+    def keep(self, descriptors: Sequence[int]) -> None:
+        """These came with `Lifeline`; what is no pipe, or comes again, is closed: it may be anything by then."""
+        for one in descriptors:
+            if self.lifeline is None and stat.S_ISFIFO(os.fstat(one).st_mode):
+                self.lifeline = one
+            else:
+                os.close(one)
 
     def kill(self) -> None:
         """End it without asking."""

@@ -45,6 +45,8 @@ def go_on(descriptor: int) -> int:
         master.number = reexec_state.number
         for handle in reexec_state.handles:
             master.adopt(handle)
+        for number, lifeline in reexec_state.orphans.items():
+            master.endings.follow(number, lifeline)
         master.reload()
 
     return _serve(reexec_state.path, reexec_state.held_sockets, resume)

@@ -27,13 +27,13 @@ from lbproxy.control.log import announce, event, redirect, set_level
 from lbproxy.errors import MessageError, StartError
 from lbproxy.process.ipc.channel import Received
 from lbproxy.process.ipc.master_messages import (
-    GONE,
     Alive,
     Drain,
     End,
     Export,
     Failed,
     FromGeneration,
+    Lifeline,
     LogFrom,
     Needs,
     Ping,
@@ -54,6 +54,7 @@ from lbproxy.process.ipc.master_messages import (
 from lbproxy.process.ipc.messages import PROTOCOL, Fields
 from lbproxy.process.ipc.reactor import Reactor
 from lbproxy.process.ipc.restart_backoff import LOUD, WINDOW, RestartBackoff
+from lbproxy.process.master.endings import Endings
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage
 from lbproxy.process.master.held_sockets import HeldSockets
 from lbproxy.process.master.listening_sockets import MAKER
@@ -88,12 +89,12 @@ class Master:
         self._reactor = reactor
         self._held_sockets = held_sockets
         self._notifier = notifier
+        self.endings = Endings(reactor, self._relay)
         self._restart_backoff = RestartBackoff()
         self._upgrade = Upgrade(reactor, self._reexec_state, self._can_exec)
         self._good = ""  # the text of the configuration that was served last
         self._bad: list[str] = []  # why the file cannot be served, while that text is tried in its place
         self._again = False  # another reload was asked for during the one under way
-        self._gone: list[int] = []  # the numbers of generations that have ended since the last one was launched
         self._stopping = self._terminated = False
 
     def __repr__(self) -> str:
@@ -134,7 +135,7 @@ class Master:
         if self._stopping or self.coming is not None:
             return
         self.number += 1
-        self._gone.clear()
+        self.endings.launched()
         try:
             handle = GenerationHandle.start(self.number, self.path, self._good if self._bad else "")
         except OSError as error:  # no process to be had, or the program is just being replaced
@@ -204,10 +205,12 @@ class Master:
                 handle.problems = problems
             case Ready():
                 self._serves(handle)
+            case Lifeline():
+                handle.keep(received.descriptors)
             case Reload(ticket):
                 self._asked_to_reload(handle, ticket)
             case Relay(message):
-                self._relay(handle, message)
+                self._relay(handle.number, message)
             case Signal(number):
                 self._passed_on(number)
             case Alive() if handle is self.current:
@@ -253,8 +256,8 @@ class Master:
         sockets = self._held_sockets.provide(handle.wanted, MAKER)
         handle.send(Start(state, PROTOCOL), [sock.fileno() for sock in sockets])
         self.own_events.catch_up(handle)
-        for number in self._gone:  # the generation that gave `state` may have heard of it later
-            handle.send(Relayed(number, GONE))
+        for ending in self.endings.news():
+            handle.send(Relayed(*ending))
 
     def _serves(self, handle: GenerationHandle) -> None:
         """A generation accepts: the one before it need not any more."""
@@ -286,11 +289,11 @@ class Master:
             handle.send(Reloaded(handle.ticket, problems))
             handle.ticket = None
 
-    def _relay(self, handle: GenerationHandle, message: Fields) -> None:
+    def _relay(self, number: int, message: Fields) -> None:
         """From an old generation to the one that serves, and from all to the next, which goes on where they were."""
         for other in (self.current, self.coming):
-            if other is not None and other is not handle:
-                other.send(Relayed(handle.number, message))
+            if other is not None and other.number != number:
+                other.send(Relayed(number, message))
 
     # --- generations go
 
@@ -312,22 +315,17 @@ class Master:
         if handle is self.coming:
             self.coming = None
             self._failed(handle.problems or [f"the new generation ended with status {status}"], handle.pid, status)
-            self._relay(handle, GONE)
+            self.endings.ended(handle.number, handle.lifeline)
         elif handle is self.current:
             self.current = None
-            self._tell_end(handle)
+            self.endings.ended(handle.number, handle.lifeline)
             if not self._stopping:
                 self._died(handle.number, handle.pid, status)
                 self._provide(None)  # what it knew is lost
         else:
-            self._tell_end(handle)
+            self.endings.ended(handle.number, handle.lifeline)
             event(log, logging.INFO, "generation_ended", generation=handle.number, status=status)
         self._end_if_alone()
-
-    def _tell_end(self, handle: GenerationHandle) -> None:
-        """What it had open is open no more."""
-        self._relay(handle, GONE)
-        self._gone.append(handle.number)
 
     def _failed(self, problems: list[str], pid: int | None = None, status: int | None = None) -> None:
         """The last generation ended before it served, or could not even be started."""
@@ -397,4 +395,4 @@ class Master:
         return self.coming is None and not any(handle.channel.has_queue for handle in self.handles.values())
 
     def _reexec_state(self) -> ReexecState:
-        return ReexecState(self.path, self.number, list(self.handles.values()), self._held_sockets)
+        return ReexecState(self.path, self.number, [*self.handles.values()], self._held_sockets, self.endings.orphans)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lbproxy.errors import MessageError
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import WITH_GENERATION
-from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.message import Message, field
 from lbproxy.process.ipc.messages import build, encode
 from lbproxy.process.master.generation_handle import GenerationHandle, Stage, command
 from lbproxy.process.master.held_sockets import HeldSockets
@@ -31,6 +32,8 @@ class ReexecState(NamedTuple):
     number: int
     handles: list[GenerationHandle]
     held_sockets: HeldSockets
+    orphans: Mapping[int, int] = MappingProxyType({})
+    """See `Endings`."""
 
 
 class GenerationRecord(Message):
@@ -46,6 +49,15 @@ class GenerationRecord(Message):
     headline: str
     protocol: int = 1
     text: str = ""
+    lifeline: int | None = None
+
+
+class OrphanRecord(Message):
+    """One of `Endings.orphans`."""
+
+    kind = "orphan"
+    number: int
+    lifeline: int
 
 
 class SocketRecord(Message):
@@ -74,6 +86,7 @@ class ReexecRecord(Message):
     children: list[GenerationRecord]
     sockets: list[SocketRecord]
     spare: list[SpareRecord]
+    orphans: list[OrphanRecord] = field(default_factory=list)
 
 
 def become_next(reexec_state: ReexecState) -> None:
@@ -134,6 +147,7 @@ def _freeze(reexec_state: ReexecState) -> ReexecRecord:
                 handle.status_line,
                 handle.channel.protocol,
                 handle.text,
+                handle.lifeline,
             )
             for handle in reexec_state.handles
         ],
@@ -142,6 +156,7 @@ def _freeze(reexec_state: ReexecState) -> ReexecRecord:
             for place, sock in held_sockets.sockets.items()
         ],
         [SpareRecord(name, sock.fileno()) for name, sock in held_sockets.spare],
+        [OrphanRecord(*one) for one in reexec_state.orphans.items()],
     )
 
 
@@ -152,7 +167,8 @@ def _thaw(record: ReexecRecord) -> ReexecState:
         if one.given is not None:
             held_sockets.from_manager[one.place] = one.given
     held_sockets.spare = [(one.name, socket.socket(fileno=one.descriptor)) for one in record.spare]
-    return ReexecState(Path(record.path), record.number, [_handle(one) for one in record.children], held_sockets)
+    handles, orphans = [_handle(one) for one in record.children], {one.number: one.lifeline for one in record.orphans}
+    return ReexecState(Path(record.path), record.number, handles, held_sockets, orphans)
 
 
 def _handle(record: GenerationRecord) -> GenerationHandle:
@@ -161,12 +177,19 @@ def _handle(record: GenerationRecord) -> GenerationHandle:
     handle.status_line = record.headline
     handle.wanted = record.wanted
     handle.text = record.text
+    handle.lifeline = record.lifeline
     return handle
 
 
 def _descriptors(reexec_state: ReexecState) -> list[int]:
     channels = [handle.channel.fileno() for handle in reexec_state.handles]
-    return [*channels, *(sock.fileno() for sock in reexec_state.held_sockets.all())]
+    lifelines = [handle.lifeline for handle in reexec_state.handles if handle.lifeline is not None]
+    return [
+        *channels,
+        *lifelines,
+        *reexec_state.orphans.values(),
+        *(sock.fileno() for sock in reexec_state.held_sockets.all()),
+    ]
 
 
 def _set_inheritable(descriptors: Iterable[int], inheritable: bool) -> None:

@@ -40,7 +40,15 @@ class BareBackends:
         self.asked.append(name)
         both = bool(self.elsewhere) and short == name
         others: list[BackendInPool] = [{"pool": self._other, "backend": self.elsewhere[short]}] if both else []
-        return self.shared({"pool": "connectors", "backend": self.views[short], "others": others, "fleet": None})
+        return self.shared(
+            {
+                "pool": "connectors",
+                "backend": self.views[short],
+                "others": others,
+                "fleet": None,
+                "killed_generations": 0,
+            }
+        )
 
     def shared(self, found: InstanceView) -> InstanceView:
         return {**found, "fleet": self.fleet}

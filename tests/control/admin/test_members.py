@@ -25,7 +25,7 @@ class Told:
         if name == "no":
             raise AdminError("no is not wanted")
         self.orders.append((pool, name, *rest))
-        return {"pool": pool, "backend": backend(name), "others": [], "fleet": None}
+        return {"pool": pool, "backend": backend(name), "others": [], "fleet": None, "killed_generations": 0}
 
     def add(self, pool: str, name: str, url: str, weight: int, standby: bool, by: str) -> InstanceView:
         return self._ordered(pool, name, url, weight, standby, by)

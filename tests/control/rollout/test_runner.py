@@ -70,6 +70,7 @@ class Site:
             "backend": self._look(self.views[target.name]),
             "others": [] if raw is None else [{"pool": "raw", "backend": self._look(raw)}],
             "fleet": self._fleet(target.name) if self.lb2 else None,
+            "killed_generations": 0,
         }
 
     def _fleet(self, name: str) -> InstanceInFleetView:

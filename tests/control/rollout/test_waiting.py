@@ -69,16 +69,27 @@ def test_back_is_in_rotation_with_its_whole_share() -> None:
     assert until_back(backend("c1") | {"ramp": 0.4}) == "the end of its slow start (at 40%)"
 
 
-ONE: InstanceView = {"pool": "connectors", "backend": backend("c1"), "others": [], "fleet": None}
-TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}], "fleet": None}
+ONE: InstanceView = {
+    "pool": "connectors",
+    "backend": backend("c1"),
+    "others": [],
+    "fleet": None,
+    "killed_generations": 0,
+}
+TWO: InstanceView = {
+    **ONE,
+    "others": [{"pool": "raw", "backend": dead_backend("c1")}],
+    "fleet": None,
+    "killed_generations": 0,
+}
 
 
 def test_everything_that_is_open_in_any_pool_is_waited_for() -> None:
     idle = backend("c1") | {"active": 0, "private_lanes": 0}
     others: list[BackendInPool] = [{"pool": "raw", "backend": backend("c1")}]
-    open_in_raw: InstanceView = {"pool": "a", "backend": idle, "others": others, "fleet": None}
+    open_in_raw: InstanceView = {"pool": "a", "backend": idle, "others": others, "fleet": None, "killed_generations": 0}
     assert until_finished(open_in_raw) == "1 request, 8 private lanes to finish"
-    assert until_finished({"pool": "a", "backend": idle, "others": [], "fleet": None}) == ""
+    assert until_finished({"pool": "a", "backend": idle, "others": [], "fleet": None, "killed_generations": 0}) == ""
 
 
 def test_an_instance_is_back_when_it_is_back_everywhere() -> None:

@@ -9,6 +9,7 @@ from lbproxy.balance.pool import Pool
 from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
 from lbproxy.reasons import CONNECT_REFUSED
 from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.counters import Counters, of_backend
 from lbproxy.status.served import Served
 from tests.process.generation.test_admin_operations import pool_controls as pool_controls
@@ -16,7 +17,10 @@ from tests.status.test_served import ORIGIN
 
 
 def made(
-    pool_controls: dict[str, PoolControl], served: Served, heard: list[tuple[str, str, Said]] | None = None
+    pool_controls: dict[str, PoolControl],
+    served: Served,
+    heard: list[tuple[str, str, Said]] | None = None,
+    history: CounterHistory | None = None,
 ) -> FleetBalancer:
     told: list[tuple[str, str, Said]] = [] if heard is None else heard
 
@@ -30,7 +34,7 @@ def made(
         counted,
         None,
         lambda *_: None,
-        lambda revision: revision - 1,
+        history or CounterHistory(list),
     )
 
 
@@ -68,7 +72,8 @@ async def test_orders_of_pools_that_are_not_here_wait(pool_controls: dict[str, P
 
 
 async def test_what_is_left_on_drained_backends(pool_controls: dict[str, PoolControl]) -> None:
-    balancer = made(pool_controls, Served(1, ORIGIN))
+    history = CounterHistory(list)
+    balancer = made(pool_controls, Served(1, ORIGIN), history=history)
     pool = pool_controls["linux"].pool
     first, second = pool.backends
     first.active = second.active = 2
@@ -76,7 +81,12 @@ async def test_what_is_left_on_drained_backends(pool_controls: dict[str, PoolCon
     assert balancer.left() == {"linux/c1": "2 requests"}
     first.active = 0
     assert balancer.left() == {}
+    history.told(1, {}, orders=4)
     assert (await balancer.count(), balancer.heard(5)) == (True, 4)
+    history.killed(1)
+    assert balancer.left() == {"linux/c1": "what workers of a killed generation have"}
+    history.gone(1)
+    assert balancer.left() == {}
 
 
 async def test_an_ejection_is_told_and_one_elsewhere_is_looked_into(pool_controls: dict[str, PoolControl]) -> None:

@@ -38,6 +38,7 @@ from lbproxy.process.ipc.master_messages import (
     Logged,
     Operated,
     Order,
+    Orphaned,
     Ready,
     Relay,
     Relayed,
@@ -310,6 +311,8 @@ async def test_the_next_one_goes_on_where_this_one_was(folder: Path, capfd: pyte
         again = await following.exported()
         assert again["started"] == state["started"]
         assert list(again["accounts"]["draining"]) == ["1", "2"]
+        following.master.send(Relayed(1, to_fields(Orphaned())))
+        assert list((await following.exported())["accounts"]["draining"]) == ["1", "2"]
         following.master.send(Relayed(1, to_fields(Gone())))
         assert list((await following.exported())["accounts"]["draining"]) == ["2"]
 

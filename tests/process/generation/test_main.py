@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,7 +18,7 @@ import pytest
 from lbproxy.errors import ConfigError, StartError
 from lbproxy.process.generation.main import ask, main, prepare
 from lbproxy.process.ipc.channel import MAX_DESCRIPTORS
-from lbproxy.process.ipc.master_messages import WITH_MASTER, End, Failed, Needs, Ready, Reopen, Start
+from lbproxy.process.ipc.master_messages import WITH_MASTER, End, Failed, Lifeline, Needs, Ready, Reopen, Start
 from lbproxy.process.ipc.messages import PROTOCOL
 from tests.process.conftest import Pair
 from tests.process.generation.test_generation import CONFIG
@@ -131,3 +133,39 @@ def test_what_another_version_left_is_not_misread(tmp_path: Path, pair: Pair) ->
         finally:
             child.kill()
     assert "state_forgotten" in said
+
+
+def test_the_master_gets_a_pipe_that_ends_with_the_last_process_of_a_generation(tmp_path: Path, pair: Pair) -> None:
+    """Also of one that is killed, whose workers go on while they have clients."""
+    theirs, master = pair(WITH_MASTER)
+    path = write(tmp_path, "workers = 2\n" + CONFIG.format(port=9, kind="none"))
+    number = theirs.fileno()
+    command = [sys.executable, "-m", "lbproxy.process", "generation", str(number), "1", str(path)]
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_server(("127.0.0.1", 0)) as admin,
+        subprocess.Popen(command, pass_fds=[number], stderr=subprocess.PIPE) as child,
+    ):
+        theirs.close()
+        try:
+            assert isinstance(master.wait().message, Needs)
+            master.send(Start(None, PROTOCOL), [listener.fileno(), admin.fileno()])
+            told = master.wait()
+            assert isinstance(told.message, Lifeline)
+            while not isinstance(master.wait().message, Ready):
+                pass
+            client = socket.create_connection(listener.getsockname())
+            client.sendall(b"GET /")  # a worker has it when it has taken that in
+            while is_ready(listener):
+                pass
+        finally:
+            child.kill()
+    [lifeline] = told.descriptors
+    assert not is_ready(lifeline)
+    client.close()
+    assert os.read(lifeline, 1) == b""
+    os.close(lifeline)
+
+
+def is_ready(one: int | socket.socket) -> bool:
+    return bool(select.select([one], [], [], 0)[0])

@@ -138,3 +138,14 @@ def test_a_fork_that_closes_it_leaves_it_to_its_parent(reactor: Reactor, pair: P
     reactor.later(10, reactor.stop)
     reactor.run()
     assert seen == ["after"]
+
+
+def test_the_end_of_a_pipe_is_told_once(reactor: Reactor) -> None:
+    reading, writing = os.pipe()
+    seen: list[int] = []
+    reactor.watch_end(reading, lambda: seen.append(reading))
+    reactor.later(0, lambda: os.close(writing))
+    reactor.later(0.02, reactor.stop)
+    reactor.run()
+    assert seen == [reading]
+    os.close(reading)

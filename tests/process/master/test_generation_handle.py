@@ -70,3 +70,18 @@ def test_a_generation_can_be_given_a_text_in_the_place_of_the_file(monkeypatch: 
     with os.fdopen(reader, "rb") as output:
         assert output.read().decode() == "server_url = 'ä'\r\n"
     handle.channel.close()
+
+
+def test_its_lifeline_is_the_first_pipe_that_it_sends(pair: Pair) -> None:
+    """Later it may have met clients, and send anything."""
+    handle = GenerationHandle(0, 7, pair(WITH_GENERATION)[0])
+    reading, writing = os.pipe()
+    file, again = os.open("/dev/null", os.O_RDONLY), os.dup(reading)
+    handle.keep([file, reading])
+    handle.keep([again])
+    assert handle.lifeline == reading
+    for closed in (file, again):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(closed)
+    os.close(reading)
+    os.close(writing)

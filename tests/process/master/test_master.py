@@ -21,6 +21,7 @@ import pytest
 
 from lbproxy.process.ipc.master_messages import (
     GONE,
+    ORPHANED,
     Alive,
     Drain,
     End,
@@ -376,6 +377,20 @@ def test_the_next_one_hears_who_ended_while_it_started(play: FakeMaster) -> None
         Relayed(older.handle.number, GONE),
         Relayed(old.handle.number, GONE),
     ]
+
+
+def test_workers_of_a_killed_generation_are_told_of_until_they_end(play: FakeMaster) -> None:
+    """To the next one, with what it starts from, and to all after it."""
+    old, new = play.serving(), play.actor()
+    old.handle.lifeline, workers = os.pipe()
+    play.ends(old)
+    assert new.heard() == Relayed(1, ORPHANED)
+    new.channel.send(NEEDS)
+    play.until(lambda: new.handle.provided)
+    assert [new.heard() for _ in range(2)] == [Start(None, PROTOCOL), Relayed(1, ORPHANED)]
+    os.close(workers)
+    play.until(lambda: not play.master.endings.orphans)
+    assert new.heard() == Relayed(1, GONE)
 
 
 def test_who_ended_before_it_served_is_counted_no_more(play: FakeMaster) -> None:

@@ -31,18 +31,23 @@ assert ours.receive()[0].message == Alive()
 handle = GenerationHandle(4711, 3, ours, Stage.SERVING, protocol=2)
 handle.wanted = [wanted]
 handle.status_line = "serving well"
+handle.lifeline, workers = os.pipe()
+orphans, orphan = os.pipe()
+os.set_inheritable(orphan, True)
+state = ReexecState(Path("lb.toml"), 3, [handle], held_sockets, {2: orphans})
 os.set_inheritable(theirs.fileno(), True)
-reexec.command = lambda *arguments: [sys.executable, "-c", os.environ["SECOND"], *arguments, str(theirs.fileno())]
+kept = [str(theirs.fileno()), str(orphan)]
+reexec.command = lambda *arguments: [sys.executable, "-c", os.environ["SECOND"], *arguments, *kept]
 try:
     sys.executable, python = "/nonexistent", sys.executable
-    reexec.become_next(ReexecState(Path("lb.toml"), 3, [handle], held_sockets))
+    reexec.become_next(state)
 except OSError:
     assert not os.get_inheritable(sock.fileno())
 sys.executable = python
 print(sock.getsockname()[1], os.getpid(), flush=True)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
 signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
-reexec.become_next(ReexecState(Path("lb.toml"), 3, [handle], held_sockets))
+reexec.become_next(state)
 """
 
 SECOND = """
@@ -53,6 +58,7 @@ reexec_state = inherit(int(sys.argv[2]))
 theirs = socket.socket(fileno=int(sys.argv[3]))
 theirs.send(b'\\0\\x10\\0\\0{"type":"alive"}')
 [handle] = reexec_state.handles
+os.write(int(sys.argv[4]), b"still there")
 [(place, sock)] = reexec_state.held_sockets.sockets.items()
 print(json.dumps({
     "path": str(reexec_state.path), "number": reexec_state.number, "pid": os.getpid(), "place": place,
@@ -61,6 +67,7 @@ print(json.dumps({
     "heard": to_fields(handle.channel.receive()[0].message), "protocol": handle.channel.protocol,
     "given": reexec_state.held_sockets.from_manager[place],
     "spare": [name for name, sock in reexec_state.held_sockets.spare],
+    "lifeline": os.read(handle.lifeline, 9).decode(), "orphans": os.read(reexec_state.orphans[2], 99).decode(),
     "inheritable": os.get_inheritable(sock.fileno()),
     "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "pending": list(signal.sigpending()),
 }))
@@ -84,6 +91,8 @@ def test_everything_is_there_again() -> None:
         "protocol": 2,
         "given": "a",
         "spare": ["b"],
+        "lifeline": "",
+        "orphans": "still there",
         "inheritable": False,
         "blocked": [1],
         "pending": [1],
