@@ -242,7 +242,7 @@ async def test_workers_outlive_their_generation(backends: Backends, balance: Bal
 
     Until then no drain is finished, for what they have is not known.
     """
-    balancer = await balance(*await backends(serve_posts), workers=2, drain_timeout="20s")
+    balancer = await balance(*await backends(serve_posts), workers=2, drain_timeout="200s")
     old, workers = balancer.pid, balancer.workers
     async with clients_of_all(balancer) as clients:
         os.kill(old, SIGKILL)
