@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.pool import Pool
@@ -57,4 +58,4 @@ class Addresses(Observer):
 
 
 def _key(pool: Pool, backend: Backend) -> str:
-    return f"{pool.name}/{backend.name}"
+    return full_name.join(pool.name, backend.name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from lbproxy import reasons
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.reasons import Reason
 
@@ -49,7 +50,7 @@ class Departures:
         found: Counter[str] = Counter()
         for backend, departure in self._departed.items():
             if not _is_done(backend):
-                found[f"{departure.pool}/{backend.name}"] += max(1, backend.active)
+                found[full_name.join(departure.pool, backend.name)] += max(1, backend.active)
         return found
 
     def add(self, pool: str, backend: Backend, now: float) -> None:

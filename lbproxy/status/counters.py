@@ -260,7 +260,7 @@ def budget_view(counters: Counters, pool: str) -> RetryBudgetView:
 
 def departed(counters: Counters, pool: str) -> dict[str, int]:
     """Requests that are open on backends which have left the pool, by the backend's name."""
-    found = ((*name.split("/", 1), count) for name, count in counters.get("left_on", {}).items())
+    found = ((*full_name.split(name), count) for name, count in counters.get("left_on", {}).items())
     return {backend: count for of, backend, count in found if of == pool}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
+from lbproxy.balance import full_name
 from lbproxy.control.admin.sockets import Bind
 from lbproxy.control.live_connections import ConnectionsView, ConnectionView
 from lbproxy.control.snapshot import InstanceView, LeaveView, LogView, Snapshot
@@ -126,8 +127,8 @@ def set_log_level(bind: Bind, level: str, within: float | None) -> LogView:
 
 
 def _path(name: str) -> str:
-    pool, slash, short = name.partition("/")
-    return f"/backends/{quote(pool)}{slash}{quote(short, safe='')}"
+    pool, short = full_name.split(name)
+    return "/".join(["/backends", *(quote(part, safe="") for part in (pool, short) if part)])
 
 
 def _ask(bind: Bind, method: str, path: str, timeout: float = _TIMEOUT, body: object = None) -> Any:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
+from lbproxy.balance import full_name
 from lbproxy.control.discovery import registry
 from lbproxy.control.discovery.registry import Acknowledgement, Connector, State
 from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, Lease, View, values
@@ -40,7 +41,7 @@ class Place(NamedTuple):
         return registry.connectors(self.fleet, self.pool) + self.name
 
     def __str__(self) -> str:
-        return f"{self.pool}/{self.name}"
+        return full_name.join(self.pool, self.name)
 
 
 class _Held(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from lbproxy.balance import full_name
 from lbproxy.control.fleet.views import ONE_AT_A_TIME
 from lbproxy.control.snapshot import BackendView, InstanceView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
@@ -25,7 +26,7 @@ class Target:
     also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.pool}/{self.name}"
+        return full_name.join(self.pool, self.name)
 
     @property
     def host(self) -> str:

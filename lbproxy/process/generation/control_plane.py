@@ -191,8 +191,7 @@ class ControlPlane:
         """What is left on backends that have left `pool`: see `acknowledger.Count`."""
         if self.counter_history.orphans or (self._count is not None and not await self._count()):
             return None  # workers have not told what they have, and those of a killed generation never will
-        found = counters.total(self._take()).get("left_on", {})
-        return {name: count for key, count in found.items() for by, _, name in [key.partition("/")] if by == pool}
+        return counters.departed(counters.total(self._take()), pool)
 
     async def _start_fleet(self, stack: AsyncExitStack) -> None:
         """A backend that is drained in the fleet gets no request before that is known, if etcd answers at once."""

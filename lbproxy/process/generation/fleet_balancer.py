@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-from lbproxy.balance import operators
+from lbproxy.balance import full_name, operators
 from lbproxy.balance.backend import Backend, State
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
@@ -93,7 +93,7 @@ class FleetBalancer:
     def ejected(self) -> dict[str, int]:
         """See `Balancer`."""
         return {
-            f"{name}/{backend.name}": backend.ejections
+            full_name.join(name, backend.name): backend.ejections
             for name, control in self._pool_controls.items()
             for backend in control.pool.backends
             if backend.state is State.DOWN
@@ -108,7 +108,7 @@ class FleetBalancer:
     def out(self) -> list[str]:
         """See `Balancer`."""
         return [
-            f"{name}/{one.name}"
+            full_name.join(name, one.name)
             for name, control in self._pool_controls.items()
             for one in control.pool.backends
             if not one.in_rotation
@@ -138,7 +138,7 @@ class FleetBalancer:
     def left(self) -> dict[str, str]:
         """See `Balancer`."""
         return {
-            f"{name}/{backend.name}": what
+            full_name.join(name, backend.name): what
             for name, control in self._pool_controls.items()
             for backend in control.pool.backends
             if backend.draining and (what := self._unfinished(control, backend))

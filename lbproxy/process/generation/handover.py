@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from lbproxy.auth.mint import Mint, MintedRecord
+from lbproxy.balance import full_name
 from lbproxy.balance.condition import Condition
 from lbproxy.balance.member import Member
 from lbproxy.balance.membership import OPERATOR
@@ -116,7 +117,7 @@ def secret(state: HandoverState | None, now: float) -> Secret:
 def export(pool_controls: Mapping[str, PoolControl]) -> dict[str, Known]:
     """How every backend is."""
     return {
-        f"{pool_control.pool.name}/{backend.name}": {
+        full_name.join(pool_control.pool.name, backend.name): {
             "url": backend.url,
             "condition": list(pool_control.pool.condition(backend)),
         }
@@ -202,7 +203,7 @@ def adopt(known: Mapping[str, Known], pools: Mapping[str, Pool], now: float) -> 
     """Go on from there, after `operate`. What was found out at one address is not true of another."""
     for pool in pools.values():
         for backend in pool.backends:
-            found = known.get(f"{pool.name}/{backend.name}")
+            found = known.get(full_name.join(pool.name, backend.name))
             if found is not None and found["url"] == backend.url:
                 condition = Condition(*found["condition"])._replace(
                     draining=backend.draining, weight=backend.weight, standby=backend.standby

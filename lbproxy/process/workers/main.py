@@ -203,7 +203,9 @@ class WorkerProcess(Observer):
         self._adopting = True
         told, gone = members.joined, members.left
         if members.whole:
-            gone = [f"{pool.name}/{one.name}" for pool in self._data_path.pools.values() for one in pool.backends]
+            gone = [
+                full_name.join(pool.name, one.name) for pool in self._data_path.pools.values() for one in pool.backends
+            ]
         for name in gone:
             pool, backend = self._find(name)
             if backend is not None and (name not in told or told[name].url != backend.url):
@@ -226,7 +228,7 @@ class WorkerProcess(Observer):
         """See `Observer`."""
         if self._adopting or reason is None:
             return
-        name, ejected = f"{pool.name}/{backend.name}", change is Change.EJECT
+        name, ejected = full_name.join(pool.name, backend.name), change is Change.EJECT
         self._channel.send(Met(name, backend.url, ejected, reason.label, detail))
 
     def _minted(self, listener: str, minted_record: MintedRecord) -> None:

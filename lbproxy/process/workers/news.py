@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lbproxy.balance import full_name
 from lbproxy.balance.backend import Backend
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
@@ -58,7 +59,7 @@ def everything(pools: Iterable[Pool]) -> Members:
 
 def key(pool: Pool, backend: Backend) -> str:
     """POOL/NAME."""
-    return f"{pool.name}/{backend.name}"
+    return full_name.join(pool.name, backend.name)
 
 
 def _message(left: Iterable[str], joined: _Named, changed: _Named, whole: bool) -> Members:

@@ -112,9 +112,9 @@ async def make(etcd: Etcd, fleet_name: str) -> AsyncIterator[Make]:
         yield start
 
 
-def whats(fleet: Fleet) -> list[str]:
-    """What each other replica that `fleet` knows has to say of the instance c1."""
-    return [it["what"] for it in fleet.instance([("connectors", "c1")])["replicas"]]
+def waits(fleet: Fleet) -> dict[str, str]:
+    """What the orders for the instance c1 wait for at each replica that `fleet` knows; "" where that is nothing."""
+    return {it["replica"]: it["what"] for it in fleet.instance([("connectors", "c1")])["replicas"]}
 
 
 async def until(fleet: Fleet, condition: Callable[[FleetView], object]) -> FleetView:
@@ -201,12 +201,9 @@ async def test_an_order_holds_everywhere_and_is_waited_for(make: Make) -> None:
     await until(other, lambda view: view["orders"])
     assert there.told["connectors", "c1"].order.stamps == {"drain": Stamp("olga on lb1", NOW)}
 
-    def waits(_: FleetView) -> list[str]:
-        return [one["what"] for one in here.instance([("connectors", "c1")])["replicas"] if one["what"]]
-
-    await until(here, lambda view: waits(view) == ["2 requests to finish"])
+    await until(here, lambda _: waits(here) == {"lb2": "2 requests to finish"})
     there.busy = {}
-    await until(here, lambda view: waits(view) == [])
+    await until(here, lambda _: waits(here) == {"lb2": ""})
     [order] = here.view()["orders"]
     assert order["given"] == {"drain": {"value": True, "by": "olga", "at": NOW, "replica": "lb1"}}
     assert (order["here_only"], order["waits"]) == ("", False)
@@ -222,7 +219,7 @@ async def test_what_was_not_counted_everywhere_is_not_acknowledged(make: Make) -
     [waited] = here.instance([("connectors", "c1")])["replicas"]
     assert (waited["what"], waited["silent"]) == ("has not applied the order", False)
     there.all_counted = True
-    await until(here, lambda _: whats(here) == [""])
+    await until(here, lambda _: waits(here) == {"lb2": ""})
 
 
 async def test_what_a_generation_before_has_not_heard_is_not_acknowledged(make: Make) -> None:
@@ -233,16 +230,13 @@ async def test_what_a_generation_before_has_not_heard_is_not_acknowledged(make: 
     here.give("connectors", "c1", DRAINED, Stamp("olga", NOW))
     await until(other, lambda view: view["orders"])
 
-    def waits(fleet: Fleet) -> dict[str, str]:
-        return {it["replica"]: it["what"] for it in fleet.instance([("connectors", "c1")])["replicas"] if it["what"]}
-
     assert waits(here) == {"lb2": "has not applied the order"}
     assert waits(other)["lb2"] == "a generation before this one has not heard of the order"
     there.heard_before = other.orders.book.revision - 1
     assert "lb2" in waits(other)
     there.heard_before += 1
-    await until(here, lambda _: waits(here) == {})
-    assert waits(other) == {}
+    await until(here, lambda _: waits(here) == {"lb2": ""})
+    assert waits(other) == {"lb1": ""}
 
 
 async def test_what_was_acknowledged_stays_so_after_a_reload(make: Make) -> None:
@@ -256,7 +250,7 @@ async def test_what_was_acknowledged_stays_so_after_a_reload(make: Make) -> None
     after = make("lb2", before.memory(), balancer, generation=2)
     await until(after, lambda view: view["membership"] == "member")
     assert after.applied >= before.orders.book.modified[key]
-    await until(here, lambda _: whats(here) == [""])
+    await until(here, lambda _: waits(here) == {"lb2": ""})
 
 
 async def test_orders_outlive_all_replicas(make: Make) -> None:
