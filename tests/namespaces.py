@@ -3,6 +3,7 @@
     with own_network(): ...                      # this thread, and what it starts, is alone with `lo`
     with Switch("a", "b", "out") as switch:      # three hosts, each with eth0 at one bridge
         switch.hosts["a"].address                # 10.77.0.1, the first; 10.77.0.0/24 is theirs
+        switch.hosts["a"].address6               # fd77::1, in fd77::/64
         switch.hosts["a"].inside("ip", "address")
 
 Whatever happens, the end takes every namespace away; what still runs in one is the starter's to end.
@@ -20,7 +21,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -33,7 +34,7 @@ needs_root = pytest.mark.skipif(
 needs_nft = pytest.mark.skipif(shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="nftables")
 
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET, unshare(2)
-_NETWORK = IPv4Address("10.77.0.0")
+_NETWORK, _NETWORK6 = IPv4Address("10.77.0.0"), IPv6Address("fd77::")
 _numbers = count(1)
 
 
@@ -97,12 +98,12 @@ def _call(name: str, *arguments: int) -> None:
 
 
 class Host:
-    """A namespace: its `name` as ip netns(8) has it, and its `address`."""
+    """A namespace: its `name` as ip netns(8) has it, and its addresses; `number`: of the host at its switch."""
 
-    def __init__(self, name: str, address: IPv4Address, port: str) -> None:
+    def __init__(self, name: str, number: int) -> None:
         self.name = name
-        self.address = address
-        self._port = port  # its end at the switch
+        self.address, self.address6 = _NETWORK + number, _NETWORK6 + number
+        self._port = f"port{number}"  # its end at the switch
 
     def __repr__(self) -> str:
         return f"<host {self.name} {self.address}>"
@@ -136,9 +137,7 @@ class Switch:
     def __init__(self, *names: str) -> None:
         prefix = f"lbt{os.getpid()}x{next(_numbers)}"
         self.name = f"{prefix}switch"
-        self.hosts = {
-            name: Host(f"{prefix}{name}", _NETWORK + number, f"port{number}") for number, name in enumerate(names, 1)
-        }
+        self.hosts = {name: Host(f"{prefix}{name}", number) for number, name in enumerate(names, 1)}
 
     def __enter__(self) -> Self:
         _sweep()
@@ -166,6 +165,7 @@ class Switch:
         run("ip", "-n", host.name, "link", "set", "lo", "up")
         run("ip", "-n", host.name, "link", "set", "eth0", "up")
         run("ip", "-n", host.name, "address", "add", f"{host.address}/24", "dev", "eth0")
+        run("ip", "-n", host.name, "address", "add", f"{host.address6}/64", "dev", "eth0", "nodad")
 
     def unplug(self, name: str) -> None:
         """Pull a host's cable."""

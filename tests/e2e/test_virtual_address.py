@@ -16,7 +16,7 @@ import pytest
 
 from .backend import Lane
 from .client import request
-from .virtual_address import OTHER, Clients, Replica, needs_keepalived, two_hosts
+from .virtual_address import ADDRESS6, OTHER, Clients, Replica, needs_keepalived, two_hosts
 
 FULL = bool(os.environ.get("LBPROXY_FULL"))
 
@@ -31,7 +31,7 @@ def on_hosts(test: Callable[..., object]) -> Callable[..., object]:
 async def leave(replica: Replica) -> None:
     status, out, error = await replica.run("leave")
     assert status == 0, error
-    assert "not on this host any more: 10.77.0.100" in out
+    assert f"not on this host any more: {replica.address}" in out
 
 
 LONG = [pytest.param(1, 5_000, id=f"{number} of 10") for number in range(1, 11)] if FULL else []
@@ -52,6 +52,24 @@ async def test_a_host_that_leaves_loses_nothing(tmp_path: Path, workers: int, re
             await first.keepalived.trusts()
             await clients.more(100)
             assert (await site.owner()).name == OTHER[first.name], "it moves when it must, and not back"
+
+
+@on_hosts
+async def test_an_ipv6_address_moves_by_adverts_over_ipv6(tmp_path: Path) -> None:
+    """When its host leaves, and when the other one is cut off."""
+    async with two_hosts(tmp_path, address=ADDRESS6) as site:
+        first, second = await site.owner(), site.hosts[OTHER[(await site.owner()).name]]
+        async with Clients(site, kept=2, new=2) as clients:
+            await clients.more(100)
+            await leave(first)
+            assert await site.owner() is second
+            assert (await first.run("leave", "--cancel"))[0] == 0
+            await first.keepalived.trusts()
+            await clients.more(100)
+        site.switch.unplug(second.name)
+        await site.has_address(first)
+        async with await site.connect() as client:
+            assert (await client.ask("/", "POST", body=b"x")).status == 200
 
 
 @on_hosts

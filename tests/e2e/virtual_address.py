@@ -33,7 +33,7 @@ from .message import Cut
 from .progress import DEADLINE, Progress
 from .surroundings import Surroundings
 
-ADDRESS = "10.77.0.100"
+ADDRESS, ADDRESS6 = "10.77.0.100", "fd77::100"
 PORT = 8080
 OTHER = {"a": "b", "b": "a"}
 
@@ -74,10 +74,11 @@ class Keepalived:
 
 
 class Replica:
-    """One of the two: its `balancer`, and keepalived, which may be gone."""
+    """One of the two: its `balancer`, and keepalived, which may be gone. `address` is what both share."""
 
-    def __init__(self, name: str, host: Host, balancer: Balancer, keepalived: Keepalived) -> None:
+    def __init__(self, name: str, host: Host, balancer: Balancer, keepalived: Keepalived, address: str) -> None:
         self.name = name
+        self.address = address
         self.host = host
         self.balancer = balancer
         self.keepalived = keepalived
@@ -88,7 +89,7 @@ class Replica:
     @property
     def has_address(self) -> bool:
         with self.host.entered():
-            return bool(present([ip_address(ADDRESS)]))
+            return bool(present([ip_address(self.address)]))
 
     async def run(self, *arguments: str) -> tuple[int, str, str]:
         """A command of lbproxy on this host."""
@@ -98,14 +99,15 @@ class Replica:
 
 
 class Site:
-    """`hosts` by name, at `switch`."""
+    """`hosts` by name, at `switch`, with one `address`."""
 
-    def __init__(self, switch: Switch, hosts: dict[str, Replica]) -> None:
+    def __init__(self, switch: Switch, hosts: dict[str, Replica], address: str) -> None:
         self.switch = switch
+        self.address = address
         self.hosts = hosts
 
     async def connect(self) -> Client:
-        return await Client.connect((ADDRESS, PORT))
+        return await Client.connect((self.address, PORT))
 
     async def owner(self, *names: str) -> Replica:
         """Wait until exactly one of all hosts has the address, and it is one of `names`, if there are any."""
@@ -171,9 +173,12 @@ class Clients(Crowd):
 
 @asynccontextmanager
 async def two_hosts(
-    directory: Path, script: Script = serve_posts, bind: str = ADDRESS, **changes: Any
+    directory: Path, script: Script = serve_posts, bind: str = "", address: str = ADDRESS, **changes: Any
 ) -> AsyncIterator[Site]:
-    """See above. `script` is the backend's, `bind` the host of the listeners; `changes` are keys at the file's top."""
+    """See above. `script` is the backend's, `bind` the host of the listeners; `changes` are keys at the file's top.
+
+    Adverts are sent in the IP version of `address`.
+    """
     with Switch("a", "b", "out") as switch, switch.hosts["out"].entered():
         async with AsyncExitStack() as stack:
             backend = ScriptedBackend("c1", script, host=str(switch.hosts["out"].address))
@@ -182,29 +187,36 @@ async def two_hosts(
             hosts = {}
             for name in OTHER:
                 (directory / name).mkdir()
-                hosts[name] = await stack.enter_async_context(_replica(name, switch, directory, backend, bind, changes))
-            site = Site(switch, hosts)
+                made = _replica(name, switch, directory, backend, bind or address, address, changes)
+                hosts[name] = await stack.enter_async_context(made)
+            site = Site(switch, hosts, address)
             await site.owner()
             yield site
 
 
 @asynccontextmanager
 async def _replica(
-    name: str, switch: Switch, directory: Path, backend: ScriptedBackend, bind: str, changes: dict[str, Any]
+    name: str,
+    switch: Switch,
+    directory: Path,
+    backend: ScriptedBackend,
+    bind: str,
+    address: str,
+    changes: dict[str, Any],
 ) -> AsyncIterator[Replica]:
     host, folder = switch.hosts[name], directory / name
     config = configuration(
         folder,
         [(backend.name, backend.url)],
-        listener={"bind": f"{bind}:{PORT}", "hosts": ["*"]},
-        virtual_addresses=[ADDRESS],
+        listener={"bind": f"[{bind}]:{PORT}" if ":" in bind else f"{bind}:{PORT}", "hosts": ["*"]},
+        virtual_addresses=[address],
         **{"leave_timeout": "60s", **changes},
     )
     config["access_log"] = {"path": ""}  # thousands of lines
     balancer = await Balancer.start(config, folder, Surroundings(host.inside()))
     try:
-        async with _keepalived(name, switch, balancer.path) as keepalived:
-            yield Replica(name, host, balancer, keepalived)
+        async with _keepalived(name, switch, balancer.path, address) as keepalived:
+            yield Replica(name, host, balancer, keepalived, address)
         if balancer.process.returncode is None:
             await balancer.stop()
     finally:
@@ -213,9 +225,10 @@ async def _replica(
 
 
 @asynccontextmanager
-async def _keepalived(name: str, switch: Switch, config: Path) -> AsyncIterator[Keepalived]:
+async def _keepalived(name: str, switch: Switch, config: Path, address: str) -> AsyncIterator[Keepalived]:
     """It runs with what `lbproxy keepalived` prints."""
-    addresses = [f"--host={one}={switch.hosts[one].address}" for one in OTHER]
+    hosts = {one: switch.hosts[one].address6 if ":" in address else switch.hosts[one].address for one in OTHER}
+    addresses = [f"--host={one}={own}" for one, own in hosts.items()]
     options = ["--this", name, "--interface", "eth0", "--user", "root", "--notify", "/bin/true", *addresses]
     status, text, error = await command("keepalived", "-c", str(config), *options)
     assert status == 0, error
