@@ -1,7 +1,7 @@
 """An address that keepalived moves between two hosts: it moves when it should, and no client notices when it need not.
 
 The hosts are network namespaces, so all of this needs root. LBPROXY_FULL=1: 50,000 more requests while hosts
-leave, one after the other.
+leave, one after the other; and an IPv6 address.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ async def test_a_host_that_leaves_loses_nothing(tmp_path: Path, workers: int, re
 
 
 @on_hosts
+@pytest.mark.skipif(not FULL, reason="it takes ten seconds")
 async def test_an_ipv6_address_moves_by_adverts_over_ipv6(tmp_path: Path) -> None:
     """When its host leaves, and when the other one is cut off."""
     async with two_hosts(tmp_path, address=ADDRESS6) as site:
