@@ -59,7 +59,9 @@ async def test_a_host_that_leaves_loses_nothing(tmp_path: Path, workers: int, re
 async def test_an_ipv6_address_moves_by_adverts_over_ipv6(tmp_path: Path) -> None:
     """When its host leaves, and when the other one is cut off."""
     async with two_hosts(tmp_path, address=ADDRESS6) as site:
-        first, second = await site.owner(), site.hosts[OTHER[(await site.owner()).name]]
+        first = await site.owner()
+        second = site.hosts[OTHER[first.name]]
+        assert f"unicast_src_ip {first.host.address6}" in first.balancer.path.with_name("keepalived.conf").read_text()
         async with Clients(site, kept=2, new=2) as clients:
             await clients.more(100)
             await leave(first)
