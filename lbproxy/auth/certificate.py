@@ -16,23 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Literal
 from urllib.parse import quote
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from lbproxy.auth.library import x509
 
 IdentityKind = Literal["none", "rfc9440", "xfcc", "mint"]
 """How a backend learns the user's name; with `mint` by the certificate of the lane (`auth.mint`), so by no header."""
-
-_SHORT_NAMES = {
-    NameOID.EMAIL_ADDRESS: "emailAddress",
-    NameOID.SERIAL_NUMBER: "serialNumber",
-    NameOID.SURNAME: "SN",
-    NameOID.GIVEN_NAME: "GN",
-    NameOID.TITLE: "title",
-}
-"""OpenSSL's, as Envoy writes them, for what RFC 4514 section 3 leaves to be written as numbers."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -215,10 +206,23 @@ def _printable(subject: str) -> str:
 
 
 def _rfc4514(name: x509.Name) -> str:
-    return name.rfc4514_string(_SHORT_NAMES)
+    return name.rfc4514_string(_short_names())
+
+
+@cache
+def _short_names() -> dict[x509.ObjectIdentifier, str]:
+    """OpenSSL's, as Envoy writes them, for what RFC 4514 section 3 leaves to be written as numbers."""
+    names = x509.oid.NameOID
+    return {
+        names.EMAIL_ADDRESS: "emailAddress",
+        names.SERIAL_NUMBER: "serialNumber",
+        names.SURNAME: "SN",
+        names.GIVEN_NAME: "GN",
+        names.TITLE: "title",
+    }
 
 
 def _common_name(name: x509.Name) -> str:
     """The last of several is the most specific one."""
-    values = [attribute.value for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    values = [attribute.value for attribute in name.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)]
     return str(values[-1]) if values else ""

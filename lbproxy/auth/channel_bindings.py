@@ -9,13 +9,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-
 from lbproxy.auth.certificate import understanding
-
-_WEAK = (hashes.MD5, hashes.SHA1)
+from lbproxy.auth.library import hashes, x509
 
 
 class Protection(Enum):
@@ -41,6 +36,8 @@ def server_end_point(certificate: bytes) -> bytes | None:
 
     The hash is the one of the certificate's signature, but SHA-256 in place of MD5 and SHA-1.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     with understanding("a certificate that cannot be read", why=True):
         found = x509.load_der_x509_certificate(certificate)
         try:
@@ -49,7 +46,8 @@ def server_end_point(certificate: bytes) -> bytes | None:
             return None
     if algorithm is None:
         return None
-    digest = hashes.Hash(hashes.SHA256() if isinstance(algorithm, _WEAK) else algorithm)
+    weak = isinstance(algorithm, hashes.MD5 | hashes.SHA1)
+    digest = hashes.Hash(hashes.SHA256() if weak else algorithm)
     digest.update(certificate)
     return digest.finalize()
 

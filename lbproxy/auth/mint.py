@@ -11,38 +11,21 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, TypedDict
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from lbproxy.auth.certificate import ClientCertificate, alternative_names, tolerant_of_names
+from lbproxy.auth.library import ec, ed448, ed25519, hashes, rsa, serialization, x509
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    _IssuerKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 CACHE_SIZE = 1024
 """User certificates whose minted ones are kept: those used last. Each holds about 2 KB."""
 
 CLOCK_SKEW = 300.0
 """Seconds that a backend's clock may be late: so long ago a minted certificate starts. Kerberos allows as much."""
-
-_IssuerKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
-
-_DIGITAL_SIGNATURE = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
-_CLIENT_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-_NO_AUTHORITY = x509.BasicConstraints(ca=False, path_length=None)
 
 
 class MintError(ValueError):
@@ -190,8 +173,11 @@ class Mint:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._certificate(subject, alternatives, key.public_key(), starts, end)
         return Minted(
-            certificate_pem=certificate.public_bytes(Encoding.PEM) + self.certificate.public_bytes(Encoding.PEM),
-            key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            certificate_pem=certificate.public_bytes(serialization.Encoding.PEM)
+            + self.certificate.public_bytes(serialization.Encoding.PEM),
+            key_pem=key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
             expires=float(end),
         )
 
@@ -211,9 +197,9 @@ class Mint:
             .serial_number(x509.random_serial_number())
             .not_valid_before(datetime.fromtimestamp(int(starts), UTC))
             .not_valid_after(datetime.fromtimestamp(end, UTC))
-            .add_extension(_NO_AUTHORITY, critical=True)
-            .add_extension(_DIGITAL_SIGNATURE, critical=True)
-            .add_extension(_CLIENT_AUTH, critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_signs_only(), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(self._authority_key, critical=False)
         )
@@ -223,9 +209,25 @@ class Mint:
         return builder.sign(self._key, _digest(self._key))
 
 
+def _signs_only() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def _checked_key(ca: x509.Certificate, key: PrivateKeyTypes) -> _IssuerKey:
     """The CA's key, known to be fit for issuing. Raises MintError."""
-    if not isinstance(key, _IssuerKey):
+    if not isinstance(
+        key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+    ):
         raise MintError("the mint's key is of a kind that cannot sign certificates")
     if key.public_key() != ca.public_key():
         raise MintError("the mint's key is not that of its CA certificate")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
+from lbproxy.auth.library import x509
 from lbproxy.auth.mint import Mint, Minted
 
 COMMON_NAME = "lbproxy probe"
@@ -38,7 +36,7 @@ def default_subject(ca: x509.Certificate) -> x509.Name:
     """CN=lbproxy probe, below the first directory name that the name constraints of `ca` permit, if they have any."""
     base = next(iter(_directory_names(_constraints(ca)[0])), x509.Name([]))
     return x509.Name(
-        [*base.rdns, x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])]
+        [*base.rdns, x509.RelativeDistinguishedName([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, COMMON_NAME)])]
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography import x509
-
+from lbproxy.auth.library import x509
 from lbproxy.net.tls import certificates
 from lbproxy.net.tls.files import check_authorities, read_certificates
 from lbproxy.preflight.report import Report

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography import x509
-
+from lbproxy.auth.library import x509
 from lbproxy.auth.mint import Mint, MintError
 from lbproxy.auth.probe_identity import permits
 from lbproxy.config import ListenerTls

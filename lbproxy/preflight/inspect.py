@@ -7,10 +7,9 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from cryptography import x509
-
 from lbproxy.auth.certificate import tolerant_of_names
-from lbproxy.config import Address, Config, Fleet, Listener, ListenerTls, PoolTls, Tracing
+from lbproxy.auth.library import x509
+from lbproxy.config import Address, AdminWeb, Config, Fleet, Listener, ListenerTls, PoolTls, Tracing
 from lbproxy.config.keys import full_name
 from lbproxy.errors import MissingExtraError
 from lbproxy.net.tls import certificates
@@ -21,7 +20,6 @@ from lbproxy.preflight.discovery import inspect_discovery
 from lbproxy.preflight.files import inspect_kerberos, inspect_kubeconfig, inspect_log, inspect_secret, inspect_socket
 from lbproxy.preflight.instances import inspect_instances
 from lbproxy.preflight.report import Report
-from lbproxy.preflight.web import inspect_web
 from lbproxy.wire.headers import may_have_id
 
 
@@ -54,7 +52,7 @@ def inspect(
         _inspect_pool(report, config, name)
     _inspect_fleet(report, config.fleet)
     _inspect_tracing(report, config.tracing)
-    inspect_web(report, config.admin.web)
+    _inspect_web(report, config.admin.web)
     if isinstance(config.access_log.path, Path):
         inspect_log(report, "access_log.path", config.access_log.path)
     return report
@@ -133,6 +131,13 @@ def _inspect_tracing(report: Report, tracing: Tracing | None) -> None:
         inspect_bundle(report, "tracing.ca", tracing.ca)
     if tracing.certificate is not None and tracing.key is not None:
         inspect_pair(report, "tracing", tracing.certificate, tracing.key)
+
+
+def _inspect_web(report: Report, web: AdminWeb | None) -> None:
+    if web is not None:
+        from lbproxy.preflight.web import inspect_web  # it loads the dashboard
+
+        inspect_web(report, web)
 
 
 def _inspect_pool_tls(report: Report, where: str, tls: PoolTls) -> None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-
+from lbproxy.auth.library import x509
 from lbproxy.errors import Problem
 from lbproxy.net.tls import certificates
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from lbproxy import config as settings
 from lbproxy.auth.channel_bindings import compare
+from lbproxy.auth.library import x509
 from lbproxy.auth.mint import Minted
 from lbproxy.config import Config
 from lbproxy.control.probes.connect import shake_hands

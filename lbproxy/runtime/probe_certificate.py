@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from cryptography import x509
-
 from lbproxy import config as settings
+from lbproxy.auth.library import x509
 from lbproxy.auth.mint import Mint, Minted, MintError
 from lbproxy.auth.probe_identity import ProbeIdentity, default_subject
 from lbproxy.config import Config

@@ -4,10 +4,13 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from lbproxy.control.admin.client import fetch_status
 from lbproxy.process.imports import COLLECT_AFTER, quick_imports
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize("before", [None, "/etc/corp/authorities.pem"])
@@ -61,3 +64,47 @@ def test_contexts_that_are_made_later_know_the_system_s_authorities() -> None:
     frozen, aiohttps, later = done.stdout.split()
     assert (frozen, aiohttps) == ("True", "0")
     assert int(later) > 0
+
+
+PLAIN = """
+server_url = "http://127.0.0.1:{port}"
+workers = {workers}
+[listener.login]
+bind = "127.0.0.1:{port}"
+pool = "connectors"
+[pool.connectors]
+backends = [{{ name = "c1", url = "http://127.0.0.1:{other}" }}]
+check = {{ kind = "{kind}", interval = "1h" }}
+[admin]
+bind = "unix:admin.sock"
+"""
+
+DEAR = {
+    "aiohttp", "attr", "click", "cryptography", "dns", "gssapi", "jinja2", "kubernetes_asyncio", "multidict",
+    "opentelemetry", "prometheus_client", "rich", "yarl",
+    "lbproxy.control.consistency.guard", "lbproxy.control.etcd", "lbproxy.control.fleet.fleet",
+    "lbproxy.control.kubernetes", "lbproxy.control.probes.kerberos.probe", "lbproxy.dashboard",
+}  # fmt: skip
+"""What takes a start long or much memory, and serves only some configurations."""
+
+
+@pytest.mark.parametrize(("workers", "kind"), [(1, "none"), (1, "http"), (2, "tcp")])
+def test_a_plain_balancer_loads_nothing_dear(tmp_path: Path, workers: int, kind: str) -> None:
+    """Master, generation and workers, which write down what they import, from the start to the first answers."""
+    (tmp_path / "lbproxy.toml").write_text(
+        PLAIN.format(port=free_port(), other=free_port(), workers=workers, kind=kind)
+    )
+    command = [sys.executable, "-m", "lbproxy.process", "master", str(tmp_path / "lbproxy.toml")]
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as master:
+        assert master.stderr is not None
+        said = []
+        for line in master.stderr:
+            said.append(line)
+            if line.startswith("ready: "):
+                assert fetch_status(tmp_path / "admin.sock")["state"] == "serving"
+                master.terminate()
+    imported = {line.rpartition("|")[2].strip() for line in said if line.startswith("import time:")}
+    assert {"lbproxy.process.master.main", "lbproxy.process.generation.generation", "uvloop"} <= imported
+    assert sorted(imported & DEAR) == []
+    assert master.returncode == 0

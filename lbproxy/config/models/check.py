@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from cryptography import x509
 from pydantic import AfterValidator, PlainValidator
 
 from lbproxy.config import addresses
@@ -45,6 +44,8 @@ def _spn(text: str) -> str:
 
 
 def _subject(text: str) -> str:
+    from cryptography import x509  # which most configurations need not load
+
     try:
         empty = not x509.Name.from_rfc4514_string(text).rdns
     except ValueError:

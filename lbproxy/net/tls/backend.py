@@ -10,8 +10,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
+from lbproxy.auth.library import serialization
 from lbproxy.auth.mint import Minted
 from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, in_memory, load_pair, read_authorities
 
@@ -122,7 +121,7 @@ class BackendTls(BackendContext):
         authorities, expiries = b"", []
         if self._ca is not None:
             certificates = read_authorities(self._ca, time.time())
-            authorities = b"".join(each.public_bytes(Encoding.DER) for each in certificates)
+            authorities = b"".join(each.public_bytes(serialization.Encoding.DER) for each in certificates)
             expiries += expiries_of("ca", self._ca, certificates)
         context = self._context(authorities)
         if self._own is not None:

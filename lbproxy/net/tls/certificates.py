@@ -8,18 +8,17 @@ from __future__ import annotations
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING, TypeVar
 
 from lbproxy import files
 from lbproxy.auth.certificate import understanding
+from lbproxy.auth.library import serialization, x509
 from lbproxy.net.tls.files import read_certificates, show_chain
 
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
 
 def read_key(path: Path) -> PrivateKeyTypes:
@@ -30,7 +29,7 @@ def read_key(path: Path) -> PrivateKeyTypes:
         raise ValueError(f"{path}: {error.strerror}") from None
     try:
         with understanding(f"{path} holds no usable PEM private key"):
-            return load_pem_private_key(data, password=None)
+            return serialization.load_pem_private_key(data, password=None)
     except ValueError as error:
         if isinstance(error.__cause__, TypeError):
             raise ValueError(f"{path} is encrypted; lbproxy needs a key without a passphrase") from None
@@ -109,11 +108,11 @@ def issuer(found: x509.CertificateRevocationList) -> str:
 
 def der(certificate: x509.Certificate) -> bytes:
     """The certificate's own bytes."""
-    return certificate.public_bytes(Encoding.DER)
+    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 def _name(name: x509.Name) -> str:
-    common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    common = name.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
     return str(common[0].value) if common else name.rfc4514_string()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from _ssl import ENCODING_DER
 from collections import OrderedDict
 
-from cryptography import x509
-
 from lbproxy.auth.certificate import ClientCertificate, understanding
+from lbproxy.auth.library import x509
 from lbproxy.net.tls.accepted import AcceptedTls
 
 CACHE_SIZE = 1024

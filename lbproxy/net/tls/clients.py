@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from lbproxy import reasons
 from lbproxy.auth.certificate import ClientCertificate, tolerant_of_names
+from lbproxy.auth.library import serialization, x509
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.chains import Chains, verified_chain
 from lbproxy.net.tls.files import expiries_of, in_memory, read_authorities
@@ -79,7 +77,7 @@ class Clients:
         """now: seconds since the epoch. Raises ValueError, which names the file, when one of them cannot be used."""
         self._required = policy.required
         self._authorities = read_authorities(policy.ca, now)
-        self._trusted = {each.public_bytes(Encoding.DER) for each in self._authorities}
+        self._trusted = {each.public_bytes(serialization.Encoding.DER) for each in self._authorities}
         self._lists = RevocationLists(policy.crl) if policy.crl else None
         self._by_subject = {each.subject.public_bytes(): each.issuer.public_bytes() for each in self._authorities}
         self._chains = Chains()
@@ -94,7 +92,7 @@ class Clients:
     def configure(self, context: ssl.SSLContext) -> None:
         """Have `context` ask for certificates and verify them."""
         context.verify_mode = ssl.CERT_REQUIRED if self._required else ssl.CERT_OPTIONAL
-        data = b"".join(each.public_bytes(Encoding.PEM) for each in self._authorities)
+        data = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in self._authorities)
         if self._lists is not None:
             data += self._lists.pem
         with in_memory(data) as path:

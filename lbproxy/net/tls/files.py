@@ -13,11 +13,9 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Literal, NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from lbproxy import files
 from lbproxy.auth.certificate import tolerant_of_names, understanding
+from lbproxy.auth.library import serialization, x509
 
 _REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
@@ -81,7 +79,7 @@ def read_authorities(path: Path, now: float) -> list[x509.Certificate]:
 
 def check_authorities(certificates: Iterable[x509.Certificate], path: Path) -> None:
     """Raises ValueError unless OpenSSL accepts the certificates, which were in the file at `path`, as authorities."""
-    with in_memory(b"".join(each.public_bytes(Encoding.PEM) for each in certificates)) as copy:
+    with in_memory(b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)) as copy:
         try:
             SSLContext(PROTOCOL_TLS_SERVER).load_verify_locations(copy)
         except SSLError as error:

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from lbproxy import reasons
 from lbproxy.auth.certificate import ClientCertificate, tolerant_of_names
+from lbproxy.auth.library import serialization, x509
 from lbproxy.net.tls.files import Expiry, read_revocation_lists
 from lbproxy.reasons import Reason
 
@@ -39,7 +37,7 @@ class RevocationLists:
     def __init__(self, paths: Iterable[Path]) -> None:
         """Raises ValueError, which names the file, for one without a list or with one of a kind that is not used."""
         found = [(path, each) for path in paths for each in read_revocation_lists(path)]
-        self.pem = b"".join(each.public_bytes(Encoding.PEM) for _, each in found)
+        self.pem = b"".join(each.public_bytes(serialization.Encoding.PEM) for _, each in found)
         newest: dict[_Scope, tuple[Path, x509.CertificateRevocationList]] = {}
         for path, each in sorted(found, key=lambda one: one[1].last_update_utc):
             newest[_scope(path, each)] = path, each

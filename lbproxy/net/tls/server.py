@@ -10,12 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from lbproxy import files
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
+from lbproxy.auth.library import hashes, x509
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
 from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, load_pair
@@ -189,6 +186,8 @@ class ServerTls:
 
 
 def _ticket_keys(secrets: Sequence[bytes], rests_on: bytes) -> list[bytes]:
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return [HKDF(hashes.SHA256(), SIZE, salt=None, info=rests_on).derive(secret) for secret in secrets]
 
 
