@@ -27,6 +27,8 @@ from pathlib import Path
 
 import pytest
 
+from lbproxy.demo.realm import krb5_conf
+
 GROUPS = {"alice": 3, "bob": 400, "carol": 1000}
 """How many groups each of these users is in, beside Domain Users."""
 
@@ -82,23 +84,6 @@ _SMB_CONF = """\
     path = {shared}/state/sysvol/scripts
     read only = no
 """
-
-_KRB5_CONF = """\
-[libdefaults]
-    default_realm = {realm}
-    dns_lookup_kdc = false
-    dns_lookup_realm = false
-    dns_canonicalize_hostname = false
-    rdns = false
-    qualify_shortname = ""
-    udp_preference_limit = 1
-    {more}
-[realms]
-    {realm} = {{
-        {kdcs}
-    }}
-"""
-
 
 class Controller:
     """Processes of Samba that serve what is in `shared`, at an address of their own."""
@@ -234,9 +219,7 @@ class Domain:
     def krb5_conf(self, *addresses: str, **libdefaults: str) -> Path:
         """A new krb5.conf with the KDCs at `addresses`, by default the first controller's."""
         path = self.folder / f"{next(_numbers)}.krb5.conf"
-        kdcs = "\n        ".join(f"kdc = {address}" for address in addresses or [self.first.address])
-        more = "\n    ".join(f"{key} = {value}" for key, value in libdefaults.items())
-        path.write_text(_KRB5_CONF.format(realm=REALM, kdcs=kdcs, more=more))
+        path.write_text(krb5_conf(REALM, *(addresses or [self.first.address]), **libdefaults))
         return path
 
     def kinit(self, name: str) -> dict[str, str]:

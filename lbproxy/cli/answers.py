@@ -108,8 +108,8 @@ def answer_options(function: _Function) -> _Function:
     return function
 
 
-def draft(answers: Answers, certificate: Callable[[Draft], tuple[Path, Path]]) -> Draft:
-    """The configuration that the options amount to; `certificate` makes one for --self-signed.
+def draft(answers: Answers, home: Callable[[], Path]) -> Draft:
+    """The configuration that the options amount to; `home` is where --self-signed keeps what it makes.
 
     Raises click.UsageError for options that are missing or exclude each other.
     """
@@ -122,11 +122,20 @@ def draft(answers: Answers, certificate: Callable[[Draft], tuple[Path, Path]]) -
     if answers["self_signed"]:
         if pair[0] is not None:
             raise click.UsageError("--self-signed and --certificate exclude each other")
-        pair = certificate(_made(answers, listen, (Path("certificate"), Path("key"))))
+        pair = Path("certificate"), Path("key")  # until it is known that one is needed
     made = _made(answers, listen, pair)
     if made.passes_through and made.certificate is not None:
         raise click.UsageError("with tcp:// the backends end TLS, and lbproxy needs no certificate")
-    return made
+    return _for_trials(made, home()) if answers["self_signed"] else made
+
+
+def _for_trials(made: Draft, home: Path) -> Draft:
+    """With a certificate; it is said what clients have to believe. Raises StartError."""
+    from lbproxy.draft import trial_files
+
+    files = trial_files.make(home / "trial", made.host.strip("[]"))
+    click.echo(f"lbproxy: for trials only; clients have to believe {files.authority}", err=True)
+    return replace(made, certificate=files.certificate, key=files.key)
 
 
 def _made(answers: Answers, listen: Address, pair: tuple[Path | None, Path | None]) -> Draft:

@@ -10,7 +10,7 @@ from typing import Any, Unpack, get_args
 import click
 
 from lbproxy.cli.answers import Answers, answer_options, backend_url, draft, listen_address, server_url
-from lbproxy.draft.draft import Draft, Kind
+from lbproxy.draft.draft import Kind
 from lbproxy.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def command(output: Path, force: bool, **answers: Unpack[Answers]) -> None:
         raise click.UsageError(f"{output} exists; --force replaces it, -o FILE writes another")
     if sys.stdin.isatty():
         _ask(answers)
-    made = draft(answers, lambda made: _self_signed(output, made))
+    made = draft(answers, lambda: output.absolute().parent)
     try:
         output.write_text(made.toml())
     except OSError as error:
@@ -83,14 +83,6 @@ def _question(text: str, read: Callable[[str], Any], default: str | None) -> Any
 
 def _backends(text: str) -> tuple[str, ...]:
     return tuple(backend_url(one) for one in text.replace(",", " ").split())
-
-
-def _self_signed(output: Path, made: Draft) -> tuple[Path, Path]:
-    from lbproxy.draft import trial_files
-
-    files = trial_files.make(output.absolute().parent / "trial", made.host.strip("[]"))
-    click.echo(f"for trials only; clients have to believe {files.authority}", err=True)
-    return files.certificate, files.key
 
 
 def _report(output: Path) -> None:

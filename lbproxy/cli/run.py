@@ -44,17 +44,10 @@ def command(context: click.Context, path: Path, only_print: bool, **answers: Unp
 def _without_file(answers: Answers, only_print: bool) -> Path:
     """Where the configuration is that the options amount to; it is printed."""
     from lbproxy.config.admin_default import admin_default
-    from lbproxy.draft import place, trial_files
-    from lbproxy.draft.draft import Draft
+    from lbproxy.draft import place
 
     answers["admin"] = admin = answers["admin"] or admin_default()
-
-    def certificate(made: Draft) -> tuple[Path, Path]:
-        files = trial_files.make(place.directory(admin) / "trial", made.host.strip("[]"))
-        click.echo(f"lbproxy: for trials only; clients have to believe {files.authority}", err=True)
-        return files.certificate, files.key
-
-    made = draft(answers, certificate)
+    made = draft(answers, lambda: place.directory(admin))
     if only_print:
         click.echo(made.toml(), nl=False)
         return Path()

@@ -33,20 +33,14 @@ DEBIAN_PACKAGES = {
     "kinit": "krb5-user",
 }
 
-_KRB5_CONF = """\
-[libdefaults]
-    default_realm = {realm}
-    dns_lookup_kdc = false
-    dns_lookup_realm = false
-    dns_canonicalize_hostname = false
-    rdns = false
-    qualify_shortname = ""
-    udp_preference_limit = 1
-[realms]
-    {realm} = {{
-        kdc = 127.0.0.1:{port}
-    }}
-"""
+_LIBDEFAULTS = {
+    "dns_lookup_kdc": "false",
+    "dns_lookup_realm": "false",
+    "dns_canonicalize_hostname": "false",
+    "rdns": "false",
+    "qualify_shortname": '""',
+    "udp_preference_limit": "1",
+}
 
 # One encryption type: a password costs one derivation of a key (4096 rounds), not one for each type.
 # A backlog of 5, the default, makes hundreds of users who log in at once wait for SYN retries.
@@ -67,6 +61,14 @@ _KDC_CONF = """\
 """
 
 _START_TRIES = 5
+
+
+def krb5_conf(realm: str, *kdcs: str, **libdefaults: str) -> str:
+    """What clients and acceptors of a realm need to find it by its KDCs alone: HOST or HOST:PORT, tried in this order."""
+    defaults = {"default_realm": realm, **_LIBDEFAULTS, **libdefaults}
+    lines = ["[libdefaults]", *(f"    {key} = {value}" for key, value in defaults.items())]
+    lines += ["[realms]", f"    {realm} = {{", *(f"        kdc = {kdc}" for kdc in kdcs), "    }"]
+    return "\n".join([*lines, ""])
 
 
 def find_programs() -> dict[str, str]:
@@ -174,9 +176,9 @@ class Realm:
         return {"KRB5_CONFIG": self.env["KRB5_CONFIG"], "KRB5RCACHENAME": f"file2:{self.directory}/{instance}.rcache"}
 
     def _configure(self, port: int) -> None:
-        for name, text in (("krb5.conf", _KRB5_CONF), ("kdc.conf", _KDC_CONF)):
-            text = text.format(realm=self.name, port=port, directory=self.directory)
-            (self.directory / name).write_text(text)
+        (self.directory / "krb5.conf").write_text(krb5_conf(self.name, f"127.0.0.1:{port}"))
+        text = _KDC_CONF.format(realm=self.name, port=port, directory=self.directory)
+        (self.directory / "kdc.conf").write_text(text)
 
     def _start_kdc(self) -> bool:
         """False when the KDC ended instead of serving: it says `starting...` once its port is bound."""

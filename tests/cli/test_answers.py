@@ -9,6 +9,9 @@ from click.testing import CliRunner
 from lbproxy.cli.answers import Answers, answer_options, draft
 from lbproxy.draft.draft import Draft
 
+HOME = Path("/nowhere")
+"""Where --self-signed would keep what it makes."""
+
 LEAST = ("--listen", "127.0.0.1:8080", "--to", "http://10.0.0.11:4000")
 
 
@@ -28,15 +31,19 @@ def answered(*arguments: str) -> Answers:
 
 
 def made(*arguments: str) -> Draft:
-    return draft(answered(*arguments), lambda made: (Path(f"/{made.host}.pem"), Path("/k")))
+    return draft(answered(*arguments), lambda: HOME)
 
 
 def test_each_to_is_a_backend() -> None:
     assert made(*LEAST, "--to", "https://c2").backends == ("http://10.0.0.11:4000", "https://c2")
 
 
-def test_self_signed_is_for_the_host_of_users() -> None:
-    assert made(*LEAST, "--self-signed", "--server-url", "https://login.test").certificate == Path("/login.test.pem")
+def test_self_signed_is_for_the_host_of_users(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = answered(*LEAST, "--self-signed", "--server-url", "https://login.test")
+    signed = draft(answers, lambda: tmp_path)
+    assert signed.certificate == tmp_path / "trial" / "login.test" / "server.pem"
+    assert signed.certificate.exists()
+    assert str(tmp_path / "trial" / "login.test" / "ca.pem") in capsys.readouterr().err
 
 
 def test_kerberos_signs_in_to_the_host_of_users() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deployment import sample
 from tests.deployment.machine import Machine, root
 
 DIST = Path(os.environ.get("LBPROXY_DIST", Path(__file__).parents[2] / "dist"))
@@ -32,20 +33,9 @@ pytestmark = [
     ),
 ]
 
-CONFIGURATION = """\
-server_url = "http://login.test"
+CONFIGURATION = f"""\
 workers = 2
-
-[listener.login]
-bind = "127.0.0.1:8080"
-pool = "connectors"
-
-[pool.connectors]
-backends = [{ name = "c1", url = "http://127.0.0.1:4000" }]
-
-[pool.connectors.check]
-path = "/healthz"
-
+{sample.CONFIGURATION}
 [access_log]
 path = "/var/log/lbproxy/access.log"
 """
@@ -58,9 +48,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     shutil.copy(PACKAGES[-1], folder / "lbproxy.deb")
     make_next(folder / "lbproxy.deb", folder / "next.deb")
     with Machine(root(PACKAGES[-1]), {"/dist": folder}) as machine:
-        machine.python_beside(
-            "lbproxy.demo.connector", "--name", "c1", "--port", "4000", "--server-url", "http://login.test"
-        )
+        machine.python_beside(*sample.CONNECTOR)
         yield machine
 
 

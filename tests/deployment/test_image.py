@@ -19,24 +19,10 @@ from typing import Any
 import pytest
 
 from lbproxy import __version__
+from tests.deployment.sample import CONFIGURATION, CONNECTOR
 
 NAME = f"localhost/lbproxy:{__version__}"
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
-
-CONFIGURATION = """\
-server_url = "http://login.test"
-
-[listener.login]
-bind = "127.0.0.1:8080"
-pool = "connectors"
-
-[pool.connectors]
-backends = [{ name = "c1", url = "http://127.0.0.1:4000" }]
-
-[pool.connectors.check]
-path = "/healthz"
-"""
-
 
 def buildah(*arguments: str) -> str:
     return subprocess.run(["buildah", *arguments], capture_output=True, text=True, check=True).stdout.strip()
@@ -141,8 +127,7 @@ def test_it_serves_as_process_1_and_ends_with_what_it_has_begun(root: Path, sett
     backend = None
     try:
         container.until("generation_serves")
-        sample = ("lbproxy.demo.connector", "--name", "c1", "--port", "4000", "--server-url", "http://login.test")
-        backend = container.beside(sys.executable, "-m", *sample)
+        backend = container.beside(sys.executable, "-m", *CONNECTOR)
         assert backend.stdout is not None
         assert backend.stdout.readline().startswith("listening")
         container.until("backend_readmitted")
