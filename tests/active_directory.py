@@ -85,6 +85,7 @@ _SMB_CONF = """\
     read only = no
 """
 
+
 class Controller:
     """Processes of Samba that serve what is in `shared`, at an address of their own."""
 

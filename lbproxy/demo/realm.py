@@ -64,7 +64,7 @@ _START_TRIES = 5
 
 
 def krb5_conf(realm: str, *kdcs: str, **libdefaults: str) -> str:
-    """What clients and acceptors of a realm need to find it by its KDCs alone: HOST or HOST:PORT, tried in this order."""
+    """What clients and acceptors need of a realm: its KDCs, HOST or HOST:PORT, in the order in which they are tried."""
     defaults = {"default_realm": realm, **_LIBDEFAULTS, **libdefaults}
     lines = ["[libdefaults]", *(f"    {key} = {value}" for key, value in defaults.items())]
     lines += ["[realms]", f"    {realm} = {{", *(f"        kdc = {kdc}" for kdc in kdcs), "    }"]

@@ -24,6 +24,7 @@ from tests.deployment.sample import CONFIGURATION, CONNECTOR
 NAME = f"localhost/lbproxy:{__version__}"
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 
+
 def buildah(*arguments: str) -> str:
     return subprocess.run(["buildah", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -14,8 +15,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from click.testing import CliRunner
 
+from lbproxy.cli import main
 from lbproxy.demo.realm import Realm
+from tests.pki import Authority
 from tests.ports import free_port
 
 from .pages import block
@@ -138,6 +142,30 @@ def test_a_ticket_names_the_user_whatever_the_client_says(realm: Realm, apache: 
     assert seen["X-Forwarded-Proto"] == "https"
     assert seen["Host"] == NAME
     assert not seen.keys() & {"Authorization", "X-IISNode-LOGON_USER", "X-Forwarded-Host"}
+
+
+def test_the_balancers_file_signs_in_at_each(
+    realm: Realm, apache: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The printed commands, with the paths and ports of this test; both backends are the one Apache."""
+    authority = Authority.root().server(NAME).write(tmp_path, "login")
+    places = {
+        "/etc/lbproxy/certs/login.pem": authority.chain,
+        "/etc/lbproxy/certs/login.key": authority.key,
+        "/etc/lbproxy/probe.keytab": realm.add_service("svc-probe"),
+        "/etc/lbproxy/lbproxy.toml": tmp_path / "lbproxy.toml",
+        "http://10.0.0.11:4080": f"http://127.0.0.1:{apache}",
+        "http://10.0.0.12:4080": f"http://localhost:{apache}",
+    }
+    monkeypatch.setenv("KRB5_CONFIG", realm.env["KRB5_CONFIG"])
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    lines = block("connectors/auth0.md", "lbproxy init").replace("\\\n", "").splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        words = [str(places.get(word, word)) for word in shlex.split(line)[1:]]
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(main, words)
+        assert result.exit_code == 0, result.output
+    assert result.stdout.count("ok: 200, signed in") == 2
 
 
 def test_without_one_there_is_no_user(realm: Realm, apache: int) -> None:

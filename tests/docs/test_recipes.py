@@ -20,9 +20,9 @@ RUN_BY = {
         "nft -f": "deployment/test_connector_host.py::test_the_firewall_is_loaded_and_stays",
         "--from-elsewhere": "docs/test_connector_hosts.py::test_without_rules_everybody_gets_in",
         "server_url =": "docs/test_configurations.py::test_it_is_fit_to_run",
-        "check --connect": "docs/test_connectors.py::test_the_readiness_request",
         "a2enmod": "deployment/test_connector_host.py::test_apache_is_set_up_as_printed",
         "<VirtualHost": "docs/test_connector_apache.py::test_a_ticket_names_the_user_whatever_the_client_says",
+        "lbproxy init": "docs/test_connector_apache.py::test_the_balancers_file_signs_in_at_each",
         "rollout": "e2e/test_rollout.py::test_the_printed_commands",
     },
     "connectors/apono.md": {
