@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -28,7 +29,7 @@ BASE = Path(__file__).parents[2] / "config" / "kubernetes"
 DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 MANUAL = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 FENCE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ON_THEIR_OWN = {"sidecar.yaml", "register.yaml", "components/kerberos/lbproxy.toml"}
+ON_THEIR_OWN = {"sidecar.yaml", "register.yaml", "components/kerberos/lbproxy.toml", "components/fleet/lbproxy.toml"}
 """Examples that are not part of the base."""
 
 OLDEST, NEWEST = "1.27", "1.37"
@@ -91,14 +92,14 @@ def base() -> Built:
     return build(BASE)
 
 
-def overlay(folder: Path, **changes: Any) -> Built:
-    """As an administrator has it: the base, all components, and something of one's own."""
+def overlay(folder: Path, *components: str, **changes: Any) -> Built:
+    """As an administrator has it: the base, components, the last one's configuration, and something of one's own."""
     there = os.path.relpath(BASE, folder)
-    (folder / "lbproxy.toml").write_bytes((BASE / "components" / "kerberos" / "lbproxy.toml").read_bytes())
+    (folder / "lbproxy.toml").write_bytes((BASE / "components" / components[-1] / "lbproxy.toml").read_bytes())
     own = {"name": "lbproxy", "namespace": "login", "behavior": "merge", "files": ["lbproxy.toml"]}
     told = {
         "resources": [there],
-        "components": [f"{there}/components/{name}" for name in ("metrics", "kerberos")],
+        "components": [f"{there}/components/{name}" for name in components],
         "configMapGenerator": [own],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(told | changes))
@@ -107,10 +108,16 @@ def overlay(folder: Path, **changes: Any) -> Built:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return overlay(tmp_path_factory.mktemp("overlay"))
+    """With everything but a fleet."""
+    return overlay(tmp_path_factory.mktemp("overlay"), "metrics", "kerberos")
 
 
-@pytest.fixture(params=["base", "whole"])
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return overlay(tmp_path_factory.mktemp("fleet"), "metrics", "kerberos", "fleet")
+
+
+@pytest.fixture(params=["base", "whole", "fleet"])
 def built(request: pytest.FixtureRequest) -> Built:
     found: Built = request.getfixturevalue(request.param)
     return found
@@ -183,6 +190,7 @@ def test_namespace_images_and_number_may_be_others(base: Built, tmp_path: Path) 
     assert base.container("lbproxy")["image"].startswith("registry.corp.example/lbproxy:")
     own = overlay(
         tmp_path,
+        "kerberos",
         namespace="sso",
         images=[{"name": "registry.corp.example/lbproxy", "newName": "mine/lbproxy", "newTag": "9"}],
         replicas=[{"name": "lbproxy", "count": 3}],
@@ -198,6 +206,11 @@ def test_the_configuration_is_fit_to_run(built: Built, tmp_path: Path) -> None:
     files = Authority.root("corp").server("login.corp.example", ends=90 * DAY).write(tmp_path)
     for name, content in (("tls.crt", files.chain.read_bytes()), ("tls.key", files.key.read_bytes())):
         (tmp_path / "lbproxy-tls" / name).write_bytes(content)
+    if "lbproxy-fleet" in path.read_text():
+        mounted = (("tls.crt", files.chain), ("tls.key", files.key), ("ca.crt", files.chain), ("secret", files.key))
+        for name, file in mounted:
+            (tmp_path / "lbproxy-fleet" / name).write_bytes(file.read_bytes())
+            (tmp_path / "lbproxy-fleet" / name).chmod(0o440)
     if "lbproxy-keytab" in path.read_text():
         (tmp_path / "lbproxy-keytab" / "probe.keytab").write_bytes(KEYTAB)
     result = CliRunner().invoke(main, ["check", "-c", str(path)], catch_exceptions=False)
@@ -212,12 +225,20 @@ def test_the_configuration_with_kerberos_differs_in_its_check_only(base: Built, 
     assert [check.get("kind", "http") for check in checks] == ["http", "kerberos"]
 
 
+def test_the_configuration_with_a_fleet_differs_in_that_only(base: Built, fleet: Built) -> None:
+    one, other = tomllib.loads(base.configuration()), tomllib.loads(fleet.configuration())
+    assert other.pop("fleet").keys() == {"name", "etcd", "ca", "certificate", "key", "secret_file"}
+    assert one == other
+
+
 def test_whatever_the_configuration_names_is_mounted(built: Built, config: Config, tmp_path: Path) -> None:
     mounts = {mount["mountPath"]: mount for mount in built.container("lbproxy")["volumeMounts"]}
     tls = config.listeners["login"].tls
     assert tls is not None
     kerberos = config.pools["connectors"].check.kerberos
     read = [tls.certificate, tls.key, *([] if kerberos is None else [kerberos.keytab])]
+    if (shared := config.fleet) is not None:
+        read += [one for one in (shared.ca, shared.certificate, shared.key, shared.secret_file) if one is not None]
     for path in read:
         [mount] = [mount for at, mount in mounts.items() if Path(at).name == path.relative_to(tmp_path).parts[0]]
         assert mount["readOnly"]
@@ -231,6 +252,7 @@ def test_whatever_the_configuration_names_is_mounted(built: Built, config: Confi
         "/run/lbproxy",
         "/etc/lbproxy-krb5",
         "/etc/lbproxy-keytab",
+        "/etc/lbproxy-fleet",
     }
     assert {volume["name"] for volume in built.pod("lbproxy")["volumes"]} == {one["name"] for one in mounts.values()}
 
@@ -406,9 +428,14 @@ def test_lbproxy_reaches_what_it_needs_and_is_reached_where_it_serves(built: Bui
     assert all(policy["podSelector"]["matchLabels"] == lbproxy for policy in policies)
     rules = [rule for policy in policies for rule in policy.get("egress", ())]
     out = {(port["protocol"], port["port"]) for rule in rules for port in rule["ports"]}
-    kerberos = config.pools["connectors"].check.kind == "kerberos"
     needed = {("TCP", 4000), ("TCP", 443), ("TCP", 6443), ("TCP", 53), ("UDP", 53)}
-    assert out == needed | ({("TCP", 88), ("UDP", 88)} if kerberos else set())
+    if any("KRB5_CONFIG" in one.values() for one in built.container("lbproxy").get("env", ())):
+        needed |= {("TCP", 88), ("UDP", 88)}
+    if config.fleet is not None:
+        needed |= {("TCP", urlsplit(url).port) for url in config.fleet.etcd}
+    assert out == needed
+    pods = {port for rule in rules if "to" not in rule for port in (each["port"] for each in rule["ports"])}
+    assert pods <= {443, 6443, 88, 2379}, "what may be outside of the cluster"
     open_to_all = [rule for policy in policies for rule in policy.get("ingress", ()) if "from" not in rule]
     assert open_to_all == [{"ports": [{"protocol": "TCP", "port": "https"}]}]
 
