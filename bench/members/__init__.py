@@ -2,6 +2,6 @@
 
 reaction   from an event at the source to the backend in rotation, and out of it
 churn      many members, some of which change all the time: CPU time, and what users wait
-places     the sources: a file, etcd, a name server
+places     the sources: a file, etcd, a name server, an API server of Kubernetes
 balancer   lbproxy in front of them, and what its log says
 """

@@ -24,7 +24,7 @@ def main() -> None:
 
 
 @main.command("reaction")
-@click.option("--kinds", type=_KINDS, default="file,etcd,dns", show_default=True, help="Of sources.")
+@click.option("--kinds", type=_KINDS, default="file,etcd,dns,kubernetes", show_default=True, help="Of sources.")
 @click.option("--times", type=click.IntRange(1), default=20, show_default=True, help="That a backend comes and goes.")
 def _reaction(kinds: list[str], times: int) -> None:
     """From an event at the source to the backend in rotation, and out of it."""

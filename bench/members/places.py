@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import os
 import signal
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
 from copy import copy
 from pathlib import Path
+from threading import Thread
 from typing import Self
+from urllib.parse import urlsplit
 
 import dns.exception
 import dns.message
@@ -21,6 +24,7 @@ import dns.query
 from bench.processes import LOAD_CORE, Child, free_port, free_ports
 from lbproxy.control.discovery.registry import Connector, connectors
 from lbproxy.control.etcd import Access, Etcd
+from tests.control.kubernetes.api_server import ApiServer, endpoint, endpoint_slice
 
 POOL = "connectors"
 FLEET = "bench"
@@ -184,8 +188,58 @@ class DnsPlace(Place):
         return {record.to_text() for rrset in response.answer for record in rrset}
 
 
+class KubernetesPlace(Place):
+    """EndpointSlices of one Service, at the API server of the tests: it runs in a thread. All members have one port."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self._loop, self._directory = asyncio.new_event_loop(), directory
+        thread = Thread(target=self._loop.run_forever, name="API server")
+        thread.start()
+        stack.callback(self._loop.close)
+        stack.callback(thread.join)
+        stack.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+        self._server = ApiServer(directory)
+        self._there(self._server.start())
+        stack.callback(lambda: self._there(self._server.stop()))
+        self._members: dict[str, str] = {}
+
+    @property
+    def table(self) -> str:
+        config = self._server.kubeconfig(self._directory / "kubeconfig")
+        return f'kind = "kubernetes"\nservice = "connectors"\nport = "http"\nkubeconfig = "{config}"'
+
+    async def fill(self, members: Mapping[str, str]) -> None:
+        self._members = dict(members)
+        self._put()
+
+    async def add(self, name: str, url: str) -> None:
+        self._members[name] = url
+        self._put()
+
+    async def remove(self, name: str) -> None:
+        del self._members[name]
+        self._put()
+
+    def _put(self) -> None:
+        urls = {name: urlsplit(url) for name, url in self._members.items()}
+        pods = [endpoint(name, str(url.hostname)) for name, url in urls.items()]
+        [port] = {int(url.port or 0) for url in urls.values()}
+
+        async def put() -> None:
+            self._server.put(endpoint_slice("connectors-1", *pods, port=port))
+
+        self._there(put())
+
+    def _there(self, doing: Coroutine[object, object, None]) -> None:
+        asyncio.run_coroutine_threadsafe(doing, self._loop).result()
+
+
 PAIRS: Mapping[str, type[FilePlace | EtcdPlace]] = {"file": FilePlace, "etcd": EtcdPlace}
-PLACES: Mapping[str, type[FilePlace | EtcdPlace | DnsPlace]] = {**PAIRS, "dns": DnsPlace}
+PLACES: Mapping[str, type[FilePlace | EtcdPlace | DnsPlace | KubernetesPlace]] = {
+    **PAIRS,
+    "dns": DnsPlace,
+    "kubernetes": KubernetesPlace,
+}
 
 
 def listening(stack: ExitStack, addresses: list[str]) -> int:

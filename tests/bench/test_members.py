@@ -17,8 +17,10 @@ from bench.members.balancer import find
 from bench.members.churn import Changer, Round
 from bench.members.places import FLEET, PAIRS, PLACES, POOL, FilePlace
 from bench.members.reaction import Reaction
+from lbproxy.control.discovery.kubernetes_source import KubernetesSource
 from lbproxy.control.discovery.registry import Connector, connectors
 from lbproxy.control.etcd import Access, Etcd
+from lbproxy.control.kubernetes import Kubeconfig
 
 LOG = """
 2026-11-21T07:40:00.000Z INFO backend_joined pool=connectors backend=m1 url=http://127.0.0.1:1 source=etcd
@@ -45,6 +47,24 @@ async def test_a_file_that_changes(tmp_path: Path) -> None:
         await place.remove("m1")
     assert json.loads((tmp_path / "backends.json").read_text()) == [{"name": "m2", "url": "http://b:1"}]
     assert place.table == f'kind = "file"\npath = "{tmp_path}/backends.json"'
+
+
+async def test_a_service_of_kubernetes_that_changes(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        place = PLACES["kubernetes"](tmp_path, stack)
+        await place.fill({"m1": "http://10.0.0.1:1"})
+        config = tmp_path / "kubeconfig"
+        assert place.table.endswith(f'kubeconfig = "{config}"')
+        source = KubernetesSource(Kubeconfig(config), "connectors", "http", "http")
+        await source.start()
+        [first] = (await source.look()).members
+        await place.add("m2", "http://10.0.0.2:1")
+        await place.remove("m1")
+        async with asyncio.timeout(20):
+            while [(one.name, one.url) for one in (await source.look()).members] != [("m2", "http://10.0.0.2:1")]:
+                await source.wait(20)
+        await source.stop()
+    assert (first.name, first.url) == ("m1", "http://10.0.0.1:1")
 
 
 async def test_a_registry_that_changes(tmp_path: Path) -> None:

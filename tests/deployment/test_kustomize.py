@@ -432,7 +432,7 @@ def test_lbproxy_reaches_what_it_needs_and_is_reached_where_it_serves(built: Bui
     if any("KRB5_CONFIG" in one.values() for one in built.container("lbproxy").get("env", ())):
         needed |= {("TCP", 88), ("UDP", 88)}
     if config.fleet is not None:
-        needed |= {("TCP", urlsplit(url).port) for url in config.fleet.etcd}
+        needed |= {("TCP", int(urlsplit(url).port or 0)) for url in config.fleet.etcd}
     assert out == needed
     pods = {port for rule in rules if "to" not in rule for port in (each["port"] for each in rule["ports"])}
     assert pods <= {443, 6443, 88, 2379}, "what may be outside of the cluster"
