@@ -20,7 +20,7 @@ from bench.members.reaction import Reaction
 from lbproxy.control.discovery.kubernetes_source import KubernetesSource
 from lbproxy.control.discovery.registry import Connector, connectors
 from lbproxy.control.etcd import Access, Etcd
-from lbproxy.control.kubernetes import Kubeconfig
+from lbproxy.control.kubernetes.kubeconfig import Kubeconfig
 
 LOG = """
 2026-11-21T07:40:00.000Z INFO backend_joined pool=connectors backend=m1 url=http://127.0.0.1:1 source=etcd
