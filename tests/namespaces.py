@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -47,18 +46,18 @@ def own_network() -> Iterator[None]:
         yield
 
 
-def until_there_is_a_route(host: str, within: float = 10.0) -> None:
-    """The kernel adds the route of a new IPv6 address a moment after `ip address add` has ended."""
+def until_it_is_here(address: str, within: float = 10.0) -> None:
+    """The kernel takes a new IPv6 address for its own a moment after `ip address add` has ended.
+
+    Until then it may have a route to it, and lose that for a moment.
+    """
     deadline = time.monotonic() + within
-    while True:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            try:
-                sock.connect((host, 9))  # it sends nothing
+    while time.monotonic() < deadline:
+        with suppress(subprocess.CalledProcessError):  # there is no route
+            if run("ip", "route", "get", address).startswith("local"):
                 return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
         time.sleep(0.01)
+    raise TimeoutError(f"{address} is not an address of this host")
 
 
 @contextmanager

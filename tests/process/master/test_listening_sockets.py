@@ -13,7 +13,7 @@ import pytest
 
 from lbproxy.errors import StartError
 from lbproxy.process.master.listening_sockets import Owner, Place, Wanted, listen
-from tests.namespaces import needs_root, own_network, run, until_there_is_a_route
+from tests.namespaces import needs_root, own_network, run, until_it_is_here
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_an_address_that_is_not_here_yet(host: str) -> None:
 def test_it_accepts_once_the_address_comes(host: str, prefix: int) -> None:
     with own_network(), listen(Wanted("listener.login.bind", Place(host)), freebind=True) as sock:
         run("ip", "address", "add", f"{host}/{prefix}", "dev", "lo", *(["nodad"] if prefix == 128 else []))
-        until_there_is_a_route(host)
+        until_it_is_here(host)
         with socket.create_connection(sock.getsockname()[:2], timeout=5):
             pass
 
