@@ -36,6 +36,7 @@ The packages, and which may import which (tests/test_tree.py holds it):
     config                  the configuration file as frozen, validated models. control, net and below do not know it
     files                   how a file that an administrator names is read: balance, auth and wire read none
     record                  one request as the access log writes it: net makes it, control formats it
+    program                 how a process of lbproxy's own is started: Python with a module, or the one-file program
     demo                    sample connectors, a throwaway realm and CA; it shares no code with the balancer
 
 Nothing on a request's way waits for a task, a lock or a log. docs/architecture.md says where to look for what;

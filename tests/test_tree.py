@@ -22,13 +22,14 @@ from tools.architecture import (
     sources,
 )
 
-GROUND = {"errors", "reasons", "record"}
+GROUND = {"errors", "program", "reasons", "record"}
 LOGIC = {"balance", "auth", "wire"}
 IO = {"control", "net"}
 FILES = {"files"}  # how a file that the configuration names is read; logic reads none
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "program": set(),
     "reasons": set(),
     "record": set(),
     "files": set(),
@@ -36,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "auth": GROUND,
     "balance": GROUND,
     "config": FILES | GROUND,
-    "demo": {"errors"},  # the sample connector must not share the balancer's mistakes
+    "demo": {"errors", "program"},  # the sample connector must not share the balancer's mistakes
     "draft": {"errors", "config", "demo"},  # the demo has an authority for trials
     "migrate": {"errors"},
     "net": LOGIC | FILES | GROUND,

@@ -12,7 +12,7 @@ from socket import gethostname
 
 import click
 
-from lbproxy import __version__
+from lbproxy import __version__, program
 from lbproxy.cli import config_option
 from lbproxy.config import Config, addresses, load
 from lbproxy.config.addresses import IpAddress
@@ -120,4 +120,4 @@ def _this(config: Config, hosts: dict[str, IpAddress], given: str | None) -> str
 def _program() -> str:
     """The command that this is, as another program can run it."""
     found = shutil.which("lbproxy", path=str(Path(sys.executable).parent)) or shutil.which("lbproxy")
-    return shlex.quote(found) if found else f"{shlex.quote(sys.executable)} -P -m lbproxy"
+    return shlex.quote(found) if found else shlex.join(program.command("lbproxy"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from lbproxy import program
 from lbproxy.demo.ports import LOOPBACK
 
 _RESTART = """\
@@ -25,7 +25,7 @@ def write_env(home: Path, ca: Path, names: Iterable[str], ticket: Mapping[str, s
     """
     programs = home / "bin"
     programs.mkdir()
-    _write_program(programs / "lbproxy", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lbproxy "$@"\n')
+    _write_program(programs / "lbproxy", f'#!/bin/sh\nexec {shlex.join(program.command("lbproxy"))} "$@"\n')
     _write_program(programs / "restart", _RESTART)
     resolve = [f'resolve = "{name}:{LOOPBACK}"' for name in names]
     curl = ["silent", "show-error", "fail", f"cacert = {_in_curlrc(str(ca))}", 'write-out = "\\n"', *resolve, ""]

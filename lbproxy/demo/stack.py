@@ -10,7 +10,6 @@ Everything that runs is a child of this process and has ended when the block is 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from lbproxy import program
 from lbproxy.demo.authority import Authority, write_bundle, write_private
 from lbproxy.demo.children import Child
 from lbproxy.demo.configuration import configuration
@@ -56,7 +56,7 @@ class DemoStack:
         self.ca = self.directory / "authority" / "ca.pem"
         self.ticket: dict[str, str] | None = None  # the environment of USER's ticket; None without Kerberos
         self.connectors: list[Child] = []
-        command = [sys.executable, "-m", "lbproxy", "run", "-c", str(self.directory / "lbproxy.toml")]
+        command = program.command("lbproxy", "run", "-c", str(self.directory / "lbproxy.toml"))
         self.balancer = Child("the balancer", command, self.directory / "lbproxy.log", "ready: ")
         self._kerberos = kerberos
         self._tell = tell
@@ -137,7 +137,7 @@ class DemoStack:
         return ports
 
     def _connector(self, name: str, options: Sequence[str], environment: Mapping[str, str]) -> Child:
-        command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--server-url", self.server_url]
+        command = program.command("lbproxy.demo.connector", "--name", name, "--server-url", self.server_url)
         command += ["--journal", str(self.directory / f"{name}.journal"), *options]
         return Child(name, command, self.directory / f"{name}.log", "listening: ", environment)
 

@@ -16,6 +16,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar, cast
 
+from lbproxy import program
 from lbproxy.doctor.directory.errors import DirectoryError
 
 _P = ParamSpec("_P")
@@ -37,7 +38,7 @@ async def _apart(
     within: float, environment: Mapping[str, str], work: Callable[_P, _T], *arguments: _P.args, **more: _P.kwargs
 ) -> _T:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", __name__),  # -P: the working directory may be a connector's, and others write it
+        *program.command(__name__),
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,

@@ -8,12 +8,12 @@ import logging
 import os
 import re
 import socket
-import sys
 import time
 from asyncio.subprocess import PIPE
 from contextlib import suppress
 from typing import Any
 
+from lbproxy import program
 from lbproxy.config import AdminWeb, Config
 from lbproxy.control import tasks
 from lbproxy.control.log import event
@@ -76,7 +76,7 @@ class WebProcess:
     async def _spawn(self) -> asyncio.subprocess.Process:
         descriptor = self._sock.fileno()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "lbproxy.dashboard", str(descriptor),
+            *program.command("lbproxy.dashboard", str(descriptor)),
             stdin=PIPE, stdout=PIPE, pass_fds=[descriptor], limit=_LONGEST_LINE, env=dict(os.environ),
         )  # fmt: skip
         assert process.stdin is not None

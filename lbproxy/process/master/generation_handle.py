@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
+from lbproxy import program
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import WITH_GENERATION, FromGeneration, ToGeneration
 from lbproxy.process.master.listening_sockets import Wanted
@@ -27,8 +27,8 @@ class Stage(Enum):
 
 
 def command(*arguments: str) -> list[str]:
-    """This interpreter, running `lbproxy.process`: what a process of lbproxy is started by."""
-    return [sys.executable, "-P", "-m", "lbproxy.process", *arguments]  # -P: never import what lies around
+    """What starts a process of lbproxy in the role that the first argument names."""
+    return program.command("lbproxy.process", *arguments)
 
 
 def spawn(arguments: list[str], errors: int = 2) -> int:
