@@ -110,6 +110,10 @@ def keep_showing(
 def page(snapshot: Snapshot) -> Group:
     """The snapshot for people."""
     parts: list[RenderableType] = [plain(title(snapshot)), *_configuration(snapshot["configuration"])]
+    if openssl := snapshot.get("openssl"):  # of another version, perhaps
+        parts.append(
+            plain(f"{openssl['version']}, called {'directly' if openssl['direct'] else 'by the ssl of Python'}")
+        )
     if snapshot["fleet"] is not None:
         parts.append(plain(fleet_state(snapshot["fleet"], time.time())))
     parts.append("")

@@ -314,12 +314,20 @@ class LeaveView(TypedDict):
     connections: int
 
 
+class OpenSslView(TypedDict):
+    """The library of TLS. direct: its functions are called themselves, and not Python's methods, which cost more."""
+
+    version: str
+    direct: bool
+
+
 class Snapshot(TypedDict):
     """Everything. `pid` is the master's: signals go there. `fleet` is None without [fleet]."""
 
     version: str
     pid: int
     generation: GenerationView
+    openssl: OpenSslView
     configuration: ConfigurationView
     server_url: str
     state: Literal["starting", "serving", "leaving", "draining"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Mapping
+from functools import cache
 
 from lbproxy import __version__
 from lbproxy import config as settings
@@ -18,12 +20,14 @@ from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
     ListenerView,
+    OpenSslView,
     PoolView,
     ProtectionView,
     Snapshot,
     StampView,
     WaitingOrderView,
 )
+from lbproxy.net.tls.openssl import is_direct
 from lbproxy.runtime.pool_control import PoolControl
 from lbproxy.status.certificate_expiry import expiries
 from lbproxy.status.counters import (
@@ -64,6 +68,7 @@ def snapshot(
         "version": __version__,
         "pid": served.origin.master,
         "generation": {"number": served.number, "pid": os.getpid()},
+        "openssl": _openssl(),
         "configuration": {
             "file": str(served.origin.file),
             "loaded": served.origin.loaded,
@@ -94,6 +99,11 @@ def in_pool(
     """One backend of a pool, now. counted: what all processes have counted of it. No windows: nothing is recent."""
     view = _backend(backend, pool_control, time.monotonic(), counted, windows)
     return {"pool": pool_control.pool.name, "backend": view}
+
+
+@cache
+def _openssl() -> OpenSslView:
+    return {"version": ssl.OPENSSL_VERSION, "direct": is_direct()}
 
 
 def _listener(name: str, options: settings.Listener, counted: Counters, tls: TlsReport) -> ListenerView:

@@ -142,6 +142,13 @@ def test_a_reload_that_failed() -> None:
     assert "failed; what" not in shown(snapshot())
 
 
+def test_whether_openssl_is_called_directly() -> None:
+    version = "OpenSSL 3.0.20 1 Jan 2026"
+    assert f"{version}, called directly" in shown(snapshot())
+    view = snapshot() | {"openssl": {"version": version, "direct": False}}
+    assert f"{version}, called by the ssl of Python" in shown(view)
+
+
 def test_what_expires() -> None:
     view = snapshot()
     rows = words(shown(view))

@@ -208,6 +208,7 @@ def snapshot() -> Snapshot:
         "version": "0.1.0",
         "pid": 4711,
         "generation": {"number": 3, "pid": 4720},
+        "openssl": {"version": "OpenSSL 3.0.20 1 Jan 2026", "direct": True},
         "configuration": {"file": "/etc/lbproxy/lbproxy.toml", "loaded": 1795246800.5, "last_reload": None},
         "server_url": "https://login.corp.example",
         "state": "serving",

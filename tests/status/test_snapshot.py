@@ -152,6 +152,8 @@ async def test_has_every_key_and_crosses_a_socket(running: Running) -> None:
     assert view["generation"] == {"number": 2, "pid": os.getpid()}
     file, loaded = "/etc/lbproxy/lbproxy.toml", 1795246800.5
     reload = {"ended": 1795246810.25, "ok": False, "problems": ["x: missing"]}
+    assert view["openssl"] == {"version": ssl.OPENSSL_VERSION, "direct": True}
+    assert_shape(view["openssl"], views.OpenSslView)
     assert view["configuration"] == {"file": file, "loaded": loaded, "last_reload": reload}
     assert_shape(view["configuration"], views.ConfigurationView)
 

@@ -168,6 +168,12 @@ cdef void *_pointer(object sslobj):
     return found.ssl if _context_of(found.ssl) == (<lbproxy_ssl_context *><void *>context).ctx else NULL
 
 
+def is_direct():
+    """Are OpenSSL's own functions called? Tried with an object of Python's ssl; False: Python's methods are."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _pointer(context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost")) != NULL
+
+
 def attach(sslobj not None, int fd):
     """Let an object that Python made for memory (`_wrap_bio`) work on this descriptor; False: that cannot be done.
 

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from lbproxy.net.tls import AcceptedTls
-from lbproxy.net.tls.openssl import Engine, refuse_odd_names
+from lbproxy.net.tls.openssl import Engine, is_direct, refuse_odd_names
 from tests.net.peers import PATIENCE, tcp_pair
 
 CA = trustme.CA()
@@ -245,6 +245,10 @@ def test_the_name_that_is_asked_for_is_heard(direct: bool) -> None:
     context.sni_callback = lambda _, name, __: names.append(name)
     with Ends(direct, context).meet():
         assert names == ["login.test"]
+
+
+def test_openssls_own_functions_are_called_here() -> None:
+    assert is_direct()
 
 
 def test_what_is_no_object_of_ssl_is_left_to_its_own_methods() -> None:
