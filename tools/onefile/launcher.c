@@ -391,6 +391,11 @@ int main(int count, char **words)
     umask(before);
     fcntl(held, F_SETFD, 0); /* start.py closes it for the programs that lbproxy starts */
     setenv("_LBPROXY_FILE", text("%d:%s", held, path), 1);
+    /* What is unpacked needs its own libraries. start.py puts back what was there before. */
+    const char *libraries = getenv("LD_LIBRARY_PATH");
+    if (libraries != NULL)
+        setenv("_LBPROXY_LIBRARIES", libraries, 1);
+    setenv("LD_LIBRARY_PATH", text("%s/_internal", folder), 1);
     execv(text("%s/lbproxy", folder), words);
     fail("cannot run what is unpacked in %s: %s", folder, strerror(errno));
 }

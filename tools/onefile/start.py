@@ -12,13 +12,10 @@ _AUTHORITIES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem")
 
 def _prepare() -> None:
     """Nothing of how this was started stays in the environment: other programs have libraries of their own."""
-    before = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
-    if before is None:
-        os.environ.pop("LD_LIBRARY_PATH", None)
-    else:
-        os.environ["LD_LIBRARY_PATH"] = before
-    for name in [name for name in os.environ if name.startswith("_PYI_")]:
+    for name in [name for name in os.environ if name.startswith(("_PYI_", "LD_LIBRARY_PATH"))]:
         del os.environ[name]
+    if "_LBPROXY_LIBRARIES" in os.environ:
+        os.environ["LD_LIBRARY_PATH"] = os.environ.pop("_LBPROXY_LIBRARIES")
     held, _, sys.executable = os.environ.pop("_LBPROXY_FILE").partition(":")
     os.set_inheritable(int(held), False)
     if not os.access("/usr/lib/ssl/certs", os.R_OK) and "SSL_CERT_FILE" not in os.environ:
