@@ -89,7 +89,7 @@ debian-failure:
 debian-image:
 	@tools/prepare debian buildah git mmdebstrap
 debian-dist:
-	@tools/prepare debian build dpkg-dev git lowdown
+	@tools/prepare debian build dpkg-dev git lowdown libzstd-dev zstd
 debian-profile:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk linux-perf
 
@@ -100,7 +100,7 @@ docs: build .venv/.docs ## build/site: the manual as a site, with an index of co
 image: debian-image ## dist/lbproxy-image.tar: the image, by buildah (BASE=NAME@sha256:DIGEST for another base than Debian's packages)
 	@tools/image
 
-dist: debian-dist build ## dist/: sdist, wheel, .deb, SBOM and SHA256SUMS of the commit, built twice and compared
+dist: debian-dist build ## dist/: sdist, wheel, .deb, one-file program, SBOM and SHA256SUMS of the commit, built twice and compared
 	@tools/dist
 
 constraints: debian-build ## resolve every dependency anew into constraints.txt

@@ -19,6 +19,7 @@ from lbproxy.control.fleet.views import FleetView
 from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
+    ConfigurationView,
     ListenerView,
     OpenSslView,
     PoolView,
@@ -69,11 +70,7 @@ def snapshot(
         "pid": served.origin.master,
         "generation": {"number": served.number, "pid": os.getpid()},
         "openssl": _openssl(),
-        "configuration": {
-            "file": str(served.origin.file),
-            "loaded": served.origin.loaded,
-            "last_reload": served.last_reload,
-        },
+        "configuration": _configuration(served),
         "server_url": config.server_url,
         "state": served.shown,
         "uptime_seconds": uptime,
@@ -99,6 +96,10 @@ def in_pool(
     """One backend of a pool, now. counted: what all processes have counted of it. No windows: nothing is recent."""
     view = _backend(backend, pool_control, time.monotonic(), counted, windows)
     return {"pool": pool_control.pool.name, "backend": view}
+
+
+def _configuration(served: Served) -> ConfigurationView:
+    return {"file": str(served.origin.file), "loaded": served.origin.loaded, "last_reload": served.last_reload}
 
 
 @cache
