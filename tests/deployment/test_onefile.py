@@ -222,7 +222,7 @@ def test_a_folder_that_others_may_change_is_not_used(root: Root) -> None:
 @pytest.mark.parametrize(
     ("before", "why"),
     [
-        ('mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"', "Read-only file system"),
+        ('mount --rbind "$1" "$1" && mount -o remount,ro,bind "$1"', "Read-only file system"),
         ('rmdir "$1/tmp"', "No such file or directory"),
         ('mount -t tmpfs -o noexec,mode=1777 none "$1/tmp"', "mounted with noexec"),
         ('mount -t tmpfs -o size=1m,mode=1777 none "$1/tmp"', "No space left on device"),
@@ -238,7 +238,7 @@ def test_where_it_cannot_be_unpacked_one_line_says_so(root: Root, before: str, w
 
 
 def test_a_read_only_root_is_enough_with_a_folder_for_it(root: Root) -> None:
-    before = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && mount -t tmpfs -o mode=1777 none "$1/srv"'
+    before = 'mount --rbind "$1" "$1" && mount -o remount,ro,bind "$1" && mount -t tmpfs -o mode=1777 none "$1/srv"'
     assert "lbproxy, version" in root.run("--version", before=before, LBPROXY_UNPACK_TO="/srv/lbproxy")[0]
 
 
