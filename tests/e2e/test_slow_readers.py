@@ -18,7 +18,7 @@ from .client import Client, request
 from .conftest import Play
 
 MEGABYTE = 1 << 20
-SIZE = (1024 if os.environ.get("LBPROXY_FULL") else 300) * MEGABYTE
+SIZE = (1024 if os.environ.get("LBPROXY_FULL") else 100) * MEGABYTE
 PIECE = 65536
 
 GROWTH = 4 * MEGABYTE

@@ -1,6 +1,6 @@
 """Many reloads and upgrades in a row while everybody is served: nothing is lost, and nothing grows.
 
-LBPROXY_FULL=1 runs fifty reloads and ten upgrades, under four times the load.
+LBPROXY_FULL=1 runs fifty reloads and ten upgrades, under twelve times the load.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .reloads import comes_true, reload, rewrite
 from .tls import Authority
 
 FULL = bool(os.environ.get("LBPROXY_FULL"))
-RELOADS, UPGRADES = (50, 10) if FULL else (5, 2)
-USERS = 25 if FULL else 4
+RELOADS, UPGRADES = (50, 10) if FULL else (4, 2)
+USERS = 25 if FULL else 2
 """Of each kind: on kept connections and on new ones, plain and with TLS."""
 
 PIECE, PIECES = os.urandom(65536), 40
