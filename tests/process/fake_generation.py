@@ -112,6 +112,13 @@ class FakeMaster:
         self.master.caught(signal.SIGCHLD)
         actor.process.returncode = 0
 
+    def kill(self, actor: Actor) -> None:
+        """The same, by kill -9."""
+        assert actor.process.stdin is not None
+        actor.process.kill()
+        actor.process.stdin.close()
+        self.ends(actor)
+
     def close(self) -> None:
         for actor in self.actors:
             actor.end()

@@ -37,9 +37,12 @@ class Endings:
         """What that one has to hear besides the state of the generation before it, which may have heard of it later."""
         return [*((number, GONE) for number in self._gone), *((number, ORPHANED) for number in self.orphans)]
 
-    def ended(self, number: int, lifeline: int | None) -> None:
-        """The process of a generation has ended. lifeline: belongs to this object from now on; None: there is none."""
-        if lifeline is not None and not _is_alone(lifeline):
+    def ended(self, number: int, lifeline: int | None, status: int) -> None:
+        """The process of a generation has ended; with the status 0 it has ended its workers before.
+
+        lifeline: belongs to this object from now on; None: there is none.
+        """
+        if lifeline is not None and status and not _is_alone(lifeline):
             self._tell(number, ORPHANED)
             self.follow(number, lifeline)
             return

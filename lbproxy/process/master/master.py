@@ -315,15 +315,15 @@ class Master:
         if handle is self.coming:
             self.coming = None
             self._failed(handle.problems or [f"the new generation ended with status {status}"], handle.pid, status)
-            self.endings.ended(handle.number, handle.lifeline)
+            self.endings.ended(handle.number, handle.lifeline, status)
         elif handle is self.current:
             self.current = None
-            self.endings.ended(handle.number, handle.lifeline)
+            self.endings.ended(handle.number, handle.lifeline, status)
             if not self._stopping:
                 self._died(handle.number, handle.pid, status)
                 self._provide(None)  # what it knew is lost
         else:
-            self.endings.ended(handle.number, handle.lifeline)
+            self.endings.ended(handle.number, handle.lifeline, status)
             event(log, logging.INFO, "generation_ended", generation=handle.number, status=status)
         self._end_if_alone()
 

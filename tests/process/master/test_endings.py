@@ -64,17 +64,24 @@ def is_open(descriptor: int) -> bool:
 
 def test_one_that_leaves_nothing_behind_is_gone(play: Play) -> None:
     lifeline = play.lifeline(processes=0)
-    play.endings.ended(1, lifeline)
-    play.endings.ended(2, None)
+    play.endings.ended(1, lifeline, -9)
+    play.endings.ended(2, None, -9)
     assert play.told == [(1, GONE), (2, GONE)] == play.endings.news()
     assert not is_open(lifeline)
     play.endings.launched()
     assert play.endings.news() == []
 
 
+def test_one_that_ended_by_itself_has_no_workers_though_its_forker_is_about_to_end(play: Play) -> None:
+    lifeline = play.lifeline(processes=1)
+    play.endings.ended(1, lifeline, 0)
+    assert play.told == [(1, GONE)] == play.endings.news()
+    assert not is_open(lifeline)
+
+
 def test_one_whose_workers_go_on_is_gone_with_the_last_of_them(play: Play) -> None:
     lifeline = play.lifeline(processes=2)
-    play.endings.ended(1, lifeline)
+    play.endings.ended(1, lifeline, -9)
     assert play.told == [(1, ORPHANED)]
     play.kill_one()
     play.endings.launched()

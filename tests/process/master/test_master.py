@@ -383,7 +383,7 @@ def test_workers_of_a_killed_generation_are_told_of_until_they_end(play: FakeMas
     """To the next one, with what it starts from, and to all after it."""
     old, new = play.serving(), play.actor()
     old.handle.lifeline, workers = os.pipe()
-    play.ends(old)
+    play.kill(old)
     assert new.heard() == Relayed(1, ORPHANED)
     new.channel.send(NEEDS)
     play.until(lambda: new.handle.provided)
