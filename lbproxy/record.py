@@ -42,6 +42,18 @@ class Record(NamedTuple):
     trace_id: str
 
 
+class Exemplar(NamedTuple):
+    """A request that a time of a histogram is of, and when it was answered: seconds since the epoch.
+
+    `trace_id` is empty, if no trace of it is recorded; `request_id`, if requests are not named.
+    """
+
+    seconds: float
+    at: float
+    request_id: str
+    trace_id: str
+
+
 class Attempt(NamedTuple):
     """A backend that a request was not answered by: why, and until when it was tried, in seconds since the epoch."""
 

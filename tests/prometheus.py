@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ class Prometheus:
 
     def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
         self._url = f"http://{address}/api/v1/query"
+        self._exemplars = f"http://{address}/api/v1/query_exemplars"
         self._session = session
 
     async def ask(self, query: str) -> list[dict[str, Any]]:
@@ -42,6 +44,16 @@ class Prometheus:
             answer = json.loads(await response.read())
         assert answer["status"] == "success", (query, answer)
         found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    async def exemplars(self, query: str) -> list[dict[str, Any]]:
+        """Those of the last hour: which series, and the exemplars of each."""
+        now = time.time()
+        asked = {"query": query, "start": str(now - 3600), "end": str(now + 3600)}
+        async with self._session.get(self._exemplars, params=asked) as response:
+            answer = json.loads(await response.read())
+        assert answer["status"] == "success", (query, answer)
+        found: list[dict[str, Any]] = answer["data"]
         return found
 
     async def until(self, query: str) -> None:
@@ -66,6 +78,7 @@ async def scraping(directory: Path, address: str, *targets: str) -> AsyncIterato
         f"--storage.tsdb.path={directory / 'prometheus'}",
         f"--web.listen-address={address}",
         "--log.level=warn",
+        "--enable-feature=exemplar-storage",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

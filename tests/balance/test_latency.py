@@ -40,3 +40,14 @@ def test_all_are_counted() -> None:
     for _ in range(1000):
         latency.add(0.012)
     assert sum(latency.buckets) == latency.buckets[bisect_right(BOUNDS, 0.012)] == 1000
+
+
+def test_an_example_is_kept_of_each_order_of_magnitude() -> None:
+    latency = Latency()
+    assert latency.examples == []
+    for seconds in (0.0001, 0.00025, 0.0004, 0.0005, 3.0, 65.536, 1e6):
+        latency.example(seconds, seconds)
+    assert latency.examples == [0.0001, 0.0004, 0.0005, 3.0, 1e6], "the last one of each"
+    latency.example(0.1, None)
+    assert len(latency.examples) == 5
+    assert sum(latency.buckets) == 8

@@ -14,6 +14,7 @@ from signal import SIGHUP, SIGKILL
 import pytest
 
 from tests.ports import free_port
+from tests.prometheus import needs_prometheus, scraping
 
 from .backend import Lane, answer
 from .balancer import Balancer, children, command
@@ -71,6 +72,25 @@ async def test_all_serve_and_are_shown_as_one(backends: Backends, balance: Balan
         assert status["request_seconds"]["count"] == len(clients)
         assert await metric(balancer, "lbproxy_requests_total") == len(clients)
         assert len(await balancer.accessed(len(clients))) == len(clients)
+
+
+@needs_prometheus
+async def test_prometheus_takes_exemplars_which_the_access_log_knows(
+    backends: Backends, balance: Balance, directory: Path
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    balancer = await balance(*await backends(serve_posts), workers=2)
+    await rewrite(balancer, admin={**balancer.config["admin"], "metrics": address})
+    await reload(balancer)
+    assert (await balancer.ask()).status == 200
+    [line] = await balancer.accessed()
+    async with scraping(directory, f"127.0.0.1:{free_port()}", address) as prometheus:
+        await prometheus.until("lbproxy_backend_first_byte_seconds_count > 0")
+        [series] = await prometheus.exemplars("lbproxy_backend_first_byte_seconds_bucket")
+        assert series["seriesLabels"]["backend"] == "c1"
+        [exemplar] = series["exemplars"]
+        assert exemplar["labels"] == {"request_id": line["request_id"]}
+        assert 0 < float(exemplar["value"]) <= float(series["seriesLabels"]["le"])
 
 
 async def test_only_its_own_connections_end_with_a_worker(backends: Backends, balance: Balance) -> None:

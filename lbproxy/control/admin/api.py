@@ -20,6 +20,7 @@ from lbproxy.control.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from lbproxy.control.fleet.rollouts import Rollouts
+    from lbproxy.control.metrics.rows import Exemplars
 
 
 class AllOperations(Operations, MemberOperations, Protocol):
@@ -38,8 +39,9 @@ def api_routes(
     settle: Wait | None = None,
     rollouts: Rollouts | None = None,
     bare: Callable[[], Snapshot] | None = None,
+    exemplars: Callable[[], Exemplars] | None = None,
 ) -> list[web.Route]:
-    """snapshot, count, bare: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
+    """snapshot, count, bare, exemplars: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
     connections: see `connection_routes`. recent: see `recent_routes`. level: see
     `log_level_routes`.
@@ -47,7 +49,7 @@ def api_routes(
     settle: see `order_routes`. rollouts: see `rollout_routes`.
     """
     return [
-        *read_routes(snapshot, count, bare),
+        *read_routes(snapshot, count, bare, exemplars),
         *order_routes(operations, count, settle),
         *member_routes(operations, count, settle),
         *rollout_routes(rollouts),

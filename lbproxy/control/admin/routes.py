@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from lbproxy.control.admin import web
 from lbproxy.control.admin.readiness import readiness
 from lbproxy.control.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from lbproxy.control.metrics.rows import Exemplars
 
 
 def read_routes(
     snapshot: Callable[[], Snapshot],
     count: Callable[[], Awaitable[object]] | None = None,
     bare: Callable[[], Snapshot] | None = None,
+    exemplars: Callable[[], Exemplars] | None = None,
 ) -> list[web.Route]:
     """GET (and HEAD) routes that show what `snapshot` returns; it is called once a request, on the event loop.
 
     count: awaited before an answer with counters, where other processes count. bare: the same as snapshot without what
-    is recent, for the routes that do not show that; None: they call `snapshot` too.
+    is recent, for the routes that do not show that; None: they call `snapshot` too. exemplars: those of the
+    metrics, for OpenMetrics.
     """
     bare = bare or snapshot
 
@@ -27,11 +33,13 @@ def read_routes(
             await count()
         return web.json_response(snapshot())
 
-    return [web.get("/status", status), *metrics_routes(bare, count), *health_routes(bare)]
+    return [web.get("/status", status), *metrics_routes(bare, count, exemplars), *health_routes(bare)]
 
 
 def metrics_routes(
-    snapshot: Callable[[], Snapshot], count: Callable[[], Awaitable[object]] | None = None
+    snapshot: Callable[[], Snapshot],
+    count: Callable[[], Awaitable[object]] | None = None,
+    exemplars: Callable[[], Exemplars] | None = None,
 ) -> list[web.Route]:
     """What Prometheus asks. Arguments: see `read_routes`."""
 
@@ -39,7 +47,8 @@ def metrics_routes(
         if count is not None:
             await count()
         # In a thread: with a thousand backends it takes long enough for users to notice.
-        body, content_type = await asyncio.to_thread(_render, snapshot(), request.headers.get("accept", ""))
+        some = {} if exemplars is None else exemplars()
+        body, content_type = await asyncio.to_thread(_render, snapshot(), request.headers.get("accept", ""), some)
         return web.Response(body=body, content_type=content_type)
 
     return [web.get("/metrics", scrape)]
@@ -58,7 +67,7 @@ def health_routes(snapshot: Callable[[], Snapshot]) -> list[web.Route]:
     return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
-def _render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
+def _render(snapshot: Snapshot, accept: str, exemplars: Exemplars) -> tuple[bytes, str]:
     from lbproxy.control.metrics.exposition import render  # only if it is scraped: it takes 3 MB
 
-    return render(snapshot, accept)
+    return render(snapshot, accept, exemplars)

@@ -45,7 +45,7 @@ def _counted(counts: type, labels: tuple[str, ...], things: Things) -> Iterator[
         first = next(iter(numbers.values()))
         names = (*labels, first.label) if first.label else labels
         if first.is_histogram:
-            yield Histogram(metric, names, first.help, partial(_histograms, next(iter(numbers)), things))
+            yield Histogram(metric, names, first.help, partial(_histograms, next(iter(numbers)), things), True)
             continue
         kind = Gauge if first.is_open else Counter
         yield kind(metric, names, first.help, partial(_samples, numbers, things))

@@ -4,7 +4,6 @@
 from libc.stdint cimport uint64_t
 
 from lbproxy.net.http.relay cimport Relay
-from lbproxy.net.http.request_ids cimport RequestIds
 from lbproxy.net.transport.stream cimport Stream
 from lbproxy.net.upstream.shared cimport LaneCore
 from lbproxy.wire.request_heads cimport Forwarding
@@ -20,7 +19,6 @@ cdef class Exchange(Relay):
         bytes _directed             # the Host that was looked at last, and found good
         bint _trusted
         int _minor                  # of the client's HTTP/1.minor
-        readonly RequestIds ids     # of the current request; None: requests are not named
         public bint fast_path       # nothing is to be decided for requests without credentials: the next backend, shared
         readonly uint64_t requests  # that were accepted on this connection
         public int tries            # backends that were asked, or could not be

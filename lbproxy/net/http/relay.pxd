@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from lbproxy.net.http.phases cimport Phase
+from lbproxy.net.http.request_ids cimport RequestIds
 from lbproxy.net.http.site cimport Site
 from lbproxy.net.transport.poller cimport Handler, Poller
 from lbproxy.net.transport.stream cimport SENT_LOST, Sent, Stream
@@ -18,6 +19,7 @@ cdef class Relay(Handler):
         Site site
         Poller poller
         object policy
+        readonly RequestIds ids     # of the current request; None: requests are not named
         readonly Stream client
         readonly Stream link        # the lane's stream while the exchange holds one
         readonly Phase phase
@@ -69,6 +71,7 @@ cdef class Relay(Handler):
         # its own
         int await_answer(self) except -1
         void _answered(self) noexcept
+        int _waited(self, double now) except -1
         int await_body(self) except -1
         int _await_reader(self) except -1
         int _keep_sent(self, Slice span) except -1

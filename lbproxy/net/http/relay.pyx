@@ -20,7 +20,9 @@ import logging
 
 from lbproxy import reasons
 
+from lbproxy.balance.latency cimport Latency
 from lbproxy.net.http.phases cimport ANSWERING, ENDED, IDLE, SENT, UPLOADING, WAITING, Phase, may_follow, phase_name
+from lbproxy.net.http.request_ids cimport RequestIds
 from lbproxy.net.http.site cimport Site
 from lbproxy.net.transport.poller cimport Handler, monotonic, Poller
 from lbproxy.net.transport.stream cimport RECEIVED_EOF, RECEIVED_NOTHING, SENT_LOST, Sent, Stream, queued
@@ -323,14 +325,23 @@ cdef class Relay(Handler):
         """The final head is there. What a client takes to upload is no time of the backend."""
         self.first_byte = monotonic()
         if self.lane is not None:
-            self.lane.backend.latency.observe(self.first_byte - self._asked)
+            self._waited(self.first_byte)
+
+    cdef int _waited(self, double now) except -1:
+        """The lane's backend has answered, now."""
+        cdef Latency latency = self.lane.backend.latency
+        cdef double seconds = now - self._asked
+        cdef int slot = latency.observe(seconds)
+        if self.ids is not None and (latency.due[slot] <= now or self.ids.recorded):
+            self.ids.exemplify(latency, slot, now, seconds)
+        return 0
 
     cdef bint _again(self, int status):
         """Whether another backend is asked in place of this answer; if so, this backend has answered all the same."""
         if not self.site.retries or status not in self.site.retry_statuses or not self.policy.asks_again(self, status):
             return False
         if self.lane is not None:
-            self.lane.backend.latency.observe(monotonic() - self._asked)
+            self._waited(monotonic())
         return True
 
     cdef Py_ssize_t _informed(self) except -2:

@@ -3,11 +3,14 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
+from lbproxy.balance.latency cimport Latency
 from lbproxy.wire.request_heads cimport ID_SIZE, RequestHead
 from lbproxy.wire.trace_context cimport SPAN_ID, TRACE_ID
 
 cdef enum:
     BATCH = 4096             # bytes that the kernel is asked for at once
+    EXAMPLE_EVERY = 10       # seconds between two examples of one order of magnitude, for each backend
+    TRACED_FOR = 60          # and for which one stays that has a trace
 
 
 cdef class IdSource:
@@ -34,6 +37,7 @@ cdef class RequestIds:
         uint8_t _parent[SPAN_ID]
         bint _has_parent
         readonly bint recorded   # its spans are wanted
+        int exemplify(self, Latency latency, int slot, double now, double seconds) except -1
         int renew(self) except -1
         int choose(self, RequestHead request, bint trusted) except -1
         int _join_trace(self, RequestHead request, bint trusted) except -1

@@ -9,9 +9,13 @@ A trace that begins here has the request's own id.
 """
 
 import os
+import time
+
+from lbproxy.record import Exemplar
 
 from libc.string cimport memcpy
 
+from lbproxy.balance.latency cimport Latency
 from lbproxy.wire.slices cimport put_hex, to_bytes
 
 
@@ -79,6 +83,15 @@ cdef class RequestIds:
         source.take(self._span, SPAN_ID)
         request.set_parent(self._trace, self._span, sampled, self._has_parent)
         self.recorded = sampled and source._records
+        return 0
+
+    cdef int exemplify(self, Latency latency, int slot, double now, double seconds) except -1:
+        """The current request is an example for a time in that slot. now: CLOCK_MONOTONIC."""
+        cdef object example = None
+        if self.recorded or self._source.names:
+            trace_id = self.trace_id if self.recorded else ""
+            example = Exemplar(seconds, time.time(), self.request_id.decode("latin-1"), trace_id)
+        latency.keep(slot, now + (TRACED_FOR if self.recorded else EXAMPLE_EVERY), example)
         return 0
 
     @property

@@ -31,6 +31,7 @@ from lbproxy.control.snapshot import Snapshot
 from lbproxy.control.tracing import Exporter
 from lbproxy.process.generation import handover
 from lbproxy.process.generation.admin_operations import Operations
+from lbproxy.process.generation.exemplars import ExemplarSources
 from lbproxy.process.generation.fleet_balancer import Ejections, FleetBalancer
 from lbproxy.process.generation.lately import Lately
 from lbproxy.process.generation.leaving import Leaving
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from lbproxy.process.generation.web_process import WebProcess
 
 log = logging.getLogger(__name__)
-
 
 OnOrder = Callable[[str, str, Said], None]
 """Called with a pool, a name, and what operators say of it, when that has changed."""
@@ -103,6 +103,7 @@ class ControlPlane:
             model = self.model = Model(config, refuse_without_lanes(config))
             workers = WorkerSupervisor(config.worker_count, forker, model.pools, model.mints, lost)
             self.serving = self.supervisor = workers
+        self._exemplars = ExemplarSources(self.data_path, self.supervisor)
         self.leaving = Leaving(config, self.serving, partial(setattr, self.served, "leaving"))
         self.sign_ins = SignIns(state["kerberos"]["sign_ins"] if state else {})
         self.log_level = LogLevels(self.served, self.supervisor)
@@ -259,7 +260,7 @@ class ControlPlane:
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet, self.counter_history)
         live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
-        ways = (self._count, settle, rollouts, self.bare_view)
+        ways = (self._count, settle, rollouts, self.bare_view, self._exemplars)
         routes = api_routes(self.view, operations, reload, self.leaving, live, self.lately, self.log_level, *ways)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
@@ -270,7 +271,7 @@ class ControlPlane:
 
     async def open_metrics(self, sock: socket.socket) -> None:
         """Let any client of `sock` scrape; `close_admin` ends that too."""
-        await self._open(AdminServer(sock, metrics_routes(self.bare_view, self._count), anybody=True))
+        await self._open(AdminServer(sock, metrics_routes(self.bare_view, self._count, self._exemplars), anybody=True))
 
     def open_web(self, sock: socket.socket) -> None:
         """Have a process serve the dashboard on `sock`; `close_admin` ends that too."""
@@ -306,8 +307,7 @@ class ControlPlane:
     def view(self, recent: bool = True) -> Snapshot:
         """Everything, now; recent: also the last minutes of the backends, which takes time."""
         uptime, counted, tls = time.monotonic() - self._started, self.counter_history.total(), self._tls()
-        fleet = None if self.fleet is None else self.fleet.view()
-        windows = self.windows if recent else None
+        fleet, windows = None if self.fleet is None else self.fleet.view(), self.windows if recent else None
         return snapshot(self._config, self.pool_controls, self.served, uptime, counted, tls, windows, fleet)
 
     def bare_view(self) -> Snapshot:

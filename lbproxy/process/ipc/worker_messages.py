@@ -13,9 +13,9 @@ from lbproxy.balance.condition import Condition
 from lbproxy.balance.member import Member
 from lbproxy.control.live_connections import ConnectionQuery
 from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Logged, Reopen, Retire
-from lbproxy.process.ipc.message import Message
+from lbproxy.process.ipc.message import Message, field
 from lbproxy.process.ipc.messages import Conversation
-from lbproxy.record import Trace
+from lbproxy.record import Exemplar, Trace
 
 # --- generation and forker
 
@@ -162,12 +162,13 @@ class Met(Message):
 class BackendsCounted(Message):
     """What it has counted of those backends whose counts have changed (`control.counts.BackendCounts`), by POOL/NAME.
 
-    gone: those that it told of, and that have left.
+    gone: those that it told of, and that have left. exemplars: requests to those backends, if there are new ones.
     """
 
     kind = "backends_counted"
     backends: dict[str, dict[str, Any]]
     gone: list[str]
+    exemplars: dict[str, list[Exemplar]] = field(default_factory=dict)
 
 
 class Counted(Message):

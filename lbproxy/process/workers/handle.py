@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.worker_messages import BackendsCounted, Counted, FromWorker, ToWorker
+from lbproxy.record import Exemplar
 from lbproxy.status.counters import Counters
 
 
@@ -25,6 +26,7 @@ class WorkerHandle:
         self.silent = self.answered = 0
         self.up = self.empty = self.gone = False
         self.process: Counters = {}  # what it has counted, but for its backends
+        self.exemplars: dict[str, list[Exemplar]] = {}  # by POOL/NAME
         self._backends: dict[str, Counters] = {}  # by POOL/NAME
 
     def __repr__(self) -> str:
@@ -38,8 +40,10 @@ class WorkerHandle:
     def backends_counted(self, some: BackendsCounted) -> None:
         """A part of its report."""
         self._backends.update(some.backends)
+        self.exemplars.update(some.exemplars)
         for name in some.gone:
             self._backends.pop(name, None)
+            self.exemplars.pop(name, None)
 
     def has_counted(self, counted: Counted) -> None:
         """The end of its report."""

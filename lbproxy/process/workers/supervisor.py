@@ -82,7 +82,7 @@ STILL = 10
 
 
 class WorkerSupervisor(Observer):
-    """`size` workers that `forker` forks. It is the data path that the generation starts, drains and stops."""
+    """`size` `workers`, by index, that `forker` forks: the data path that the generation starts, drains and stops."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class WorkerSupervisor(Observer):
         self._pools = pools
         self._mints = mints
         self._forker = AsyncChannel(forker, self._from_forker, lost)
-        self._workers: dict[int, WorkerHandle] = {}  # by their index
+        self.workers: dict[int, WorkerHandle] = {}
         self._ended: Counters = {}  # what those had counted that have died
         self._addresses: dict[str, Address] = {}  # by POOL/BACKEND
         self._ticket_secrets: TicketSecrets | None = None  # None: those that workers have anyway
@@ -124,14 +124,14 @@ class WorkerSupervisor(Observer):
         self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
 
     def __repr__(self) -> str:
-        return f"<supervisor of {len(self._workers)}>"
+        return f"<supervisor of {len(self.workers)}>"
 
     # --- the data path
 
     @property
     def connections(self) -> int:
         """Client connections that were open when the workers counted last; none of those that are empty since."""
-        counted = counters.total(worker.process for worker in self._workers.values() if not worker.empty)
+        counted = counters.total(worker.process for worker in self.workers.values() if not worker.empty)
         return sum(one["connections"] for one in counted.get("listeners", {}).values())
 
     def start(self) -> None:
@@ -165,15 +165,15 @@ class WorkerSupervisor(Observer):
 
     async def emptied(self, within: float | None = None) -> bool:
         """Wait until no connection is open, at most `within` seconds; whether that is so."""
-        return await self._until(lambda: all(worker.empty for worker in self._workers.values()), within)
+        return await self._until(lambda: all(worker.empty for worker in self.workers.values()), within)
 
     async def stop(self) -> None:
         """End everything that is still open, now, and wait for the workers' last words."""
         self._leave_sockets()
         self._send_all(End())
-        await self._until(lambda: all(worker.gone for worker in self._workers.values()), END_WITHIN)
+        await self._until(lambda: all(worker.gone for worker in self.workers.values()), END_WITHIN)
         self._look_again.cancel()
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             if not worker.gone:
                 worker.kill()
             worker.line.close()
@@ -205,13 +205,13 @@ class WorkerSupervisor(Observer):
         self._send_all(message)
 
     def _is_complete(self) -> bool:
-        return len(self._workers) == self._size and all(worker.up for worker in self._workers.values())
+        return len(self.workers) == self._size and all(worker.up for worker in self.workers.values())
 
     async def count(self) -> bool:
         """Have every worker tell what it has counted, after it heard what was decided until now; whether all have."""
         self._tell_news()
         self._asked += 1
-        number, asked = self._asked, list(self._workers.values())
+        number, asked = self._asked, list(self.workers.values())
         self._send_all(Count(number))
         return await self._until(lambda: all(one.answered >= number or one.gone for one in asked), ANSWER_WITHIN)
 
@@ -221,7 +221,7 @@ class WorkerSupervisor(Observer):
         question: gets the number that the answers have.
         """
         self._asked += 1
-        number, asked = self._asked, list(self._workers.values())
+        number, asked = self._asked, list(self.workers.values())
         answers = self._answers[number] = []
         self._send_all(question(number))
 
@@ -234,7 +234,7 @@ class WorkerSupervisor(Observer):
 
     def counters(self) -> list[Counters]:
         """What each worker counted, also those that have died."""
-        return [*(worker.counters for worker in self._workers.values()), self._ended]
+        return [*(worker.counters for worker in self.workers.values()), self._ended]
 
     def tls(self) -> TlsReport:
         """What is known of TLS in the workers."""
@@ -248,7 +248,7 @@ class WorkerSupervisor(Observer):
                 [descriptor] = received.descriptors
                 channel = Channel(socket.socket(fileno=descriptor), WITH_WORKER)
                 line = AsyncChannel(channel, partial(self._told, index), partial(self._gone, index))
-                self._workers[index] = WorkerHandle(pid, line)
+                self.workers[index] = WorkerHandle(pid, line)
                 self._bring_up_to_date(line)
             case Died(index, _, status):
                 self._died(index, status)
@@ -271,7 +271,7 @@ class WorkerSupervisor(Observer):
             line.send(Accept())
 
     def _told(self, index: int, received: Received[FromWorker]) -> None:
-        worker = self._workers[index]
+        worker = self.workers[index]
         worker.silent = 0
         match received.message:
             case Up():
@@ -299,7 +299,7 @@ class WorkerSupervisor(Observer):
         self._happened()
 
     def _gone(self, index: int) -> None:
-        self._workers[index].gone = True
+        self.workers[index].gone = True
         self._happened()
 
     def _met(self, met: Met) -> None:
@@ -316,13 +316,13 @@ class WorkerSupervisor(Observer):
         """A worker has made certificates: no other one need make them."""
         for minted_record in minted.minted_records:
             self._mints[minted.listener].remember(minted_record)
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             if worker is not maker:
                 worker.line.send(minted)
 
     def _died(self, index: int, status: int) -> None:
-        self._workers[index].line.finish()
-        worker = self._workers.pop(index)
+        self.workers[index].line.finish()
+        worker = self.workers.pop(index)
         worker.gone = True
         self._ended = counters.total([counters.past(worker.counters), self._ended])
         if self._ending:
@@ -337,7 +337,7 @@ class WorkerSupervisor(Observer):
     def _look(self) -> None:
         """A worker whose loop stands still is killed: what follows is what follows a death."""
         self._look_again = self._loop.call_later(LOOK_EVERY, self._look)
-        for index, worker in self._workers.items():
+        for index, worker in self.workers.items():
             worker.silent += worker.up and not worker.gone
             if worker.silent == STILL:
                 event(log, logging.CRITICAL, "worker_stuck", worker=index, pid=worker.pid)
@@ -385,7 +385,7 @@ class WorkerSupervisor(Observer):
             self._forker.send(Retire())
 
     def _send_all(self, message: ToWorker) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.line.send(message)
 
     def _happened(self) -> None:

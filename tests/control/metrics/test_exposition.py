@@ -6,7 +6,9 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from lbproxy.control.metrics.exposition import render
+from lbproxy.control.metrics.rows import Exemplars
 from lbproxy.control.metrics.table import TABLE
+from lbproxy.record import Exemplar
 from tests.control.sample import snapshot
 
 ALL = {row.name for row in TABLE}
@@ -32,6 +34,19 @@ def test_openmetrics_on_request() -> None:
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     parse: Any = openmetrics_parser.text_string_to_metric_families  # has no types
     assert list(parse(body.decode()))
+
+
+def test_openmetrics_has_exemplars_and_the_text_format_none() -> None:
+    given = "Front-End/4711:a_b.c~d+e=f@g-h"
+    some: Exemplars = {("connectors", "c1"): [Exemplar(0.0005, 20.0, given, "0af7651916cd43dd8448eb211c80319c")]}
+    body, _ = render(snapshot(), "application/openmetrics-text; version=1.0.0", some)
+    parse: Any = openmetrics_parser.text_string_to_metric_families  # has no types
+    [family] = [one for one in parse(body.decode()) if one.name == "lbproxy_backend_first_byte_seconds"]
+    [sample] = [one for one in family.samples if one.exemplar]
+    assert sample.labels["backend"] == "c1"
+    assert sample.exemplar.value <= float(sample.labels["le"])
+    assert sample.exemplar.labels == {"request_id": given, "trace_id": "0af7651916cd43dd8448eb211c80319c"}
+    assert b"0af7" not in render(snapshot(), "", some)[0]
 
 
 def test_names_cannot_break_the_format() -> None:

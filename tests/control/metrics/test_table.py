@@ -38,7 +38,7 @@ def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
     view = snapshot()
     view["pools"] += [kerberos_pool("windows"), guarded_pool("alike"), discovered_pool("found")]
     view["fleet"] = fleet(tickets={"secret": "ab", "shared": True, "why": "", "key": 1, "made": 1.0})
-    samples = row.family(view).samples
+    samples = row.family(view, {}).samples
     assert samples
     for sample in samples:
         assert set(sample.labels) - {"le"} == set(row.labels)
@@ -46,7 +46,7 @@ def test_every_row_finds_samples_with_its_labels(row: Row) -> None:
 
 def values(name: str, view: Snapshot | None = None) -> dict[tuple[str, ...], float]:
     [row] = [row for row in TABLE if row.name == name]
-    return {tuple(sample.labels.values()): sample.value for sample in row.family(view or snapshot()).samples}
+    return {tuple(sample.labels.values()): sample.value for sample in row.family(view or snapshot(), {}).samples}
 
 
 def test_only_an_up_backend_is_up() -> None:

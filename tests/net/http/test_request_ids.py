@@ -158,3 +158,31 @@ async def test_a_request_that_becomes_a_tunnel_has_one(front: Build) -> None:
 
 def test_nothing_is_named_before_the_first_request() -> None:
     assert RequestIds(IdSource()).request_id == b"0" * 32
+
+
+async def test_a_request_is_an_example_of_its_time_and_the_next_ones_are_not(front: Build) -> None:
+    """One in ten seconds of each order of magnitude: the others cost a comparison."""
+    home = front(request_id=b"X-Request-ID")
+    client = await home.connect()
+    await client.send(request(b"GET /x"))
+    lane = await home.places[0].lane()
+    head = await lane.head()
+    await lane.send(answer(b"ok"))
+    await client.sees(answer(b"ok"))
+    heads = [head] + [await ask(client, lane) for _ in range(50)]
+    examples = home.backends[0].latency.examples
+    assert {one.request_id.encode() for one in examples} <= {one for head in heads for one in ids_in(head)}
+    assert len(examples) < 20
+    assert ids_in(heads[0])[0].decode() in {one.request_id for one in examples}
+    assert {one.trace_id for one in examples} == {""}
+
+
+async def test_without_names_there_are_no_examples(front: Build) -> None:
+    home = front()
+    client = await home.connect()
+    await client.send(request(b"GET /x"))
+    lane = await home.places[0].lane()
+    await lane.head()
+    await lane.send(answer(b"ok"))
+    await client.sees(answer(b"ok"))
+    assert home.backends[0].latency.examples == []

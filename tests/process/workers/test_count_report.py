@@ -12,6 +12,7 @@ from lbproxy.balance.member import Member
 from lbproxy.config import load
 from lbproxy.process.ipc.worker_messages import BackendsCounted
 from lbproxy.process.workers.count_report import PIECE, CountReport
+from lbproxy.record import Exemplar
 from lbproxy.runtime.data_path import DataPath
 from tests.process.places import listen_all
 from tests.runtime.test_data_path import CONFIG
@@ -53,6 +54,18 @@ async def test_only_those_that_have_changed_are_told(data_path: DataPath) -> Non
     first, last = told(report)
     assert {name: one["active"] for name, one in first.backends.items()} == {f"connectors/{one.name}": 1}
     assert {name: one["requests"] for name, one in last.backends.items()} == {f"connectors/{other.name}": 1}
+
+
+async def test_an_exemplar_is_told_once(data_path: DataPath) -> None:
+    pool, report = data_path.pools["connectors"], CountReport(data_path)
+    told(report)
+    exemplar, one = Exemplar(0.1, 10.0, "x", ""), pool.backends[0]
+    one.latency.example(0.1, exemplar)
+    [piece] = told(report)
+    assert piece.exemplars == {f"connectors/{one.name}": [exemplar]}
+    one.latency.add(0.1)
+    [piece] = told(report)
+    assert piece.exemplars == {}
 
 
 async def test_those_that_left_are_told_once_and_one_that_came_back_as_it_is(data_path: DataPath) -> None:

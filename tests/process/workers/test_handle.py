@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 from lbproxy.process.ipc.worker_messages import BackendsCounted, Counted
 from lbproxy.process.workers.handle import WorkerHandle
+from lbproxy.record import Exemplar
 
 
 def test_parts_replace_what_they_are_about() -> None:
@@ -18,6 +19,13 @@ def test_parts_replace_what_they_are_about() -> None:
     worker.backends_counted(BackendsCounted({"p/a": {"requests": 4}}, ["p/b", "p/never"]))
     assert worker.counters == {"ends": {"done": 3}, "backends": {"p/a": {"requests": 4}}}
     assert worker.answered == 7
+
+
+def test_exemplars_are_those_of_backends_that_are_there() -> None:
+    worker, some = WorkerHandle(1, Mock()), [Exemplar(0.1, 10.0, "x", "")]
+    worker.backends_counted(BackendsCounted({"p/a": {}, "p/b": {}}, [], {"p/a": some, "p/b": some}))
+    worker.backends_counted(BackendsCounted({"p/a": {}}, ["p/b"]))
+    assert worker.exemplars == {"p/a": some}
 
 
 def test_it_is_killed_once() -> None:

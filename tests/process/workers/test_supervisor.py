@@ -387,8 +387,8 @@ async def test_a_worker_that_stands_still_is_killed(
     """One that is not up yet may still be reading its files."""
     one, two = processes
     stuck, starting = await scene.born(0, one.pid), await scene.born(1, two.pid)
-    await until(lambda: len(scene.supervisor._workers) == 2)
-    worker = scene.supervisor._workers[0]
+    await until(lambda: len(scene.supervisor.workers) == 2)
+    worker = scene.supervisor.workers[0]
     for word in (Up(), Empty()):  # whatever it says is enough
         for _ in range(supervisor.STILL - 1):
             scene.supervisor._look()
