@@ -5,8 +5,12 @@ import signal
 import sys
 
 from lbproxy.control import log
-from lbproxy.dashboard.web import run
-from lbproxy.errors import LbproxyError
+from lbproxy.errors import LbproxyError, MissingExtraError
+
+try:
+    from lbproxy.dashboard.web import run
+except ModuleNotFoundError as error:  # uninstalled since `lbproxy check` looked
+    sys.exit(f"lbproxy: error: admin.web: {MissingExtraError('the dashboard', 'dashboard')} ({error.name})")
 
 if __name__ == "__main__":
     for theirs in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):

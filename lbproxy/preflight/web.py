@@ -20,7 +20,7 @@ def inspect_web(report: Report, web: AdminWeb | None) -> None:
     """A dashboard that cannot be used prevents a start, as every other listener does."""
     if web is None:
         return
-    if missing := [name for name in ("jinja2", "aiohttp_sse") if find_spec(name) is None]:
+    if missing := [name for name in ("jinja2", "markupsafe", "aiohttp_sse") if find_spec(name) is None]:
         report.problem(WHERE, f"{MissingExtraError('the dashboard', 'dashboard')} ({', '.join(missing)})")
     leaf = inspect_pair(report, WHERE, web.certificate, web.key)
     if leaf is not None and not alternative_names(leaf):

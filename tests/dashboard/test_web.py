@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -320,3 +322,11 @@ async def test_new_files_end_the_process_once_they_can_be_used(
 def test_a_host_is_ours_if_the_certificate_is_for_it(host: str, ours: bool) -> None:
     names = ("admin.corp.example", "*.wild.example", "192.0.2.7", "2001:db8::1")
     assert is_ours(Authority.root().server(*names).certificate, host) is ours
+
+
+@pytest.mark.parametrize("name", ["markupsafe", "aiohttp_sse"])
+def test_its_process_says_in_a_line_what_is_not_installed(name: str) -> None:
+    code = f"import runpy, sys; sys.modules[{name!r}] = None; runpy.run_module('lbproxy.dashboard')"
+    done = subprocess.run([sys.executable, "-c", code, "3"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    said = f"lbproxy: error: admin.web: the dashboard needs an optional part: install lbproxy[dashboard] ({name})\n"
+    assert (done.returncode, done.stderr) == (1, said)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from lbproxy.config import AdminWeb
 from lbproxy.config.models import Base
@@ -46,3 +49,14 @@ def test_passwords_that_all_can_read(tmp_path: Path, report: Report) -> None:
     assert [str(one) for one in report.warnings] == [
         f"admin.web.passwords: {tmp_path}/passwd is open to every account of this machine, which could guess at it"
     ]
+
+
+@pytest.mark.parametrize("name", ["jinja2", "markupsafe", "aiohttp_sse"])
+def test_an_extra_that_is_not_installed_is_named(
+    tmp_path: Path, report: Report, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    make_files(tmp_path)
+    monkeypatch.setitem(sys.modules, name, None)  # as if it were not there (importlib.util.find_spec)
+    inspect_web(report, web(tmp_path))
+    said = f"admin.web: the dashboard needs an optional part: install lbproxy[dashboard] ({name})"
+    assert [one for one in problems(report) if one.startswith("admin.web: ")] == [said]
