@@ -449,3 +449,14 @@ def test_prometheus_finds_and_reaches_the_metrics(whole: Built) -> None:
     [rule] = whole.spec("NetworkPolicy", "lbproxy-metrics")["ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": port["targetPort"]}]
     assert rule["from"], "not everybody"
+
+
+def test_pods_are_annotated_with_the_metrics_for_a_prometheus_without_the_operator(whole: Built) -> None:
+    template = whole.spec("Deployment", "lbproxy")["template"]
+    ports = [one["containerPort"] for one in template["spec"]["containers"][0]["ports"] if one["name"] == "metrics"]
+    annotations = {name: value for name, value in template["metadata"]["annotations"].items() if "prometheus" in name}
+    assert annotations == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(*ports),
+        "prometheus.io/path": "/metrics",
+    }
