@@ -18,9 +18,9 @@ unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test bench compare-failure profile bench-micro lint build docs dist image clean constraints
+.PHONY: help run test sanitize bench compare-failure profile bench-micro lint build docs dist image clean constraints
 .PHONY: always
-.PHONY: debian-build debian-demo debian-test debian-bench debian-failure debian-profile debian-dist debian-image
+.PHONY: debian-build debian-demo debian-test debian-sanitize debian-bench debian-failure debian-profile debian-dist debian-image
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -63,8 +63,9 @@ build: .venv/.built ## .venv and the compiled data path
 EXTRAS_tools = kubernetes instance doctor dashboard tracing test dev
 EXTRAS_bench = bench
 EXTRAS_docs = docs
+EXTRAS_fuzz = fuzz
 
-.venv/.tools .venv/.bench .venv/.docs: .venv/.%: .venv/.installed .venv/.%-list
+.venv/.tools .venv/.bench .venv/.docs .venv/.fuzz: .venv/.%: .venv/.installed .venv/.%-list
 	@tools/prepare extra $(EXTRAS_$*)
 	@touch $@
 
@@ -86,6 +87,8 @@ debian-bench:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk
 debian-failure:
 	@tools/prepare debian build nginx haproxy iproute2 nftables
+debian-sanitize:
+	@tools/prepare debian build clang git libclang-rt-dev
 debian-image:
 	@tools/prepare debian buildah git mmdebstrap
 debian-dist:
@@ -99,6 +102,10 @@ docs: build .venv/.docs ## build/site: the manual as a site, with an index of co
 
 image: debian-image ## dist/lbproxy-image.tar: the image, by buildah (BASE=NAME@sha256:DIGEST for another base than Debian's packages)
 	@tools/image
+
+SECONDS ?= 8
+sanitize: debian-sanitize build .venv/.tools .venv/.fuzz ## tests of the data path with sanitizers, then a minute of fuzzing (SECONDS=600 for each target, ARGS="chunked --keep")
+	@tools/sanitize $(SECONDS) $(ARGS)
 
 dist: debian-dist build ## dist/: sdist, wheel, .deb, one-file program, SBOM and SHA256SUMS of the commit, built twice and compared
 	@tools/dist

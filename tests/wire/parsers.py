@@ -7,12 +7,15 @@ from itertools import pairwise
 from hypothesis import settings
 
 from lbproxy.reasons import Reason
-from lbproxy.wire.fields import Limits
+from lbproxy.wire.fields import Field, Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
-from lbproxy.wire.request_heads import RequestHead
+from lbproxy.wire.request_heads import Forwarding, RequestHead
 from lbproxy.wire.response_heads import ResponseHead
 
 properties = settings(max_examples=200)
+
+CLIENT = b"192.0.2.1"
+FORWARDING = Forwarding(b"https", b"443", b"login.test")
 
 
 def request_head(
@@ -32,3 +35,15 @@ def grows_to_one_result(head: RequestHead | ResponseHead, raw: bytes) -> None:
     for before, after in pairwise(results):
         assert before in (0, after)
     assert isinstance(results[-1], Reason) or results[-1] <= len(raw)
+
+
+_PASSED = (Field.OTHER, Field.AUTHORIZATION, Field.USER_AGENT)
+
+
+def understood(head: RequestHead) -> tuple[object, ...]:
+    """What a request means, Host, hop by hop and forwarded lines aside."""
+    method, target = head.line()
+    if target.startswith(b"?"):  # of an absolute-form target
+        target = b"/" + target
+    passed = [(name, value) for name, value, field in head.fields() if field in _PASSED]
+    return method, target, head.framing, head.length, passed

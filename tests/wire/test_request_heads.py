@@ -14,22 +14,9 @@ from lbproxy.wire.heads import Framing
 from lbproxy.wire.request_heads import Forwarding, RequestHead
 from tests.wire import request_heads, strategies
 from tests.wire.h11_peer import as_server, has_long_number, lines_of, plain, sent_after, without_empty_lines
-from tests.wire.parsers import grows_to_one_result, properties, request_head
+from tests.wire.parsers import CLIENT, FORWARDING, grows_to_one_result, properties, request_head, understood
 
-CLIENT = b"192.0.2.1"
-FORWARDING = Forwarding(b"https", b"443", b"login.test")
 GOOD = b"GET /good HTTP/1.1\r\nHost: login.test\r\nAuthorization: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
-
-PASSED = (Field.OTHER, Field.AUTHORIZATION, Field.USER_AGENT)
-
-
-def understood(head: RequestHead) -> tuple[object, ...]:
-    """What a request means, Host, hop by hop and forwarded lines aside."""
-    method, target = head.line()
-    if target.startswith(b"?"):  # of an absolute-form target
-        target = b"/" + target
-    passed = [(name, value) for name, value, field in head.fields() if field in PASSED]
-    return method, target, head.framing, head.length, passed
 
 
 @pytest.mark.parametrize("name", request_heads.REFUSED)
