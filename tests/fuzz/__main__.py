@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -53,9 +54,12 @@ def fuzzed(name: str, seconds: int, keep: bool) -> bool:
 
 
 def _libfuzzer(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.fuzz.one", name, "-timeout=20", f"-artifact_prefix={FINDINGS}/{name}-"]
+    """A run of libFuzzer, with what it says."""
+    program = FINDINGS / f"{name}.sh"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tests.fuzz.one {name} "$0" "$@"\n')
+    program.chmod(0o755)
     return subprocess.run(
-        [*command, *arguments],
+        [f"./{program}", "-timeout=20", f"-artifact_prefix={FINDINGS}/{name}-", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,6 +1,6 @@
-"""One target under libFuzzer: `python -m tests.fuzz.one TARGET [OPTION...] [FOLDER|FILE...]`, with libFuzzer's options.
+"""One target under libFuzzer: `python -m tests.fuzz.one TARGET PROGRAM [OPTION...] [FOLDER|FILE...]`.
 
-With a file, that input is tried once: how a finding is looked at.
+PROGRAM is what libFuzzer starts for a part of its work, with libFuzzer's options alone: it calls this again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["lbproxy"], enable_loader_override=Fals
 
 def main() -> None:
     name, *arguments = sys.argv[1:]
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[name])
+    atheris.Setup(arguments, TARGETS[name])
     atheris.Fuzz()
 
 
