@@ -78,6 +78,7 @@ TESTS_OF_WHOLES = {
     "tests/deployment": "the units and manifests in config/",
     "tests/docs": "the configurations in README.md, docs/ and config/examples, the recipes, and docs/architecture.md",
     "tests/e2e": "whole processes, over the network",
+    "tests/fuzz": "whatever reads bytes from others",
     "tests/process/test_release_before.py": "messages of the release before, recorded",
     "tests/test_tree.py": "this file",
 }
