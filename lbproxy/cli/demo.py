@@ -19,6 +19,7 @@ from rich.console import Console
 from lbproxy.demo.acceptor import check_gssapi
 from lbproxy.demo.realm import find_programs
 from lbproxy.demo.stack import RESTART_AFTER, DemoStack
+from lbproxy.demo.store import find_etcd
 from lbproxy.demo.tour import Stop, tour
 from lbproxy.errors import MissingExtraError, StartError
 
@@ -31,7 +32,8 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     type=click.IntRange(0, 65534),
     default=8443,
     show_default=True,
-    help="On 127.0.0.1; the next one passes TLS through. One that is taken is replaced by any that is free.",
+    help="On 127.0.0.1; the next one passes TLS through, and two more are a second balancer's. One that is taken is "
+    "replaced by any that is free.",
 )
 @click.option(
     "--dir",
@@ -40,23 +42,27 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="An empty directory for all files, kept afterwards. Default: a temporary one, removed at the end.",
 )
 @click.option("--no-kerberos", is_flag=True, help="Connectors that ask for no ticket, and no realm.")
+@click.option(
+    "--no-fleet", is_flag=True, help="One balancer. Default: two, which share their orders, if etcd is installed."
+)
 @click.option("--once", is_flag=True, help="Run the commands that the demo prints, and end.")
-def command(port: int, directory: Path | None, no_kerberos: bool, once: bool) -> None:
-    """Start three sample connectors, a throwaway Kerberos realm and CAs, and the balancer in front of them.
+def command(port: int, directory: Path | None, no_kerberos: bool, no_fleet: bool, once: bool) -> None:
+    """Start three sample connectors, a throwaway Kerberos realm and CAs, and one balancer or two in front of them.
 
     It prints commands to try, and runs until Ctrl-C or TERM. Nothing is left running, and the exit status is 0; with
     --once it is 1 if one of the commands fails.
     """
-    sys.exit(asyncio.run(_demo(port, directory, no_kerberos, once)))
+    sys.exit(asyncio.run(_demo(port, directory, not no_kerberos, not no_fleet, once)))
 
 
-async def _demo(port: int, directory: Path | None, no_kerberos: bool, once: bool) -> int:
+async def _demo(port: int, directory: Path | None, kerberos: bool, fleet: bool, once: bool) -> int:
     console = Console(highlight=False)
     signalled = asyncio.Event()
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, signalled.set)
     with _home(directory) as home:
-        stack = DemoStack(home, port, not no_kerberos and _kerberos(console), partial(_plain, console))
+        etcd = find_etcd() if fleet else None
+        stack = DemoStack(home, port, kerberos and _kerberos(console), partial(_plain, console), etcd=etcd)
         try:
             return await _until(signalled, _visit(stack, console, once))
         finally:

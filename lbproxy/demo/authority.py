@@ -46,17 +46,23 @@ class Authority:
     def __repr__(self) -> str:
         return f"<Authority {self._name.rfc4514_string()} in {self.directory}>"
 
-    def server(self, names: Iterable[str], file_name: str = "server") -> Pair:
-        """A server certificate for DNS names and IP addresses; the first is its common name too."""
+    def server(self, names: Iterable[str], file_name: str = "server", also_client: bool = False) -> Pair:
+        """A server certificate for DNS names and IP addresses; the first is its common name too.
+
+        also_client: it may be shown to another server.
+        """
         names = list(names)
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        return self._leaf(file_name, names[0], ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if also_client else [])]
+        return self._leaf(file_name, names[0], usages, alternatives)
 
     def user(self, name: str) -> Pair:
         """A client certificate whose subject is CN=`name`, in files named after it."""
-        return self._leaf(name, name, ExtendedKeyUsageOID.CLIENT_AUTH)
+        return self._leaf(name, name, [ExtendedKeyUsageOID.CLIENT_AUTH])
 
-    def _leaf(self, file_name: str, name: str, usage: x509.ObjectIdentifier, *extensions: x509.ExtensionType) -> Pair:
+    def _leaf(
+        self, file_name: str, name: str, usages: list[x509.ObjectIdentifier], *extensions: x509.ExtensionType
+    ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(
             _common_name(name),
@@ -64,7 +70,7 @@ class Authority:
             x509.BasicConstraints(ca=False, path_length=None),
             _key_usage(digital_signature=True),
             *extensions,
-        ).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        ).add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         return self._issue(file_name, builder, key)
 
     def _builder(

@@ -17,10 +17,13 @@ _LAST_WORDS = 5  # lines that an error about the child quotes
 
 
 class Child:
-    """A process whose output goes to the file `log`, and which says `ready` and a value when it serves.
+    """A process whose output goes to the file `log`, and which says `ready` and a value on a line when it serves.
 
     It may be started again after it has ended, with another `command` too. `environment` comes on top of ours.
     """
+
+    WITHIN = 60.0
+    """Seconds for a start."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, ready: str, environment: Mapping[str, str] | None = None
@@ -49,7 +52,7 @@ class Child:
         return "\n".join(self._last_words)
 
     async def start(self) -> str:
-        """Starts it; returns what follows `ready` on its line. Raises StartError when it ends instead."""
+        """Starts it; returns what follows `ready` on its line. Raises StartError if it ends, or is silent for long."""
         self._process = await asyncio.create_subprocess_exec(
             *self.command,
             env=self._environment,
@@ -62,7 +65,7 @@ class Child:
         said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._output = asyncio.create_task(self._read(self._process, said))
         either: tuple[asyncio.Future[Any], ...] = (said, self._output)
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=self.WITHIN, return_when=asyncio.FIRST_COMPLETED)
         if not said.done():
             raise StartError(f"{self.name} did not start:\n{self.last_words}")
         return said.result()
@@ -94,5 +97,6 @@ class Child:
                 log.flush()
                 text = line.decode(errors="replace").rstrip("\r\n")
                 self._last_words.append(text)
-                if text.startswith(self._ready) and not said.done():
-                    said.set_result(text.removeprefix(self._ready).strip())
+                _, ready, value = text.partition(self._ready)
+                if ready and not said.done():
+                    said.set_result(value.strip())

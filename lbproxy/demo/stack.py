@@ -1,4 +1,4 @@
-"""The whole thing on 127.0.0.1: three sample connectors, a realm, certification authorities, and the balancer.
+"""The whole thing on 127.0.0.1: three sample connectors, a realm, certification authorities, and one balancer or two.
 
     async with DemoStack(directory, port, kerberos=True, tell=print) as stack:
         ...                   # stack.server_url answers, and stack.passthrough_url
@@ -20,16 +20,19 @@ from urllib.parse import urlsplit
 from lbproxy import program
 from lbproxy.demo.authority import Authority, write_bundle, write_private
 from lbproxy.demo.children import Child
-from lbproxy.demo.configuration import configuration
+from lbproxy.demo.configuration import Probe, Replica, configuration
 from lbproxy.demo.ports import LOOPBACK, free_port
 from lbproxy.demo.realm import Realm
 from lbproxy.demo.shell import write_env
+from lbproxy.demo.store import etcd
 from lbproxy.errors import StartError
 
 HOST = "login.corp.example"
 USER = "alice"  # signs in with a ticket
 CERTIFICATE_USER = "bob"
+PROBE = "HTTP/probe.corp.example"
 CONNECTORS = ("c1", "c2", "c3")
+REPLICAS = (("lb1", "lbproxy.toml"), ("lb2", "lb2.toml"))  # the balancers, with their configurations
 RESTART_AFTER = 10.0  # seconds that a killed connector stays dead, so that its readmission can be watched
 
 
@@ -46,18 +49,20 @@ class DemoStack:
         kerberos: bool,
         tell: Callable[[str], None],
         restart_after: float = RESTART_AFTER,
+        etcd: str | None = None,
     ) -> None:
+        """etcd: the program; with it there are two balancers, which share their orders."""
         self.directory = directory.absolute()
-        self.port = free_port(port)
-        self.server_url = f"https://{HOST}:{self.port}"
-        self.passthrough_port = free_port(self.port + 1)
-        self.passthrough_url = f"https://{HOST}:{self.passthrough_port}"
-        self.admin = f"unix:{self.directory / 'admin.sock'}"
+        self.ports = [free_port(port)]  # of each balancer two: where TLS ends, and where it passes through
+        for _ in range(1 if etcd is None else 3):
+            self.ports.append(free_port(self.ports[-1] + 1))
+        self.server_url, self.passthrough_url = (f"https://{HOST}:{port}" for port in self.ports[:2])
+        self.second_url = None if etcd is None else f"https://{HOST}:{self.ports[2]}"
         self.ca = self.directory / "authority" / "ca.pem"
         self.ticket: dict[str, str] | None = None  # the environment of USER's ticket; None without Kerberos
         self.connectors: list[Child] = []
-        command = program.command("lbproxy", "run", "-c", str(self.directory / "lbproxy.toml"))
-        self.balancer = Child("the balancer", command, self.directory / "lbproxy.log", "ready: ")
+        self.balancers: list[Child] = []
+        self._etcd = etcd
         self._kerberos = kerberos
         self._tell = tell
         self._restart_after = restart_after
@@ -84,18 +89,18 @@ class DemoStack:
         options = self._certificates()
         # This blocks the loop for some 50 ms, and nothing else runs on it yet.
         realm = self._stack.enter_context(Realm(self.directory / "realm")) if self._kerberos else None
-        await self._start_balancer(await self._start_connectors(options, realm))
-        ports = (self.port, self.passthrough_port)
-        write_env(self.directory, self.ca, [f"{HOST}:{port}" for port in ports], self.ticket or {})
+        ports = await self._start_connectors(options, realm)
+        await self._start_balancers(ports, realm)
+        write_env(self.directory, self.ca, [f"{HOST}:{port}" for port in self.ports], self.ticket or {})
 
     async def stop(self) -> None:
-        """Ends everything that start() has started, the balancer first."""
+        """Ends everything that start() has started, the balancers first."""
         await self._stack.aclose()
 
     async def watch(self) -> None:
-        """Starts connectors again when they end; raises StartError when the balancer ends. Runs until cancelled."""
+        """Starts connectors again when they end; raises StartError when a balancer ends. Runs until cancelled."""
         watchers = [asyncio.create_task(self._keep(child)) for child in self.connectors]
-        watchers.append(asyncio.create_task(self._guard()))
+        watchers += [asyncio.create_task(self._guard(child)) for child in self.balancers]
         try:
             done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
@@ -141,11 +146,30 @@ class DemoStack:
         command += ["--journal", str(self.directory / f"{name}.journal"), *options]
         return Child(name, command, self.directory / f"{name}.log", "listening: ", environment)
 
-    async def _start_balancer(self, ports: Mapping[str, int]) -> None:
-        text = configuration(HOST, f"{LOOPBACK}:{self.port}", f"{LOOPBACK}:{self.passthrough_port}", ports)
-        (self.directory / "lbproxy.toml").write_text(text)
-        self._stack.push_async_callback(self.balancer.stop)
-        await self.balancer.start()
+    async def _start_balancers(self, ports: Mapping[str, int], realm: Realm | None) -> None:
+        """One after the other: they look at the same connectors."""
+        url = await self._start_store()
+        probe = Probe(f"{PROBE}@{realm.name}", realm.add_service(PROBE)) if realm else None
+        environment = {"KRB5_CONFIG": realm.env["KRB5_CONFIG"]} if realm else {}
+        pairs = zip(REPLICAS, zip(self.ports[::2], self.ports[1::2], strict=True), strict=False)
+        for (name, file), places in pairs:
+            replica = Replica(name, *(f"{LOOPBACK}:{port}" for port in places))
+            path = self.directory / file
+            path.write_text(configuration(HOST, self.server_url, replica, ports, probe, url))
+            command = program.command("lbproxy", "run", "-c", str(path))
+            child = Child(name, command, self.directory / f"{name}.log", "ready: ", environment)
+            self._stack.push_async_callback(child.stop)
+            self.balancers.append(child)
+            await child.start()
+
+    async def _start_store(self) -> str | None:
+        """The URL of what the balancers share, if there are two."""
+        if self._etcd is None:
+            return None
+        url, store = etcd(self._etcd, self.directory / "store")
+        self._stack.push_async_callback(store.stop)
+        await store.start()
+        return url
 
     async def _keep(self, child: Child) -> None:
         while True:
@@ -167,6 +191,6 @@ class DemoStack:
         (self.directory / f"{child.name}.pid").write_text(f"{child.pid}\n")
         return said
 
-    async def _guard(self) -> None:
-        status = await self.balancer.ended()
-        raise StartError(f"the balancer ended with status {status}:\n{self.balancer.last_words}")
+    async def _guard(self, balancer: Child) -> None:
+        status = await balancer.ended()
+        raise StartError(f"{balancer.name} ended with status {status}:\n{balancer.last_words}")

@@ -30,6 +30,7 @@ def tour(stack: DemoStack) -> list[Stop]:
     request = f"curl --negotiate -u : {stack.server_url}/wsfed" if stack.ticket else f"curl {stack.server_url}/users"
     certificate = f'curl -E "$DEMO/{stack.CERTIFICATE}"'
     passthrough = f"{certificate} {stack.passthrough_url}/wsfed"
+    second = stack.second_url
     return [
         Stop(f"One request {who}", request),
         Stop("Nine requests: the instances take turns", _nine(request)),
@@ -39,9 +40,12 @@ def tour(stack: DemoStack) -> list[Stop]:
         ),
         Stop(f"The same with TLS passed through: it sees {CERTIFICATE_USER}'s own certificate", passthrough),
         Stop("What the balancer sees (--watch keeps looking)", "lbproxy status"),
+        *([Stop("Its probes sign in with tickets of their own", "lbproxy status --wide")] if stack.ticket else []),
         *([Stop("The same in a browser (Ctrl-C ends it)", "lbproxy dashboard", _DASHBOARD)] if _has_pages() else []),
+        *([Stop("A second balancer with the same connectors: the two are a fleet", "lbproxy fleet")] if second else []),
         Stop(f"Take {drained.name} out of rotation, in good order", f"lbproxy drain {drained.name} --wait"),
         Stop("Nine requests: the other two take turns", _nine(request)),
+        *([Stop("The second one has heard of it", _nine(request.replace(stack.server_url, second)))] if second else []),
         Stop(f"Bring {drained.name} back", f"lbproxy ready {drained.name}"),
         Stop(
             "Update the connectors, one after the other",

@@ -77,6 +77,12 @@ def check_tour(output: str, user: str) -> None:
     before, drained, *killed = instances(output)
     assert before == {"c1": 3, "c2": 3, "c3": 3}
     assert (drained.total(), drained["c1"]) == (9, 0)
+    if "fleet demo" in output:
+        second, *killed = killed
+        assert (second.total(), second["c1"]) == (9, 0)
+        assert "member; 2 replicas" in output
+    if "alice" in user:
+        assert re.search(r"^c1 .* signed in", output, re.MULTILINE)
     last = sum(killed, Counter())
     assert (last.total(), last["c2"]) == (18, 0)
     assert "updated: c1, c2, c3" in output
@@ -91,7 +97,7 @@ def test_a_signal_ends_it_and_leaves_nothing(start: Start, tmp_path: Path, numbe
     output = read_until(process.stdout, "Ctrl-C ends everything")
     assert re.search(r"^  \. \S+/env$", output, re.MULTILINE)
     children = children_of(process.pid)
-    assert len(children) == 5  # three connectors, the KDC, the balancer
+    assert len(children) == 7  # three connectors, the KDC, two balancers, etcd
     process.send_signal(number)
     rest, _ = process.communicate()
     assert process.returncode == 0, rest
@@ -100,7 +106,7 @@ def test_a_signal_ends_it_and_leaves_nothing(start: Start, tmp_path: Path, numbe
 
 
 def test_a_killed_connector_is_announced(start: Start) -> None:
-    process = start("--no-kerberos")
+    process = start("--no-kerberos", "--no-fleet")
     assert process.stdout is not None
     output = read_until(process.stdout, "Ctrl-C ends everything")
     env = re.search(r"^  \. (\S+/env)$", output, re.MULTILINE)
@@ -111,7 +117,7 @@ def test_a_killed_connector_is_announced(start: Start) -> None:
 
 
 def test_its_commands_are_short(start: Start, tmp_path: Path) -> None:
-    process = start("--no-kerberos")
+    process = start("--no-kerberos", "--no-fleet")
     assert process.stdout is not None
     output = read_until(process.stdout, "Ctrl-C ends everything")
     commands = re.findall(r"^  (?!\. )(\S.*)$", output, re.MULTILINE)
@@ -121,7 +127,7 @@ def test_its_commands_are_short(start: Start, tmp_path: Path) -> None:
 
 def test_a_connector_that_ends_in_good_order_is_back_at_once(start: Start, tmp_path: Path) -> None:
     own = tmp_path / "own"
-    process = start("--no-kerberos", "--dir", str(own))
+    process = start("--no-kerberos", "--no-fleet", "--dir", str(own))
     assert process.stdout is not None
     read_until(process.stdout, "Ctrl-C ends everything")
     subprocess.run([str(own / "bin" / "restart"), "c1"], check=True)
@@ -129,7 +135,7 @@ def test_a_connector_that_ends_in_good_order_is_back_at_once(start: Start, tmp_p
     process.terminate()
     process.communicate()
     names = {path.name for path in own.iterdir()}
-    assert {"lbproxy.toml", "lbproxy.log", "access.log", "c1.journal", "env"} <= names, "its own directory is kept"
+    assert {"lbproxy.toml", "lb1.log", "lb1.access.log", "c1.journal", "env"} <= names, "its own directory is kept"
 
 
 def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ SERVES = "import signal; print('hello'); print('ready: here', flush=True); signa
 IS_DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SERVES
 READS_ENVIRONMENT = "import os; print('ready:', os.environ['WHO'])"
 CHATTERS_AND_ENDS = "import sys; print('ready: x'); [print('line', n) for n in range(9)]; sys.exit(3)"
+SAYS_NOTHING = "import signal; signal.pause()"
 FAILS = "import sys; sys.exit('no keytab')"
 
 
@@ -100,3 +101,10 @@ async def test_one_that_never_ran_can_be_stopped(child: Callable[..., Child]) ->
     one = child(SERVES)
     await one.stop()
     assert repr(one) == "<Child c1 not started>"
+
+
+async def test_one_that_never_says_that_it_is_ready_did_not_start(child: Callable[..., Child]) -> None:
+    one = child(SAYS_NOTHING)
+    one.WITHIN = 0.1
+    with pytest.raises(StartError, match="c1 did not start"):
+        await one.start()

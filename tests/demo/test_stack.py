@@ -33,19 +33,18 @@ def alive(children: Iterable[Child]) -> list[bool]:
 async def test_everything_runs_until_the_block_is_left(tmp_path: Path) -> None:
     async with DemoStack(tmp_path, 0, kerberos=True, tell=print) as stack:
         assert [child.name for child in stack.connectors] == list(CONNECTORS)
-        assert alive([*stack.connectors, stack.balancer]) == [True] * 4
+        assert alive([*stack.connectors, *stack.balancers]) == [True] * 4
         assert stack.ticket is not None
-    assert not any(alive([*stack.connectors, stack.balancer]))
+    assert not any(alive([*stack.connectors, *stack.balancers]))
 
 
 async def test_a_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stack = DemoStack(tmp_path, port, kerberos=False, tell=print)
-    assert stack.port != port
-    assert stack.server_url == f"https://login.corp.example:{stack.port}"
-    assert stack.passthrough_url == f"https://login.corp.example:{stack.passthrough_port}"
-    assert stack.passthrough_port != stack.port
+    urls = [stack.server_url, stack.passthrough_url]
+    assert urls == [f"https://login.corp.example:{port}" for port in stack.ports]
+    assert len({port, *stack.ports}) == 3
 
 
 async def test_a_killed_connector_is_started_again_where_it_was(stack: DemoStack, told: asyncio.Queue[str]) -> None:
@@ -63,16 +62,16 @@ async def test_a_killed_connector_is_started_again_where_it_was(stack: DemoStack
     assert urls[0] == urls[1]
 
 
-async def test_the_end_of_the_balancer_ends_the_watch(stack: DemoStack) -> None:
-    os.kill(stack.balancer.pid, signal.SIGKILL)
-    with pytest.raises(StartError, match="the balancer ended with status -9"):
+async def test_the_end_of_a_balancer_ends_the_watch(stack: DemoStack) -> None:
+    os.kill(stack.balancers[0].pid, signal.SIGKILL)
+    with pytest.raises(StartError, match="lb1 ended with status -9"):
         await stack.watch()
 
 
 async def test_nothing_is_left_of_a_town_that_cannot_start(tmp_path: Path) -> None:
     stack = DemoStack(tmp_path, 0, kerberos=False, tell=print)
-    (tmp_path / "lbproxy.log").mkdir()  # so the balancer cannot be started
-    with pytest.raises(OSError, match=r"lbproxy\.log"):
+    (tmp_path / "lb1.log").mkdir()  # so the balancer cannot be started
+    with pytest.raises(OSError, match=r"lb1\.log"):
         async with stack:
             pass
     assert alive(stack.connectors) == [False] * 3

@@ -42,3 +42,17 @@ def test_only_what_does_not_end_by_itself_is_checked_in_another_form(stack: Demo
 def test_without_its_pages_the_dashboard_is_left_out(stack: DemoStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lbproxy.demo.tour.find_spec", lambda name: None)
     assert "lbproxy dashboard" not in [stop.command for stop in tour(stack)]
+
+
+def test_a_second_balancer_is_shown_where_there_is_one(stack: DemoStack) -> None:
+    assert "lbproxy fleet" not in [stop.command for stop in tour(stack)]
+    stack.second_url = "https://login.corp.example:8445"
+    [second] = [stop.command for stop in tour(stack) if "second one" in stop.title]
+    assert f"curl {stack.second_url}/users" in second
+    assert stack.server_url not in second
+
+
+def test_probes_that_sign_in_are_shown_with_kerberos_only(stack: DemoStack) -> None:
+    assert "lbproxy status --wide" not in [stop.command for stop in tour(stack)]
+    stack.ticket = {"KRB5_CONFIG": "/krb5.conf"}
+    assert "lbproxy status --wide" in [stop.command for stop in tour(stack)]
