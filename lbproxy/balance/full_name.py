@@ -9,6 +9,6 @@ def join(pool: str, name: str) -> str:
 
 
 def split(text: str) -> tuple[str, str]:
-    """The pool and the name of POOL/NAME; of NAME alone, the pool is empty."""
-    pool, _, name = text.rpartition("/")
-    return pool, name
+    """The pool and the name of POOL/NAME, which may have more slashes; of NAME alone, the pool is empty."""
+    pool, slash, name = text.partition("/")
+    return (pool, name) if slash else ("", text)
