@@ -45,6 +45,11 @@ class Lane:
     def __repr__(self) -> str:
         return f"<Lane of {self.backend.name}, {len(self.requests)} requests>"
 
+    @property
+    def may_be_probe(self) -> bool:
+        """Whether a probe for /healthz came over it, or nothing yet."""
+        return not self.requests or self.requests[0].target == b"/healthz"
+
     async def head(self) -> Request | None:
         """The next request's head, its body unread; None when the balancer closed the lane."""
         request = await read_request_head(self.reader)
@@ -149,10 +154,11 @@ class ScriptedBackend:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def reset_lanes(self) -> None:
-        """Reset every open lane."""
+    def reset_lanes(self, probes: bool = True) -> None:
+        """Reset every open lane. probes: also what is the connection of a probe for /healthz, or may be one."""
         for lane in self.open_lanes:
-            lane.reset()
+            if probes or not lane.may_be_probe:
+                lane.reset()
 
     def forget(self) -> None:
         """Drop the records of everything that is over."""
