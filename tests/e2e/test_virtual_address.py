@@ -162,7 +162,8 @@ async def test_a_host_is_cut_off(tmp_path: Path) -> None:
 async def test_reloads_and_upgrades_move_nothing(tmp_path: Path) -> None:
     async with two_hosts(tmp_path) as site:
         first = await site.owner()
-        moves = [replica.host.inside("ip", "monitor", "address") for replica in site.hosts.values()]
+        # Of IPv4, as the address is: the kernel tells when it has made sure of its own IPv6 addresses.
+        moves = [replica.host.inside("ip", "-4", "monitor", "address") for replica in site.hosts.values()]
         watching = [await asyncio.create_subprocess_exec(*one, stdout=asyncio.subprocess.PIPE) for one in moves]
         async with Clients(site, kept=1, new=1) as clients:
             for number in (signal.SIGHUP, signal.SIGUSR2):
