@@ -139,7 +139,7 @@ async def _everywhere(page: Page, at: Site) -> AsyncIterator[str]:
         yield name
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")  # the backends' own
 async def a_backend_is_down(at: Site) -> AsyncIterator[None]:
     """So that there is something in each colour; another is drained."""
     await at.backends[2].stop()

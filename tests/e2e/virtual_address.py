@@ -54,11 +54,13 @@ class Keepalived:
 
     async def trusts(self) -> None:
         """Wait until its host may have the address: all is well, and has been for as long as it takes (`rise`)."""
-        down, up = (f"Changing effective priority from {change}" for change in ("250 to 150", "150 to 250"))
-        await self._progress.until(lambda: self._count(down) == self._count(up))
+        await self._progress.until(lambda: self._priority == "250")
 
-    def _count(self, words: str) -> int:
-        return sum(words in line for line in self.log)
+    @property
+    def _priority(self) -> str:
+        """The last that it told of; it begins with 250, also where its kernel killed it and it has started again."""
+        changes = [line for line in self.log if "Changing effective priority from" in line]
+        return changes[-1].split()[-1] if changes else "250"
 
     async def stop(self) -> None:
         if self.process.returncode is None:
