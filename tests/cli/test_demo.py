@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from lbproxy.cli import demo, main
 from lbproxy.demo.tour import tour
+from tests.ports import free_block
 
-DEMO = [sys.executable, "-m", "lbproxy", "demo", "--port", "0"]
+DEMO = [sys.executable, "-m", "lbproxy", "demo"]
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -29,7 +30,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         environment = os.environ | {"TMPDIR": str(tmp_path)}
-        command = [*DEMO, *arguments]
+        command = [*DEMO, "--port", str(free_block()), *arguments]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
@@ -164,7 +165,7 @@ def test_without_gssapi_it_says_so_and_goes_on(
     """The tour's commands write to this process's output; the first one is enough here."""
     monkeypatch.setitem(sys.modules, "gssapi", None)  # what an import of a missing package meets
     monkeypatch.setattr(demo, "tour", lambda stack: tour(stack)[:1])
-    result = CliRunner().invoke(main, ["demo", "--port", "0", "--once"])
+    result = CliRunner().invoke(main, ["demo", "--port", str(free_block()), "--once"])
     assert result.exit_code == 0, result.output
     assert "Without Kerberos: Kerberos needs an optional part: install lbproxy[kerberos]" in result.output
     assert "One request without Kerberos" in result.output
@@ -176,7 +177,7 @@ def test_a_command_that_fails_makes_the_status_1(monkeypatch: pytest.MonkeyPatch
     curl.write_text("#!/bin/sh\nexit 7\n")
     curl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    result = CliRunner().invoke(main, ["demo", "--port", "0", "--once", "--no-kerberos"])
+    result = CliRunner().invoke(main, ["demo", "--port", str(free_block()), "--once", "--no-kerberos"])
     assert result.exit_code == 1
     assert "exit status 7" in result.output
     assert "Nine requests" not in result.output

@@ -12,6 +12,7 @@ import pytest
 from lbproxy.demo.children import Child
 from lbproxy.demo.stack import CONNECTORS, DemoStack
 from lbproxy.errors import StartError
+from tests.ports import free_block
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def told() -> asyncio.Queue[str]:
 
 @pytest.fixture
 async def stack(tmp_path: Path, told: asyncio.Queue[str]) -> AsyncIterator[DemoStack]:
-    async with DemoStack(tmp_path, 0, kerberos=False, tell=told.put_nowait, restart_after=0.0) as stack:
+    async with DemoStack(tmp_path, free_block(), kerberos=False, tell=told.put_nowait, restart_after=0.0) as stack:
         yield stack
 
 
@@ -31,7 +32,7 @@ def alive(children: Iterable[Child]) -> list[bool]:
 
 
 async def test_everything_runs_until_the_block_is_left(tmp_path: Path) -> None:
-    async with DemoStack(tmp_path, 0, kerberos=True, tell=print) as stack:
+    async with DemoStack(tmp_path, free_block(), kerberos=True, tell=print) as stack:
         assert [child.name for child in stack.connectors] == list(CONNECTORS)
         assert alive([*stack.connectors, *stack.balancers]) == [True] * 4
         assert stack.ticket is not None
@@ -69,7 +70,7 @@ async def test_the_end_of_a_balancer_ends_the_watch(stack: DemoStack) -> None:
 
 
 async def test_nothing_is_left_of_a_town_that_cannot_start(tmp_path: Path) -> None:
-    stack = DemoStack(tmp_path, 0, kerberos=False, tell=print)
+    stack = DemoStack(tmp_path, free_block(), kerberos=False, tell=print)
     (tmp_path / "lb1.log").mkdir()  # so the balancer cannot be started
     with pytest.raises(OSError, match=r"lb1\.log"):
         async with stack:
