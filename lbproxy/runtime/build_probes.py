@@ -103,27 +103,28 @@ class PoolProbes:
 
     def binds(self, name: str) -> bool | None:
         """Whether the backend `name` keeps the user on the connection, if that is known."""
-        probe = self._kerberos().get(name)
+        probe = self._kerberos(name)
         return None if probe is None else probe.binds
 
     def kvno(self, name: str) -> int | None:
         """The version of the service's key that the backend `name` has, if that is known."""
-        probe = self._kerberos().get(name)
+        probe = self._kerberos(name)
         return None if probe is None else probe.kvno
 
-    def _kerberos(self) -> dict[str, KerberosProbe]:
-        """Those of that kind; its modules are loaded where there are some."""
+    def _kerberos(self, name: str) -> KerberosProbe | None:
+        """The probe of the backend `name`, if it is of that kind; its modules are loaded where there are some."""
         if self.tickets is None:
-            return {}
+            return None
         from lbproxy.control.probes.kerberos.probe import KerberosProbe
 
-        return {name: probe for name, probe in self.by_name.items() if isinstance(probe, KerberosProbe)}
+        probe = self.by_name.get(name)
+        return probe if isinstance(probe, KerberosProbe) else None
 
     def memory(self) -> PoolMemory | None:
         """What kerberos probes know, for those of the next process."""
         if self.tickets is None:
             return None
-        probes = {name: probe.memory() for name, probe in self._kerberos().items()}
+        probes = {name: probe.memory() for name in self.by_name if (probe := self._kerberos(name))}
         return {"ticket": self.tickets.memory(), "taken": self.tickets.votes.taken, "probes": probes}
 
     def remember(self, memory: PoolMemory) -> None:
@@ -133,9 +134,9 @@ class PoolProbes:
         if memory["ticket"] is not None:
             self.tickets.remember(memory["ticket"])
         self.tickets.votes.taken = memory["taken"]
-        for name, probe in self._kerberos().items():
-            if name in memory["probes"]:
-                probe.remember(memory["probes"][name])
+        for name, known in memory["probes"].items():
+            if probe := self._kerberos(name):
+                probe.remember(known)
 
     def tickets_view(self) -> TicketView | None:
         """For the snapshot."""
