@@ -53,8 +53,10 @@ class EventForwarder(logging.Handler):
 
     def take(self) -> list[LoggedEvent]:
         """What waits, which is not sent any more: the caller does it."""
-        events = [*self._waiting]
-        self._waiting.clear()
+        assert self.lock is not None, "logging makes one"
+        with self.lock:
+            events = [*self._waiting]
+            self._waiting.clear()
         return events
 
     def stop(self) -> None:
