@@ -9,6 +9,7 @@ from lbproxy.control.snapshot import (
     BackendView,
     DiscoveryView,
     ExpiryView,
+    InstanceView,
     PoolView,
     Snapshot,
     TicketView,
@@ -92,6 +93,19 @@ def dead_backend(name: str) -> BackendView:
             "age_seconds": 0.2,
         },
     }
+
+
+ONE: InstanceView = {
+    "pool": "connectors",
+    "backend": backend("c1"),
+    "others": [],
+    "fleet": None,
+    "killed_generations": 0,
+}
+"""An instance in one pool."""
+
+TWO: InstanceView = {**ONE, "others": [{"pool": "raw", "backend": dead_backend("c1")}]}
+"""The same in a second pool, where it refuses connections."""
 
 
 def new_backend(name: str) -> BackendView:

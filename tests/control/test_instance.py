@@ -1,22 +1,7 @@
 from __future__ import annotations
 
 from lbproxy.control.instance import members, order_name, title
-from lbproxy.control.snapshot import InstanceView
-from tests.control.sample import backend, dead_backend
-
-ONE: InstanceView = {
-    "pool": "connectors",
-    "backend": backend("c1"),
-    "others": [],
-    "fleet": None,
-    "killed_generations": 0,
-}
-TWO: InstanceView = {
-    **ONE,
-    "others": [{"pool": "raw", "backend": dead_backend("c1")}],
-    "fleet": None,
-    "killed_generations": 0,
-}
+from tests.control.sample import ONE, TWO, backend
 
 
 def test_its_backends_in_order() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from lbproxy import __version__
+from tests.deployment.said import Speaker
 from tests.deployment.sample import CONFIGURATION, CONNECTOR
 
 NAME = f"localhost/lbproxy:{__version__}"
@@ -65,7 +66,7 @@ def root() -> Iterator[Path]:
         buildah("rm", container)
 
 
-class Container:
+class Container(Speaker):
     """Process 1 of the image in namespaces; `pid` as this host numbers it."""
 
     def __init__(self, root: Path, settings: dict[str, Any]) -> None:
@@ -75,23 +76,14 @@ class Container:
         enter = 'ip link set lo up && mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2'
         enter += ' && exec chroot --userspec="$user" "$root" "$@"'
         command = ["sh", "-ec", enter, "sh", str(root), self._user, *settings["Entrypoint"], *settings["Cmd"]]
-        self.process = subprocess.Popen(
+        process = subprocess.Popen(
             ["unshare", "--fork", "--kill-child", *NAMESPACES, *command],
             env=self._environment | {"PATH": f"{self._environment['PATH']}:/usr/sbin:/sbin"},
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.seen: list[str] = []
-
-    def until(self, text: str) -> None:
-        """Wait until it has said `text`."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.seen.append(line)
-            if text in line:
-                return
-        raise AssertionError(f"it ended without {text!r}:\n{''.join(self.seen)}")
+        super().__init__(process)
 
     @property
     def pid(self) -> str:

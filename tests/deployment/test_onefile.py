@@ -19,6 +19,7 @@ import pytest
 
 from lbproxy.demo.ports import free_port
 from tests.control.probes.kerberos.peers import PRINCIPAL, SPN, Corp
+from tests.deployment.said import Speaker
 
 DIST = Path(os.environ.get("LBPROXY_DIST", Path(__file__).parents[2] / "dist"))
 FILES = sorted(DIST.glob("lbproxy-*-linux-x86_64"))
@@ -118,29 +119,12 @@ def fetch(url: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=WITHIN).stdout
 
 
-class Serving:
-    """`lbproxy run` in the root."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.seen: list[str] = []
-
-    def until(self, text: str) -> None:
-        """Wait until it has said `text`."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.seen.append(line)
-            if text in line:
-                return
-        raise AssertionError(f"it ended without {text!r}:\n{''.join(self.seen)}")
-
-
 @contextmanager
-def serving(root: Root) -> Iterator[Serving]:
+def serving(root: Root) -> Iterator[Speaker]:
     """From its first answer to its end, which is an orderly one."""
     command = [*root.enter(), PROGRAM, "run", "-c", "/srv/lb.toml"]
     with subprocess.Popen(command, env={"HOME": "/home/user"}, stderr=subprocess.PIPE, text=True) as process:
-        served = Serving(process)
+        served = Speaker(process)
         try:
             served.until("ready: ")
             yield served

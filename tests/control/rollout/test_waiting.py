@@ -5,7 +5,7 @@ import pytest
 from lbproxy.control.fleet.views import WaitedForView
 from lbproxy.control.rollout.waiting import everywhere, until_back, until_back_everywhere, until_finished, until_good
 from lbproxy.control.snapshot import BackendInPool, BackendView, InstanceView
-from tests.control.sample import backend, dead_backend, new_backend
+from tests.control.sample import ONE, TWO, backend, dead_backend, new_backend
 
 VERSION = {"version": "1.8.0"}
 
@@ -67,21 +67,6 @@ def test_back_is_in_rotation_with_its_whole_share() -> None:
     unlike = backend("c1") | {"in_rotation": False, "inconsistent": "version is 1.8.0, most have 1.7.9"}
     assert until_back(unlike) == "rotation (unlike the others: version is 1.8.0, most have 1.7.9)"
     assert until_back(backend("c1") | {"ramp": 0.4}) == "the end of its slow start (at 40%)"
-
-
-ONE: InstanceView = {
-    "pool": "connectors",
-    "backend": backend("c1"),
-    "others": [],
-    "fleet": None,
-    "killed_generations": 0,
-}
-TWO: InstanceView = {
-    **ONE,
-    "others": [{"pool": "raw", "backend": dead_backend("c1")}],
-    "fleet": None,
-    "killed_generations": 0,
-}
 
 
 def test_everything_that_is_open_in_any_pool_is_waited_for() -> None:

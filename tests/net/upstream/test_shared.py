@@ -12,7 +12,7 @@ from lbproxy.net.upstream.shared import LaneCore, LanesCore
 from tests.balance.heard import Verdicts
 from tests.net.conftest import Asked, Build
 from tests.net.dialogue import answer, head, request
-from tests.net.http.client.visits import UNAUTHORIZED, ask, authenticated, connections, first
+from tests.net.http.client.visits import UNAUTHORIZED, ask, ask_over_another, authenticated, connections, first
 from tests.net.listener_fixture import BEARER, OFFER, ListenerFixture, kerberos, ntlm
 from tests.net.peers import Peer, until
 
@@ -128,15 +128,7 @@ async def test_a_lane_that_is_not_quiet_is_the_policys(front: Build, asked: Aske
     """Both are there at once: the request, and what the backend did to the lane."""
     home = front()
     client, lane = await warm(home, asked)
-    client.sock.setblocking(True)
-    lane.sock.setblocking(True)
-    client.sock.sendall(request())  # without a turn of the loop between the two
-    lane.sock.sendall(b"junk") if end == "junk" else lane.sock.close()
-    client.sock.setblocking(False)
-    lane = await home.places[0].lane()
-    await lane.head()
-    await lane.send(answer(b"ok"))
-    await client.sees(answer(b"ok"))
+    await ask_over_another(home, client, lane, end)
     assert home.site.on_fast_path == 0
     assert home.ends == ["done", "done"]
 

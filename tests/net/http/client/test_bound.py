@@ -7,7 +7,7 @@ import pytest
 from lbproxy.auth import binding
 from tests.net.conftest import Asked, Build
 from tests.net.dialogue import answer, head, request
-from tests.net.http.client.visits import UNAUTHORIZED, UPGRADE, ask, authenticated, connections, first
+from tests.net.http.client.visits import UNAUTHORIZED, UPGRADE, ask, ask_over_another, authenticated, connections, first
 from tests.net.listener_fixture import BEARER, LEG, OFFER, ListenerFixture, kerberos, ntlm
 from tests.net.peers import Peer, until
 
@@ -121,15 +121,7 @@ async def test_a_lane_that_is_not_quiet_is_left(front: Build, asked: Asked, end:
     """Both are there at once: the request, and what the backend did to the lane."""
     home = front()
     client, lane = await bound(home, asked)
-    client.sock.setblocking(True)
-    lane.sock.setblocking(True)
-    client.sock.sendall(request())  # without a turn of the loop between the two
-    lane.sock.sendall(b"junk") if end == "junk" else lane.sock.close()
-    client.sock.setblocking(False)
-    lane = await home.places[0].lane()
-    await lane.head()
-    await lane.send(answer(b"ok"))
-    await client.sees(answer(b"ok"))
+    await ask_over_another(home, client, lane, end)
     assert (home.site.on_fast_path, home.records[-1].lane, await state(home)) == (0, "shared", binding.State.OPEN)
     assert home.backends[0].lanes.private == 0
 

@@ -30,6 +30,19 @@ async def first(front: ListenerFixture, client: Peer, number: int, *lines: bytes
     return lane
 
 
+async def ask_over_another(front: ListenerFixture, client: Peer, lane: Peer, end: str) -> None:
+    """One request, answered over a new lane: at once with it, the backend has closed `lane` or sent junk on it."""
+    client.sock.setblocking(True)
+    lane.sock.setblocking(True)
+    client.sock.sendall(request())  # without a turn of the loop between the two
+    lane.sock.sendall(b"junk") if end == "junk" else lane.sock.close()
+    client.sock.setblocking(False)
+    new = await front.places[0].lane()
+    await new.head()
+    await new.send(answer(b"ok"))
+    await client.sees(answer(b"ok"))
+
+
 async def authenticated(front: ListenerFixture, client: Peer, number: int = 0) -> Peer:
     """A private lane on which a Kerberos token was accepted."""
     return await first(front, client, number, kerberos())
