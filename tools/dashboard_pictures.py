@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.e2e.dashboard import PAGES, POOL, Site, browsing, by_ticket, site
 
@@ -26,7 +26,7 @@ async def users(at: Site) -> None:
 async def take(page: Page, name: str, width: int = 1280) -> None:
     """Of the page that is open, down to its end or to 720 pixels."""
     if await page.query_selector("#live"):
-        await page.wait_for_function("document.getElementById('live').textContent.includes('live')")
+        await expect(page.locator("#live")).to_contain_text("live")
     await page.set_viewport_size({"width": width, "height": 100})
     height = await page.evaluate("document.documentElement.scrollHeight")
     await page.set_viewport_size({"width": width, "height": min(height, 720)})

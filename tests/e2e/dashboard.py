@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from lbproxy.demo.realm import Realm
 from tests.dashboard.site import PASSWORD, make_files
@@ -94,6 +94,7 @@ async def browsing(of: Site) -> AsyncIterator[BrowserContext]:
             timeout=chromium.PATIENCE * 1000,
         )
         context.set_default_timeout(chromium.PATIENCE * 1000)
+        expect.set_options(timeout=chromium.PATIENCE * 1000)
         yield context
         await context.close()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults  # type: ignore[import-untyped]
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.dashboard.site import PASSWORD
 
@@ -62,7 +62,7 @@ async def test_a_ticket_opens_it(at: Site, page: Page) -> None:
 async def test_a_backend_that_dies_and_comes_back_is_seen_without_a_reload(at: Site, page: Page) -> None:
     await by_ticket(page, at)
     await page.goto(at.origin + POOL)
-    await page.wait_for_function("document.getElementById('live').textContent.includes('live')")
+    await expect(page.locator("#live")).to_contain_text("live")
     await page.evaluate("window.sameDocument = true")
     began = time.monotonic()
     await at.backends[1].stop()
@@ -70,7 +70,7 @@ async def test_a_backend_that_dies_and_comes_back_is_seen_without_a_reload(at: S
     print(f"from the death to the red mark: {time.monotonic() - began:.3f} s")
     assert "c2" in await page.inner_text("tr.down th")
     assert "connection refused" in await page.inner_text("tr.down")
-    await page.wait_for_function("document.getElementById('said').textContent.includes('c2 of connectors is down')")
+    await expect(page.locator("#said")).to_contain_text("c2 of connectors is down")
     await at.backends[1].start()
     await page.wait_for_selector("tr.down", state="detached")
     assert await page.evaluate("window.sameDocument")
@@ -268,7 +268,7 @@ async def test_a_reload_ends_no_session_but_takes_away_what_is_no_longer_granted
     await page.wait_for_selector("text=c1 is drained")
     await at.balancer.admin("/backends/connectors/c1/ready", "POST")
     await page.goto(at.origin + POOL)
-    await page.wait_for_function("document.getElementById('live').textContent.includes('live')")
+    await expect(page.locator("#live")).to_contain_text("live")
     await rewrite(at.balancer, admin=before | {"web": before["web"] | {"operators": ["nobody@CORP.EXAMPLE"]}})
     await reload(at.balancer)
     await page.wait_for_selector("text=Your session has ended.")
