@@ -54,10 +54,16 @@ class Exchange:
         self._head = RequestHead(_LIMITS, _FIELDS)
         self._data = b""
         self._waiting: asyncio.Timeout | None = None  # for a request
-        self._asked = self._last = self._again = False
+        self._answering = self._asked = self._last = self._again = False
+        writer.transport.set_write_buffer_limits(high=0)  # an answer is taken when all of it is out of this process
 
     def __repr__(self) -> str:
         return f"<admin connection, {'has asked' if self._asked else 'has not asked yet'}>"
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the next step is the client's: to ask, or to take its answer."""
+        return not self._answering
 
     def finish(self) -> None:
         """Answer what is asked, or is just being asked, and close."""
@@ -71,9 +77,12 @@ class Exchange:
         try:
             while await self._one():
                 pass
-        except (OSError, EOFError):  # it is gone, or has said nothing for too long: TimeoutError is an OSError
+        except (OSError, EOFError):  # it is gone, or was silent for too long: TimeoutError is an OSError
             pass
         finally:
+            # A close would wait for a client that does not read: without end, with the socket and the answer kept.
+            if self._writer.transport.get_write_buffer_size():
+                self._writer.transport.abort()
             self._writer.close()
 
     async def _one(self) -> bool:
@@ -133,6 +142,7 @@ class Exchange:
         self._data += more
 
     async def _answered(self, request: Request) -> Response:
+        self._answering = True
         try:
             return await self._answer(request)
         except Refusal as refusal:
@@ -140,6 +150,8 @@ class Exchange:
         except Exception as error:  # a fault in one route: the others go on
             log.error("admin_failed", extra={"fields": {"path": request.path}}, exc_info=error)
             return Response(500, "a fault of lbproxy, which is in its log\n")
+        finally:
+            self._answering = False
 
     async def _send(self, data: bytes) -> None:
         self._writer.write(data)

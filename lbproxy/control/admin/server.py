@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +14,13 @@ from lbproxy.control.admin import web
 from lbproxy.control.admin.exchange import GRACE, Exchange
 from lbproxy.control.admin.guard import refuse_foreign
 from lbproxy.control.admin.sockets import remove_stale
+from lbproxy.control.log import event
 from lbproxy.errors import StartError
+
+log = logging.getLogger(__name__)
+
+MOST = 100
+"""Connections of one server at a time."""
 
 _STOP_WITHIN = 1.0
 """Seconds for requests that are being answered."""
@@ -31,6 +38,7 @@ class AdminServer:
         self._port: int | None = None if anybody or self._path else self._name[1]
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.Task[None], Exchange] = {}
+        self._was_full = False
 
     def __repr__(self) -> str:
         return f"<AdminServer {self._path or self._name}>"
@@ -61,10 +69,27 @@ class AdminServer:
         await asyncio.gather(*late, return_exceptions=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._has_room():
+            writer.transport.abort()
+            return
         exchange = Exchange(reader, writer, self._answer)
         task = tasks.start(exchange.run(), name="admin")
         self._open[task] = exchange
-        task.add_done_callback(self._open.pop)
+        task.add_done_callback(lambda done: self._open.pop(done, None))
+
+    def _has_room(self) -> bool:
+        """Whether one more may come. The oldest connection whose client does nothing ends for it."""
+        if len(self._open) < MOST:
+            self._was_full = self._was_full and len(self._open) > MOST // 2
+            return True
+        if not self._was_full:
+            self._was_full = True
+            event(log, logging.WARNING, "admin_full", bind=str(self._path or self._name), connections=MOST)
+        idle = next((task for task, exchange in self._open.items() if exchange.waits_for_client), None)
+        if idle is not None:
+            del self._open[idle]
+            idle.cancel()
+        return idle is not None
 
     async def _answer(self, request: web.Request) -> web.Response:
         if self._port is not None:

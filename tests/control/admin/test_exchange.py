@@ -22,6 +22,7 @@ class Scene:
         self.exchanges: list[Exchange] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.began = asyncio.Event()
+        self.connected_once = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
 
@@ -32,12 +33,15 @@ class Scene:
             raise Refusal(403, "no\n")
         if request.path == "/broken":
             raise RuntimeError("a fault")
+        if request.path == "/large":  # too large for the buffers of two sockets
+            return Response(text="x" * 32_000_000)
         told = [request.method, request.path, request.headers.get("x-a", "-"), request.body.decode()]
         return Response(text=" ".join(told))
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.exchanges.append(Exchange(reader, writer, self.answer))
         self.tasks.append(asyncio.ensure_future(self.exchanges[-1].run()))
+        self.connected_once.set()
 
 
 @pytest.fixture
@@ -144,6 +148,28 @@ async def test_one_that_does_not_end_its_request_is_closed(client: Told, monkeyp
     reader, writer = client
     writer.write(b"GET /a HTT")
     assert await reader.read() == b""
+
+
+async def test_one_that_takes_no_answer_is_cut_off(
+    client: Told, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the answer that no kernel has room for nor the socket is kept."""
+    monkeypatch.setattr(exchange, "WITHIN", 0.05)
+    reader, writer = client
+    writer.transport.pause_reading()
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    [served] = await asyncio.wait_for(_ended(scene), 20.0)
+    assert served.transport.get_write_buffer_size() == 0
+    assert served.get_extra_info("socket").fileno() == -1
+    writer.transport.resume_reading()
+
+
+async def _ended(scene: Scene) -> list[asyncio.StreamWriter]:
+    """Wait until the server has let go of all connections."""
+    await scene.connected_once.wait()
+    await asyncio.gather(*scene.tasks)
+    await asyncio.sleep(0)  # an aborted transport is told so at the next turn of the loop
+    return [one._writer for one in scene.exchanges]
 
 
 async def test_at_the_end_what_is_asked_is_answered(client: Told, scene: Scene) -> None:

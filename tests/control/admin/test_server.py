@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from lbproxy.control.admin import web
+from lbproxy.control.admin import server, web
 from lbproxy.control.admin.routes import health_routes, read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
@@ -126,3 +126,86 @@ async def test_a_fault_of_lbproxy_is_logged(tmp_path: Path, caplog: pytest.LogCa
     [record] = caplog.records
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "a fault"
+
+
+GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Crowded:
+    """`held` clients have their request at work until `may_end`; the others read `large`, or not."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.changed = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    def routes(self) -> list[web.Route]:
+        return [web.get("/held", self._held), web.get("/large", self._large), web.get("/small", self._small)]
+
+    async def _held(self, _: web.Request) -> web.Response:
+        self.held += 1
+        self.changed.set()
+        await self.may_end.wait()
+        return web.Response(text="ended\n")
+
+    async def _large(self, _: web.Request) -> web.Response:
+        return web.Response(text="x" * 4_000_000)
+
+    async def _small(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+
+@pytest.fixture
+async def crowded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Crowded, AdminServer]]:
+    """A server for three connections at a time."""
+    monkeypatch.setattr(server, "MOST", 3)
+    scene = Crowded()
+    running = AdminServer(listen(tmp_path / "admin.sock"), scene.routes())
+    await running.start()
+    yield scene, running
+    scene.may_end.set()
+    await running.stop()
+
+
+async def test_clients_that_never_read_take_no_place_from_others(
+    crowded: tuple[Crowded, AdminServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The oldest of them makes room, so that there are never more answers than places."""
+    _, running = crowded
+    silent = []
+    for _ in range(20):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "admin.sock", limit=1)
+        writer.write(GET % b"large")
+        silent.append((reader, writer))
+        assert await asked(tmp_path, b"small") == b"ok\n"
+        assert len(running._open) <= 3
+    assert [record.message for record in caplog.records] == ["admin_full"]
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_one_whose_request_is_at_work_is_not_ended(
+    crowded: tuple[Crowded, AdminServer], tmp_path: Path
+) -> None:
+    """Where all are, one more is closed at once: it may try again."""
+    scene, _ = crowded
+    held = [asyncio.ensure_future(asked(tmp_path, b"held")) for _ in range(3)]
+    while scene.held < 3:
+        scene.changed.clear()
+        await scene.changed.wait()
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await asked(tmp_path, b"small")
+    scene.may_end.set()
+    assert await asyncio.gather(*held) == [b"ended\n"] * 3
+    assert await asked(tmp_path, b"small") == b"ok\n"
+
+
+async def asked(folder: Path, path: bytes) -> bytes:
+    """The body that is answered, over a connection that then closes."""
+    reader, writer = await asyncio.open_unix_connection(folder / "admin.sock")
+    try:
+        writer.write((GET % path).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await reader.readuntil(b"\r\n\r\n")
+        return await reader.read()
+    finally:
+        writer.close()
