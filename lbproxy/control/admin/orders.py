@@ -12,6 +12,7 @@ name that has no backend now.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 from lbproxy.control.admin import web
@@ -66,7 +67,8 @@ def order_routes(operations: Operations, count: Wait | None = None, settle: Wait
             found = order(name)
             for wait in filter(None, waits):
                 await wait()
-                found = None if found is None else operations.show(name)
+                with suppress(AdminError):  # it has left meanwhile: the order was carried out all the same
+                    found = None if found is None else operations.show(name)
             return answered(found)
         except AdminError as error:
             return web.Response(status=409, text=f"{error}\n")

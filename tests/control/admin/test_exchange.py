@@ -150,12 +150,10 @@ async def test_one_that_does_not_end_its_request_is_closed(client: Told, monkeyp
     assert await reader.read() == b""
 
 
-async def test_one_that_takes_no_answer_is_cut_off(
-    client: Told, scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_that_takes_no_answer_is_cut_off(client: Told, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the answer that no kernel has room for nor the socket is kept."""
     monkeypatch.setattr(exchange, "WITHIN", 0.05)
-    reader, writer = client
+    _, writer = client
     writer.transport.pause_reading()
     writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
     [served] = await asyncio.wait_for(_ended(scene), 20.0)

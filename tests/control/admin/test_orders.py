@@ -61,6 +61,19 @@ async def test_an_order_for_a_name_without_a_backend_is_taken_back(client: Clien
     assert (response.status, await response.text(), backends.orders) == (204, "", ["ready c9"])
 
 
+async def test_an_order_is_answered_though_the_backend_has_left_since(backends: BareBackends) -> None:
+    """It was carried out: 409 would say that nothing was changed."""
+
+    async def leave() -> None:
+        backends.views.clear()
+
+    async with serving(order_routes(backends, leave)) as client:
+        answer = await client.post("/backends/c1/drain")
+        assert (answer.status, await state(answer)) == (200, ("connectors/c1", True))
+        assert (await client.post("/backends/c1/drain")).status == 409
+    assert backends.orders == ["drain c1"]
+
+
 async def test_reading_changes_nothing(client: Client, backends: BareBackends) -> None:
     assert (await client.get("/backends/c1/drain")).status == 409  # that is a backend "drain" of a pool "c1"
     assert backends.orders == []

@@ -184,9 +184,7 @@ async def test_clients_that_never_read_take_no_place_from_others(
         writer.close()
 
 
-async def test_one_whose_request_is_at_work_is_not_ended(
-    crowded: tuple[Crowded, AdminServer], tmp_path: Path
-) -> None:
+async def test_one_whose_request_is_at_work_is_not_ended(crowded: tuple[Crowded, AdminServer], tmp_path: Path) -> None:
     """Where all are, one more is closed at once: it may try again."""
     scene, _ = crowded
     held = [asyncio.ensure_future(asked(tmp_path, b"held")) for _ in range(3)]
