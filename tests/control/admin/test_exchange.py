@@ -154,12 +154,14 @@ async def test_one_that_takes_no_answer_is_cut_off(client: Told, scene: Scene, m
     """Neither the answer that no kernel has room for nor the socket is kept."""
     monkeypatch.setattr(exchange, "WITHIN", 0.05)
     _, writer = client
-    writer.transport.pause_reading()
+    transport = writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
     writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
     [served] = await asyncio.wait_for(_ended(scene), 20.0)
     assert served.transport.get_write_buffer_size() == 0
     assert served.get_extra_info("socket").fileno() == -1
-    writer.transport.resume_reading()
+    transport.resume_reading()
 
 
 async def _ended(scene: Scene) -> list[asyncio.StreamWriter]:
