@@ -11,7 +11,7 @@ name that has no backend now.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
@@ -52,6 +52,17 @@ def answered(found: InstanceView | None) -> web.Response:
     return web.Response(status=204) if found is None else web.json_response(found)
 
 
+async def _after(
+    found: InstanceView | None, show: Callable[[], InstanceView], waits: Iterable[Wait | None]
+) -> InstanceView | None:
+    """How it is after the order. It may have left meanwhile: the order was carried out all the same."""
+    for wait in filter(None, waits):
+        await wait()
+        with suppress(AdminError):
+            found = None if found is None else show()
+    return found
+
+
 def order_routes(operations: Operations, count: Wait | None = None, settle: Wait | None = None) -> list[web.Route]:
     """The routes above; `operations` is called on the event loop.
 
@@ -64,12 +75,7 @@ def order_routes(operations: Operations, count: Wait | None = None, settle: Wait
     ) -> web.Response:
         name = "/".join(request.match_info[part] for part in ("pool", "name") if part in request.match_info)
         try:
-            found = order(name)
-            for wait in filter(None, waits):
-                await wait()
-                with suppress(AdminError):  # it has left meanwhile: the order was carried out all the same
-                    found = None if found is None else operations.show(name)
-            return answered(found)
+            return answered(await _after(order(name), lambda: operations.show(name), waits))
         except AdminError as error:
             return web.Response(status=409, text=f"{error}\n")
 
