@@ -22,13 +22,14 @@ from tools.architecture import (
     sources,
 )
 
-GROUND = {"errors", "program", "reasons", "record"}
+GROUND = {"errors", "ip_addresses", "program", "reasons", "record"}
 LOGIC = {"balance", "auth", "wire"}
 IO = {"control", "net"}
 FILES = {"files"}  # how a file that the configuration names is read; logic reads none
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "ip_addresses": set(),
     "program": set(),
     "reasons": set(),
     "record": set(),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, get_args
 
 import click
 
+from lbproxy.cli.options import local_address, read_by
 from lbproxy.config import Address
-from lbproxy.config.addresses import address, origin
+from lbproxy.config.addresses import origin
 from lbproxy.draft.draft import Draft, Kerberos, Kind
 
 
@@ -31,38 +32,14 @@ class Answers(TypedDict):
     admin: Address | None
 
 
-def listen_address(text: str) -> Address:
-    """An Address from HOST:PORT or unix:PATH; raises click.BadParameter."""
-    found: Address = _read(address, text, Path.cwd())
-    return found
-
-
 def backend_url(text: str) -> str:
-    """The URL of a backend; raises click.BadParameter."""
-    return str(_read(origin, text, ("http", "https", "tcp")))
+    """The URL of a backend; raises ValueError."""
+    return origin(text, ("http", "https", "tcp"))
 
 
 def server_url(text: str) -> str:
-    """The address that users know; raises click.BadParameter."""
-    return str(_read(origin, text, ("http", "https")))
-
-
-def _read(reader: Callable[..., Any], *arguments: object) -> Any:
-    try:
-        return reader(*arguments)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _each(reader: Callable[[str], Any]) -> Callable[..., Any]:
-    """A callback of an option, given once or several times."""
-
-    def read(_: click.Context, __: click.Parameter, value: str | Sequence[str] | None) -> Any:
-        if value is None or isinstance(value, str):
-            return None if value is None else reader(value)
-        return tuple(reader(one) for one in value)
-
-    return read
+    """The address that users know; raises ValueError."""
+    return origin(text, ("http", "https"))
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -70,19 +47,19 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 _OPTIONS = (
-    click.option("--listen", metavar="ADDRESS", callback=_each(listen_address), help="HOST:PORT for users' browsers."),
+    click.option("--listen", metavar="ADDRESS", callback=read_by(local_address), help="HOST:PORT for users' browsers."),
     click.option(
         "--to",
         "backends",
         metavar="URL",
         multiple=True,
-        callback=_each(backend_url),
+        callback=read_by(backend_url),
         help="A backend, http://HOST:PORT or https://; tcp:// passes connections through. One --to for each.",
     ),
     click.option(
         "--server-url",
         metavar="URL",
-        callback=_each(server_url),
+        callback=read_by(server_url),
         help="The address that users and the identity provider know; only its host is served. Without it, every Host.",
     ),
     click.option("--certificate", type=_FILE, metavar="PEM", help="Serve TLS with this chain, and --key."),
@@ -97,7 +74,7 @@ _OPTIONS = (
     click.option(
         "--spn", metavar="SERVICE@HOST", help="With --check kerberos.  [default: HTTP@ and the server's host]"
     ),
-    click.option("--admin", metavar="ADDRESS", callback=_each(listen_address), help="Where commands reach it."),
+    click.option("--admin", metavar="ADDRESS", callback=read_by(local_address), help="Where commands reach it."),
 )
 
 

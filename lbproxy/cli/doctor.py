@@ -18,7 +18,7 @@ from lbproxy import config as settings
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output, plain, progress
 from lbproxy.cli.instance.options import FILE, environment_option, other_options, where
-from lbproxy.cli.options import admin_option
+from lbproxy.cli.options import admin_option, read_by
 from lbproxy.config import Address
 from lbproxy.config.addresses import NOWHERE, address
 from lbproxy.doctor.balancer import balancer_checks
@@ -35,12 +35,9 @@ from lbproxy.instance.kinds import KINDS
 _STYLES = {Outcome.OK: "green", Outcome.WARNING: "yellow", Outcome.PROBLEM: "bold red", Outcome.UNSEEN: "dim"}
 
 
-def _nameservers(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    try:
-        found = [address(value if re.search(r"[^:]:[0-9]+$|]:", value) else f"{value}:53", NOWHERE) for value in values]
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-    return tuple((one.host, one.port) for one in found)
+def _nameserver(text: str) -> tuple[str, int]:
+    found = address(text if re.search(r"[^:]:[0-9]+$|]:", text) else f"{text}:53", NOWHERE)
+    return found.host, found.port
 
 
 @click.command("doctor")
@@ -49,7 +46,7 @@ def _nameservers(_: click.Context, __: click.Parameter, values: Sequence[str]) -
 @click.option("--keytab", "keytabs", type=FILE, multiple=True, metavar="FILE", help="The connectors' keytab.")
 @click.option("--ldap", default="", metavar="URL", help="The directory, as in ldap://dc1.corp.example; else by DNS.")
 @click.option(
-    "--nameserver", "nameservers", callback=_nameservers, multiple=True, metavar="HOST[:PORT]",
+    "--nameserver", "nameservers", callback=read_by(_nameserver), multiple=True, metavar="HOST[:PORT]",
     help="Ask there, as users do, instead of this host's servers.",
 )  # fmt: skip
 @click.option("--instance", "kind", type=click.Choice(list(KINDS)), help="Look at a connector on this host.")

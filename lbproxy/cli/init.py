@@ -9,7 +9,8 @@ from typing import Any, Unpack, get_args
 
 import click
 
-from lbproxy.cli.answers import Answers, answer_options, backend_url, draft, listen_address, server_url
+from lbproxy.cli.answers import Answers, answer_options, backend_url, draft, server_url
+from lbproxy.cli.options import local_address, refusing
 from lbproxy.draft.draft import Kind
 from lbproxy.errors import ConfigError
 
@@ -50,7 +51,7 @@ def _ask(answers: Answers) -> None:
     answers["server_url"] = url
     tls = url.startswith("https:")
     if answers["listen"] is None:
-        answers["listen"] = _question("Listen at", listen_address, "0.0.0.0:443" if tls else "0.0.0.0:80")
+        answers["listen"] = _question("Listen at", local_address, "0.0.0.0:443" if tls else "0.0.0.0:80")
     if not answers["backends"]:
         answers["backends"] = _question("Backends (URLs, a space between them)", _backends, "http://10.0.0.11:4000")
     passed = all(url.startswith("tcp:") for url in answers["backends"])
@@ -78,7 +79,7 @@ def _ask_of_check(answers: Answers) -> None:
 
 
 def _question(text: str, read: Callable[[str], Any], default: str | None) -> Any:
-    return click.prompt(text, value_proc=read, default=default, err=True)
+    return click.prompt(text, value_proc=refusing(read), default=default, err=True)
 
 
 def _backends(text: str) -> tuple[str, ...]:

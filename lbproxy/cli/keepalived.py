@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
 
@@ -14,9 +13,10 @@ import click
 
 from lbproxy import __version__, program
 from lbproxy.cli import config_option
+from lbproxy.cli.options import read_by
 from lbproxy.config import Config, addresses, load
-from lbproxy.config.addresses import IpAddress
 from lbproxy.control.keepalived import Group, keepalived
+from lbproxy.ip_addresses import IpAddress, ip_of
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}")  # IFNAMSIZ of linux/if.h, with its final NUL
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
@@ -28,10 +28,9 @@ def _hosts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
         name, sign, address = value.partition("=")
         if not sign or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", name):
             raise click.BadParameter(f"{value!r} is not NAME=ADDRESS")
-        try:
-            ip = ip_address(address)
-        except ValueError:
-            raise click.BadParameter(f"{address!r} is not an IP address") from None
+        ip = ip_of(address)
+        if ip is None:
+            raise click.BadParameter(f"{address!r} is not an IP address")
         if name in found or ip in found.values():
             raise click.BadParameter(f"{value!r}: the name or the address is there twice")
         found[name] = ip
@@ -40,13 +39,6 @@ def _hosts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     if len({one.version for one in found.values()}) > 1:
         raise click.BadParameter("the hosts' addresses are of two IP versions; use one")
     return found
-
-
-def _virtual(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[IpAddress, ...]:
-    try:
-        return tuple(addresses.virtual(value) for value in values)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def _word(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -67,7 +59,7 @@ def _word(_: click.Context, parameter: click.Parameter, value: str | None) -> st
 )
 @click.option("--interface", required=True, callback=_word, help="Where the virtual addresses are put.")
 @click.option(
-    "--address", "virtual", multiple=True, callback=_virtual, metavar="ADDRESS",
+    "--address", "virtual", multiple=True, callback=read_by(addresses.virtual), metavar="ADDRESS",
     help="A virtual address, instead of virtual_addresses of FILE; may be given several times.",
 )  # fmt: skip
 @click.option(

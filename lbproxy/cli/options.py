@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -12,24 +14,55 @@ from lbproxy.config.addresses import address
 from lbproxy.config.units import duration
 from lbproxy.control.admin.sockets import Bind
 
-
-def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """The callback of an option whose value is a duration as the configuration file writes it: 500ms, 30s, 10m."""
-    try:
-        return None if value is None else duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+_Value = TypeVar("_Value")
 
 
-def _admin_address(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
-    try:
-        return None if value is None else address(value, Path.cwd())
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+def refusing(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """The same with click.BadParameter in the place of ValueError, whose sentence is for people."""
+
+    def parse(text: str) -> _Value:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return parse
+
+
+def read_by(read: Callable[[str], object]) -> Callable[..., Any]:
+    """The callback of an option, given once or several times, of which `read` takes the text; see `refusing`."""
+    parse = refusing(read)
+
+    def callback(_: click.Context, __: click.Parameter, value: str | Sequence[str] | None) -> Any:
+        if value is None or isinstance(value, str):
+            return None if value is None else parse(value)
+        return tuple(map(parse, value))
+
+    return callback
+
+
+seconds = read_by(duration)
+"""The callback of an option whose value is a duration as the configuration file writes it: 500ms, 30s, 10m."""
+
+
+def facts(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    """The callback of an option that is given as FACT=VALUE, several times."""
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{one!r} is not NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def local_address(text: str) -> Address:
+    """HOST:PORT or unix:PATH, from the working directory. Raises ValueError."""
+    return address(text, Path.cwd())
 
 
 admin_option = click.option(
-    "--admin", callback=_admin_address, metavar="ADDRESS", help="Ask there instead of at admin.bind of FILE."
+    "--admin", callback=read_by(local_address), metavar="ADDRESS", help="Ask there instead of at admin.bind of FILE."
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -11,48 +10,29 @@ import click
 from lbproxy import config
 from lbproxy.balance.member import Member
 from lbproxy.cli import config_option
-from lbproxy.cli.options import seconds
+from lbproxy.cli.options import facts as named_facts
+from lbproxy.cli.options import read_by, seconds
 from lbproxy.config.addresses import absolute_url
 from lbproxy.control import log as operational_log
 from lbproxy.runtime.build_registration import TCP, Wanted, register
 
 
-def _facts(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, str]:
-    facts = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{one!r} is not NAME=VALUE")
-        facts[name] = value
-    return facts
-
-
-def _checked(read: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str], str]:
-    """An option whose value `read` refuses by ValueError."""
-
-    def check(_: click.Context, __: click.Parameter, value: str) -> str:
-        try:
-            read(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-        return value
-
-    return check
-
-
-def _name(text: str) -> None:
+def _name(text: str) -> str:
     if not config.is_name(text):
         raise ValueError(f"{text!r} is not a name: a letter or digit, and up to 62 more, '-', '_' and '.'")
+    return text
 
 
-def _url(text: str) -> None:
+def _url(text: str) -> str:
     if problem := Member("c", text).problem():
         raise ValueError(problem)
+    return text
 
 
-def _check(text: str) -> None:
+def _check(text: str) -> str:
     if text != TCP:
         absolute_url(text, ("http", "https"))
+    return text
 
 
 def _instance_facts(kind: str, directory: Path, environment: Path | None) -> dict[str, str]:
@@ -65,19 +45,19 @@ def _instance_facts(kind: str, directory: Path, environment: Path | None) -> dic
 
 @click.command("register")
 @config_option
-@click.option("--pool", required=True, callback=_checked(_name), metavar="POOL", help="The pool that it belongs to.")
+@click.option("--pool", required=True, callback=read_by(_name), metavar="POOL", help="The pool that it belongs to.")
 @click.option(
-    "--name", required=True, callback=_checked(_name), metavar="NAME", help="Its name; no other in the pool has it."
+    "--name", required=True, callback=read_by(_name), metavar="NAME", help="Its name; no other in the pool has it."
 )
 @click.option(
-    "--url", required=True, callback=_checked(_url), metavar="URL", help="Where balancers reach it, as in `backends`."
+    "--url", required=True, callback=read_by(_url), metavar="URL", help="Where balancers reach it, as in `backends`."
 )
 @click.option(
-    "--check", default=TCP, show_default=True, callback=_checked(_check), metavar="URL|tcp",
+    "--check", default=TCP, show_default=True, callback=read_by(_check), metavar="URL|tcp",
     help="What has to answer: this page, with 200, 302 or 401, or the port of --url.",
 )  # fmt: skip
 @click.option(
-    "--fact", "facts", multiple=True, callback=_facts, metavar="NAME=VALUE",
+    "--fact", "facts", multiple=True, callback=named_facts, metavar="NAME=VALUE",
     help="Something that should be the same on all connectors, such as version=1.8.0; may be given again.",
 )  # fmt: skip
 @click.option("--instance", "kind", metavar="KIND", help="Send the facts of the instance in --dir too: auth0 or apono.")

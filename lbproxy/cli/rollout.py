@@ -13,7 +13,7 @@ from rich.table import Table
 
 from lbproxy.cli import config_option
 from lbproxy.cli.console import output, plain
-from lbproxy.cli.options import admin_bind, admin_option, seconds
+from lbproxy.cli.options import admin_bind, admin_option, facts, seconds
 from lbproxy.config import Address
 from lbproxy.control.admin.client import FleetLock, fetch_status
 from lbproxy.control.rollout.balancer import AdminBalancer
@@ -23,16 +23,6 @@ from lbproxy.control.rollout.plan import Target, choose_pool, plan, pools_of
 from lbproxy.control.rollout.runner import Conditions, Rollout
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.errors import RolloutError
-
-
-def _facts(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, str]:
-    facts = {}
-    for value in values:
-        name, equals, wanted = value.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{value!r} is not NAME=VALUE")
-        facts[name] = wanted
-    return facts
 
 
 @click.command("rollout")
@@ -46,7 +36,7 @@ def _facts(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict
     help="Backends that stay in rotation, in each pool.",
 )  # fmt: skip
 @click.option(
-    "--expect", "expected", multiple=True, callback=_facts, metavar="FACT=VALUE",
+    "--expect", "expected", multiple=True, callback=facts, metavar="FACT=VALUE",
     help="A fact that an updated backend has to show before it is back; may be given again.",
 )  # fmt: skip
 @click.option(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-Network = IPv4Network | IPv6Network
+from lbproxy.ip_addresses import IpAddress, ip_of
 
-IpAddress = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 _UNIX_PATH_LIMIT = 107
 """Bytes of sun_path in unix(7), without the final NUL."""
@@ -40,20 +40,14 @@ class Address:
     @property
     def ip(self) -> IpAddress | None:
         """`host` as an IP address; None for a name, and for a Unix socket."""
-        try:
-            return ip_address(self.host)
-        except ValueError:
-            return None
+        return ip_of(self.host)
 
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it: a Unix socket or a loopback address."""
         if self.path is not None or self.host == "localhost":
             return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.ip is not None and self.ip.is_loopback
 
 
 NOWHERE = Path("/")
@@ -95,10 +89,9 @@ def network(value: object) -> Network:
 def virtual(value: object) -> IpAddress:
     """An address that moves between hosts, as text without prefix."""
     text = _string(value)
-    try:
-        found = ip_address(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IP address such as 192.0.2.10, without prefix and port") from None
+    found = ip_of(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not an IP address such as 192.0.2.10, without prefix and port")
     if found.is_loopback or found.is_unspecified or found.is_multicast:
         raise ValueError(f"{text} cannot move from one host to another")
     return found
@@ -116,7 +109,7 @@ def server_name(value: object) -> str:
     """
     text = _string(value)
     name = text.removeprefix("*.")
-    if not _HOST.fullmatch(name) or _is_ip(name):
+    if not _HOST.fullmatch(name) or ip_of(name):
         raise ValueError(f"{text!r} is not a server name such as login.corp.example or *.corp.example")
     return text.lower()
 
@@ -163,14 +156,6 @@ def _unix_address(path: str, base: Path) -> Address:
     if len(bytes(whole)) > _UNIX_PATH_LIMIT:
         raise ValueError(f"the path is longer than the {_UNIX_PATH_LIMIT} bytes that a Unix socket may have")
     return Address(path=whole)
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_host(text: str) -> str:

@@ -11,10 +11,10 @@ import errno
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Self
 
-IpAddress = IPv4Address | IPv6Address
+from lbproxy.ip_addresses import IpAddress
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr, netlink(7): length, type, flags, sequence, port
 _ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix, flags, scope, interface

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
-IpAddress = IPv4Address | IPv6Address
+from lbproxy.ip_addresses import IpAddress
 
 ADVERT = 0.2
 """Seconds between two adverts. A host is taken for dead after three of them, and a skew (RFC 9568 section 6.1)."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import TypeVar
+
+from lbproxy.ip_addresses import ip_of
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -125,9 +127,8 @@ def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value, most: int =
 
 
 def _network(address: str) -> str:
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
+    found = ip_of(address.partition("%")[0])
+    if found is None:
         return address
     if isinstance(found, IPv6Address):
         mapped = found.ipv4_mapped

@@ -15,6 +15,7 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
+from lbproxy.control import tasks
 from lbproxy.dashboard.pages import Missing, Page, Pages
 from lbproxy.dashboard.sessions import Session, Sessions
 from lbproxy.dashboard.watcher import Watcher
@@ -75,10 +76,7 @@ class Streams:
 
     async def close(self) -> None:
         """End them; browsers try again."""
-        tasks = [*self._open]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.stop(*self._open)
 
     async def _serve(self, request: web.Request, page: Page, session: Session) -> web.StreamResponse:
         response = EventSourceResponse(send_timeout=SEND_WITHIN)

@@ -88,9 +88,7 @@ class Watcher:
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
 
     async def _keep_looking(self) -> None:
         while self.watching:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lbproxy.config.addresses import IpAddress
 from lbproxy.control.host_addresses import present
+from lbproxy.ip_addresses import IpAddress
 from lbproxy.preflight.report import Report
 
 

@@ -12,10 +12,11 @@ import struct
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import Literal, NamedTuple
 
+from lbproxy.ip_addresses import IpAddress
+
 Address = tuple[str, int]
 """Host and port, as a socket has them."""
 
-_Host = IPv4Address | IPv6Address
 
 MAX_SIZE = 4096
 """Bytes of the largest header that is taken. Those of version 2 fit into 536 (section 2) but for long TLVs."""
@@ -59,24 +60,24 @@ def encode(version: Literal["v1", "v2"], source: Address | None, destination: Ad
     return _encode_v1(hosts, ports) if version == "v1" else _encode_v2(hosts, ports)
 
 
-def _host(text: str) -> _Host:
+def _host(text: str) -> IpAddress:
     """An address without its scope (`fe80::1%eth0`), which means nothing on another machine."""
     return _plain(ip_address(text.partition("%")[0]))
 
 
-def _plain(host: _Host) -> _Host:
+def _plain(host: IpAddress) -> IpAddress:
     """An IPv4 address inside an IPv6 one (RFC 4291 section 2.5.5.2) is that IPv4 address."""
     return (isinstance(host, IPv6Address) and host.ipv4_mapped) or host
 
 
-def _of_one_family(source: _Host, destination: _Host) -> tuple[_Host, _Host]:
+def _of_one_family(source: IpAddress, destination: IpAddress) -> tuple[IpAddress, IpAddress]:
     """Both, as IPv6 when they differ: a header has one family for its two addresses (sections 2.1 and 2.2)."""
     if source.version == destination.version:
         return source, destination
     return _as_v6(source), _as_v6(destination)
 
 
-def _as_v6(host: _Host) -> IPv6Address:
+def _as_v6(host: IpAddress) -> IPv6Address:
     return host if isinstance(host, IPv6Address) else IPv6Address(b"\0" * 10 + b"\xff\xff" + host.packed)
 
 
@@ -88,7 +89,7 @@ _V1_LINE = re.compile(
     rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?"  # whatever follows is ignored
     rb"|(TCP[46]) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) (0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4}))\r\n"
 )
-_V1_FAMILIES: dict[bytes, type[_Host]] = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
+_V1_FAMILIES: dict[bytes, type[IpAddress]] = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 
 
 def _parse_v1(data: bytes) -> ProxyHeader | None:
@@ -117,12 +118,12 @@ def _v1_header(size: int, family: bytes, source: bytes, destination: bytes, *por
     return _header(size, hosts, numbers)
 
 
-def _encode_v1(hosts: tuple[_Host, _Host], ports: tuple[int, int]) -> bytes:
+def _encode_v1(hosts: tuple[IpAddress, IpAddress], ports: tuple[int, int]) -> bytes:
     words = ("PROXY", f"TCP{hosts[0].version}", *map(_v1_text, hosts), *map(str, ports))
     return " ".join(words).encode("ascii") + b"\r\n"
 
 
-def _v1_text(host: _Host) -> str:
+def _v1_text(host: IpAddress) -> str:
     """In hexadecimal alone, as section 2.1 wants it; some versions of Python write `::ffff:192.0.2.1`."""
     if isinstance(host, IPv6Address) and host.ipv4_mapped:
         return f"::ffff:{int(host) >> 16 & 0xFFFF:x}:{int(host) & 0xFFFF:x}"
@@ -211,11 +212,11 @@ def _crc_entry(crc: int) -> int:
 _CRC_TABLE = tuple(map(_crc_entry, range(256)))
 
 
-def _encode_v2(hosts: tuple[_Host, _Host], ports: tuple[int, int]) -> bytes:
+def _encode_v2(hosts: tuple[IpAddress, IpAddress], ports: tuple[int, int]) -> bytes:
     family = _INET if hosts[0].version == 4 else _INET6
     addresses = _ADDRESSES[family].pack(hosts[0].packed, hosts[1].packed, *ports)
     return _START.pack(_SIGNATURE, _VERSION_2 | _PROXY, family << 4 | _STREAM, len(addresses)) + addresses
 
 
-def _header(size: int, hosts: list[_Host], ports: list[int]) -> ProxyHeader:
+def _header(size: int, hosts: list[IpAddress], ports: list[int]) -> ProxyHeader:
     return ProxyHeader(size, (str(hosts[0]), ports[0]), (str(hosts[1]), ports[1]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lbproxy.control.keepalived import Group, IpAddress, keepalived
+from lbproxy.control.keepalived import Group, keepalived
+from lbproxy.ip_addresses import IpAddress
 
 HOSTS: dict[str, IpAddress] = {f"lb{number}": ip_address(f"192.0.2.{number}") for number in (1, 2, 3)}
 V4, V6 = ip_address("192.0.2.10"), ip_address("2001:db8::10")

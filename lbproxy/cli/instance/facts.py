@@ -20,18 +20,16 @@ from lbproxy.cli.instance.options import (
     other_options,
     where,
 )
+from lbproxy.cli.options import read_by
 from lbproxy.config import Address
 from lbproxy.config.addresses import NOWHERE, address
 from lbproxy.instance.facts import PATH, FactsServer, RenewedTls, TlsFiles, read_facts, serve
 
 
-def _listen(_: click.Context, __: click.Parameter, value: str | None) -> Address | None:
-    try:
-        found = None if value is None else address(value, NOWHERE)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-    if found is not None and found.path is not None:
-        raise click.BadParameter(f"{value!r} is not host:port or [v6]:port")
+def _listen(text: str) -> Address:
+    found = address(text, NOWHERE)
+    if found.path is not None:
+        raise ValueError(f"{text!r} is not host:port or [v6]:port")
     return found
 
 
@@ -41,7 +39,9 @@ def _listen(_: click.Context, __: click.Parameter, value: str | None) -> Address
 @environment_option
 @keytab_option
 @other_options
-@click.option("--listen", callback=_listen, metavar="HOST:PORT", help="Serve them there, as /facts, until TERM.")
+@click.option(
+    "--listen", callback=read_by(_listen), metavar="HOST:PORT", help="Serve them there, as /facts, until TERM."
+)
 @click.option("--certificate", type=FILE, metavar="FILE", help="The certificate to serve them with, as PEM.")
 @click.option("--key", type=FILE, metavar="FILE", help="Its key.")
 @click.option("--client-ca", type=FILE, metavar="FILE", help="Who may ask: holders of a certificate of this authority.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from lbproxy.config.checks.look import Document, backend_values, is_url, table, without_meaning
 from lbproxy.config.keys import Location, full_name, subtables
 from lbproxy.errors import Problem
+from lbproxy.ip_addresses import ip_of
 
 _OF_ALL = ("kind", "interval", "on_empty", "empty_after")
 
@@ -79,7 +79,7 @@ def _of_kind(where: Location, discover: Document) -> Iterator[Problem]:
 def _expanded(name: str, pool: Document) -> Iterator[Problem]:
     for position, url in _to_expand(name, pool):
         where: Location = ("pool", name, "backends", position)
-        if _is_address(url):
+        if ip_of(urlsplit(url).hostname or ""):
             yield Problem(full_name((*where, "expand")), f"{url} has an address already; only a name is expanded")
         backends = pool["backends"]
         if isinstance(backends, list) and "check_url" in backends[position]:
@@ -96,11 +96,3 @@ def _to_expand(name: str, pool: Document) -> Iterator[tuple[int, str]]:
         assert isinstance(position, int)
         if backends[position].get("expand") is True:
             yield position, url
-
-
-def _is_address(url: str) -> bool:
-    try:
-        ip_address(urlsplit(url).hostname or "")
-    except ValueError:
-        return False
-    return True

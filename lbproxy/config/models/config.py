@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, PrivateAttr
 
 from lbproxy.config import addresses
-from lbproxy.config.addresses import Address, IpAddress
+from lbproxy.config.addresses import Address
 from lbproxy.config.admin_default import admin_default
 from lbproxy.config.lines import Lines
 from lbproxy.config.models.admin_web import AdminWeb
@@ -23,6 +23,7 @@ from lbproxy.config.models.table import Table
 from lbproxy.config.models.tracing import Tracing
 from lbproxy.config.models.values import Bind, Duration, Name, NotEmpty
 from lbproxy.errors import Problem
+from lbproxy.ip_addresses import IpAddress
 
 
 def _server_url(value: object) -> str:

@@ -24,7 +24,6 @@ from lbproxy.control.live_connections import (
     ConnectionsView,
     ConnectionView,
 )
-from lbproxy.errors import AdminError
 
 
 class Connections(Protocol):
@@ -44,18 +43,13 @@ def connection_routes(connections: Connections) -> list[web.Route]:
 
     async def find(request: web.Request) -> web.Response:
         try:
-            found = await connections.find(_query(request.query))
-            return web.Response(body=await encoded(found), content_type=web.JSON)
+            query = _query(request.query)
         except ValueError as error:
             return web.Response(status=400, text=f"{error}\n")
-        except AdminError as error:
-            return web.Response(status=409, text=f"{error}\n")
+        return web.Response(body=await encoded(await connections.find(query)), content_type=web.JSON)
 
     async def kick(request: web.Request) -> web.Response:
-        try:
-            return web.json_response(await connections.kick(request.match_info["id"], await peer(request)))
-        except AdminError as error:
-            return web.Response(status=409, text=f"{error}\n")
+        return web.json_response(await connections.kick(request.match_info["id"], await peer(request)))
 
     return [web.get("/connections", find), web.delete("/connections/{id}", kick)]
 

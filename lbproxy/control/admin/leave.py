@@ -18,7 +18,6 @@ from lbproxy.control.admin import web
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.admin.readiness import readiness
 from lbproxy.control.snapshot import LeaveView, Snapshot
-from lbproxy.errors import AdminError
 
 
 class Leaves(Protocol):
@@ -55,11 +54,7 @@ def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.R
         return web.json_response(leaves.leave(timeout, await peer(request)))
 
     async def cancel(request: web.Request) -> web.Response:
-        by = await peer(request)
-        try:
-            return web.json_response(leaves.cancel(by))
-        except AdminError as error:
-            return web.Response(status=409, text=f"{error}\n")
+        return web.json_response(leaves.cancel(await peer(request)))
 
     async def health(_: web.Request) -> web.Response:
         leaves.asked()

@@ -20,7 +20,6 @@ from lbproxy.control.admin import web
 from lbproxy.control.admin.orders import Wait, answered
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
-from lbproxy.errors import AdminError
 
 
 def _whole(value: object) -> object:
@@ -91,10 +90,7 @@ def member_routes(
     """
 
     async def answer(request: web.Request, order: Callable[[str, str], InstanceView | None]) -> web.Response:
-        try:
-            found = order(request.match_info["pool"], request.match_info["name"])
-        except AdminError as error:
-            return web.Response(status=409, text=f"{error}\n")
+        found = order(request.match_info["pool"], request.match_info["name"])
         for wait in filter(None, (settle, count)):
             await wait()
         return answered(None if found is None else operations.shared(found))

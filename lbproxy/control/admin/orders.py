@@ -74,10 +74,7 @@ def order_routes(operations: Operations, count: Wait | None = None, settle: Wait
         request: web.Request, order: Callable[[str], InstanceView | None], *waits: Wait | None
     ) -> web.Response:
         name = "/".join(request.match_info[part] for part in ("pool", "name") if part in request.match_info)
-        try:
-            return answered(await _after(order(name), lambda: operations.show(name), waits))
-        except AdminError as error:
-            return web.Response(status=409, text=f"{error}\n")
+        return answered(await _after(order(name), lambda: operations.show(name), waits))
 
     async def show(request: web.Request) -> web.Response:
         return await answer(request, operations.show, count)

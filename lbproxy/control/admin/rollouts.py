@@ -39,12 +39,9 @@ def rollout_routes(rollouts: Rollouts | None) -> list[web.Route]:
     """The routes above; `rollouts` is None where there is no fleet."""
 
     async def answer(act: Callable[[Rollouts], Awaitable[str | None]]) -> web.Response:
-        try:
-            if rollouts is None:
-                raise AdminError("this balancer is in no fleet")
-            return web.json_response({"ticket": await act(rollouts)})
-        except AdminError as error:
-            return web.Response(status=409, text=f"{error}\n")
+        if rollouts is None:
+            raise AdminError("this balancer is in no fleet")
+        return web.json_response({"ticket": await act(rollouts)})
 
     async def begin(request: web.Request) -> web.Response:
         by, told = await peer(request), _read(request).model_dump()

@@ -63,10 +63,7 @@ class AdminServer:
             exchange.finish()
         if self._open:
             await asyncio.wait(self._open, timeout=GRACE + _STOP_WITHIN)
-        late = [*self._open]
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await tasks.stop(*self._open)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._has_room():

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
+from lbproxy.errors import AdminError
+
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 
@@ -131,7 +133,10 @@ def delete(path: str, handler: Handler) -> Route:
 
 
 async def answer(routes: Iterable[Route], request: Request) -> Response:
-    """The answer of the first route that fits. Raises Refusal: 404, or 405 with the methods of the path."""
+    """The answer of the first route that fits; what cannot be done, AdminError, is 409 and its sentence.
+
+    Raises Refusal: 404, or 405 with the methods of the path.
+    """
     segments = request.path.split("/")
     wanted = "GET" if request.method == "HEAD" else request.method
     others: set[str] = set()
@@ -141,8 +146,15 @@ async def answer(routes: Iterable[Route], request: Request) -> Response:
             continue
         if route.method == wanted:
             request.match_info = found
-            return await route.handler(request)
+            return await _handled(route, request)
         others |= {route.method, "HEAD"} if route.method == "GET" else {route.method}
     if others:
         raise Refusal(405, f"{request.method}: not a method of this path\n", ", ".join(sorted(others)))
     raise Refusal(404, "there is no such path\n")
+
+
+async def _handled(route: Route, request: Request) -> Response:
+    try:
+        return await route.handler(request)
+    except AdminError as error:
+        raise Refusal(409, f"{error}\n") from None

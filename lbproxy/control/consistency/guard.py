@@ -12,7 +12,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -135,8 +134,7 @@ class Guard(Observer):
 
     async def stop(self) -> None:
         """Nothing is read or judged after this returns."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
 
     def joined(self, pool: Pool, backend: Backend) -> None:
         """See `Observer`. It is read when a probe of it was good; in what it has registered it is compared now."""
@@ -172,10 +170,7 @@ class Guard(Observer):
 
     async def _woken(self, until: float) -> bool:
         """Wait for a reason to look again, or for that time (of the loop's clock), when there is none."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                await self._wake.wait()
-        return self._wake.is_set()
+        return await tasks.wait_for(self._wake, until - asyncio.get_running_loop().time())
 
     async def _catch_up(self) -> None:
         """No verdict while a backend is still to be read: the values of a few may look like a majority."""

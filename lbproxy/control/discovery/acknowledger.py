@@ -50,8 +50,7 @@ class Acknowledger:
 
     async def stop(self) -> None:
         """Remove the key: no connector has to wait for this balancer any more."""
-        self._writing.cancel()
-        await asyncio.gather(self._writing, return_exceptions=True)
+        await tasks.stop(self._writing)
         if self._lease is not None:
             try:
                 await self._lease.revoke(_LAST_CALL)
@@ -89,11 +88,7 @@ class Acknowledger:
 
     async def _something_new(self) -> None:
         """Something was seen, or is to be counted again, or the lease was lost and with it the key."""
-        waits = [asyncio.create_task(self._news.wait())]
+        waits = [self._news.wait()]
         if self._lease is not None:
-            waits.append(asyncio.create_task(self._lease.lost.wait()))
-        try:
-            await asyncio.wait(waits, timeout=None if self._complete else LOOK, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+            waits.append(self._lease.lost.wait())
+        await tasks.first(*waits, within=None if self._complete else LOOK)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, NotRequired, TypedDict
 
 from lbproxy.balance.belief import DEFAULT, Belief, Rules, Verdict
@@ -77,10 +76,7 @@ class Discovery:
 
     async def stop(self) -> None:
         """Ask no more; the members stay."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.stop(self._task)
         await self.source.stop()
 
     def memory(self) -> Memory:

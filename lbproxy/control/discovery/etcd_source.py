@@ -74,10 +74,8 @@ class EtcdSource(Source):
 
     async def stop(self) -> None:
         """Follow it no more, and let no connector wait for this balancer."""
-        if self._following is not None:
-            self._following.cancel()
-            self._recovered()
-            await asyncio.gather(self._following, return_exceptions=True)
+        await tasks.stop(self._following)
+        self._recovered()
         if self._acknowledger is not None:
             await self._acknowledger.stop()
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lbproxy.balance import full_name
+from lbproxy.control import tasks
 from lbproxy.control.discovery import registry
 from lbproxy.control.discovery.registry import Acknowledgement, Connector, State
 from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, Lease, View, values
@@ -88,9 +89,7 @@ class Registration:
             await self._leave(drain_timeout)
 
     async def _pause(self, end: asyncio.Event) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._interval):
-                await end.wait()
+        await tasks.wait_for(end, self._interval)
 
     def _holds(self) -> bool:
         """Whether the key is still its own, as far as is known."""

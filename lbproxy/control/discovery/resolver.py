@@ -53,9 +53,7 @@ class Resolver:
 
     async def stop(self) -> None:
         """End the background look-ups."""
-        for task in self._looking:
-            task.cancel()
-        await asyncio.gather(*self._looking, return_exceptions=True)
+        await tasks.stop(*self._looking)
 
     def add(self, name: str, host: str, port: int) -> None:
         """One more target, which is looked up at once."""

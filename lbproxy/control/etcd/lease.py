@@ -48,8 +48,7 @@ class Lease:
 
     async def abandon(self) -> None:
         """Renew it no more."""
-        self._keeping.cancel()
-        await asyncio.gather(self._keeping, return_exceptions=True)
+        await tasks.stop(self._keeping)
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()

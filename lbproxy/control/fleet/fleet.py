@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple, TypedDict
 
 from lbproxy.balance.operators import Said
@@ -139,10 +138,7 @@ class Fleet:
             if self._tickets is not None:
                 await self._tickets.seen.wait()
 
-        waits = [asyncio.create_task(seen()), asyncio.create_task(self._reach.failing.wait())]
-        await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        for one in waits:
-            one.cancel()
+        await tasks.first(seen(), self._reach.failing.wait(), within=PATIENCE)
 
     def join(self) -> None:
         """This generation serves: tell the others."""
@@ -180,9 +176,7 @@ class Fleet:
     async def stop(self) -> None:
         """Tell the others that this balancer ends, unless another generation of it goes on."""
         self._ended = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await tasks.stop(*self._tasks)
         await self.orders.stop()
         if self._tickets is not None:
             await self._tickets.stop()
@@ -311,9 +305,7 @@ class Fleet:
     async def _keep_looking(self) -> None:
         while True:
             await self._look()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await self._news.wait()
+            await tasks.wait_for(self._news, LOOK)
 
     async def _look(self) -> None:
         """What is acknowledged was counted after every process had heard of it."""

@@ -92,9 +92,7 @@ class Presence:
 
         It is not deleted: the others could not tell that from a balancer that has died.
         """
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+        await tasks.stop(self._keeping)
         lease, self._lease = self._lease, None
         if lease is None:
             return
@@ -202,12 +200,8 @@ class Presence:
 
     async def _something_new(self) -> None:
         """Something is to be told, or the lease was lost and with it the key; or the name may be free by now."""
-        waits = [asyncio.create_task(self._news.wait())]
+        waits = [self._news.wait()]
         if self._lease is not None:
-            waits.append(asyncio.create_task(self._lease.lost.wait()))
+            waits.append(self._lease.lost.wait())
         patience = None if self.membership is Membership.MEMBER else PAUSE
-        try:
-            await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+        await tasks.first(*waits, within=patience)

@@ -82,9 +82,7 @@ class SharedOrders:
 
     async def stop(self) -> None:
         """Write no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
 
     def give(self, key: Key, told: Said, stamp: Stamp, fields: tuple[str, ...] | None = None) -> None:
         """An operator has given that order here, where it is applied already: see `OrderBook.give`."""
@@ -112,9 +110,7 @@ class SharedOrders:
     async def settled(self) -> None:
         """Wait until etcd has all that was given here, or cannot be asked."""
         if self._reach.since is None and not self.refused and self._task is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    await self._settled.wait()
+            await tasks.wait_for(self._settled, PATIENCE)
         self._hold_alone()
 
     def here_only(self, key: Key) -> str:
@@ -208,9 +204,7 @@ class SharedOrders:
 
     async def _keep_writing(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_TIDY_EVERY):
-                    await self._news.wait()
+            await tasks.wait_for(self._news, _TIDY_EVERY)
             self._news.clear()
             try:
                 for key in self._to_write():

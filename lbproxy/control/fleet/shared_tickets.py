@@ -14,7 +14,6 @@ import os
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from lbproxy.control import tasks
 from lbproxy.control.etcd import Etcd, EtcdError, EtcdRefusedError, KeyValue, View, values
@@ -75,9 +74,7 @@ class SharedTickets:
 
     async def stop(self) -> None:
         """Make no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
 
     def see(self, view: View) -> None:
         """etcd has these keys."""
@@ -140,9 +137,7 @@ class SharedTickets:
 
     async def _keep_looking(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await self._news.wait()
+            await tasks.wait_for(self._news, LOOK)
             self._news.clear()
             self._use()
             if self.seen.is_set() and self.ring.due(time.monotonic(), time.time()):

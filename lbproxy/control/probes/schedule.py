@@ -143,10 +143,7 @@ class Prober:
         """End every probe; none is reported after this returns."""
         self._timer.cancel()
         self._wakes = -math.inf  # no timer is set any more, also when a probe is asked for
-        under_way = [*self._leaving, *(watch.task for watch in self._watches.values() if watch.task is not None)]
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await tasks.stop(*self._leaving, *(watch.task for watch in self._watches.values()))
 
     def _turn(self) -> None:
         """Begin every probe that is due."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from lbproxy.control import tasks
 from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, ONE_AT_A_TIME
 from lbproxy.control.rollout.runner import Rollout, Step
 from lbproxy.errors import AdminError, RolloutError
@@ -69,9 +70,7 @@ async def _run(rollout: Rollout, renewals: Sequence[_Renewal]) -> None:
             rollout.stop(lost)
         await running
     finally:
-        for task in (running, *renewing):
-            task.cancel()
-        await asyncio.gather(running, *renewing, return_exceptions=True)
+        await tasks.stop(running, *renewing)
 
 
 def progress(rollout: Rollout) -> dict[str, Any]:

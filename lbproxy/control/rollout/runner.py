@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from lbproxy.control import tasks
 from lbproxy.control.draining import died
 from lbproxy.control.rollout.plan import Target, check_spare, check_spare_elsewhere
 from lbproxy.control.rollout.waiting import everywhere, until_back_everywhere, until_finished, until_good
@@ -205,9 +205,7 @@ class Rollout:
                 self._awaited = ""
                 return
             self._waits(target, what)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause):
-                    await self._stop.wait()
+            await tasks.wait_for(self._stop, self._pause)
 
     def _go_on(self) -> None:
         """Raises RolloutError if it has to stop."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 from lbproxy.doctor.balancer.sight import Sight
 from lbproxy.doctor.finding import Finding, ok, problem
+from lbproxy.ip_addresses import ip_of
 
 WHY = "Browsers send tickets only to sites that an administrator has listed; others get the form, or a prompt."
 
@@ -14,7 +14,7 @@ WHY = "Browsers send tickets only to sites that an administrator has listed; oth
 def policies(sight: Sight) -> Iterator[Finding]:
     """What to set; nothing here can see whether it is."""
     name, url = sight.config.server_host, sight.config.server_url
-    if _is_address(name):
+    if ip_of(name):
         yield problem(
             f"server_url has the address {name}, and there are no tickets for addresses",
             "Browsers fall back to NTLM, or ask for a password.",
@@ -28,11 +28,3 @@ def policies(sight: Sight) -> Iterator[Finding]:
         "delegation": "leave AuthNegotiateDelegateAllowlist and network.negotiate-auth.delegation-uris empty",
     }.items():
         yield ok(f"to set: {policy}", browser)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True

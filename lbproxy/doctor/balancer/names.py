@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import dns.reversename
@@ -18,6 +17,7 @@ from lbproxy.control.probes.connect import shake_hands
 from lbproxy.doctor.balancer.sight import Sight
 from lbproxy.doctor.finding import Finding, Found, UnseenError, ok, problem, unseen, warning
 from lbproxy.doctor.kerberos.krb5_conf import read_krb5_conf
+from lbproxy.ip_addresses import ip_of
 from lbproxy.net.tls import certificates
 from lbproxy.net.tls.files import read_certificates
 from lbproxy.wire.hosts import port_of
@@ -32,7 +32,7 @@ _CONNECT = 3.0  # seconds for one address
 async def forward(sight: Sight) -> Found:
     """Addresses in DNS, through which names; and whether this host's own files say something else."""
     name = sight.config.server_host
-    if _is_address(name):
+    if ip_of(name):
         return [problem(f"server_url has an address, {name}", repair="give it a name in DNS, and put it in server_url")]
     here = set(await _addresses(name))
     found, through = set[str](), list[str]()
@@ -81,7 +81,7 @@ async def reverse(sight: Sight) -> Found:
     """PTR of each address: only for those who look, which is MIT's default."""
     name = sight.config.server_host
     addresses = await _addresses(name)
-    if not addresses or _is_address(name):
+    if not addresses or ip_of(name):
         raise UnseenError(f"{name} has no address")
     conf = await asyncio.to_thread(read_krb5_conf)
     looks = conf.flag("dns_canonicalize_hostname", True) and conf.flag("rdns", True)
@@ -173,11 +173,3 @@ async def _addresses(name: str) -> Sequence[str]:
     except OSError:
         return []
     return list(dict.fromkeys(str(info[4][0]) for info in infos))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -22,6 +22,7 @@ from lbproxy.doctor.connector.listening import Socket, listeners
 from lbproxy.doctor.connector.nftables import ACCEPT, DROP, Connection
 from lbproxy.doctor.connector.sight import Settings, Sight
 from lbproxy.doctor.finding import Finding, Found, UnseenError, ok, problem, unseen, warning
+from lbproxy.ip_addresses import IpAddress
 
 WHY = "Whoever reaches PORT gets past the balancer."
 
@@ -33,7 +34,7 @@ _REPAIR = (
     " tcp dport {port} meta nfproto ipv6 drop; }}; }}' (docs/connectors/auth0.md)"
 )
 _WITHIN = 2.0  # seconds
-_ANYONE: Sequence[IPv4Address | IPv6Address] = (IPv4Address("203.0.113.77"), IPv6Address("2001:db8::cb00:714d"))
+_ANYONE: Sequence[IpAddress] = (IPv4Address("203.0.113.77"), IPv6Address("2001:db8::cb00:714d"))
 """Addresses for documentation (RFC 5737, RFC 3849): no rule is about them, so they stand for all others."""
 
 
@@ -92,7 +93,7 @@ def judge(rules: Rules, number: int, versions: set[int], dangerous: bool) -> Fin
     return _closed(rules, number)
 
 
-def _ends(rules: Rules, number: int, source: IPv4Address | IPv6Address) -> frozenset[str]:
+def _ends(rules: Rules, number: int, source: IpAddress) -> frozenset[str]:
     return nftables.ends(rules.nft, Connection(source, number))
 
 

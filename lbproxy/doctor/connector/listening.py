@@ -8,13 +8,14 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
 from lbproxy.doctor.connector.sight import Settings, Sight
 from lbproxy.doctor.finding import Finding, Found, ok, problem, warning
 from lbproxy.instance import processes
+from lbproxy.ip_addresses import IpAddress
 
 WHY = "The balancer gets no answer; the tenant takes the process for a connector all the same."
 WHY_CONSOLE = "Its /export hands out the private key, without a sign-in."
@@ -29,7 +30,7 @@ _PROC = Path("/proc")
 class Socket(NamedTuple):
     """One that listens; `pid` None: nobody of whom this account may know."""
 
-    address: IPv4Address | IPv6Address
+    address: IpAddress
     pid: int | None
 
 
@@ -46,7 +47,7 @@ def listeners(port: int) -> list[Socket]:
     return found
 
 
-def _address(word: str) -> IPv4Address | IPv6Address:
+def _address(word: str) -> IpAddress:
     """As the kernel writes it: words of 32 bits in the host's order."""
     raw = bytes.fromhex(word)
     found = ip_address(b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4)))

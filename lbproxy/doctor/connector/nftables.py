@@ -19,6 +19,8 @@ from ipaddress import (
 )
 from typing import Any, NamedTuple
 
+from lbproxy.ip_addresses import IpAddress
+
 Source = IPv4Network | IPv6Network
 
 ACCEPT, DROP = "accept", "drop"
@@ -37,7 +39,7 @@ Object = Mapping[str, Any]
 class Connection(NamedTuple):
     """A new connection from another host: by which address it comes, and to which port."""
 
-    source: IPv4Address | IPv6Address
+    source: IpAddress
     port: int
 
     def value(self, left: Any) -> Any:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lbproxy import files
 from lbproxy.auth.certificate import understanding
 from lbproxy.auth.library import serialization, x509
+from lbproxy.ip_addresses import ip_of
 from lbproxy.net.tls.files import read_certificates, show_chain
 
 if TYPE_CHECKING:
@@ -87,9 +87,8 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
 
     Only subjectAltName counts, and a wildcard stands for exactly one first label (RFC 9525 section 6).
     """
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
+    address = ip_of(host)
+    if address is None:
         wanted = {host.lower(), f"*.{host.partition('.')[2]}".lower()}
         return any(name.lower() in wanted for name in dns_names(certificate))
     names = _extension(certificate, x509.SubjectAlternativeName)

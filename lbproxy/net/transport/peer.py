@@ -7,6 +7,8 @@ import socket
 from collections.abc import Sequence
 from typing import Self
 
+from lbproxy.ip_addresses import IpAddress
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Endpoint = tuple[str, int]
 
@@ -22,7 +24,7 @@ class Peer:
     def __init__(self, source: Endpoint | None, destination: Endpoint | None = None) -> None:
         self.source = source
         self.destination = destination
-        self._address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+        self._address: IpAddress | None = None
         self.host = "" if source is None else source[0]
         self._name = ""
 

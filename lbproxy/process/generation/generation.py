@@ -7,7 +7,6 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 
 from lbproxy.balance.operators import Said
@@ -142,12 +141,12 @@ class Generation:
 
     async def _first_round(self) -> None:
         """Wait until every backend has had its first probe, or a stop is wanted."""
-        await _first(self._control_plane.first_round(), self._stop.wait())
+        await tasks.first(self._control_plane.first_round(), self._stop.wait())
 
     async def _leave(self) -> None:
         """Before lbproxy ends, and while this host still serves: its virtual addresses move to another host."""
         if self._control_plane.served.state == "serving" and not self._replaced:
-            await _first(self._control_plane.leaving.finish(), self._end.wait())
+            await tasks.first(self._control_plane.leaving.finish(), self._end.wait())
 
     async def _drain(self) -> None:
         """Let requests finish. After a replacement there is time: idle connections may send one more request."""
@@ -160,8 +159,8 @@ class Generation:
         retiring = asyncio.ensure_future(self._retire(within * PATIENCE))
         await asyncio.sleep(0)  # it has accepted what waited: from here on new clients are refused, not left hanging
         self._close_sockets()
-        await _first(retiring, self._hurry.wait())
-        await _first(control_plane.serving.drain(deadline - time.monotonic()), self._end.wait())
+        await tasks.first(retiring, self._hurry.wait())
+        await tasks.first(control_plane.serving.drain(deadline - time.monotonic()), self._end.wait())
         reports.cancel()
         if control_plane.serving.connections:
             event(log, logging.WARNING, "connections_cut", connections=control_plane.serving.connections)
@@ -316,11 +315,3 @@ class Generation:
         """The master is gone, and no other process can replace or end this generation."""
         event(log, logging.CRITICAL, "master_lost", generation=self._number)
         self._drain_now()
-
-
-async def _first(*awaited: Coroutine[object, object, object] | asyncio.Future[None]) -> None:
-    """Wait for the first of them, and cancel the others."""
-    futures = [asyncio.ensure_future(one) for one in awaited]
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-    for future in futures:
-        future.cancel()

@@ -18,12 +18,12 @@ from contextlib import suppress
 from typing import Protocol
 
 from lbproxy.config import Config
-from lbproxy.config.addresses import IpAddress
 from lbproxy.control import tasks
 from lbproxy.control.host_addresses import AddressChanges, present
 from lbproxy.control.log import event
 from lbproxy.control.snapshot import LeaveView
 from lbproxy.errors import AdminError
+from lbproxy.ip_addresses import IpAddress
 
 log = logging.getLogger(__name__)
 
@@ -110,9 +110,7 @@ class Leaving:
         if not self.active and self._within:
             self._begin(self._within, "TERM")
             patience += _LATE
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._over.wait()
+        await tasks.wait_for(self._over, patience)
 
     def adopt(self, active: bool) -> None:
         """Go on where the generation before this one is. An address that is here has `leave_timeout` to go, anew."""
@@ -135,10 +133,7 @@ class Leaving:
 
     async def stop(self) -> None:
         """Wait for nothing any more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.stop(self._task)
 
     # ---
 

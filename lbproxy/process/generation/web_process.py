@@ -56,8 +56,7 @@ class WebProcess:
         """End it: the sockets of its browsers close."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await tasks.stop(self._task)
         if self._process is not None:
             await self._end(self._process)
         self._sock.close()

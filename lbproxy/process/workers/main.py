@@ -7,7 +7,6 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
 from functools import partial
 
 import uvloop
@@ -274,9 +273,7 @@ class WorkerProcess(Observer):
     async def _keep_telling(self) -> None:
         while True:
             await self._tell_counters()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REPORT_EVERY):
-                    await self._asked.wait()
+            await tasks.wait_for(self._asked, REPORT_EVERY)
 
     async def _tell_counters(self) -> None:
         """Everything that the generation does not know yet, in pieces: requests are served between them."""
