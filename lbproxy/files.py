@@ -10,12 +10,23 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 USUAL = 4 * 1024 * 1024
 """Bytes that a file may have: a bundle of every authority that a browser trusts has a twentieth of it."""
 
 REVOCATION_LIST = 64 * 1024 * 1024
 """The same for revocation lists: the largest that are published have some 30 MB."""
+
+
+class Stamp(NamedTuple):
+    """What differs once a file is another one, or has other content or other permissions. Times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
 
 
 def read(path: Path, limit: int = USUAL) -> bytes:
@@ -33,6 +44,27 @@ def read(path: Path, limit: int = USUAL) -> bytes:
 def check(path: Path, limit: int = USUAL) -> None:
     """Raises OSError in the same cases, for a file that a library is to open. Whether it may be read is not said."""
     _judge(path, path.stat(), limit)
+
+
+def stamp(path: Path) -> Stamp | None:
+    """That of the file at `path` now, through links as well; None: it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def in_memory(name: str, content: bytes = b"") -> int:
+    """The descriptor of a new file on no disk (memfd_create(2)), at its beginning, to be closed. Raises OSError.
+
+    name: for people, in /proc. No program that is started inherits it.
+    """
+    descriptor = os.memfd_create(name)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _judge(path: Path, found: os.stat_result, limit: int) -> None:

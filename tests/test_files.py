@@ -63,3 +63,31 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
 
 def test_what_has_no_size_is_cut_off_at_the_limit() -> None:
     assert why(Path("/proc/self/environ"), 1).startswith("larger than 0 MiB")
+
+
+def test_a_stamp_tells_of_another_file_other_content_and_other_permissions(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    assert files.stamp(path) is None
+    path.write_text("one")
+    link.symlink_to(path)
+    seen = [files.stamp(link)]
+    assert seen == [files.stamp(path)]
+    path.chmod(0o600)
+    seen.append(files.stamp(link))
+    with path.open("a") as file:
+        file.write(" more")
+    seen.append(files.stamp(link))
+    (tmp_path / "other").write_text("one more")
+    (tmp_path / "other").rename(path)
+    seen.append(files.stamp(link))
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_file_in_memory_is_read_from_its_beginning_and_not_inherited() -> None:
+    descriptor = files.in_memory("lbproxy-test", b"what is told")
+    try:
+        assert not os.get_inheritable(descriptor)
+        assert str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith("/memfd:lbproxy-test")
+        assert os.read(descriptor, 100) == b"what is told"
+    finally:
+        os.close(descriptor)

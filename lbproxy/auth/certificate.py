@@ -17,10 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from lbproxy.auth.library import x509
+
+_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
 IdentityKind = Literal["none", "rfc9440", "xfcc", "mint"]
 """How a backend learns the user's name; with `mint` by the certificate of the lane (`auth.mint`), so by no header."""
@@ -117,12 +119,17 @@ def understanding(fault: str, *, why: bool = False) -> Iterator[None]:
         raise ValueError(f"{fault}: {error}" if why else fault) from error
 
 
-def alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
-    """The subject alternative names of a certificate, if it has that extension."""
+def extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """What the extension `kind` of a certificate says, if it has that one."""
     try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+
+
+def alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    """The subject alternative names of a certificate, if it has that extension."""
+    return extension(certificate, x509.SubjectAlternativeName)
 
 
 def identity_lines(kind: IdentityKind, certificate: ClientCertificate | None, listener_uri: str | None = None) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from lbproxy.auth.certificate import ClientCertificate, alternative_names, tolerant_of_names
+from lbproxy.auth.certificate import ClientCertificate, alternative_names, extension, tolerant_of_names
 from lbproxy.auth.library import ec, ed448, ed25519, hashes, rsa, serialization, x509
 
 if TYPE_CHECKING:
@@ -245,9 +245,8 @@ def _checked_key(ca: x509.Certificate, key: PrivateKeyTypes) -> _IssuerKey:
 
 def _authority_key(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     """RFC 5280 section 4.2.1.1: the CA's own subjectKeyIdentifier, which need not be the usual hash of its key."""
-    try:
-        own = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
+    own = extension(ca, x509.SubjectKeyIdentifier)
+    if own is None:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key())  # type: ignore[arg-type]
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbproxy.auth.certificate import extension
 from lbproxy.auth.library import x509
 from lbproxy.auth.mint import Mint, Minted
 
@@ -49,11 +50,8 @@ def permits(ca: x509.Certificate, subject: x509.Name) -> bool:
 
 def _constraints(ca: x509.Certificate) -> tuple[list[x509.GeneralName], list[x509.GeneralName]]:
     """What is permitted, and what is excluded."""
-    try:
-        found = ca.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return [], []
-    return list(found.permitted_subtrees or ()), list(found.excluded_subtrees or ())
+    found = extension(ca, x509.NameConstraints)
+    return ([], []) if found is None else ([*(found.permitted_subtrees or ())], [*(found.excluded_subtrees or ())])
 
 
 def _directory_names(names: list[x509.GeneralName]) -> list[x509.Name]:

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,9 @@ def _unusable(error: ConfigError) -> Check:
 
 def _server_url(path: Path) -> str:
     """That of a configuration on this host; "" if there is none that can be used."""
-    try:
+    with suppress(ConfigError):
         return settings.load(path).server_url
-    except ConfigError:
-        return ""
+    return ""
 
 
 def _examine(checks: Sequence[Check]) -> list[Result]:

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class Passwords:
         self._path = path
         self._hasher = hasher()
         self._hashes = read(path)
-        self._stamp = _stamp(path)
+        self._stamp = files.stamp(path)
         self._dummy = self._hash_like_them()
         self.changed: Callable[[Collection[str]], None] = lambda names: None
 
@@ -62,7 +62,7 @@ class Passwords:
 
         `changed` is called with the names whose password is another one, or gone.
         """
-        stamp = _stamp(self._path)
+        stamp = files.stamp(self._path)
         if stamp != self._stamp:
             self._stamp = stamp
             before, self._hashes = self._hashes, read(self._path)
@@ -159,11 +159,3 @@ def _text(path: Path) -> str:
         raise ValueError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}: it is not UTF-8") from None
-
-
-def _stamp(path: Path) -> Mapping[str, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return {"mtime": found.st_mtime_ns, "ctime": found.st_ctime_ns, "inode": found.st_ino, "size": found.st_size}

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from lbproxy.control import tasks
 from lbproxy.control.admin.recent import BackendHistory
+from lbproxy.control.changes import Changes
 from lbproxy.control.log.logged_event import KEPT
 from lbproxy.control.log.recent import EventView
 from lbproxy.control.snapshot import Snapshot
@@ -56,7 +57,7 @@ class Watcher:
         self._looking = asyncio.Lock()
         self._last_event = 0
         self._looked = self._history_at = float("-inf")
-        self._new = asyncio.Event()
+        self._changes = Changes()
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -82,8 +83,7 @@ class Watcher:
 
     async def changed(self, since: int) -> int:
         """Wait until there is a newer version than `since`: which one. One that is slow misses those in between."""
-        while self.version <= since:
-            await self._new.wait()
+        await self._changes.until(lambda: self.version > since)
         return self.version
 
     async def close(self) -> None:
@@ -122,5 +122,4 @@ class Watcher:
             self.seen = Seen(time.time(), snapshot, tuple(events.values())[-KEPT:], history)
         self._looked = time.monotonic()
         self.version += 1
-        new, self._new = self._new, asyncio.Event()
-        new.set()
+        self._changes.tell()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -39,6 +40,15 @@ class UnseenError(Exception):
 
     def finding(self) -> Finding:
         return unseen(self.reason, self.repair)
+
+
+@contextmanager
+def unseen_on(kind: type[Exception], repair: str, before: str = "") -> Iterator[None]:
+    """An error of that `kind` is why something cannot be seen; its own words are the reason, behind `before`."""
+    try:
+        yield
+    except kind as error:
+        raise UnseenError(f"{before}{error}", repair) from None
 
 
 Found = Iterable[Finding]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
+
+from lbproxy.control.threads import keep
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -20,14 +23,6 @@ class DaemonThreads(ThreadPoolExecutor):
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """See `concurrent.futures.Executor`."""
         future: Future[_T] = Future()
-
-        def work() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:
-                future.set_exception(error)
-
+        work = partial(keep, future, partial(fn, *args, **kwargs))
         threading.Thread(target=work, daemon=True, name="doctor").start()
         return future

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from lbproxy import files
 from lbproxy.errors import InstanceError, LbproxyError
+from lbproxy.files import stamp
 from lbproxy.instance import digests
 from lbproxy.instance.kinds import load
 from lbproxy.instance.model import Where
@@ -71,7 +72,7 @@ class RenewedTls:
         """tell: gets a sentence when changed files cannot be used. Raises InstanceError if they cannot be used now."""
         self._files = files
         self._tell = tell
-        self._seen = _marks(files)
+        self._seen = [*map(stamp, files)]
         self._current = self.context = server_context(files)
         self.context.sni_callback = self._connected  # for each handshake, with a server name or without one
 
@@ -79,7 +80,7 @@ class RenewedTls:
         return f"<TLS of {self._files.certificate}>"
 
     def _connected(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        found = _marks(self._files)
+        found = [*map(stamp, self._files)]
         if found != self._seen:
             self._seen = found
             try:
@@ -87,19 +88,6 @@ class RenewedTls:
             except InstanceError as error:
                 self._tell(f"{error}; the files from before are used")
         connection.context = self._current
-
-
-def _marks(paths: TlsFiles) -> list[tuple[int, ...]]:
-    """What differs once a file is another one."""
-    found: list[tuple[int, ...]] = []
-    for path in paths:
-        try:
-            told = path.stat()
-        except OSError:
-            found.append(())
-        else:
-            found.append((told.st_ino, told.st_size, told.st_mtime_ns))
-    return found
 
 
 class FactsServer:

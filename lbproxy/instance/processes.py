@@ -33,15 +33,20 @@ def running(directory: Path, main: str) -> list[Process]:
     return found
 
 
+def told_of(pid: int, name: str) -> bytes | None:
+    """What the file `name` of a process says; None: the process has ended, or is another user's."""
+    try:
+        return (PROC / str(pid) / name).read_bytes()
+    except OSError:
+        return None
+
+
 def _is(word: bytes, cwd: Path, script: Path) -> bool:
     text = os.fsdecode(word)
     return os.path.basename(text) == script.name and Path(os.path.normpath(cwd / text)) == script  # noqa: PTH119
 
 
 def _environment(pid: int) -> dict[str, str] | None:
-    try:
-        content = (PROC / str(pid) / "environ").read_bytes()
-    except OSError:
-        return None
-    pairs = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if entry)
-    return {name: value for name, _, value in pairs}
+    content = told_of(pid, "environ")
+    pairs = (os.fsdecode(entry).partition("=") for entry in (content or b"").split(b"\0") if entry)
+    return None if content is None else {name: value for name, _, value in pairs}

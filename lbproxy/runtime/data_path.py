@@ -15,6 +15,7 @@ from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
 from lbproxy.config import Config
+from lbproxy.control.changes import Changes
 from lbproxy.control.tracing import Traces
 from lbproxy.net.http.client import ClientConnection
 from lbproxy.net.http.web import WebService, recheck
@@ -77,7 +78,7 @@ class DataPath(Observer):
             pool.observers.append(self)
         self.model.on_tick.append(self._tick)
         self._ticks = 0
-        self._all_gone = asyncio.Event()
+        self._gone = Changes()
         self._held: set[str] = set()
         self._hold_timer: asyncio.TimerHandle | None = None
 
@@ -139,14 +140,7 @@ class DataPath(Observer):
 
     async def emptied(self, within: float | None = None) -> bool:
         """Wait until no connection is open, at most `within` seconds; whether that is so."""
-        try:
-            async with asyncio.timeout(within):
-                while self.connections:
-                    self._all_gone.clear()
-                    await self._all_gone.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await self._gone.until(lambda: not self.connections, within)
 
     def stop(self) -> None:
         """End everything that is still open, now."""
@@ -229,4 +223,4 @@ class DataPath(Observer):
             client.ejected(backend)
 
     def _one_empty(self) -> None:
-        self._all_gone.set()
+        self._gone.tell()

@@ -38,10 +38,8 @@ def outliers(recent: Mapping[str, RecentView]) -> dict[str, list[str]]:
 
 def _window(recent: RecentView) -> WindowView | None:
     """The last minute, or the last ten if that has too few answers; None if those have too few as well."""
-    for window in (recent["minute"], recent["ten_minutes"]):
-        if window["answers"] >= ENOUGH:
-            return window
-    return None
+    windows = (recent["minute"], recent["ten_minutes"])
+    return next((window for window in windows if window["answers"] >= ENOUGH), None)
 
 
 def _slow(own: float | None, medians: Sequence[float]) -> Iterable[str]:

@@ -42,11 +42,8 @@ def connection_routes(connections: Connections) -> list[web.Route]:
     """The routes above."""
 
     async def find(request: web.Request) -> web.Response:
-        try:
-            query = _query(request.query)
-        except ValueError as error:
-            return web.Response(status=400, text=f"{error}\n")
-        return web.Response(body=await encoded(await connections.find(query)), content_type=web.JSON)
+        found = await connections.find(_query(request.query))
+        return web.Response(body=await encoded(found), content_type=web.JSON)
 
     async def kick(request: web.Request) -> web.Response:
         return web.json_response(await connections.kick(request.match_info["id"], await peer(request)))
@@ -65,7 +62,7 @@ async def encoded(found: ConnectionsView) -> bytes:
 
 
 def _query(given: Mapping[str, str]) -> ConnectionQuery:
-    """ValueError names the parameter that is wrong."""
+    """Raises Refusal, which names the parameter that is wrong."""
     address, limit, order = (
         given.get("address", ""),
         given.get("limit", str(DEFAULT_LIMIT)),
@@ -75,10 +72,10 @@ def _query(given: Mapping[str, str]) -> ConnectionQuery:
         try:
             ip_network(address, strict=False)
         except ValueError:
-            raise ValueError("address: not an IP address, and not a network") from None
+            raise web.Refusal(400, "address: not an IP address, and not a network\n") from None
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 6 and 1 <= int(limit) <= MAX_LIMIT):
-        raise ValueError(f"limit: not a number from 1 to {MAX_LIMIT}")
+        raise web.Refusal(400, f"limit: not a number from 1 to {MAX_LIMIT}\n")
     if order not in ("longest", "newest"):
-        raise ValueError("order: not longest or newest")
+        raise web.Refusal(400, "order: not longest or newest\n")
     pool, backend, user = (given.get(name, "") for name in ("pool", "backend", "user"))
     return ConnectionQuery(pool, backend, user, address, int(limit), order == "newest")

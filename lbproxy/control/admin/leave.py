@@ -47,10 +47,7 @@ def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.R
         return web.json_response(leaves.view())
 
     async def leave(request: web.Request) -> web.Response:
-        try:
-            timeout = _seconds(request.query.get("timeout"))
-        except ValueError:
-            return web.Response(status=400, text="timeout: not a number of seconds\n")
+        timeout = _seconds(request.query.get("timeout"))
         return web.json_response(leaves.leave(timeout, await peer(request)))
 
     async def cancel(request: web.Request) -> web.Response:
@@ -70,10 +67,11 @@ def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.R
 
 
 def _seconds(text: str | None) -> float | None:
-    """ValueError if it is none that can be waited for."""
-    if text is None:
-        return None
-    seconds = float(text)
-    if not 0 <= seconds <= 86400:
-        raise ValueError(text)
+    """Raises Refusal if it is none that can be waited for."""
+    try:
+        seconds = None if text is None else float(text)
+    except ValueError:
+        seconds = -1.0
+    if seconds is not None and not 0 <= seconds <= 86400:
+        raise web.Refusal(400, "timeout: not a number of seconds\n")
     return seconds

@@ -12,11 +12,11 @@ what the balancer refuses gets 409, each with a sentence. docs/openapi.yaml has 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from lbproxy.control.admin import web
+from lbproxy.control.admin import body, web
 from lbproxy.control.admin.orders import Wait, answered
 from lbproxy.control.admin.peer import peer
 from lbproxy.control.snapshot import InstanceView
@@ -78,9 +78,6 @@ class MemberOperations(Protocol):
         ...
 
 
-Body = TypeVar("Body", bound=_Body)
-
-
 def member_routes(
     operations: MemberOperations, count: Wait | None = None, settle: Wait | None = None
 ) -> list[web.Route]:
@@ -96,14 +93,14 @@ def member_routes(
         return answered(None if found is None else operations.shared(found))
 
     async def put(request: web.Request) -> web.Response:
-        body = _read(request, Added)
+        given = body.read(request, Added)
         by = await peer(request)
         return await answer(
-            request, lambda pool, name: operations.add(pool, name, body.url, body.weight, body.standby, by)
+            request, lambda pool, name: operations.add(pool, name, given.url, given.weight, given.standby, by)
         )
 
     async def patch(request: web.Request) -> web.Response:
-        given = (_read(request, Changed)).model_dump(exclude_unset=True)
+        given = body.read(request, Changed).model_dump(exclude_unset=True)
         by = await peer(request)
         return await answer(request, lambda pool, name: operations.change(pool, name, given, _forced(request), by))
 
@@ -117,12 +114,3 @@ def member_routes(
 
 def _forced(request: web.Request) -> bool:
     return request.query.get("force") == "true"
-
-
-def _read(request: web.Request, kind: type[Body]) -> Body:
-    """The body of a request. Raises Refusal, with a line for each thing that is wrong with it."""
-    try:
-        return kind.model_validate_json(request.body)
-    except ValidationError as error:
-        lines = (f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}\n" for one in error.errors())
-        raise web.Refusal(400, "".join(lines)) from None

@@ -50,11 +50,8 @@ def recent_routes(recent: Recent) -> list[web.Route]:
     """The routes above."""
 
     async def find_events(request: web.Request) -> web.Response:
-        try:
-            after = _number("after", request.query.get("after", "0"), 1e15)
-            wait = _number("wait", request.query.get("wait", "0"), LONGEST_WAIT)
-        except ValueError as error:
-            return web.Response(status=400, text=f"{error}\n")
+        after = _number("after", request.query.get("after", "0"), 1e15)
+        wait = _number("wait", request.query.get("wait", "0"), LONGEST_WAIT)
         return web.json_response(await recent.events_after(int(after), wait))
 
     async def find_history(request: web.Request) -> web.Response:
@@ -64,7 +61,7 @@ def recent_routes(recent: Recent) -> list[web.Route]:
 
 
 def _number(name: str, text: str, highest: float) -> float:
-    """ValueError names the parameter that is wrong."""
+    """Raises Refusal, which names the parameter that is wrong."""
     if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) <= highest):
-        raise ValueError(f"{name}: not a whole number from 0 to {highest:.0f}")
+        raise web.Refusal(400, f"{name}: not a whole number from 0 to {highest:.0f}\n")
     return float(text)

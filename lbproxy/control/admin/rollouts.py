@@ -15,9 +15,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from lbproxy.control.admin import web
+from lbproxy.control.admin import body, web
 from lbproxy.control.admin.peer import peer
 from lbproxy.errors import AdminError
 
@@ -44,11 +44,11 @@ def rollout_routes(rollouts: Rollouts | None) -> list[web.Route]:
         return web.json_response({"ticket": await act(rollouts)})
 
     async def begin(request: web.Request) -> web.Response:
-        by, told = await peer(request), _read(request).model_dump()
+        by, told = await peer(request), body.read(request, Progress).model_dump()
         return await answer(lambda found: found.begin(request.match_info["pool"], by, told, time.time()))
 
     async def renew(request: web.Request) -> web.Response:
-        by, told = await peer(request), _read(request).model_dump()
+        by, told = await peer(request), body.read(request, Progress).model_dump()
         pool, ticket = request.match_info["pool"], request.match_info["ticket"]
         return await answer(lambda found: found.renew(pool, ticket, by, told, time.time()))
 
@@ -62,11 +62,3 @@ def rollout_routes(rollouts: Rollouts | None) -> list[web.Route]:
 
     path, held = "/rollouts/{pool}", "/rollouts/{pool}/{ticket}"
     return [web.post(path, begin), web.delete(path, cancel), web.put(held, renew), web.delete(held, end)]
-
-
-def _read(request: web.Request) -> Progress:
-    try:
-        return Progress.model_validate_json(request.body)
-    except ValidationError as error:
-        lines = (f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}\n" for one in error.errors())
-        raise web.Refusal(400, "".join(lines)) from None

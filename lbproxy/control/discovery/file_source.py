@@ -16,7 +16,6 @@ GLANCE = 0.25
 RESTLESS = 1.0
 """Seconds since the last answer, after which a file that was renamed into place is read though it was just now."""
 
-Stamp = tuple[int, int, int, int] | None
 """Which file it is, and which version: device, inode, size, time of the last change in ns. None: there is none."""
 
 
@@ -40,7 +39,7 @@ class FileSource(Source):
     def __init__(self, path: Path) -> None:
         self.where = str(path)
         self._path = path
-        self._read: Stamp = None  # what was read last
+        self._read: files.Stamp | None = None  # what was read last
         self._read_at = 0.0  # on the loop's clock
 
     def __repr__(self) -> str:
@@ -48,7 +47,7 @@ class FileSource(Source):
 
     async def look(self, again: bool = False) -> Answer:
         """What the file holds. Raises SourceError when it cannot be read, or is no list of backends."""
-        self._read, self._read_at = self._stamp(), asyncio.get_running_loop().time()
+        self._read, self._read_at = files.stamp(self._path), asyncio.get_running_loop().time()
         return Answer(await asyncio.to_thread(read_members, self._path))
 
     async def wait(self, seconds: float) -> None:
@@ -60,16 +59,9 @@ class FileSource(Source):
         until, before = loop.time() + seconds, self._read
         while loop.time() < until:
             await asyncio.sleep(min(GLANCE, max(0.0, until - loop.time())))
-            now = self._stamp()
+            now = files.stamp(self._path)
             if now == before and now != self._read:
                 return
             if now and before and now[:2] != before[:2] and loop.time() - self._read_at >= RESTLESS:
                 return
             before = now
-
-    def _stamp(self) -> Stamp:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

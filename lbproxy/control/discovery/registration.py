@@ -235,7 +235,6 @@ class Registration:
 
 def _whose(found: KeyValue) -> Connector:
     """Of a value that cannot be read nothing is known."""
-    try:
+    with suppress(ValueError):
         return Connector.decode(found.value)
-    except ValueError:
-        return Connector(url="an unknown URL")
+    return Connector(url="an unknown URL")

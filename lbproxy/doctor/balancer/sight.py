@@ -17,7 +17,7 @@ from lbproxy.control.discovery.dns_query import Resolver
 from lbproxy.control.discovery.source import SourceError
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
 from lbproxy.control.snapshot import Snapshot
-from lbproxy.doctor.finding import UnseenError
+from lbproxy.doctor.finding import UnseenError, unseen_on
 from lbproxy.doctor.once import Once, in_thread
 from lbproxy.errors import AdminError
 
@@ -95,10 +95,8 @@ class Sight:
 
     async def status(self) -> Snapshot:
         """What the running balancer sees. Raises UnseenError."""
-        try:
+        with unseen_on(AdminError, "start lbproxy, or run doctor as the user that runs it"):
             return await self._status.get()
-        except AdminError as error:
-            raise UnseenError(str(error), "start lbproxy, or run doctor as the user that runs it") from None
 
     def once(self, name: str, make: Callable[[], Awaitable[_T]]) -> Once[_T]:
         """What is asked for under this name, by whichever check comes first."""
@@ -107,18 +105,15 @@ class Sight:
     async def resolver(self) -> Resolver:
         """Raises UnseenError."""
         made = Resolver(self.asked.nameservers)
-        try:
+        with unseen_on(SourceError, "name a server in /etc/resolv.conf"):
             await made.prepare()
-        except SourceError as error:
-            raise UnseenError(str(error), "name a server in /etc/resolv.conf") from None
         return made
 
     async def ask(self, name: str, kind: str) -> Answer:
         """Records of DNS. Raises UnseenError."""
-        try:
-            return await (await self.resolver()).ask(name, kind)
-        except SourceError as error:
-            raise UnseenError(f"DNS: {error}", f"dig {kind} {name}; /etc/resolv.conf") from None
+        resolver = await self.resolver()
+        with unseen_on(SourceError, f"dig {kind} {name}; /etc/resolv.conf", "DNS: "):
+            return await resolver.ask(name, kind)
 
     def one_kerberos(self) -> Kerberos:
         """That of the first pool that has one. Raises UnseenError."""

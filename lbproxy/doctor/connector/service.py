@@ -17,7 +17,6 @@ from lbproxy.preflight.unit_file import unit_settings
 WHY = "The connector ends with status 0 when LDAP is away at its start; then nothing starts it again."
 
 _WITHIN = 3.0  # seconds
-_PROC = Path("/proc")
 _UNIT = re.compile(r"/([^/]+\.service)$", re.MULTILINE)
 
 
@@ -68,10 +67,7 @@ def judge(sight: Sight, unit: str, restart: str, directory: str) -> Iterator[Fin
 
 
 def _unit(pid: int) -> str | None:
-    try:
-        text = (_PROC / str(pid) / "cgroup").read_text()
-    except OSError:
-        return None
+    text = (processes.told_of(pid, "cgroup") or b"").decode()
     match = _UNIT.search(text)
     return None if match is None or "/user@" in text else match[1]  # that is another service manager's
 

@@ -118,12 +118,7 @@ cdef class Exchange(Relay):
             else:
                 self.lane_expired()
         elif queued(stream):
-            if self.phase == IDLE:
-                stream.abort()
-                self.enter(ENDED)
-                self.policy.ended(self, reasons.CLIENT_STALLED)
-            else:
-                self.cut(reasons.CLIENT_STALLED)
+            self.cut(reasons.CLIENT_STALLED)
         elif self.phase == IDLE and stream.rx_size == 0:
             self.enter(ENDED)
             self.policy.ended(self, reasons.IDLE_TIMEOUT)

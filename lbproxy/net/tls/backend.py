@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 import time
@@ -12,9 +11,8 @@ from typing import NamedTuple
 
 from lbproxy.auth.library import serialization
 from lbproxy.auth.mint import Minted
-from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, in_memory, load_pair, read_authorities
-
-_log = logging.getLogger(__name__)
+from lbproxy.net.tls.files import Expiry, expiries_of, in_memory, load_pair, read_authorities
+from lbproxy.net.tls.renewed import Renewed
 
 MAX_USERS = 512
 """Users with a minted certificate whose context is kept: those that used it last. Each holds about 30 KB."""
@@ -62,8 +60,8 @@ class _Loaded(NamedTuple):
     expiries: tuple[Expiry, ...]
 
 
-class BackendTls(BackendContext):
-    """The TLS settings of a pool. The context is made anew when a file changes; `refused` is as in `ServerTls`."""
+class BackendTls(BackendContext, Renewed[_Loaded]):
+    """The TLS settings of a pool. The context is made anew when a file changes."""
 
     def __init__(
         self, ca: Path | None, *, verify: bool, server_name: str | None, own: tuple[Path, Path] | None = None
@@ -76,12 +74,9 @@ class BackendTls(BackendContext):
         self._verify = verify
         self._own = own
         files = [*(() if self._ca is None else (self._ca,)), *(own or ())]
-        self._named_after = own[0] if own is not None else self._ca
-        self._watch = Watch(files)
-        self._loaded = self._load()
-        self.refused: Refused | None = None
+        Renewed.__init__(self, files, own[0] if own is not None else self._ca)
         self._users: OrderedDict[Minted, BackendContext] = OrderedDict()  # the one used last at the end
-        super().__init__(self._loaded.context, server_name)
+        BackendContext.__init__(self, self._loaded.context, server_name)
 
     def minted(self, minted: Minted) -> BackendContext:
         """For a user's lanes: the same, but for the certificate that lbproxy shows."""
@@ -102,19 +97,11 @@ class BackendTls(BackendContext):
 
     def refresh(self) -> bool:
         """Look at the files; True when what they hold now is used from now on, by lanes that are opened."""
-        if not self._watch.changed():
+        if not super().refresh():
             return False
-        try:
-            self._loaded = self._load()
-        except (OSError, ValueError) as error:  # what cryptography reads, OpenSSL may refuse
-            self.refused = Refused(str(error), self.refused.since if self.refused else time.time())
-            _log.error("certificate_kept", extra={"fields": {"certificate": self._named_after, "error": error}})
-            return False
-        self.refused = None
         self.context = self._loaded.context
         self._sessions.clear()
         self._users.clear()
-        _log.info("certificate_loaded", extra={"fields": {"certificate": self._named_after}})
         return True
 
     def _load(self) -> _Loaded:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lbproxy import files
-from lbproxy.auth.certificate import understanding
+from lbproxy.auth.certificate import extension, understanding
 from lbproxy.auth.library import serialization, x509
 from lbproxy.ip_addresses import ip_of
 from lbproxy.net.tls.files import read_certificates, show_chain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-
-_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
 
 def read_key(path: Path) -> PrivateKeyTypes:
@@ -55,13 +53,13 @@ def check_pair(certificate: Path, key: Path) -> None:
 
 def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may issue others: basicConstraints says so, or it is too old for that and signs itself."""
-    constraints = _extension(certificate, x509.BasicConstraints)
+    constraints = extension(certificate, x509.BasicConstraints)
     return certificate.subject == certificate.issuer if constraints is None else constraints.ca
 
 
 def path_length(certificate: x509.Certificate) -> int | None:
     """How many authorities may be below it in a chain (RFC 5280 section 4.2.1.9); None: any number."""
-    constraints = _extension(certificate, x509.BasicConstraints)
+    constraints = extension(certificate, x509.BasicConstraints)
     return None if constraints is None else constraints.path_length
 
 
@@ -78,7 +76,7 @@ def has_issued(authority: x509.Certificate, found: x509.CertificateRevocationLis
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
     """The DNS names among its subject alternative names, as written."""
-    names = _extension(certificate, x509.SubjectAlternativeName)
+    names = extension(certificate, x509.SubjectAlternativeName)
     return [] if names is None else names.get_values_for_type(x509.DNSName)
 
 
@@ -91,7 +89,7 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
     if address is None:
         wanted = {host.lower(), f"*.{host.partition('.')[2]}".lower()}
         return any(name.lower() in wanted for name in dns_names(certificate))
-    names = _extension(certificate, x509.SubjectAlternativeName)
+    names = extension(certificate, x509.SubjectAlternativeName)
     return names is not None and address in names.get_values_for_type(x509.IPAddress)
 
 
@@ -113,10 +111,3 @@ def der(certificate: x509.Certificate) -> bytes:
 def _name(name: x509.Name) -> str:
     common = name.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
     return str(common[0].value) if common else name.rfc4514_string()
-
-
-def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

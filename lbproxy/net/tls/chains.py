@@ -5,7 +5,7 @@ from __future__ import annotations
 from _ssl import ENCODING_DER
 from collections import OrderedDict
 
-from lbproxy.auth.certificate import ClientCertificate, understanding
+from lbproxy.auth.certificate import ClientCertificate, extension, understanding
 from lbproxy.auth.library import x509
 from lbproxy.net.tls.accepted import AcceptedTls
 
@@ -67,8 +67,5 @@ def _issuer(leaf: bytes) -> tuple[bytes, bytes | None]:
     """
     with understanding("a certificate that cannot be read", why=True):
         certificate = x509.load_der_x509_certificate(leaf)
-        try:
-            key = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-        except x509.ExtensionNotFound:
-            key = None
-        return certificate.issuer.public_bytes(), key
+        key = extension(certificate, x509.AuthorityKeyIdentifier)
+        return certificate.issuer.public_bytes(), None if key is None else key.key_identifier

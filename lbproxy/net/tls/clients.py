@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lbproxy import reasons
-from lbproxy.auth.certificate import ClientCertificate, tolerant_of_names
+from lbproxy.auth.certificate import ClientCertificate, extension, tolerant_of_names
 from lbproxy.auth.library import serialization, x509
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.chains import Chains, verified_chain
@@ -171,10 +171,8 @@ class Clients:
 
 def _issues(certificate: x509.Certificate) -> bool:
     """Whether it is an authority's: it says so, or it is too old for that and signs itself."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return certificate.issuer == certificate.subject
+    constraints = extension(certificate, x509.BasicConstraints)
+    return certificate.issuer == certificate.subject if constraints is None else constraints.ca
 
 
 def _name(certificate: x509.Certificate) -> str:

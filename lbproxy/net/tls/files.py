@@ -19,8 +19,6 @@ from lbproxy.auth.library import serialization, x509
 
 _REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
-_Stamp = tuple[int, int, int, int] | None
-
 
 class Expiry(NamedTuple):
     """A file in use that expires: `name` is its subject or issuer (RFC 4514), `ends` is in seconds since the epoch."""
@@ -46,14 +44,14 @@ class Watch:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = tuple(paths)
-        self._seen = [_stamp(path) for path in self._paths]
+        self._seen = [files.stamp(path) for path in self._paths]
 
     def __repr__(self) -> str:
         return f"<watch of {', '.join(map(str, self._paths))}>"
 
     def changed(self) -> bool:
         """Look at them. Look before you read them: what is written in between is then a change for the next time."""
-        before, self._seen = self._seen, [_stamp(path) for path in self._paths]
+        before, self._seen = self._seen, [files.stamp(path) for path in self._paths]
         return self._seen != before
 
 
@@ -119,10 +117,8 @@ def show_chain(context: SSLContext, certificate: Path, key: Path) -> None:
 @contextmanager
 def in_memory(data: bytes) -> Iterator[str]:
     """The path of a file with `data` that is on no disk: OpenSSL reads keys and revocation lists from files only."""
-    descriptor = os.memfd_create("lbproxy", os.MFD_CLOEXEC)
+    descriptor = files.in_memory("lbproxy", data)
     try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(data)
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
@@ -137,15 +133,6 @@ def expiries_of(
             Expiry(kind, path, each.subject.rfc4514_string(), each.not_valid_after_utc.timestamp())
             for each in certificates
         ]
-
-
-def _stamp(path: Path) -> _Stamp:
-    """What changes with the content and the permissions, through links as well; None: there is no such file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
 
 
 def _read(path: Path, limit: int = files.USUAL) -> bytes:

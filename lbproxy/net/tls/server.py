@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +14,11 @@ from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.auth.library import hashes, x509
 from lbproxy.net.tls.accepted import AcceptedTls
 from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
-from lbproxy.net.tls.files import Expiry, Refused, Watch, expiries_of, load_pair
+from lbproxy.net.tls.files import Expiry, expiries_of, load_pair
 from lbproxy.net.tls.openssl import refuse_odd_names
+from lbproxy.net.tls.renewed import Renewed
 from lbproxy.net.tls.ticket_keys import SIZE, TicketKeys
 from lbproxy.reasons import Reason
-
-_log = logging.getLogger(__name__)
 
 Pair = tuple[Path, Path]
 """The files of a certificate, with its chain, and of its key."""
@@ -47,11 +45,8 @@ class _Loaded:
     expiries: tuple[Expiry, ...]
 
 
-class ServerTls:
+class ServerTls(Renewed[_Loaded]):
     """A listener's certificates and its policy for those of clients; all is made anew when a file changes.
-
-    Files that cannot be used leave the running ones in place, and that is logged: a renewal that goes wrong must not
-    end the service before the certificate that is there expires. `refused` says so while it is the case.
 
     A session resumes under the same files only: the keys of its ticket are made from their content and a secret. So a
     session never resumes on another listener, which has another secret, nor under another certificate; but it does in
@@ -79,9 +74,7 @@ class ServerTls:
         self._policy = client
         files = [path for pair in pairs for path in pair]
         self._files = files if client is None else [*files, client.ca, *client.crl]
-        self._watch = Watch(self._files)
-        self._loaded = self._load()
-        self.refused: Refused | None = None
+        super().__init__(self._files, self._pairs[0][0])
 
     def __repr__(self) -> str:
         return f"<server TLS {self._pairs[0][0]}>"
@@ -125,20 +118,6 @@ class ServerTls:
         self._secrets = tuple(secrets)
         if self._loaded.tickets is not None:
             self._loaded.tickets.set(_ticket_keys(self._secrets, self._loaded.rests_on))
-
-    def refresh(self) -> bool:
-        """Look at the files; True when what they hold now is used from now on."""
-        if not self._watch.changed():
-            return False
-        try:
-            self._loaded = self._load()
-        except (OSError, ValueError) as error:  # what cryptography reads, OpenSSL may refuse
-            self.refused = Refused(str(error), self.refused.since if self.refused else time.time())
-            _log.error("certificate_kept", extra={"fields": {"certificate": self._pairs[0][0], "error": error}})
-            return False
-        self.refused = None
-        _log.info("certificate_loaded", extra={"fields": {"certificate": self._pairs[0][0]}})
-        return True
 
     def _load(self) -> _Loaded:
         clients = None if self._policy is None else Clients(self._policy, time.time())

@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from lbproxy import program
+from lbproxy import files, program
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import WITH_GENERATION, FromGeneration, ToGeneration
 from lbproxy.process.master.listening_sockets import Wanted
@@ -81,12 +81,12 @@ class GenerationHandle:
     def start(cls, number: int, path: Path, text: str = "") -> GenerationHandle:
         """A generation for what the file at `path` says now, or for `text` as if it said that. Raises OSError."""
         ours, theirs = Channel.pair(WITH_GENERATION)
-        file = os.memfd_create("lbproxy-configuration") if text else -1
+        file = files.in_memory("lbproxy-configuration", text.encode()) if text else -1
         try:
             theirs.socket.set_inheritable(True)
             arguments = [str(theirs.fileno()), str(number), str(path)]
             if text:
-                _write(file, text)
+                os.set_inheritable(file, True)
                 arguments.append(str(file))
             pid = spawn(command("generation", *arguments))
         except OSError:
@@ -117,11 +117,3 @@ class GenerationHandle:
         """End it without asking."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-
-
-def _write(descriptor: int, text: str) -> None:
-    """For another process, which gets the descriptor with the file at its beginning."""
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(text.encode())
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.set_inheritable(descriptor, True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from lbproxy import files
 from lbproxy.errors import MessageError
 from lbproxy.process.ipc.channel import Channel
 from lbproxy.process.ipc.master_messages import WITH_GENERATION
@@ -107,10 +108,7 @@ def become_next(reexec_state: ReexecState) -> None:
 
 def write(reexec_state: ReexecState) -> int:
     """The descriptor of a new file with the state in it. Raises OSError."""
-    descriptor = os.memfd_create("lbproxy-master")
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(encode(_freeze(reexec_state)))
-    return descriptor
+    return files.in_memory("lbproxy-master", encode(_freeze(reexec_state)))
 
 
 def read(descriptor: int) -> ReexecRecord:

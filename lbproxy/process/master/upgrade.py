@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from lbproxy import files
 from lbproxy.control.log import event
 from lbproxy.process.ipc.reactor import Reactor
 from lbproxy.process.master.generation_handle import command, spawn
@@ -41,7 +42,7 @@ class Upgrade:
         if self.rehearsal or self._when() is None:
             return
         try:
-            self._said = os.memfd_create("lbproxy-rehearsal")
+            self._said = files.in_memory("lbproxy-rehearsal")
             self.rehearsal = rehearsal = self._spawn(write(self._state()))
         except OSError as error:
             event(log, logging.ERROR, "upgrade_refused", problem=error)

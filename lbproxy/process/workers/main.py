@@ -235,16 +235,16 @@ class WorkerProcess(Observer):
 
     def _traced(self, traces: list[Trace]) -> bool:
         """Tell of sampled requests, unless the generation is behind with what it was told."""
-        if self._channel.is_behind:
-            return False
-        self._channel.send(Traced(traces))
-        return True
+        return self._tell(Traced(traces))
 
     def _logged(self, events: list[LoggedEvent]) -> bool:
         """The same of what was logged."""
-        if not self._is_up or self._channel.is_behind:
+        return self._is_up and self._tell(Logged(events))
+
+    def _tell(self, message: FromWorker) -> bool:
+        if self._channel.is_behind:
             return False
-        self._channel.send(Logged(events))
+        self._channel.send(message)
         return True
 
     def _leave(self, emptying: Coroutine[object, object, None]) -> None:

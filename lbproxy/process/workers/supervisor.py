@@ -11,7 +11,6 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import cast
 
@@ -21,6 +20,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.feed import Observer
 from lbproxy.balance.health import Change
 from lbproxy.balance.pool import Pool
+from lbproxy.control.changes import Changes
 from lbproxy.control.live_connections import ConnectionsView
 from lbproxy.control.log import event
 from lbproxy.control.log.logged_event import LoggedEvent
@@ -116,7 +116,7 @@ class WorkerSupervisor(Observer):
         self._tls: dict[int, TlsReport] = {}  # by the worker's index; that of one that died, until the next one tells
         self._asked = 0  # questions until now: each has a number
         self._answers: dict[int, list[ConnectionsFound]] = {}  # by the number of the question, while it is open
-        self._progress = asyncio.Event()  # set, and made anew, whenever a worker says or becomes something
+        self._progress = Changes()  # whenever a worker says or becomes something
         for pool in pools.values():
             pool.observers.append(self)
         for index in range(size):
@@ -165,13 +165,13 @@ class WorkerSupervisor(Observer):
 
     async def emptied(self, within: float | None = None) -> bool:
         """Wait until no connection is open, at most `within` seconds; whether that is so."""
-        return await self._until(lambda: all(worker.empty for worker in self.workers.values()), within)
+        return await self._progress.until(lambda: all(worker.empty for worker in self.workers.values()), within)
 
     async def stop(self) -> None:
         """End everything that is still open, now, and wait for the workers' last words."""
         self._leave_sockets()
         self._send_all(End())
-        await self._until(lambda: all(worker.gone for worker in self.workers.values()), END_WITHIN)
+        await self._progress.until(lambda: all(worker.gone for worker in self.workers.values()), END_WITHIN)
         self._look_again.cancel()
         for worker in self.workers.values():
             if not worker.gone:
@@ -192,7 +192,7 @@ class WorkerSupervisor(Observer):
 
     async def ready(self) -> None:
         """Wait until every worker could accept. Raises StartError if one cannot be brought up."""
-        await self._until(lambda: self._hopeless or self._is_complete())
+        await self._progress.until(lambda: self._hopeless or self._is_complete())
         if self._hopeless:
             raise StartError(self._unfit or "workers end as soon as they are started: their log lines say why")
 
@@ -213,7 +213,9 @@ class WorkerSupervisor(Observer):
         self._asked += 1
         number, asked = self._asked, list(self.workers.values())
         self._send_all(Count(number))
-        return await self._until(lambda: all(one.answered >= number or one.gone for one in asked), ANSWER_WITHIN)
+        return await self._progress.until(
+            lambda: all(one.answered >= number or one.gone for one in asked), ANSWER_WITHIN
+        )
 
     async def ask(self, question: Callable[[int], ToWorker]) -> tuple[list[ConnectionsView], int]:
         """The answers of the workers to a question about their connections, and how many of them are late.
@@ -228,7 +230,7 @@ class WorkerSupervisor(Observer):
         def complete() -> int:
             return sum(not answer.more for answer in answers)
 
-        await self._until(lambda: complete() >= sum(not worker.gone for worker in asked), FOUND_WITHIN)
+        await self._progress.until(lambda: complete() >= sum(not worker.gone for worker in asked), FOUND_WITHIN)
         del self._answers[number]
         return [cast(ConnectionsView, answer.found) for answer in answers], len(asked) - complete()
 
@@ -252,7 +254,7 @@ class WorkerSupervisor(Observer):
                 self._bring_up_to_date(line)
             case Died(index, _, status):
                 self._died(index, status)
-        self._happened()
+        self._progress.tell()
 
     def _bring_up_to_date(self, line: AsyncChannel[ToWorker, FromWorker]) -> None:
         """Tell a new worker what the others know."""
@@ -296,11 +298,11 @@ class WorkerSupervisor(Observer):
                 self.logged(index, events)
             case Empty():
                 worker.empty = True
-        self._happened()
+        self._progress.tell()
 
     def _gone(self, index: int) -> None:
         self.workers[index].gone = True
-        self._happened()
+        self._progress.tell()
 
     def _met(self, met: Met) -> None:
         """A worker met something on a backend. It is told what became of it, in case that it thinks otherwise."""
@@ -387,14 +389,3 @@ class WorkerSupervisor(Observer):
     def _send_all(self, message: ToWorker) -> None:
         for worker in self.workers.values():
             worker.line.send(message)
-
-    def _happened(self) -> None:
-        self._progress.set()
-        self._progress = asyncio.Event()
-
-    async def _until(self, condition: Callable[[], bool], within: float | None = None) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while not condition():
-                    await self._progress.wait()
-        return condition()

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from lbproxy.control.admin import web
+from lbproxy.errors import AdminError
 
 DATE = "Mon, 30 Nov 2026 12:00:00 GMT"
 
@@ -101,3 +102,13 @@ def test_204_has_no_length() -> None:
 
 def test_405_tells_what_is_allowed() -> None:
     assert b"\r\nAllow: GET\r\n" in web.Refusal(405, "no\n", "GET").response.encoded(DATE)
+
+
+async def test_what_cannot_be_done_is_a_conflict_with_its_sentence() -> None:
+    async def cannot(_: web.Request) -> web.Response:
+        raise AdminError("c1 is the only one in rotation")
+
+    with pytest.raises(web.Refusal) as refused:
+        await web.answer([web.post("/backends/{name}/drain", cannot)], asked("POST", "/backends/c1/drain"))
+    assert refused.value.response.status == 409
+    assert refused.value.response.body == b"c1 is the only one in rotation\n"

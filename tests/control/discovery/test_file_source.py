@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lbproxy import files
 from lbproxy.balance.member import Member
 from lbproxy.control.discovery.file_source import FileSource
 from lbproxy.control.discovery.source import SourceError
@@ -45,23 +46,25 @@ async def test_it_returns_when_the_file_is_renamed_into_place(tmp_path: Path) ->
     assert await names(source) == ["a", "b"]
 
 
-async def test_it_returns_although_another_file_is_renamed_into_place_all_the_time(tmp_path: Path) -> None:
+async def test_it_returns_although_another_file_is_renamed_into_place_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No two looks find the same file."""
     path, numbers = tmp_path / "list.json", iter(range(10**9))
     path.write_text(ONE)
     source = FileSource(path)
-    stat = source._stamp
+    stamp = files.stamp
 
-    def renamed() -> tuple[int, int, int, int] | None:
+    def renamed(_: Path) -> files.Stamp | None:
         """Before each look."""
         new = tmp_path / f"{next(numbers)}"
         new.write_text(TWO)
         os.link(new, tmp_path / f"{new.name}.kept")  # or the next one may get its inode
         new.rename(path)
-        return stat()
+        return stamp(path)
 
     assert await names(source) == ["a"]
-    source._stamp = renamed  # type: ignore[method-assign]
+    monkeypatch.setattr(files, "stamp", renamed)
     await changes(source)
     assert await names(source) == ["a", "b"]
 

@@ -9,6 +9,7 @@ from lbproxy.doctor.connector import service
 from lbproxy.doctor.connector.service import restarts
 from lbproxy.doctor.finding import UnseenError
 from lbproxy.errors import StartError
+from lbproxy.instance import processes
 from tests.doctor.connector.conftest import Looking
 from tests.doctor.looking import told
 from tests.instance.connector import Connector
@@ -60,7 +61,7 @@ async def test_a_control_group_is_no_option_of_systemctl(
 def test_the_unit_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "7"
     own.mkdir()
-    monkeypatch.setattr(service, "_PROC", tmp_path)
+    monkeypatch.setattr(processes, "PROC", tmp_path)
     for group, unit in (
         ("/system.slice/connector.service", "connector.service"),
         ("/user.slice/user-7.slice/user@7.service/app.slice/connector.service", None),

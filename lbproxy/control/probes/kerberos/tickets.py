@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.failures import Failure, KerberosFailure
 from lbproxy.control.probes.kerberos.memory import TicketMemory
-from lbproxy.control.probes.kerberos.threads import Threads
 from lbproxy.control.probes.kerberos.votes import KeyVotes
 from lbproxy.control.snapshot import TicketView
+from lbproxy.control.threads import Threads
 
 if TYPE_CHECKING:  # it needs an optional dependency, and the caller has it
     from lbproxy.control.probes.kerberos.credentials import Handshake, Login, Ticket

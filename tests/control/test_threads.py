@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lbproxy.control.probes.kerberos.threads import Threads
+from lbproxy.control.threads import Threads
 
 
 async def test_results_and_errors_come_back() -> None:
@@ -63,7 +63,7 @@ async def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
 def test_a_thread_that_hangs_does_not_delay_the_end_of_the_process() -> None:
     code = (
         "import asyncio, threading\n"
-        "from lbproxy.control.probes.kerberos.threads import Threads\n"
+        "from lbproxy.control.threads import Threads\n"
         "async def main():\n"
         "    begun = threading.Event()\n"
         "    hanging = Threads(1, 'test').run(lambda: (begun.set(), threading.Event().wait()))\n"

@@ -32,7 +32,7 @@ class Threads:
     def run(self, call: Callable[[], _T]) -> asyncio.Future[_T]:
         """What `call` returns or raises, as a future of the running loop; one cancelled in time never begins."""
         promise: Future[_T] = Future()
-        self._jobs.put(lambda: _keep(promise, call))
+        self._jobs.put(lambda: keep(promise, call))
         if self._started < self._limit and not self._idle.acquire(blocking=False):
             self._started += 1
             threading.Thread(target=self._work, name=f"{self._name} {self._started}", daemon=True).start()
@@ -44,7 +44,8 @@ class Threads:
             self._idle.release()
 
 
-def _keep(promise: Future[_T], call: Callable[[], _T]) -> None:
+def keep(promise: Future[_T], call: Callable[[], _T]) -> None:
+    """Keep it by what `call` returns or raises, unless it was cancelled before."""
     if not promise.set_running_or_notify_cancel():
         return
     try:
