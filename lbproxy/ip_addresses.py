@@ -8,8 +8,8 @@ IpAddress = IPv4Address | IPv6Address
 
 
 def ip_of(host: str) -> IpAddress | None:
-    """The address that `host` is, [v6] with or without its brackets; None for a name."""
+    """The address that `host` is, without brackets; None for a name."""
     try:
-        return ip_address(host.strip("[]"))
+        return ip_address(host)
     except ValueError:
         return None

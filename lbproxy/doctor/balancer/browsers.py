@@ -14,7 +14,7 @@ WHY = "Browsers send tickets only to sites that an administrator has listed; oth
 def policies(sight: Sight) -> Iterator[Finding]:
     """What to set; nothing here can see whether it is."""
     name, url = sight.config.server_host, sight.config.server_url
-    if ip_of(name):
+    if ip_of(name.strip("[]")):
         yield problem(
             f"server_url has the address {name}, and there are no tickets for addresses",
             "Browsers fall back to NTLM, or ask for a password.",

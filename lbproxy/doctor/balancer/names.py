@@ -32,7 +32,7 @@ _CONNECT = 3.0  # seconds for one address
 async def forward(sight: Sight) -> Found:
     """Addresses in DNS, through which names; and whether this host's own files say something else."""
     name = sight.config.server_host
-    if ip_of(name):
+    if ip_of(name.strip("[]")):
         return [problem(f"server_url has an address, {name}", repair="give it a name in DNS, and put it in server_url")]
     here = set(await _addresses(name))
     found, through = set[str](), list[str]()
@@ -81,7 +81,7 @@ async def reverse(sight: Sight) -> Found:
     """PTR of each address: only for those who look, which is MIT's default."""
     name = sight.config.server_host
     addresses = await _addresses(name)
-    if not addresses or ip_of(name):
+    if not addresses or ip_of(name.strip("[]")):
         raise UnseenError(f"{name} has no address")
     conf = await asyncio.to_thread(read_krb5_conf)
     looks = conf.flag("dns_canonicalize_hostname", True) and conf.flag("rdns", True)

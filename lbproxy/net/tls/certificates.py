@@ -85,7 +85,7 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
 
     Only subjectAltName counts, and a wildcard stands for exactly one first label (RFC 9525 section 6).
     """
-    address = ip_of(host)
+    address = ip_of(host.strip("[]"))
     if address is None:
         wanted = {host.lower(), f"*.{host.partition('.')[2]}".lower()}
         return any(name.lower() in wanted for name in dns_names(certificate))
