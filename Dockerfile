@@ -10,17 +10,22 @@ RUN apt-get update \
       || echo python3-dev python3-venv) \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY constraints.txt ./
-# In an environment of its own, because Debian's Python takes no packages from pip (PEP 668).
+COPY pyproject.toml hashes.txt ./
+COPY tools/hashes.py tools/
+# In an environment of its own, because Debian's Python takes no packages from pip (PEP 668). A file with another digest
+# than hashes.txt names is refused.
 RUN python3 -m venv /build \
- && /build/bin/pip install --no-cache-dir -c constraints.txt setuptools Cython
-COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
+ && python3 tools/hashes.py build >/build/hashes.txt \
+ && /build/bin/pip install --no-cache-dir --require-hashes --no-deps -r /build/hashes.txt \
+ && python3 tools/hashes.py run kerberos >/build/hashes.txt \
+ && /build/bin/pip wheel --no-cache-dir --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels -r /build/hashes.txt
+COPY setup.py MANIFEST.in README.md LICENSE ./
 COPY lbproxy lbproxy
 # `lbproxy help` reads it: lbproxy/config/reference.toml is a link to it.
 COPY config/lbproxy.toml config/
-RUN /build/bin/pip wheel --no-cache-dir --no-build-isolation -c constraints.txt --wheel-dir /wheels '.[kerberos]'
+RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 RUN python3 -m venv --without-pip /opt/lbproxy \
- && /build/bin/pip --python /opt/lbproxy/bin/python install --no-cache-dir --no-compile --no-index /wheels/*.whl \
+ && /build/bin/pip --python /opt/lbproxy/bin/python install --no-cache-dir --no-compile --no-index --no-deps /wheels/*.whl \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/lbproxy/lib
 
 FROM ${BASE}

@@ -10,6 +10,7 @@ BIN := .venv/bin
 CYTHON := $(foreach depth,*/* */*/*,$(wildcard lbproxy/$(depth).pyx lbproxy/$(depth).pxd))
 ARGS ?=
 PEERS ?=
+ONLY ?=
 
 # Tests and the demo start hundreds of processes: each would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -55,7 +56,7 @@ build: .venv/.built ## .venv and the compiled data path
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
-.venv/.installed: pyproject.toml constraints.txt tools/prepare | debian-build
+.venv/.installed: pyproject.toml hashes.txt tools/hashes.py tools/prepare | debian-build
 	@tools/prepare venv
 	@touch $@
 
@@ -110,8 +111,8 @@ sanitize: debian-sanitize build .venv/.tools .venv/.fuzz ## tests of the data pa
 dist: debian-dist build ## dist/: sdist, wheel, .deb, one-file program, SBOM and SHA256SUMS of the commit, built twice and compared
 	@tools/dist
 
-constraints: debian-build ## resolve every dependency anew into constraints.txt
-	@tools/prepare constraints
+constraints: debian-build ## resolve every dependency anew into constraints.txt and hashes.txt (ONLY="aiohttp yarl" to raise only those)
+	@tools/prepare constraints $(ONLY)
 
 clean: ## remove what make has made (Debian packages stay)
 	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
