@@ -1,9 +1,9 @@
-"""Resolves all dependencies into constraints.txt (versions) and hashes.txt (the same with digests, and what needs them).
+"""Resolves all dependencies into constraints.txt (versions) and hashes.txt (also digests, and what needs each).
 
     python -m tools.lock UV [PACKAGE...]     what `make constraints` runs
 
 Without PACKAGEs, everything is resolved anew, with the newest versions. With them, they alone are raised, and others
-only where they must. One version serves all Pythons that pyproject.toml allows. UV is the program; it asks the registry.
+only where they must. One version serves all Pythons that pyproject.toml allows. UV is the program.
 """
 
 import subprocess
