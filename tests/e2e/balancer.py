@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,10 +17,13 @@ from .client import Client
 from .configuration import toml
 from .message import Response
 from .progress import DEADLINE, Progress
-from .surroundings import PLAIN, ROOT, Surroundings
+from .starting import ForkServer, Process, spawn
+from .surroundings import PLAIN, Surroundings
 
 _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|never retrieved|internal")
 """What no log of lbproxy may contain, whatever its peers do ("internal" is its own word for a fault in itself)."""
+
+FORK_SERVER = ForkServer()
 
 
 class Balancer:
@@ -32,7 +34,7 @@ class Balancer:
     access        the same, each line parsed
     """
 
-    def __init__(self, config: Mapping[str, Any], path: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, config: Mapping[str, Any], path: Path, process: Process) -> None:
         self.config = config
         self.path = path
         self.process = process
@@ -47,12 +49,12 @@ class Balancer:
     async def start(cls, config: Mapping[str, Any], directory: Path, around: Surroundings = PLAIN) -> Balancer:
         """Start it and return once it is ready; AssertionError with its log when it ends instead.
 
-        It is started as what `lbproxy run` becomes, without the command line: that is a tenth of a start. The command
-        itself is run where it matters: by a service manager, with limits, and with the contract's files.
+        It is started as what `lbproxy run` becomes, mostly by the fork server. The command itself is run where it
+        matters: by a service manager, with limits, and with the contract's files.
         """
         path = directory / "lbproxy.toml"
         path.write_text(toml(config))
-        balancer = cls(config, path, await spawn("master", str(path), module="lbproxy.process", around=around))
+        balancer = cls(config, path, await FORK_SERVER.master(path, around))
         try:
             await balancer.ready()
         except BaseException:
@@ -229,23 +231,6 @@ def children(pid: int) -> list[int]:
 def descendants(pid: int) -> list[int]:
     """Those of its children, and of theirs."""
     return [one for child in children(pid) for one in (child, *descendants(child))]
-
-
-async def spawn(*arguments: str, module: str = "lbproxy", around: Surroundings = PLAIN) -> asyncio.subprocess.Process:
-    """`python -m lbproxy`, or another module, with `arguments`, its two outputs piped."""
-    return await asyncio.create_subprocess_exec(
-        *around.under,
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, **around.environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=1 << 20,
-    )
 
 
 async def command(*arguments: str, around: Surroundings = PLAIN) -> tuple[int, str, str]:

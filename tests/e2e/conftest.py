@@ -24,7 +24,7 @@ import pytest
 import pytest_asyncio
 
 from .backend import Script, ScriptedBackend, serve
-from .balancer import Balancer, running
+from .balancer import FORK_SERVER, Balancer, running
 from .configuration import configuration
 from .passing import Member, passing
 from .peers import Peers, Stages
@@ -42,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server() -> Iterator[None]:
+    yield
+    FORK_SERVER.close()
 
 
 @pytest.fixture(scope="session")

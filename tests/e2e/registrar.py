@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from .backend import ScriptedBackend
-from .balancer import spawn
 from .progress import DEADLINE, Progress
+from .starting import spawn
 from .surroundings import PLAIN, Surroundings
 
 

@@ -26,9 +26,10 @@ from tests.pki import DAY, Authority, Holder, der, write_crls
 from tests.ports import free_port
 
 from .backend import ScriptedBackend, serve
-from .balancer import Balancer, spawn
+from .balancer import Balancer
 from .client import Client, request
 from .conftest import Backends
+from .starting import spawn
 
 CONTRACT = Path(__file__).with_name("contract.toml")
 LOGIN = "login.corp.example"

@@ -21,9 +21,10 @@ from tests.etcd_server import node
 from tests.patience import within
 
 from .backend import Lane, ScriptedBackend, answer, serve
-from .balancer import Balancer, command, descendants, spawn
+from .balancer import Balancer, command, descendants
 from .configuration import configuration
 from .conftest import Backends
+from .starting import spawn
 from .surroundings import PLAIN, Surroundings
 from .test_rollout import Connector, Operator, Users, commanded, roll_out
 

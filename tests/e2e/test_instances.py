@@ -34,9 +34,10 @@ from tests.pki import Authority
 from tests.ports import free_port
 
 from .backend import ScriptedBackend
-from .balancer import Balancer, running, spawn
+from .balancer import Balancer, running
 from .configuration import configuration
 from .registrar import Registrar
+from .starting import spawn
 from .test_discovery import inside
 
 PAGE = Path(__file__).parents[2] / "docs" / "instances.md"

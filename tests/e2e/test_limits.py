@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from .backend import serve
-from .balancer import Balancer, command, running, spawn
+from .balancer import Balancer, command, running
 from .client import Client, request
 from .configuration import configuration, toml
 from .conftest import Backends, Balance
 from .progress import DEADLINE
+from .starting import spawn
 from .surroundings import Surroundings
 
 LIMIT = 96

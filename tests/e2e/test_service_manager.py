@@ -17,10 +17,11 @@ import pytest
 
 from tests.ports import free_port
 
-from .balancer import Balancer, running, spawn
+from .balancer import Balancer, running
 from .configuration import configuration, toml
 from .conftest import Backends
 from .progress import Progress
+from .starting import spawn
 from .surroundings import Surroundings
 
 Fields = dict[str, str]

@@ -1,0 +1,112 @@
+"""A balancer of the fork server is what one that its command line starts is."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .balancer import Balancer, running
+from .configuration import configuration
+from .reloads import comes_true
+from .starting import Forked
+from .surroundings import Surroundings
+
+BY_COMMAND_LINE = Surroundings(under=["env"])
+
+pytestmark = pytest.mark.skipif(
+    bool(os.environ.get("LBPROXY_FULL")), reason="LBPROXY_FULL=1 starts all by their command line"
+)
+
+LIBRARYS_OWN = 1 << 31
+"""Signal 32, of the C library's threads (nptl(7)): what posix_spawn(3) starts ignores it."""
+
+NOBODY = [("c1", "http://127.0.0.1:1")]
+
+
+def seen(pid: int) -> dict[str, Any]:
+    """What proc(5) shows of a process that depends on how it was started."""
+    folder = Path(f"/proc/{pid}")
+    lines = (folder / "status").read_text().splitlines()
+    states = dict(re.split(r":\s*", line, maxsplit=1) for line in lines)
+    signals = {name: int(states[name], 16) & ~LIBRARYS_OWN for name in ("SigBlk", "SigIgn", "SigCgt", "SigPnd")}
+    # The number of a socket is its own.
+    descriptors = Counter(re.sub(r"\d+", "N", str(one.readlink())) for one in (folder / "fd").iterdir())
+    return {
+        "cwd": (folder / "cwd").readlink(),
+        "descriptors": descriptors,
+        "limits": (folder / "limits").read_text(),
+        **{name: states[name] for name in ("Threads", "Umask", "CapEff")},
+        **signals,
+    }
+
+
+def processes(balancer: Balancer) -> list[dict[str, Any]]:
+    """What is seen of each process."""
+    return [seen(pid) for pid in (balancer.master, balancer.pid, *balancer.workers)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_nothing_is_left_of_the_fork_server(directory: Path, workers: int) -> None:
+    folders = [directory / "forked", directory / "started"]
+    for folder in folders:
+        folder.mkdir()
+    configs = [configuration(folder, NOBODY, workers=workers) for folder in folders]
+    async with (
+        running(configs[0], folders[0]) as forked,
+        running(configs[1], folders[1], around=BY_COMMAND_LINE) as started,
+    ):
+        assert isinstance(forked.process, Forked)
+        assert not isinstance(started.process, Forked)
+        with suppress(TimeoutError):
+            await comes_true(lambda: processes(forked) == processes(started))
+        assert processes(forked) == processes(started)
+
+
+async def test_the_next_generation_and_the_next_program_are_started_as_always(directory: Path) -> None:
+    async with running(configuration(directory, NOBODY), directory) as balancer:
+        first = balancer.pid
+        for number, signum in (2, signal.SIGHUP), (3, signal.SIGUSR2):
+            balancer.signal(signum)
+            await balancer.logged("generation_serves", f"generation={number}")
+            words = Path(f"/proc/{balancer.pid}/cmdline").read_text().split("\0")
+            assert words[1:5] == ["-P", "-m", "lbproxy.process", "generation"]
+        assert b"resume" in Path(f"/proc/{balancer.master}/cmdline").read_bytes()
+        assert first not in balancer.generations
+
+
+async def test_how_it_ended_is_known(directory: Path) -> None:
+    balancer = await Balancer.start(configuration(directory, NOBODY), directory)
+    assert balancer.process.returncode is None
+    await balancer.kill()
+    assert balancer.process.returncode == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        balancer.process.kill()
+
+
+async def test_one_that_cannot_start_says_why(directory: Path) -> None:
+    config = configuration(directory, NOBODY)
+    with pytest.raises(AssertionError, match="no_such_key"):
+        await Balancer.start({**config, "no_such_key": 1}, directory)
+
+
+async def test_kerberos_variables_are_those_of_the_test(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next generation, which the master starts, shows them."""
+    monkeypatch.setenv("KRB5_TRACE", "/dev/null")
+    async with running(configuration(directory, NOBODY), directory) as balancer:
+        assert isinstance(balancer.process, Forked)
+        balancer.signal(signal.SIGHUP)
+        await balancer.logged("generation_serves", "generation=2")
+        assert b"KRB5_TRACE=/dev/null" in Path(f"/proc/{balancer.pid}/environ").read_bytes().split(b"\0")
+
+
+async def test_other_variables_are_for_the_command_line(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+    async with running(configuration(directory, NOBODY), directory) as balancer:
+        assert not isinstance(balancer.process, Forked)
