@@ -3,10 +3,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from lbproxy.dashboard import passwords
 from lbproxy.dashboard.passwords import LONGEST, Passwords, is_name, read, write
 
 
+@pytest.fixture
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash takes a tenth of a second on purpose; only the first test is about that."""
+    monkeypatch.setattr(passwords, "hasher", lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+def test_a_hash_is_as_dear_as_rfc_9106_wants_it(tmp_path: Path) -> None:
+    """Section 4, second choice: 64 MiB, 3 passes, 4 lanes."""
+    path = tmp_path / "passwd"
+    write(path, "olga", "first")
+    assert path.read_text().startswith("olga:$argon2id$v=19$m=65536,t=3,p=4$")
+    assert Passwords(path).verify("olga", "first")
+
+
+@pytest.mark.usefixtures("_cheap")
 def test_a_password_is_written_and_verified(tmp_path: Path) -> None:
     path = tmp_path / "passwd"
     assert not write(path, "olga", "first")
@@ -27,6 +44,7 @@ def test_a_password_is_written_and_verified(tmp_path: Path) -> None:
     assert not known.knows("nobody")
 
 
+@pytest.mark.usefixtures("_cheap")
 def test_a_changed_file_is_read_again_and_a_broken_one_is_not(tmp_path: Path) -> None:
     path = tmp_path / "passwd"
     write(path, "olga", "first")
@@ -43,6 +61,7 @@ def test_a_changed_file_is_read_again_and_a_broken_one_is_not(tmp_path: Path) ->
         known.refresh()
 
 
+@pytest.mark.usefixtures("_cheap")
 def test_a_change_is_told_by_name(tmp_path: Path) -> None:
     path, told = tmp_path / "passwd", list[set[str]]()
     for name in ("olga", "vera", "otto"):

@@ -8,6 +8,7 @@ share       `balancer, backends = await share(script, ..., tls=False, **changes)
 backends    `await backends(script, ...)` starts one backend a script, named c1, c2 and so on
 balance     `await balance(*backends, tls=False, **changes)` starts a balancer of the test's own in front of them
 passes      `await passes(*backends, mode="tcp", **changes)` the same, for connections that are passed through
+            A balancer whose memory is measured takes around=BY_COMMAND_LINE.
 directory   a directory of the test's own, authority a certificate authority for all
 """
 
@@ -28,6 +29,7 @@ from .balancer import FORK_SERVER, Balancer, running
 from .configuration import configuration
 from .passing import Member, passing
 from .peers import Peers, Stages
+from .surroundings import PLAIN, Surroundings
 from .tls import Authority
 
 Backends = Callable[..., Awaitable[list[ScriptedBackend]]]
@@ -86,13 +88,15 @@ async def balance(directory: Path, authority: Authority, backends: Backends) -> 
     """Depends on `backends` so that the balancers end first."""
     async with AsyncExitStack() as stack:
 
-        async def start(*members: ScriptedBackend, tls: bool = False, **changes: Any) -> Balancer:
+        async def start(
+            *members: ScriptedBackend, tls: bool = False, around: Surroundings = PLAIN, **changes: Any
+        ) -> Balancer:
             if tls:
                 changes["certificate"] = authority.write(directory, "login.test", "127.0.0.1")
             urls = [(member.name, member.url) for member in members]
             config = configuration(directory, urls, **changes)
             context = authority.client_context() if tls else None
-            return await stack.enter_async_context(running(config, directory, context))
+            return await stack.enter_async_context(running(config, directory, context, around))
 
         yield start
 
@@ -102,8 +106,9 @@ async def passes(directory: Path, backends: Backends) -> AsyncIterator[Balance]:
     """Depends on `backends` so that the balancers end first."""
     async with AsyncExitStack() as stack:
 
-        async def start(*members: Member, mode: str = "tcp", **changes: Any) -> Balancer:
-            return await stack.enter_async_context(running(passing(directory, members, mode, **changes), directory))
+        async def start(*members: Member, mode: str = "tcp", around: Surroundings = PLAIN, **changes: Any) -> Balancer:
+            config = passing(directory, members, mode, **changes)
+            return await stack.enter_async_context(running(config, directory, around=around))
 
         yield start
 

@@ -13,6 +13,7 @@ from .backend import Script, ScriptedBackend, serve
 from .balancer import Balancer, running
 from .configuration import configuration
 from .passing import passing
+from .surroundings import BY_COMMAND_LINE, PLAIN
 from .tls import Authority
 
 QUICK_RETURN = {"check": {"kind": "none", "interval": "50ms", "rise": 1}}
@@ -87,12 +88,14 @@ async def several_backends(
 ) -> AsyncIterator[Peers]:
     """The same with a backend for each script, and perhaps a certificate of that authority.
 
+    With the default options the balancer is started by its command line: tests measure the memory of these.
     mode: in others than http, `changes` are those of `passing`.
     """
     authority = tls if isinstance(tls, Authority) else Authority() if tls else None
     backends = tuple(ScriptedBackend(f"c{number}", script) for number, script in enumerate(scripts, 1))
     for backend in backends:
         await backend.start()
+    around = PLAIN if changes else BY_COMMAND_LINE
     try:
         with tempfile.TemporaryDirectory(prefix="lbp-") as name:
             directory = Path(name)
@@ -104,7 +107,7 @@ async def several_backends(
             else:
                 config = passing(directory, backends, mode, **changes)
             context = authority.client_context() if authority else None
-            async with running(config, directory, context) as balancer:
+            async with running(config, directory, context, around) as balancer:
                 yield Peers(balancer, backends)
     finally:
         for backend in backends:

@@ -24,6 +24,9 @@ class Surroundings(NamedTuple):
 
 PLAIN = Surroundings()
 
+BY_COMMAND_LINE = Surroundings(under=["env"])
+"""As PLAIN, and not from the fork server: no page of its memory is another process's."""
+
 
 def open_to_all() -> Surroundings:
     """Such that every user may read the Python that runs this, and lbproxy; skips the test where that cannot be.

@@ -171,7 +171,7 @@ async def test_nobody_reads_the_operational_log(backends: Backends, balance: Bal
 @asynccontextmanager
 async def stalled(balancer: Balancer) -> AsyncIterator[None]:
     """Nobody reads the balancer's standard error, and the pipe is full."""
-    reading: Any = balancer.process._transport.get_pipe_transport(2)  # type: ignore[attr-defined]  # no public way
+    reading: Any = balancer.process.stderr._transport  # type: ignore[union-attr]  # no public way
     reading.pause_reading()
     writer = os.open(f"/proc/{balancer.master}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
     try:

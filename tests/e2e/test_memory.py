@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .balancer import Balancer
 from .conftest import Backends, Balance
+from .surroundings import BY_COMMAND_LINE
 
 MEGABYTE = 1024  # in kB, as proc(5) counts
 
@@ -24,13 +25,13 @@ def own(pid: int) -> int:
 
 async def test_as_a_sidecar(backends: Backends, balance: Balance) -> None:
     """Master and generation; what they share counts once."""
-    balancer: Balancer = await balance(*await backends())
+    balancer: Balancer = await balance(*await backends(), around=BY_COMMAND_LINE)
     resident = memory(balancer.pid, "Rss") + own(balancer.master)
     assert resident < 85 * MEGABYTE
 
 
 async def test_each_worker(backends: Backends, balance: Balance) -> None:
-    balancer = await balance(*await backends(), workers=2)
+    balancer = await balance(*await backends(), workers=2, around=BY_COMMAND_LINE)
     for worker in balancer.workers:
         assert own(worker) < 10 * MEGABYTE
         assert memory(worker, "Pss") < 18 * MEGABYTE

@@ -22,6 +22,7 @@ from .client import Client, request
 from .conftest import Backends, Balance
 from .crowd import Crowd
 from .reloads import comes_true, reload, rewrite
+from .surroundings import BY_COMMAND_LINE
 from .tls import Authority
 
 FULL = bool(os.environ.get("LBPROXY_FULL"))
@@ -117,7 +118,13 @@ async def test_nothing_is_lost_and_nothing_grows(
     backends: Backends, balance: Balance, authority: Authority, directory: Path
 ) -> None:
     members = await backends(serve, serve)
-    balancer = await balance(*members, workers=1, drain_timeout="2m", access_log={"path": str(directory / "log")})
+    balancer = await balance(
+        *members,
+        around=BY_COMMAND_LINE,
+        workers=1,
+        drain_timeout="2m",
+        access_log={"path": str(directory / "log")},
+    )
     soak = Soak(balancer, authority, directory)
     await soak.begin()
     before = soak.sizes()

@@ -16,9 +16,7 @@ from .balancer import Balancer, running
 from .configuration import configuration
 from .reloads import comes_true
 from .starting import Forked
-from .surroundings import Surroundings
-
-BY_COMMAND_LINE = Surroundings(under=["env"])
+from .surroundings import BY_COMMAND_LINE
 
 pytestmark = pytest.mark.skipif(
     bool(os.environ.get("LBPROXY_FULL")), reason="LBPROXY_FULL=1 starts all by their command line"

@@ -16,6 +16,7 @@ from .balancer import Balancer
 from .conftest import Backends, Balance, Share
 from .message import Cut
 from .progress import DEADLINE
+from .surroundings import BY_COMMAND_LINE
 from .test_drain import drain
 from .test_rotation import QUICK, until_state
 
@@ -257,7 +258,7 @@ async def test_who_does_not_read_stops_who_sends(backends: Backends, passes: Bal
         await (flood.pour(lane.writer) if lazy == "client" else asyncio.Event().wait())
 
     [backend] = await backends(script)
-    balancer = await passes(backend)
+    balancer = await passes(backend, around=BY_COMMAND_LINE)
     await balancer.status()
     balancer.forget_peak()
     before = balancer.memory()

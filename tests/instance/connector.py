@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Connector:
     def make(cls, directory: Path, port: int = 4000, **settings: Any) -> Connector:
         """One that has started once, with settings of its own."""
         made = cls.install(directory)
-        made.sign(self_signed("corp"))
+        made.sign(_own_key(directory.name))
         (directory / "lib" / "profileMapper.js").write_text(MAPPER)
         (directory / "views" / "login.ejs").write_text(VIEW)
         config = {
@@ -108,6 +109,13 @@ class Connector:
         }
 
 
+@cache
+def _own_key(directory: str) -> Holder:
+    """Of the connector that is in a directory of that name, in whatever test."""
+    return self_signed("corp")
+
+
+@cache  # it is slow on purpose, and lbproxy remembers what it has decrypted
 def encrypt(password: str, key: bytes) -> str:
     """As lib/crypto.js does."""
     salt, iv = os.urandom(16), os.urandom(16)
