@@ -190,7 +190,8 @@ class Guard(Observer):
             return
         try:
             async with self._slots:
-                found = await asyncio.gather(*(source.read() for source in self._sources[name]))
+                sources = self._sources.get(name, ())  # it may have left meanwhile
+                found = await asyncio.gather(*(source.read() for source in sources))
         except Exception:
             # A fault of ours says nothing about the backend, and must not end the guard.
             log.exception("consistency_failed", extra={"fields": {"pool": self._pool.name, "backend": name}})

@@ -101,24 +101,22 @@ class Resolver:
         self._failing.discard(name)
         if not self._is_asked_for(name, host, port):
             return
-        family, address = await self._choose(name, addresses)
-        if self._is_asked_for(name, host, port) and self._known.get(name) != address:
-            self._known[name] = address
-            self._found(name, family, address)
+        accepting = await _accepting(addresses) if len(addresses) > 1 else None
+        if self._is_asked_for(name, host, port):
+            self._choose(name, addresses, accepting)
 
     def _is_asked_for(self, name: str, host: str, port: int) -> bool:
         """Whether it still is a target, after something was waited for."""
         return self._targets.get(name) == (host, port)
 
-    async def _choose(self, name: str, addresses: Sequence[AddrInfoType]) -> _Place:
+    def _choose(self, name: str, addresses: Sequence[AddrInfoType], accepting: _Place | None) -> None:
         """Of several, the one that accepts; while none does, the one that `name` had, or the first."""
-        self._undecided.discard(name)
-        if len(addresses) > 1:
-            if accepting := await _accepting(addresses):
-                return accepting
-            self._undecided.add(name)
-        family, _, _, _, address = next((one for one in addresses if one[4] == self._known.get(name)), addresses[0])
-        return socket.AddressFamily(family), address
+        (self._undecided.discard if accepting or len(addresses) == 1 else self._undecided.add)(name)
+        first = next((one for one in addresses if one[4] == self._known.get(name)), addresses[0])
+        family, address = accepting or (socket.AddressFamily(first[0]), first[4])
+        if self._known.get(name) != address:
+            self._known[name] = address
+            self._found(name, family, address)
 
 
 async def _accepting(addresses: Sequence[AddrInfoType]) -> _Place | None:

@@ -13,6 +13,7 @@ from lbproxy.balance.consistency import Policy
 from lbproxy.balance.health import Rules as HealthRules
 from lbproxy.balance.member import Member
 from lbproxy.balance.pool import Pool
+from lbproxy.control.consistency import guard as guard_module
 from lbproxy.control.consistency.guard import Guard, Rules
 from lbproxy.control.consistency.reading import Reading
 from tests.net.peers import until
@@ -443,3 +444,23 @@ async def test_what_is_registered_counts_beside_what_is_read(house: Make) -> Non
     three.first_round.set()
     await three.settled()
     assert three.serving == "c1 c2"
+
+
+async def test_one_that_leaves_while_it_waits_for_its_turn_is_no_fault(
+    house: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(guard_module, "AT_A_TIME", 1)
+    three = house("222", start=False)
+    for source in three.sources.values():
+        source.answers.clear()
+    three.first_round.set()
+    await three.settled()
+    [first] = [name for name, source in three.sources.items() if source.asked]
+    [leaves, stays] = [name for name in three.sources if name != first]
+    three.pool.apply("file", [Member(name, f"http://{name}:80") for name in (first, stays)])
+    for source in three.sources.values():
+        source.answers.set()
+    await three.settled()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert three.sources[leaves].asked == 0
+    assert three.guard.facts(stays) == {"version": "2"}

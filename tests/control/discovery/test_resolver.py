@@ -87,3 +87,38 @@ async def test_a_name_without_an_address_is_said_once(caplog: pytest.LogCaptureF
     assert [record.getMessage() for record in caplog.records] == ["backend_unresolved"]
     assert "1 failing" in repr(resolver)
     await resolver.stop()
+
+
+async def test_one_that_leaves_while_its_addresses_are_tried_does_not_end_the_look_ups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried, gone, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        if host == "stays.test" and gone.is_set():
+            asked.set()
+        hosts = ("10.0.0.1", "10.0.0.2") if host == "leaves.test" else ("10.0.0.3",)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in hosts]
+
+    async def connect(addresses: object, greeting: bytes) -> socket.socket:
+        tried.set()
+        await gone.wait()
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(resolver_module, "connect_any", connect)
+    addresses = Addresses()
+    resolver = Resolver({"b": ("stays.test", 4000)}, addresses, interval=0.01)
+    monkeypatch.setattr(resolver_module, "SOON", 5.0)
+    await resolver.start()
+    resolver.add("a", "leaves.test", 4000)
+    await tried.wait()
+    monkeypatch.setattr(resolver_module, "SOON", 0.001)
+    resolver.remove("a")
+    gone.set()
+    async with asyncio.timeout(60):
+        for _ in range(3):
+            asked.clear()
+            await asked.wait()
+    assert addresses.found == [("b", ("10.0.0.3", 4000))]
+    await resolver.stop()
