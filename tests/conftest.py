@@ -22,6 +22,16 @@ _HERE = Path(__file__).parent
 PER_CPU = 2
 """Most tests wait for others, and for time. With three a CPU, no CPU is ever idle, and the suite takes as long."""
 
+LONG = (
+    "cli/test_demo.py",
+    "cli/test_register.py",
+    "control/discovery",
+    "control/etcd",
+    "control/fleet",
+    "control/probes/kerberos/test_probe.py",
+)
+"""Files and folders whose tests wait for timeouts of others: not at the end, when nothing else is left to do."""
+
 # A process that may not keep what it compiles compiles all of lbproxy at its start: the tests start hundreds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -45,16 +55,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In one of several processes, the tests that start balancers come first: they take longest."""
+    """In one of several processes, the tests that start balancers, and others of `LONG`, come first."""
     parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if parts > 1:
-        items[:] = dealt(items, parts, _balancers)
+        items[:] = dealt(items, parts, _long)
 
 
-def _balancers(item: pytest.Item) -> str | None:
-    """The file or folder of e2e that a test is in: what is there shares fixtures."""
-    found = item.path.relative_to(_HERE).parts
-    return found[1] if found[0] == "e2e" else None
+def _long(item: pytest.Item) -> str | None:
+    """The file or folder of e2e that a test is in, where tests share fixtures, or what is in `LONG`."""
+    path = item.path.relative_to(_HERE)
+    if path.parts[0] == "e2e":
+        return path.parts[1]
+    return next((name for name in LONG if path.is_relative_to(name)), None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ Times are distances from now. Keys are EC P-256, and everything is made anew in 
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
 UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 """The type of the otherName with a Windows user's principal name, as smart cards of a domain carry it."""
 
+
+WITHOUT_AUTHORITIES = {"SSL_CERT_FILE": os.devnull}
+"""For a process that needs none of the system's authorities: aiohttp reads them twice at its import."""
 
 UNREADABLE = {
     # RFC 5280 section 4.2.1.10 wants an address and its mask, 8 bytes: a TypeError.

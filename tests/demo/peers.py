@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import gssapi
 
+from tests.pki import WITHOUT_AUTHORITIES
+
 HOST = "login.corp.example"
 SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
 
@@ -54,7 +56,8 @@ class RunningConnector:
 
 
 def start_connector(command: Sequence[str], environment: dict[str, str]) -> RunningConnector:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
+    around = os.environ | WITHOUT_AUTHORITIES | environment
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("listening: "), line

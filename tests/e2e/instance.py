@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lbproxy.demo.children import Child
+from tests.pki import WITHOUT_AUTHORITIES
 
 
 class Instance:
@@ -27,7 +28,7 @@ class Instance:
         self.name = name
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
-        self._child = Child(name, command, log, ready, environment)
+        self._child = Child(name, command, log, ready, WITHOUT_AUTHORITIES | dict(environment))
         self._runs = False
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ import pytest
 from lbproxy.control.probes.kerberos.credentials import Login
 from lbproxy.control.probes.kerberos.sign_in import RENEW, SignIn
 from lbproxy.demo.realm import Realm, find_programs
+from tests.pki import WITHOUT_AUTHORITIES
 
 HOST = "login.corp.example"
 SPN = f"HTTP@{HOST}"
@@ -58,9 +59,8 @@ class Connector:
 @contextmanager
 def running(command: list[str], environment: Mapping[str, str]) -> Iterator[Connector]:
     """A process that says `listening: URL`, killed at the end."""
-    process = subprocess.Popen(
-        [sys.executable, *command], stdout=subprocess.PIPE, text=True, env=os.environ | dict(environment)
-    )
+    around = os.environ | WITHOUT_AUTHORITIES | dict(environment)
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=around)
     with process:
         try:
             assert process.stdout is not None
