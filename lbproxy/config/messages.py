@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import takewhile
 from types import MappingProxyType
 from typing import get_args, get_origin
@@ -52,6 +51,8 @@ def _text(details: ErrorDetails) -> str:
 
 
 def _unknown(location: Location, model: type[BaseModel]) -> str:
+    from difflib import get_close_matches  # only what is wrong has a use for it
+
     key, place, tables = str(location[-1]), location[:-1], dict(_tables(model))
     owners = [table for table, keys in tables.items() if key in keys]
     if 0 < len(owners) <= _MOST_OWNERS:

@@ -49,6 +49,37 @@ def test_no_package_is_asked_for_plugins_of_pydantic() -> None:
     assert done.stdout == "Config\n"
 
 
+def test_packages_metadata_is_loaded_by_what_uses_it() -> None:
+    """And is the true module for all that imports it: while others are imported, and later."""
+    code = (
+        "import sys\n"
+        "from lbproxy.process.imports import quick_imports\n"
+        "with quick_imports():\n"
+        " from importlib.metadata import entry_points\n"
+        " import importlib.metadata as within\n"
+        " print('email' in sys.modules)\n"
+        " print(type(entry_points(group='console_scripts')).__name__, 'email' in sys.modules)\n"
+        " from importlib.metadata import version\n"
+        "import importlib.metadata as later\n"
+        "print(version('pydantic') == later.version('pydantic') == within.version('pydantic'))\n"
+        "print(later.__file__ is None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "EntryPoints", "True", "True", "False"]
+
+
+def test_packages_metadata_that_nothing_uses_is_left_to_who_asks_later() -> None:
+    code = (
+        "from lbproxy.process.imports import quick_imports\n"
+        "with quick_imports():\n"
+        " import importlib.metadata\n"
+        "import importlib.metadata\n"
+        "print(importlib.metadata.version('pydantic') is not None, hasattr(importlib.metadata, '__path__'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_contexts_that_are_made_later_know_the_system_s_authorities() -> None:
     """And what was imported is not looked through again."""
     code = (
@@ -80,8 +111,8 @@ bind = "unix:admin.sock"
 """
 
 DEAR = {
-    "aiohttp", "attr", "click", "cryptography", "dns", "gssapi", "jinja2", "kubernetes_asyncio", "multidict",
-    "opentelemetry", "prometheus_client", "rich", "yarl",
+    "aiohttp", "attr", "click", "cryptography", "difflib", "dns", "email", "gssapi", "importlib.metadata", "jinja2",
+    "kubernetes_asyncio", "multidict", "opentelemetry", "prometheus_client", "rich", "yarl", "zipfile",
     "lbproxy.control.consistency.guard", "lbproxy.control.etcd", "lbproxy.control.fleet.fleet",
     "lbproxy.control.kubernetes", "lbproxy.control.probes.kerberos.probe", "lbproxy.dashboard",
 }  # fmt: skip
