@@ -14,6 +14,7 @@ from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.log import announce, event
 from lbproxy.errors import StartError
+from lbproxy.process import huge_pages
 from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs
 from lbproxy.process.generation.master_channel import MasterChannel
@@ -124,6 +125,8 @@ class Generation:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        if self._config.worker_count == 1:  # several share most of their memory
+            huge_pages.collapse()
         self._master.send(Ready())
         if first and self._number == 1:
             inside = in_rotation(control_plane.model.pools.values())
