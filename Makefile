@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 comma := ,
 OTHERS := $(if $(filter envoy caddy,$(subst $(comma), ,$(or $(PEERS),envoy))),.venv/.bench)
 
-.PHONY: help run test sanitize bench compare-failure profile bench-micro lint build docs dist image clean constraints
+.PHONY: help run test sanitize bench bench-targets compare-failure profile bench-micro lint build docs dist image clean constraints
 .PHONY: always
 .PHONY: debian-build debian-demo debian-test debian-sanitize debian-bench debian-failure debian-profile debian-dist debian-image
 
@@ -34,6 +34,9 @@ test: debian-test build .venv/.tools ## the whole suite (ARGS="tests/wire -k chu
 
 bench: debian-bench build $(OTHERS) ## the cost of a request beside four other proxies (PEERS=nginx,caddy for less, ARGS="--runs 3" for the worst of three)
 	@exec $(BIN)/python -m bench.load $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+bench-targets: debian-bench build ## the scenarios that have a target, into docs/performance.md (ARGS="--runs 3" for three runs)
+	@exec $(BIN)/python -m bench.load --targets --peers $(or $(PEERS),nginx$(comma)haproxy) --rounds 5 --seconds 1 --json build/bench/targets.json --svg docs/performance.svg --markdown docs/performance.md $(ARGS)
 
 compare-failure: debian-failure build $(OTHERS) ## what users notice of a failing backend, beside the same four (PEERS and ARGS as above)
 	@exec $(BIN)/python -m bench.failure $(if $(PEERS),--peers $(PEERS)) $(ARGS)

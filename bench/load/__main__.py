@@ -21,6 +21,7 @@ from bench.load.rounds import Plan
 from bench.load.run import about, check_machine, fitted, programs, run, steps
 from bench.load.saved import save
 from bench.load.scenario import TABLE, Scenario
+from bench.load.targets import SCENARIOS, standing
 from bench.options import Names
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -33,7 +34,8 @@ def _new_file() -> Path:
 
 @click.command()
 @peers_option
-@click.option("--scenarios", type=Names(list(TABLE)), default=",".join(TABLE), help="All of them unless given.")
+@click.option("--scenarios", type=Names(list(TABLE)), help="All of them unless given.")
+@click.option("--targets", is_flag=True, help="The scenarios that have a target, unless --scenarios names others.")
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="The worst one is reported.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Of each proxy, in each scenario.")
 @click.option("--seconds", type=click.IntRange(1), default=5, show_default=True, help="Of load in one round.")
@@ -43,7 +45,8 @@ def _new_file() -> Path:
 @click.option("--markdown", "page", type=_FILE, help="A page that the tables are to be written into, too.")
 def main(
     peers: list[str],
-    scenarios: list[str],
+    scenarios: list[str] | None,
+    targets: bool,
     runs: int,
     rounds: int,
     seconds: int,
@@ -60,14 +63,15 @@ def main(
     """
     if page:
         check_page(page)
-    chosen, rows = [PEERS[name] for name in ("lbproxy", *peers)], [TABLE[name] for name in scenarios]
+    names = scenarios or (SCENARIOS if targets else list(TABLE))
+    chosen, rows = [PEERS[name] for name in ("lbproxy", *peers)], [TABLE[name] for name in names]
     outcome = _measured(chosen, rows, Plan(rounds, seconds, connections), runs, file)
     picture = picture or file.with_suffix(".svg")
     picture.write_text(svg(outcome))
     if page:
         write_page(outcome, page, picture)
-    waits = beside(outcome)
-    show(heading(outcome), table(outcome), summary(outcome), *([waits] if waits else []))
+    more = [made for made in (beside(outcome), standing(outcome)) if made]
+    show(heading(outcome), table(outcome), summary(outcome), *more)
     click.echo(f"saved: {file} and {picture}", err=True)
     raise SystemExit(outcome.failed)
 

@@ -15,12 +15,17 @@ from bench.heads import HOST
 
 _HOUR = datetime.timedelta(hours=1)
 _DAY = datetime.timedelta(days=1)
+_USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """P-256 everywhere. `chain` and `key` are the proxies', for HOST, and `both` the two in one file, as HAProxy wants
     it. `users_ca` is what a user's certificate must be signed by, and `user` is one, with its key in the same file.
+    `mint` is the authority of minted certificates, and `mint_key` its key.
     """
 
     chain: Path
@@ -28,13 +33,15 @@ class Certificate:
     both: Path
     users_ca: Path
     user: Path
+    mint: Path
+    mint_key: Path
 
     @classmethod
     def write(cls, directory: Path) -> Certificate:
         """Make them all, good for a day."""
-        names = ("chain", "key", "both", "users-ca", "user")
+        names = ("chain", "key", "both", "users-ca", "user", "mint", "mint-key")
         made = cls(*(directory / f"{name}.pem" for name in names))
-        own, ca, user = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+        own, ca, user, mint = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
         chain = _pem(_signed(_names(HOST), _names(HOST), own, own, _served()))
         made.chain.write_bytes(chain)
         made.key.write_bytes(_key_pem(own))
@@ -42,6 +49,9 @@ class Certificate:
         made.users_ca.write_bytes(_pem(_signed(_names("Users' CA"), _names("Users' CA"), ca, ca, _authority())))
         certificate = _signed(_names("alice"), _names("Users' CA"), user, ca, _client())
         made.user.write_bytes(_pem(certificate) + _key_pem(user))
+        made.mint.write_bytes(_pem(_signed(_names("Mint"), _names("Mint"), mint, mint, _authority())))
+        made.mint_key.write_bytes(_key_pem(mint))
+        made.mint_key.chmod(0o600)
         return made
 
 
@@ -50,7 +60,11 @@ def _served() -> list[x509.ExtensionType]:
 
 
 def _authority() -> list[x509.ExtensionType]:
-    return [x509.BasicConstraints(ca=True, path_length=0)]
+    nothing = dict.fromkeys(_USAGES, False)
+    return [
+        x509.BasicConstraints(ca=True, path_length=0),
+        x509.KeyUsage(**{**nothing, "key_cert_sign": True, "crl_sign": True}),
+    ]
 
 
 def _client() -> list[x509.ExtensionType]:
@@ -75,7 +89,8 @@ def _signed(
         .not_valid_after(now + _DAY)
     )
     for extension in extensions:
-        builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+        builder = builder.add_extension(extension, critical=critical)
     return builder.sign(by, hashes.SHA256())
 
 

@@ -9,6 +9,7 @@ from bench.console import markdown
 from bench.errors import BenchError
 from bench.load.outcome import Outcome
 from bench.load.report import beside, heading, summary, table
+from bench.load.targets import standing
 
 BEGIN = "<!-- make bench writes from here -->"
 END = "<!-- to here -->"
@@ -23,9 +24,10 @@ def write_page(outcome: Outcome, path: Path, picture: Path) -> None:
     """Put the tables, and the picture, between the marks of the page at `path`, in the place of what is there."""
     before, after = _around(path)
     link = os.path.relpath(picture, path.parent)
-    waits = beside(outcome)
+    waits, targets = beside(outcome), standing(outcome)
     parts = (
         heading(outcome),
+        *([markdown(targets)] if targets else []),
         markdown(summary(outcome)),
         *([markdown(waits)] if waits else []),
         f"![CPU time a request of all proxies, as ratios to nginx]({link})",

@@ -61,7 +61,7 @@ def site_of(
 ) -> Site:
     """A site on a free port, with a folder of its own below `directory`, in front of as many backends as it needs."""
     ports = tuple(backends[: scenario.backends])
-    keeps_apart = scenario.tokens and name in ("lbproxy", *(peer.name for peer in SAFE.values()))
+    keeps_apart = (scenario.tokens or scenario.minted) and name in ("lbproxy", *(peer.name for peer in SAFE.values()))
     return Site(name, directory / name, free_port(), ports, scenario, active, certificate, keeps_apart)
 
 

@@ -18,6 +18,7 @@ from bench.load.outcome import Result, Run, machine
 from bench.load.peers import AS_BASE, PEERS, SAFE, Peer
 from bench.load.rounds import OnStep, Plan, measure, site_of
 from bench.load.scenario import BASE, TABLE, Scenario
+from bench.load.worst import OWN
 from bench.processes import allow_descriptors
 
 _PROGRAMS = os.pathsep.join(("/usr/sbin", str(Path(sys.executable).parent)))
@@ -36,12 +37,19 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         certificate = Certificate.write(directory)
-        with Backends(directory, servers, 3 * (2 * len(peers) + 1) * active + 1000) as backends:
+        with Backends(directory, servers, 3 * (2 * len(peers) + 1) * active + 1000, certificate) as backends:
             for scenario in scenarios:
                 entries = [
                     (
                         peer,
-                        site_of(label, row, plan.active(row), backends.ports, certificate, directory / scenario.name),
+                        site_of(
+                            label,
+                            row,
+                            plan.active(row),
+                            _ports(backends, row, label),
+                            certificate,
+                            directory / scenario.name,
+                        ),
                     )
                     for label, peer, row in _entries(peers, scenario)
                 ]
@@ -50,6 +58,11 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
                 except BenchError as error:
                     failures[scenario.name] = error.message
     return Run(tuple(results), failures)
+
+
+def _ports(backends: Backends, scenario: Scenario, name: str) -> tuple[int, ...]:
+    """What the peer of that name stands before."""
+    return backends.tls_ports if scenario.minted and name == OWN else backends.ports
 
 
 def fitted(scenarios: Sequence[Scenario], plan: Plan) -> list[Scenario]:

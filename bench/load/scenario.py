@@ -41,6 +41,7 @@ class Scenario:
     kind: Kind = Kind.KEPT
     tls: bool = False
     client_certificate: bool = False
+    minted: bool = False  # lbproxy shows each user to the backend by a minted certificate; the others pass requests on
     tokens: bool = False  # a Kerberos token of each user's own: with each request, or the one with which a login begins
     challenged: bool = False  # each login asks without a token first and is answered 401, and ends with two requests
     tcp: bool = False  # connections are passed on, not requests
@@ -82,6 +83,14 @@ TABLE = {
         Scenario("tls-resumed", "a new TLS connection each, resumed", kind=Kind.RESUMED, tls=True),
         Scenario(
             "tls-client", "as tls-new, with a client certificate", kind=Kind.NEW, tls=True, client_certificate=True
+        ),
+        Scenario(
+            "minted",
+            "as tls-client; lbproxy has TLS to the backends as well, with a certificate for the user",
+            kind=Kind.NEW,
+            tls=True,
+            client_certificate=True,
+            minted=True,
         ),
         Scenario(
             "login", "a new TLS connection each, with a 9 KB token of its own", kind=Kind.NEW, tls=True, tokens=True

@@ -20,13 +20,13 @@ def test_ports_are_different() -> None:
     ("name", "active", "open_"), [("browser", 64, 64), ("connections-1", 1, 1), ("idle-10000", 64, 10_064)]
 )
 def test_a_scenario_may_have_connections_of_its_own(name: str, active: int, open_: int, tmp_path: Path) -> None:
-    files = Certificate(*(tmp_path / name for name in "abcde"))
+    files = Certificate(*(tmp_path / name for name in "abcdefg"))
     site = site_of("nginx", TABLE[name], Plan(1, 1, 64).active(TABLE[name]), range(1000), files, tmp_path)
     assert (site.active, site.connections) == (active, open_)
 
 
 def test_a_site_has_the_scenarios_backends(tmp_path: Path) -> None:
-    files = Certificate(*(tmp_path / name for name in "abcde"))
+    files = Certificate(*(tmp_path / name for name in "abcdefg"))
     for name, count in (("browser", 3), ("backends-100", 100)):
         assert site_of("nginx", TABLE[name], 64, range(1000), files, tmp_path).backends == tuple(range(count))
 
@@ -77,5 +77,5 @@ def test_where_users_bring_tokens_the_safe_peers_are_measured_too() -> None:
     ],
 )
 def test_what_keeps_users_apart_is_held_to_it(name: str, scenario: str, keeps_apart: bool, tmp_path: Path) -> None:
-    files = Certificate(*(tmp_path / name for name in "abcde"))
+    files = Certificate(*(tmp_path / name for name in "abcdefg"))
     assert site_of(name, TABLE[scenario], 64, range(1000), files, tmp_path).keeps_apart is keeps_apart

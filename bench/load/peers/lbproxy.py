@@ -66,7 +66,7 @@ bind = "unix:{site.directory}/admin.sock"
 
 
 def _backend_scheme(site: Site) -> str:
-    return "tcp" if site.scenario.tcp else "http"
+    return "tcp" if site.scenario.tcp else "https" if site.scenario.minted else "http"
 
 
 def _check(site: Site) -> str:
@@ -85,4 +85,16 @@ key = "{certificate.key}"
 
 
 def _users(site: Site) -> str:
-    return f'client_certificate = "required"\nclient_ca = "{site.certificate.users_ca}"'
+    users = f'client_certificate = "required"\nclient_ca = "{site.certificate.users_ca}"'
+    if not site.scenario.minted:
+        return users
+    certificate = site.certificate
+    return f"""{users}
+client_identity = "mint"
+[listener.login.tls.mint]
+ca_certificate = "{certificate.mint}"
+ca_key = "{certificate.mint_key}"
+[pool.connectors.tls]
+ca = "{certificate.chain}"
+server_name = "{HOST}"
+"""
