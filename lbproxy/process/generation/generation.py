@@ -230,11 +230,10 @@ class Generation:
                 self._control_plane.lately.of_others(events)
 
     def _operated(self, pool: str, name: str, said: Said) -> None:
-        """An operator has said something: a generation that has what this one knew has to hear of it too."""
-        if self._handed_over:
-            fleet = self._control_plane.fleet
-            given = None if fleet is None else fleet.given(pool, name)
-            self._master.relay(Operated(pool, name, said.encode(), given))
+        """An operator has said something: the next generation, which knows what this one knew, and old ones hear it."""
+        fleet = self._control_plane.fleet
+        given = None if fleet is None else fleet.given(pool, name)
+        self._master.relay(Operated(pool, name, said.encode(), given))
 
     def _left(self, leaving: bool) -> None:
         """The same of an order to leave."""

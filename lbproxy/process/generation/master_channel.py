@@ -44,7 +44,7 @@ class MasterChannel:
         self._line.send(message)
 
     def relay(self, message: BetweenGenerations) -> None:
-        """Send a message to the generation that serves, or if that is this one, to the next."""
+        """Send a message to the generation that serves, or if that is this one, to the next; `Operated` to all."""
         self._line.send(Relay(to_fields(message)))
 
     def relay_events(self, events: list[LoggedEvent]) -> bool:

@@ -229,7 +229,7 @@ class Order(Message):
 
 
 class Operated(Message):
-    """Operators have said something of a backend, which the next generation has to know too (`operators.Said`).
+    """Operators have said something of a backend, which all generations have to know (`operators.Said`).
 
     `given` are the orders of the fleet for it, with when each was given (`merge.encode`); None without a fleet.
     """

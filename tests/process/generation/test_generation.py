@@ -352,6 +352,18 @@ async def test_an_order_that_comes_while_it_starts_is_not_lost(folder: Path) -> 
     assert left["operated"]["connectors"]["orders"].keys() == {"c1"}
 
 
+async def test_one_that_drains_obeys_the_orders_that_the_next_one_got(folder: Path) -> None:
+    config = configuration(folder)
+    async with running(config) as run:
+        await run.heard(Ready)
+        _, writer = await asyncio.open_connection(*run.sockets["login"].getsockname())
+        run.master.send(Retire())
+        await run.heard(Relay)  # it drains
+        run.master.send(Relayed(2, to_fields(DRAINED)))
+        assert (await run.exported())["backends"]["connectors/c1"]["condition"][2]
+        writer.close()
+
+
 async def test_an_older_version_tells_of_drains_only(folder: Path) -> None:
     config = configuration(folder)
     async with running(config) as run:

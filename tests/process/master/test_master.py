@@ -27,6 +27,7 @@ from lbproxy.process.ipc.master_messages import (
     End,
     Failed,
     Needs,
+    Operated,
     Order,
     Ping,
     Ready,
@@ -290,6 +291,25 @@ def test_orders_go_from_the_one_that_serves_to_the_next(play: FakeMaster) -> Non
     old.channel.send(Relay(order))
     play.until(lambda: True)
     assert new.heard() == Relayed(1, order)
+
+
+def test_what_operators_say_goes_to_old_ones_too_that_can_read_it(play: FakeMaster) -> None:
+    oldest, older, serving, coming = play.serving(), play.serving(), play.serving(), play.actor()
+    oldest.handle.channel.protocol = Operated.since - 1
+    for actor in (oldest, older, serving):
+        actor.heard_all()
+    said = to_fields(Operated("p", "c1", {}))
+    serving.channel.send(Relay(said))
+    play.until(lambda: True)
+    assert [actor.heard_all() for actor in (oldest, older, serving, coming)] == [
+        [],
+        [Relayed(3, said)],
+        [],
+        [Relayed(3, said)],
+    ]
+    serving.channel.send(Relay(TALLY))
+    play.until(lambda: True)
+    assert [actor.heard_all() for actor in (older, coming)] == [[], [Relayed(3, TALLY)]]
 
 
 def test_a_death_is_followed_by_a_launch(play: FakeMaster, caplog: pytest.LogCaptureFixture) -> None:

@@ -53,11 +53,25 @@ ASK = b"GET / HTTP/1.1\r\nHost: login.corp.example\r\n%s\r\n"
 CREDENTIAL = b"Authorization: Basic YTpi\r\n"
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(asyncio.IncompleteReadError, ConnectionError):
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(b"HTTP/1.1 200 OK\r\nX-Version: 1\r\nContent-Length: 2\r\n\r\nok")
-    writer.close()
+@asynccontextmanager
+async def connector() -> AsyncIterator[int]:
+    """The port of one that answers everything, until all its connections have ended."""
+    serving = set[object]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nX-Version: 1\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        serving.discard(asyncio.current_task())
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await until(lambda: not serving)
 
 
 @asynccontextmanager
@@ -138,9 +152,7 @@ async def use_and_churn(control_plane: ControlPlane, listens: int, port: int, ch
 async def test_members_leave_no_lane_probe_task_or_descriptor_behind(pair: Pair, tmp_path: Path) -> None:
     chance = random.Random(seed := random.randrange(1 << 30))
     print(f"seed {seed}")
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with serving(pair, tmp_path, port) as (control_plane, listens):
+    async with connector() as port, serving(pair, tmp_path, port) as (control_plane, listens):
         pool = control_plane.model.pools["connectors"]
         await use_and_churn(control_plane, listens, port, chance)  # what is made once for good is there after it
         before = census()
@@ -149,5 +161,3 @@ async def test_members_leave_no_lane_probe_task_or_descriptor_behind(pair: Pair,
             async with asyncio.timeout(10):
                 await until(lambda: not [*more(before, pool)])
         assert not [*more(before, pool)]
-    server.close()
-    await server.wait_closed()
