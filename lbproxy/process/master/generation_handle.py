@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lbproxy import files, program
 from lbproxy.process.ipc.channel import Channel
-from lbproxy.process.ipc.master_messages import WITH_GENERATION, FromGeneration, ToGeneration
+from lbproxy.process.ipc.master_messages import WITH_GENERATION, FromGeneration, Operated, ToGeneration
+from lbproxy.process.ipc.messages import Fields
 from lbproxy.process.master.listening_sockets import Wanted
 
 _FIXED = {signal.SIGKILL, signal.SIGSTOP}
@@ -104,6 +105,10 @@ class GenerationHandle:
     def send(self, message: ToGeneration, descriptors: Sequence[int] = ()) -> None:
         """Send a message, unless the generation's version does not know it."""
         self.channel.send(message, descriptors)
+
+    def obeys(self, message: Fields) -> bool:
+        """Whether one that drains is told of it too: what operators say, as it may have a request to send again."""
+        return message.get("type") == Operated.kind and self.channel.protocol >= Operated.since
 
     def keep(self, descriptors: Sequence[int]) -> None:
         """These came with `Lifeline`; what is no pipe, or comes again, is closed: it may be anything by then."""

@@ -36,7 +36,6 @@ from lbproxy.process.ipc.master_messages import (
     Lifeline,
     LogFrom,
     Needs,
-    Operated,
     Ping,
     Ready,
     Relay,
@@ -291,14 +290,9 @@ class Master:
             handle.ticket = None
 
     def _relay(self, number: int, message: Fields) -> None:
-        """From an old generation to the one that serves, and from all to the next, which goes on where they were.
-
-        What operators say is for the old ones too: they may have requests that go to another backend.
-        """
-        operated = message.get("type") == Operated.kind
+        """From an old generation to the one that serves, and from all to the next, which goes on where they were."""
         for other in self.handles.values():
-            hears = operated and other.channel.protocol >= Operated.since
-            if other.number != number and (hears or other in (self.current, self.coming)):
+            if other.number != number and (other in (self.current, self.coming) or other.obeys(message)):
                 other.send(Relayed(number, message))
 
     # --- generations go
