@@ -15,7 +15,7 @@ from lbproxy.cli import config_option
 from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option, facts, seconds
 from lbproxy.config import Address
-from lbproxy.control.admin.client import FleetLock, fetch_status
+from lbproxy.control.admin.client import RolloutLock, fetch_status
 from lbproxy.control.rollout.balancer import AdminBalancer
 from lbproxy.control.rollout.command import Command
 from lbproxy.control.rollout.lock import run_alone
@@ -65,8 +65,8 @@ def command(
     Backends of one name are one instance. It is drained in every pool that has it; when it has nothing left to finish,
     COMMAND is run with {name}, {url}, {host} and {port} filled in (not by a shell: for a pipe, write sh -c '...'); when
     it is healthy again, and its facts are as expected, it goes back into rotation. The first failure stops the rollout,
-    with the other instances serving; it says how to go on. In a fleet it waits for every replica, and a pool has one
-    rollout at a time, as has each pool that shares an instance with it.
+    with the other instances serving; it says how to go on. A pool has one rollout at a time, as has each pool that
+    shares an instance with it; the dashboard shows it, and can cancel it. In a fleet it waits for every replica.
 
     The exit status is 0 if every instance was updated, else 1.
     """
@@ -85,7 +85,8 @@ def command(
     conditions = Conditions(keep, expected, timeout)
     with console.status("") as line_below:
         observer = _Display(console, line_below, targets)
-        locks = {} if snapshot["fleet"] is None else {name: FleetLock(bind, name) for name in pools_of(targets)}
+        knows_locks = snapshot["fleet"] is not None or "rollouts" in snapshot  # one of another version, perhaps not
+        locks = {name: RolloutLock(bind, name) for name in pools_of(targets)} if knows_locks else {}
         _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions), locks)
     console.print(plain(f"updated: {', '.join(target.name for target in targets)}"), soft_wrap=True)
 
@@ -105,7 +106,7 @@ def _table(targets: Sequence[Target], update: Command) -> Table:
     return table
 
 
-def _run(rollout: Rollout, locks: Mapping[str, FleetLock]) -> None:
+def _run(rollout: Rollout, locks: Mapping[str, RolloutLock]) -> None:
     try:
         asyncio.run(run_alone(rollout, locks))
     except KeyboardInterrupt:

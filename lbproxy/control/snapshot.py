@@ -19,7 +19,7 @@ from lbproxy.control.counts import (
     RetryBudgetView,
     TracingView,
 )
-from lbproxy.control.fleet.views import FleetView, InstanceInFleetView
+from lbproxy.control.fleet.views import FleetView, InstanceInFleetView, RolloutView
 
 
 class ProbeView(TypedDict):
@@ -322,7 +322,10 @@ class OpenSslView(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """Everything. `pid` is the master's: signals go there. `fleet` is None without [fleet]."""
+    """Everything. `pid` is the master's: signals go there. `fleet` is None without [fleet].
+
+    `rollouts` are those of the fleet; without one, those that were begun over this balancer.
+    """
 
     version: str
     pid: int
@@ -345,3 +348,4 @@ class Snapshot(TypedDict):
     tracing: TracingView
     log: LogView
     fleet: FleetView | None
+    rollouts: list[RolloutView]

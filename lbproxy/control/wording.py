@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from lbproxy.control.fleet.views import FleetView
+from lbproxy.control.fleet.views import FleetView, RolloutView
 from lbproxy.control.snapshot import (
     BackendView,
     DiscoveryView,
@@ -147,3 +147,8 @@ def _when(stamp: StampView, now: float) -> str:
     at = datetime.fromtimestamp(stamp["at"])
     today = at.date() == datetime.fromtimestamp(now).date()
     return f"{at:{'%H:%M' if today else '%Y-%m-%d %H:%M'}} by {stamp['by']}"
+
+
+def begun_by(rollout: RolloutView) -> str:
+    """Who has begun it, and in a fleet on which replica."""
+    return f"{rollout['by']} on {rollout['replica']}" if rollout["replica"] else rollout["by"]

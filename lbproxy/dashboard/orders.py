@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lbproxy.control.draining import unfinished
 from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
+from lbproxy.control.wording import begun_by
 from lbproxy.dashboard import words
 from lbproxy.dashboard.balancer import Balancer
 from lbproxy.dashboard.pages import Missing, link
@@ -146,8 +147,7 @@ async def _reload(balancer: Balancer, _: tuple[str, ...], __: Given, by: str) ->
 
 
 def _ask_cancel(snapshot: Snapshot, parts: tuple[str, ...]) -> Question:
-    fleet = snapshot["fleet"]
-    found = [one for one in (fleet["rollouts"] if fleet else []) if one["pool"] == parts[0]]
+    found = [one for one in snapshot.get("rollouts", []) if one["pool"] == parts[0]]
     if not found:
         raise Missing
     [rollout] = found
@@ -156,7 +156,7 @@ def _ask_cancel(snapshot: Snapshot, parts: tuple[str, ...]) -> Question:
         consequences = ["It has stopped already. How far it came is forgotten.", f"Updated: {updated}."]
         return Question(f"Forget the rollout of pool {parts[0]}?", consequences, "Forget it", "rollouts")
     consequences = [
-        f"The command of {rollout['by']} on {rollout['replica']} stops within seconds.",
+        f"The command of {begun_by(rollout)} stops within seconds.",
         f"Updated: {updated}. {rollout['target'] or 'The next one'} stays as it is then, perhaps drained.",
     ]
     return Question(f"Cancel the rollout of pool {parts[0]}?", consequences, "Cancel the rollout", "rollouts")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lbproxy import config as settings
@@ -191,3 +191,9 @@ class PoolControl(Observer):
         """Why the probe that was just reported is as it is, if its kind of check has a table of reasons."""
         last = self.prober.last(name)
         return last.reason if last and last.reason else "probe"
+
+
+def tell_all(pool_controls: Iterable[PoolControl], findings: Mapping[Key, Finding]) -> None:
+    """See `PoolControl.protected`."""
+    for pool_control in pool_controls:
+        pool_control.protected(findings)

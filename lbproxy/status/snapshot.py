@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from lbproxy import __version__
@@ -15,7 +15,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.balance.membership import FILE
 from lbproxy.balance.orders import Order, Stamp
 from lbproxy.config import Config
-from lbproxy.control.fleet.views import FleetView
+from lbproxy.control.fleet.views import FleetView, RolloutView
 from lbproxy.control.snapshot import (
     BackendInPool,
     BackendView,
@@ -60,10 +60,11 @@ def snapshot(
     tls: TlsReport,
     windows: Windows | None,
     fleet: FleetView | None = None,
+    rollouts: Sequence[RolloutView] = (),
 ) -> Snapshot:
     """Everything, now; `uptime` in seconds. counted, tls: those of all processes together.
 
-    No windows: nothing is recent, and no backend stands out.
+    No windows: nothing is recent, and no backend stands out. rollouts: those that this balancer knows by itself.
     """
     return {
         "version": __version__,
@@ -87,6 +88,7 @@ def snapshot(
         "tracing": tracing_view(counted),
         "log": served.log,
         "fleet": fleet,
+        "rollouts": [*rollouts] if fleet is None else fleet["rollouts"],
     }
 
 

@@ -13,11 +13,13 @@ from click.testing import CliRunner, Result
 from lbproxy.cli import main
 from lbproxy.control.admin.members import member_routes
 from lbproxy.control.admin.orders import order_routes
+from lbproxy.control.admin.rollouts import rollout_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.admin.web import Route
 from lbproxy.control.instance import members
+from lbproxy.control.rollout.local import LocalRollouts
 from lbproxy.control.snapshot import BackendView, InstanceView, Snapshot, WaitingOrderView
 from tests.control.admin.pool import BareBackends
 from tests.control.sample import pool, snapshot
@@ -65,7 +67,8 @@ class Busy(BareBackends):
 async def served(folder: Path, backends: Busy, more: Iterable[Route] = ()) -> AsyncIterator[Path]:
     """The admin interface of `backends`, with `more` routes, and the path of a configuration that names it."""
     (folder / "lbproxy.toml").write_text(CONFIG)
-    routes = [*read_routes(backends.snapshot), *order_routes(backends), *member_routes(backends), *more]
+    routes = [*read_routes(backends.snapshot), *order_routes(backends), *member_routes(backends)]
+    routes = [*more, *routes, *rollout_routes(LocalRollouts(("connectors",)))]
     server = AdminServer(listen(folder / "admin.sock"), routes)
     await server.start()
     try:

@@ -256,6 +256,7 @@ def snapshot() -> Snapshot:
         "tracing": {"sampled": 17, "exported": 12, "dropped": 3},
         "log": {"level": "info", "until": None},
         "fleet": None,
+        "rollouts": [],
     }
 
 

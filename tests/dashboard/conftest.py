@@ -14,6 +14,7 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.log import event
 from lbproxy.control.log.level import LogLevel
+from lbproxy.control.rollout.local import LocalRollouts
 from lbproxy.control.snapshot import InstanceView, Snapshot
 from lbproxy.dashboard.balancer import Balancer
 from tests.control.admin.pool import BareBackends
@@ -49,6 +50,7 @@ class Site:
         self.backends = Backends("c1", "c2")
         self.recent = NothingRecent()
         self.connections = OneConnection()
+        self.rollouts = LocalRollouts(("connectors",))
         self.view: Snapshot = {**snapshot(), "pools": [pool("connectors", backend("c1"), backend("c2"))]}
         self.looks = 0
         self.reload_problems: list[str] = []
@@ -74,7 +76,8 @@ class Site:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         level = LogLevel(lambda _: None)
-        routes = api_routes(self.shown, self.backends, self.reload, Stays(), self.connections, self.recent, level)
+        parts = (Stays(), self.connections, self.recent, level, self.rollouts)
+        routes = api_routes(self.shown, self.backends, self.reload, *parts)
         server = AdminServer(listen(self.path), routes)
         await server.start()
         try:

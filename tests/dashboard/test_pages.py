@@ -65,7 +65,8 @@ async def test_whatever_others_have_named_stays_text(site: Site, balancer: Balan
         "server_url": EVIL,
         "pools": [pool("connectors", bad)],
         "expiries": [expiry("certificate", EVIL, 3)],
-        "fleet": fleet(replica(EVIL, host=EVIL, configuration=EVIL), rollouts=[rollout], error=EVIL),
+        "fleet": fleet(replica(EVIL, host=EVIL, configuration=EVIL), error=EVIL),
+        "rollouts": [rollout],
     }
     site.view["pools"][0]["outliers"] = {"c1": [EVIL]}
     site.logs("tried", backend="c1", why=EVIL)

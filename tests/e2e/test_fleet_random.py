@@ -330,7 +330,7 @@ async def _roll_out(bind: Path) -> None:
         pool = choose_pool(snapshot, "connectors")
         targets = plan(snapshot, pool, None, 1)
         rollout = Rollout(targets, AdminBalancer(bind), update, Watcher(), Conditions(timeout=10.0))
-        await run_alone(rollout, {"connectors": client.FleetLock(bind, "connectors")})
+        await run_alone(rollout, {"connectors": client.RolloutLock(bind, "connectors")})
         print("  a rollout was done")
     except LbproxyError as error:
         print(f"  a rollout stopped: {str(error).splitlines()[0]}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import shlex
 import sys
 from collections import Counter
@@ -12,11 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from lbproxy.dashboard.balancer import Balancer as Admin
 from tests.docs.pages import block
 
 from .backend import Lane, ScriptedBackend, answer
-from .balancer import Balancer, command
+from .balancer import Balancer, command, spawn
 from .conftest import Backends, Balance
+from .reloads import reload
+
+ME = pwd.getpwuid(os.getuid()).pw_name
 
 WORK = 0.02  # seconds
 CHECK = {"kind": "http", "path": "/healthz", "interval": "100ms", "rise": 1}
@@ -200,3 +206,39 @@ async def test_it_does_not_begin_with_too_few(backends: Backends, balance: Balan
     assert (code, out) == (1, "")
     assert "without c1, pool connectors has 0 in rotation (none); 1 must stay" in err
     assert (await balancer.ask()).status == 200
+
+
+async def _ending(process: asyncio.subprocess.Process) -> list[str]:
+    """What a rollout that stops has to say."""
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    return err.decode().splitlines()
+
+
+async def test_of_two_at_once_one_begins_and_it_is_cancelled_from_elsewhere(
+    backends: Backends, balance: Balance
+) -> None:
+    """Without a fleet: the balancer keeps who has the pool, also over a reload."""
+    balancer = await balance(*await backends(*(Connector() for _ in range(3))), pool={"check": CHECK})
+    logs = str(balancer.path.parent / "logs")
+    asked = ("rollout", "-c", str(balancer.path), "--logs", logs, "--run", "sleep 600")
+    both = [await spawn(*asked) for _ in range(2)]
+    ending = [asyncio.ensure_future(_ending(one)) for one in both]
+    [loser], [winner] = await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+    assert f"{ME} rolls out pool connectors already" in loser.result()[0]
+    await balancer.logged("backend_drained", "backend=c1")
+    await reload(balancer)
+    [shown] = (await balancer.status())["rollouts"]
+    assert (shown["held"], shown["target"], shown["by"], shown["updated"]) == (True, "c1", ME, [])
+    admin = Admin(Path(balancer.config["admin"]["bind"].removeprefix("unix:")))
+    await admin.cancel_rollout("connectors", "olga")
+    lines = await winner
+    assert lines[0] == f"lbproxy: error: the rollout was cancelled by olga via {ME}"
+    assert lines[1].startswith("lbproxy: error: connectors/c1 stays drained; its command ")
+    [shown] = (await balancer.status())["rollouts"]
+    assert (shown["held"], shown["target"]) == (False, "c1")
+    await admin.cancel_rollout("connectors", "olga")
+    assert (await balancer.status())["rollouts"] == []
+    await admin.close()
+    await balancer.logged("rollout_begun", f"by={ME}")
+    await balancer.logged("rollout_cancelled", f'by="olga via {ME}"', count=2)

@@ -13,13 +13,12 @@ from lbproxy.control.admin.members import MemberOperations, member_routes
 from lbproxy.control.admin.orders import Operations, Wait, order_routes
 from lbproxy.control.admin.recent import Recent, recent_routes
 from lbproxy.control.admin.reload import reload_route
-from lbproxy.control.admin.rollouts import rollout_routes
+from lbproxy.control.admin.rollouts import Rollouts, rollout_routes
 from lbproxy.control.admin.routes import read_routes
 from lbproxy.control.log.level import LogLevel
 from lbproxy.control.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from lbproxy.control.fleet.rollouts import Rollouts
     from lbproxy.control.metrics.rows import Exemplars
 
 
@@ -35,18 +34,16 @@ def api_routes(
     connections: Connections,
     recent: Recent,
     level: LogLevel,
+    rollouts: Rollouts,
     count: Callable[[], Awaitable[object]] | None = None,
     settle: Wait | None = None,
-    rollouts: Rollouts | None = None,
     bare: Callable[[], Snapshot] | None = None,
     exemplars: Callable[[], Exemplars] | None = None,
 ) -> list[web.Route]:
     """snapshot, count, bare, exemplars: see `read_routes`. reload: see `reload_route`. leaves: see `leave_routes`.
 
-    connections: see `connection_routes`. recent: see `recent_routes`. level: see
-    `log_level_routes`.
-
-    settle: see `order_routes`. rollouts: see `rollout_routes`.
+    connections: see `connection_routes`. recent: see `recent_routes`. level: see `log_level_routes`. rollouts: see
+    `rollout_routes`. settle: see `order_routes`.
     """
     return [
         *read_routes(snapshot, count, bare, exemplars),

@@ -65,7 +65,7 @@ def remove_backend(bind: Bind, name: str, force: bool = False) -> InstanceView |
     return cast(InstanceView | None, _ask(bind, "DELETE", f"{_path(name)}{_FORCE if force else ''}"))
 
 
-class FleetLock:
+class RolloutLock:
     """`control.rollout.lock.Lock` of the pool `pool`, through the balancer at `bind`."""
 
     def __init__(self, bind: Bind, pool: str) -> None:

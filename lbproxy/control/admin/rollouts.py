@@ -1,4 +1,4 @@
-"""The lock of a rollout in a fleet, which the command that rolls out holds.
+"""The lock of a rollout, which the command that rolls out holds: in the whole fleet, or else over this balancer.
 
     POST   /rollouts/POOL           begin one
     PUT    /rollouts/POOL/TICKET    keep the lock, and tell how far it has come
@@ -11,18 +11,39 @@ The first two take and tell {"target": NAME, "step": ..., "updated": [NAME, ...]
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from lbproxy.control.admin import body, web
 from lbproxy.control.admin.peer import peer
+from lbproxy.control.log import event
 from lbproxy.errors import AdminError
 
-if TYPE_CHECKING:
-    from lbproxy.control.fleet.rollouts import Rollouts
+log = logging.getLogger(__name__)
+
+
+class Rollouts(Protocol):
+    """Whoever keeps them. Each raises AdminError. at: in seconds since the epoch."""
+
+    async def begin(self, pool: str, by: str, progress: Mapping[str, Any], at: float) -> str:
+        """Lock the pool; returns the ticket that renews and ends it."""
+        ...
+
+    async def renew(self, pool: str, ticket: str, by: str, progress: Mapping[str, Any], at: float) -> str:
+        """Keep the lock; returns the ticket from now on."""
+        ...
+
+    async def end(self, pool: str, ticket: str, done: bool) -> None:
+        """Give it back."""
+        ...
+
+    async def cancel(self, pool: str, by: str) -> None:
+        """Have the command stop; forget one that has stopped."""
+        ...
 
 
 class Progress(BaseModel):
@@ -35,30 +56,34 @@ class Progress(BaseModel):
     updated: list[str] = []
 
 
-def rollout_routes(rollouts: Rollouts | None) -> list[web.Route]:
-    """The routes above; `rollouts` is None where there is no fleet."""
+def rollout_routes(rollouts: Rollouts) -> list[web.Route]:
+    """The routes above."""
 
-    async def answer(act: Callable[[Rollouts], Awaitable[str | None]]) -> web.Response:
-        if rollouts is None:
-            raise AdminError("this balancer is in no fleet")
-        return web.json_response({"ticket": await act(rollouts)})
+    async def answer(acted: Awaitable[str | None]) -> web.Response:
+        return web.json_response({"ticket": await acted})
 
     async def begin(request: web.Request) -> web.Response:
-        by, told = await peer(request), body.read(request, Progress).model_dump()
-        return await answer(lambda found: found.begin(request.match_info["pool"], by, told, time.time()))
+        pool, by, told = request.match_info["pool"], await peer(request), body.read(request, Progress).model_dump()
+        try:
+            begun = await answer(rollouts.begin(pool, by, told, time.time()))
+        except AdminError as error:
+            event(log, logging.INFO, "rollout_refused", pool=pool, by=by, why=error)
+            raise
+        event(log, logging.INFO, "rollout_begun", pool=pool, by=by)
+        return begun
 
     async def renew(request: web.Request) -> web.Response:
         by, told = await peer(request), body.read(request, Progress).model_dump()
         pool, ticket = request.match_info["pool"], request.match_info["ticket"]
-        return await answer(lambda found: found.renew(pool, ticket, by, told, time.time()))
+        return await answer(rollouts.renew(pool, ticket, by, told, time.time()))
 
     async def end(request: web.Request) -> web.Response:
         pool, ticket, done = *map(request.match_info.get, ("pool", "ticket")), request.query.get("done") == "true"
-        return await answer(lambda found: found.end(str(pool), str(ticket), done))
+        return await answer(rollouts.end(str(pool), str(ticket), done))
 
     async def cancel(request: web.Request) -> web.Response:
         by = await peer(request)
-        return await answer(lambda found: found.cancel(request.match_info["pool"], by))
+        return await answer(rollouts.cancel(request.match_info["pool"], by))
 
     path, held = "/rollouts/{pool}", "/rollouts/{pool}/{ticket}"
     return [web.post(path, begin), web.delete(path, cancel), web.put(held, renew), web.delete(held, end)]

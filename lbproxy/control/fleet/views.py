@@ -98,7 +98,7 @@ class OrderView(TypedDict):
 
 
 class RolloutView(TypedDict):
-    """A rollout of `pool`, begun by `by` on `replica` at `since` (seconds since the epoch).
+    """A rollout of `pool`, begun by `by` on `replica` ("" without a fleet) at `since` (seconds since the epoch).
 
     `held`: it is under way; else it has stopped, or its command has died. `updated` are the backends that are done,
     `target` is the next one, and `step` what has become of that.

@@ -7,6 +7,7 @@ waiting   what an instance is waited for, read off its view
 command   the operator's command: filled in for an instance, run with its output in a log
 balancer  the running balancer, as the rollout sees it
 lock      one rollout a pool at a time, in the whole fleet, and in each pool that it takes instances out of
+local     what a balancer without a fleet keeps of rollouts
 runner    the steps, for one instance at a time, until the first failure
 
 Pure but for `command` and `balancer`, which `runner` is given.

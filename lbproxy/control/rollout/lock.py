@@ -1,4 +1,4 @@
-"""A rollout that has its pools to itself, in the whole fleet: all in which it takes instances out of rotation."""
+"""A rollout that has its pools to itself, in a fleet in all of it: the pools that it takes instances out of."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lock(Protocol):
 async def run_alone(
     rollout: Rollout, locks: Mapping[str, Lock], every: float = RENEW_EVERY, patience: float = LOST_AFTER
 ) -> None:
-    """`rollout.run` with all of `locks`, which are by their pool. Without a fleet there are none.
+    """`rollout.run` with all of `locks`, which are by their pool.
 
     Raises RolloutError, also if one is lost, and AdminError if one cannot be had. All are given back in the end. When
     one is lost, a command that runs may end; nothing is done after it.

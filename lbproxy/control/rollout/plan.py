@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from lbproxy.balance import full_name
 from lbproxy.control.fleet.views import ONE_AT_A_TIME
 from lbproxy.control.snapshot import BackendView, InstanceView, PoolView, Snapshot
+from lbproxy.control.wording import begun_by
 from lbproxy.errors import RolloutError
 from lbproxy.wire.hosts import port_of
 
@@ -82,11 +83,11 @@ def pools_of(targets: Iterable[Target]) -> list[str]:
 
 
 def refuse_another(snapshot: Snapshot, pool: str) -> None:
-    """Raises RolloutError if another rollout has the pool called `pool` in the fleet."""
-    for one in [] if snapshot["fleet"] is None else snapshot["fleet"]["rollouts"]:
+    """Raises RolloutError if another rollout has the pool called `pool`."""
+    for one in snapshot.get("rollouts", []):  # one of another version knows none, perhaps
         if one["pool"] == pool and one["held"]:
             at = f", at {one['target']}" if one["target"] else ""
-            raise RolloutError(f"{one['by']} on {one['replica']} rolls out pool {pool} already{at}; {ONE_AT_A_TIME}")
+            raise RolloutError(f"{begun_by(one)} rolls out pool {pool} already{at}; {ONE_AT_A_TIME}")
 
 
 def check_spare(pools: Iterable[PoolView], name: str, keep: int) -> None:

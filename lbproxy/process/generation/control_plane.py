@@ -27,6 +27,7 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.discovery.discovery import Discovery
 from lbproxy.control.log import event
 from lbproxy.control.probes.kerberos.sign_ins import SignIns
+from lbproxy.control.rollout.local import LocalRollouts
 from lbproxy.control.snapshot import Snapshot
 from lbproxy.control.tracing import Exporter
 from lbproxy.process.generation import handover
@@ -43,11 +44,11 @@ from lbproxy.process.workers.supervisor import WorkerSupervisor
 from lbproxy.runtime.addresses import Addresses
 from lbproxy.runtime.build_discovery import Registry, make_discoveries
 from lbproxy.runtime.build_etcd import connect
-from lbproxy.runtime.channel_binding_check import Finding, Key, keep_judging
+from lbproxy.runtime.channel_binding_check import keep_judging
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.lane_tls import refuse_without_lanes
 from lbproxy.runtime.model import Model
-from lbproxy.runtime.pool_control import PoolControl
+from lbproxy.runtime.pool_control import PoolControl, tell_all
 from lbproxy.runtime.probe_certificate import make_identity
 from lbproxy.status import counters
 from lbproxy.status.counter_history import CounterHistory
@@ -110,6 +111,7 @@ class ControlPlane:
         self.pool_controls: dict[str, PoolControl] = {}
         self.counter_history = CounterHistory(self._take, state["accounts"] if state else None)
         self.windows = Windows(self.model.pools, self._counted)
+        self.rollouts = LocalRollouts(self.model.pools)
         self.lately = Lately(self.model.pools, self.windows, self._counted, state, inherited.events)
         self._heard: list[tuple[str, str, Said, Mapping[str, Any] | None]] = []  # before there was a `fleet`
         self._servers: list[AdminServer] = []
@@ -124,6 +126,7 @@ class ControlPlane:
     def _go_on(self, state: handover.HandoverState) -> None:
         """With what the generation before this one has left to the pools and the mints."""
         self._signed_in = state.get("web", [])
+        self.rollouts.adopt(state.get("rollouts", []))
         for pool, left_out in handover.operate(state["operated"], self.model.pools).items():
             _log_left_out(pool, left_out)
         handover.rediscover(state["discovered"], self._discoveries)
@@ -171,7 +174,7 @@ class ControlPlane:
             control.start_discovery()  # it asks at the next turn of the loop, when all observers follow the pools
         await addresses.start()
         judge = keep_judging(
-            config, _tell(self.pool_controls.values()), lambda name: self.pool_controls[name].pool.backends
+            config, partial(tell_all, self.pool_controls.values()), lambda name: self.pool_controls[name].pool.backends
         )
         judging = tasks.start(judge, name="extended protection")
         stack.callback(judging.cancel)
@@ -256,12 +259,14 @@ class ControlPlane:
                 fleet.give(pool, name, said, stamp, fields)
             on_order(pool, name, said)
 
-        settle, rollouts = (None, None) if fleet is None else (fleet.orders.settled, fleet.rollouts)
+        self.rollouts.resume()
+        settle, rollouts = (None, self.rollouts) if fleet is None else (fleet.orders.settled, fleet.rollouts)
         in_fleet = (lambda _: None) if fleet is None else fleet.instance
         operations = Operations(self.pool_controls, self._counted, self.windows, told, in_fleet, self.counter_history)
         live = LiveConnections(self.data_path, self.supervisor, self.model.pools)
-        ways = (self._count, settle, rollouts, self.bare_view, self._exemplars)
-        routes = api_routes(self.view, operations, reload, self.leaving, live, self.lately, self.log_level, *ways)
+        ways = (self._count, settle, self.bare_view, self._exemplars)
+        parts = (reload, self.leaving, live, self.lately, self.log_level, rollouts)
+        routes = api_routes(self.view, operations, *parts, *ways)
         stack.push_async_callback(self.close_admin)
         await self._open(AdminServer(sock, routes))
 
@@ -308,7 +313,8 @@ class ControlPlane:
         """Everything, now; recent: also the last minutes of the backends, which takes time."""
         uptime, counted, tls = time.monotonic() - self._started, self.counter_history.total(), self._tls()
         fleet, windows = None if self.fleet is None else self.fleet.view(), self.windows if recent else None
-        return snapshot(self._config, self.pool_controls, self.served, uptime, counted, tls, windows, fleet)
+        known = (uptime, counted, tls, windows, fleet, self.rollouts.views)
+        return snapshot(self._config, self.pool_controls, self.served, *known)
 
     def bare_view(self) -> Snapshot:
         """The same without what is recent."""
@@ -355,6 +361,7 @@ class ControlPlane:
             "fleet": None if self.fleet is None else self.fleet.memory(),
             "history": self.lately.history.export(),
             "events": self.lately.events.view(),
+            "rollouts": self.rollouts.export(),
             "web": [] if self.web is None else self.web.sessions,
         }
 
@@ -386,11 +393,3 @@ class ControlPlane:
 def _log_left_out(pool: str, sentences: Iterable[str]) -> None:
     for why in sentences:
         event(log, logging.WARNING, "backend_left_out", pool=pool, why=why)
-
-
-def _tell(pool_controls: Iterable[PoolControl]) -> Callable[[Mapping[Key, Finding]], None]:
-    def tell(findings: Mapping[Key, Finding]) -> None:
-        for pool_control in pool_controls:
-            pool_control.protected(findings)
-
-    return tell

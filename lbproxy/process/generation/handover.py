@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what workers have no use for, they do not load
     from lbproxy.control.log.recent import EventsView, RecentEvents
     from lbproxy.control.probes.kerberos.memory import Memory as KerberosMemory
     from lbproxy.control.probes.kerberos.sign_ins import SignIns
+    from lbproxy.control.rollout.local import KeptRollout
     from lbproxy.dashboard.sessions import SessionView
     from lbproxy.runtime.pool_control import PoolControl
     from lbproxy.status.counter_history import Accounts
@@ -87,6 +88,7 @@ class HandoverState(TypedDict):
     fleet: InFleet | None
     history: NotRequired[dict[str, str]]  # what one that does not know it may leave out, and pass over
     events: NotRequired[EventsView]
+    rollouts: NotRequired[list[KeptRollout]]
     web: NotRequired[list[SessionView]]
 
 

@@ -15,6 +15,7 @@ from lbproxy.control.admin.recent import HistoryView
 from lbproxy.control.live_connections import ConnectionsView, ConnectionView
 from lbproxy.control.log.level import LogLevel
 from lbproxy.control.log.recent import EventsView
+from lbproxy.control.rollout.local import LocalRollouts
 from lbproxy.control.snapshot import BackendView, LeaveView, LogView, PoolView, Snapshot
 from tests.control.admin.pool import BareBackends
 from tests.control.admin.serving import serving
@@ -36,7 +37,8 @@ async def reload() -> list[str]:
 
 
 def served() -> set[tuple[str, str]]:
-    routes = api_routes(snapshot, BareBackends(), reload, Stays(), NoConnections(), NothingRecent(), LEVEL)
+    rest = (Stays(), NoConnections(), NothingRecent(), LEVEL, LocalRollouts(()))
+    routes = api_routes(snapshot, BareBackends(), reload, *rest)
     return {(route.method, route.path) for route in routes}
 
 
@@ -52,7 +54,7 @@ async def test_only_the_status_needs_what_is_recent() -> None:
         asked.append("bare")
         return snapshot()
 
-    rest = (BareBackends(), reload, Stays(), NoConnections(), NothingRecent(), LogLevel(lambda _: None))
+    rest = (BareBackends(), reload, Stays(), NoConnections(), NothingRecent(), LEVEL, LocalRollouts(()))
     async with serving(api_routes(whole, *rest, bare=bare)) as client:
         for method, path in (("GET", "/status"), ("GET", "/metrics"), ("GET", "/readyz"), ("POST", "/health")):
             assert (await client.request(method, path)).status == 200

@@ -8,6 +8,7 @@ import pytest
 from lbproxy.control.admin.rollouts import rollout_routes
 from lbproxy.control.etcd import Access, Etcd
 from lbproxy.control.fleet.rollouts import Rollouts
+from lbproxy.control.rollout.local import LocalRollouts
 from tests.control.admin.serving import Client, serving
 
 
@@ -41,7 +42,19 @@ async def test_a_body_that_is_not_as_it_has_to_be(client: Client) -> None:
         assert (await response.text()).startswith(why)
 
 
-async def test_a_balancer_without_a_fleet() -> None:
-    async with serving(rollout_routes(None)) as client:
-        response = await client.post("/rollouts/p", json={})
-        assert (response.status, await response.text()) == (409, "this balancer is in no fleet\n")
+async def test_a_balancer_without_a_fleet_keeps_them_itself(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with serving(rollout_routes(LocalRollouts(("p",)))) as client:
+        begun = await client.post("/rollouts/p", json={"target": "c1"})
+        ticket = (await begun.json())["ticket"]
+        refused = await client.post("/rollouts/p", json={}, headers={"Lbproxy-On-Behalf-Of": "otto"})
+        why = "admin rolls out pool p already, at c1; a pool has one rollout at a time"
+        assert (refused.status, await refused.text()) == (409, f"{why}\n")
+        assert (await client.delete("/rollouts/p")).status == 200
+        told = await client.put(f"/rollouts/p/{ticket}", json={"target": "c1"})
+        assert (told.status, await told.text()) == (409, "the rollout was cancelled by admin\n")
+        assert (await client.delete(f"/rollouts/p/{ticket}")).status == 200
+    logged = {record.message: vars(record)["fields"] for record in caplog.records}
+    assert [*logged] == ["rollout_begun", "rollout_refused", "rollout_cancelled"]
+    assert logged["rollout_begun"] == {"pool": "p", "by": "admin"}
+    assert (logged["rollout_refused"]["by"], str(logged["rollout_refused"]["why"])) == ("otto via admin", why)

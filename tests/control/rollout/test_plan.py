@@ -9,7 +9,7 @@ from lbproxy.control.rollout import plan as planning
 from lbproxy.control.rollout.plan import Target, check_spare, choose_pool, pools_of, pools_with, refuse_another
 from lbproxy.control.snapshot import BackendView, PoolView, Snapshot
 from lbproxy.errors import RolloutError
-from tests.control.sample import backend, dead_backend, fleet, pool, snapshot
+from tests.control.sample import backend, dead_backend, pool, snapshot
 
 
 def drained(name: str) -> BackendView:
@@ -150,12 +150,12 @@ def test_another_rollout_of_the_pool_is_named() -> None:
         "step": "",
         "updated": [],
     }
-    view["fleet"] = fleet(rollouts=[found])
+    view["rollouts"] = [found]
     refuse_another(view, "raw")
     with pytest.raises(RolloutError) as raised:
         refuse_another(view, "connectors")
     assert str(raised.value) == "olga on lb2 rolls out pool connectors already, at c2; a pool has one rollout at a time"
-    view["fleet"] = fleet(rollouts=[found | {"held": False}])
+    view["rollouts"] = [found | {"held": False}]
     refuse_another(view, "connectors")
 
 
@@ -171,6 +171,6 @@ def test_another_rollout_of_a_pool_that_shares_an_instance_is_named() -> None:
         "pool": "raw", "by": "olga", "replica": "lb2", "since": 5.0, "held": True, "target": "c1", "step": "",
         "updated": [],
     }  # fmt: skip
-    shared["fleet"] = fleet(rollouts=[other])
+    shared["rollouts"] = [other]
     with pytest.raises(RolloutError, match="olga on lb2 rolls out pool raw already, at c1; "):
         planning.plan(shared, shared["pools"][0], None, 1)
