@@ -18,9 +18,10 @@ from lbproxy.dashboard.balancer import Balancer as Admin
 from tests.docs.pages import block
 
 from .backend import Lane, ScriptedBackend, answer
-from .balancer import Balancer, command, spawn
+from .balancer import Balancer, command
 from .conftest import Backends, Balance
 from .reloads import reload
+from .starting import spawn
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
