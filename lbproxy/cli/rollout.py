@@ -16,6 +16,7 @@ from lbproxy.cli.console import output, plain
 from lbproxy.cli.options import admin_bind, admin_option, facts, seconds
 from lbproxy.config import Address
 from lbproxy.control.admin.client import RolloutLock, fetch_status
+from lbproxy.control.admin.sockets import Bind
 from lbproxy.control.rollout.balancer import AdminBalancer
 from lbproxy.control.rollout.command import Command
 from lbproxy.control.rollout.lock import run_alone
@@ -85,9 +86,7 @@ def command(
     conditions = Conditions(keep, expected, timeout)
     with console.status("") as line_below:
         observer = _Display(console, line_below, targets)
-        knows_locks = snapshot["fleet"] is not None or "rollouts" in snapshot  # one of another version, perhaps not
-        locks = {name: RolloutLock(bind, name) for name in pools_of(targets)} if knows_locks else {}
-        _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions), locks)
+        _run(Rollout(targets, AdminBalancer(bind), update.run, observer, conditions), _locks(snapshot, bind, targets))
     console.print(plain(f"updated: {', '.join(target.name for target in targets)}"), soft_wrap=True)
 
 
@@ -95,6 +94,12 @@ def _plan(snapshot: Snapshot, pool: str | None, start: str | None, keep: int, ex
     if snapshot["state"] != "serving":
         raise RolloutError(f"lbproxy is {snapshot['state']}")
     return plan(snapshot, choose_pool(snapshot, pool), start, keep, expected)
+
+
+def _locks(snapshot: Snapshot, bind: Bind, targets: Sequence[Target]) -> dict[str, RolloutLock]:
+    """By the pool; a balancer of another version, which is in no fleet, may have none."""
+    has_locks = snapshot["fleet"] is not None or "rollouts" in snapshot
+    return {name: RolloutLock(bind, name) for name in pools_of(targets)} if has_locks else {}
 
 
 def _table(targets: Sequence[Target], update: Command) -> Table:

@@ -14,7 +14,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -31,13 +31,21 @@ from lbproxy.dashboard.sessions import Sessions, SessionView
 from lbproxy.dashboard.settings import WebSettings
 from lbproxy.dashboard.sign_in import SignIn
 from lbproxy.net.tls.certificates import covers
-from lbproxy.net.tls.files import Watch, load_pair, read_authorities
+from lbproxy.net.tls.files import Expiry, Watch, expiries_of, load_pair, read_authorities
 
 COOKIE = "__Host-lbproxy"
 """Browsers take it over TLS only, from this host itself, for all of its paths (RFC 6265bis, section 4.1.3)."""
 
-_LOOK_EVERY = 5.0
-"""Seconds between two looks at the files."""
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the files, as at those of listeners."""
+
+
+class Tls(NamedTuple):
+    """The context, the certificate that browsers see, and when what was read ends."""
+
+    context: ssl.SSLContext
+    leaf: x509.Certificate
+    expiries: tuple[Expiry, ...]
 
 
 class Web:
@@ -46,7 +54,7 @@ class Web:
     def __init__(self, settings: WebSettings, balancer: Balancer, sock: socket.socket) -> None:
         """Raises ValueError with a sentence that names a file, and MissingExtraError."""
         self._settings = settings
-        tls, leaf = make_tls(settings)
+        self._tls = make_tls(settings)
         sessions = Sessions(time.time, settings.idle_timeout, settings.session_timeout)
         self._passwords = self._read_passwords()
         for view in settings.sessions:
@@ -57,10 +65,12 @@ class Web:
         self.sessions = sessions
         if self._passwords is not None:
             self._passwords.changed = partial(sessions.end_of, "password")
-        self.sign_in = self._make_sign_in(leaf)
-        ways = Ways("https", "", COOKIE, partial(is_ours, leaf), self.sign_in.elsewhere, self.sign_in.routes, True)
+        self.sign_in = self._make_sign_in(self._tls.leaf)
+        ways = Ways(
+            "https", "", COOKIE, partial(is_ours, self._tls.leaf), self.sign_in.elsewhere, self.sign_in.routes, True
+        )
         self.dashboard = Dashboard(balancer, sessions, ways)
-        self.server = Server(self.dashboard.app, sock, tls)
+        self.server = Server(self.dashboard.app, sock, self._tls.context)
         self._watch = Watch(self._files())
 
     def _make_sign_in(self, leaf: x509.Certificate) -> SignIn:
@@ -105,25 +115,33 @@ class Web:
             self.look_at_passwords()
             if self._watch.changed():
                 try:
-                    make_tls(self._settings)
+                    self._make_sign_in(make_tls(self._settings).leaf)
                 except ValueError as error:
                     tell("dashboard_files_refused", True, why=str(error))
+                    self.say_tls(str(error), time.time())
                 else:
                     return
 
+    def say_tls(self, why: str = "", since: float = 0.0) -> None:
+        """What is in use, and when it ends; why: the files have changed, and cannot be used."""
+        ends = [[one.kind, str(one.path), one.name, one.ends] for one in self._tls.expiries]
+        say({"tls": {"expiries": ends, "refused": {"why": why, "since": since} if why else None}})
 
-def make_tls(settings: WebSettings) -> tuple[ssl.SSLContext, x509.Certificate]:
-    """The context, and the certificate that browsers see. Raises ValueError with a sentence that names the file."""
+
+def make_tls(settings: WebSettings) -> Tls:
+    """What the files hold now. Raises ValueError with a sentence that names the file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION
-    leaf = load_pair(context, Path(settings.certificate), Path(settings.key))[0]
+    chain = load_pair(context, Path(settings.certificate), Path(settings.key))
+    expiries = expiries_of("certificate", Path(settings.certificate), chain)
     if "certificate" in settings.sign_in and settings.client_ca is not None:
         authorities = read_authorities(Path(settings.client_ca), time.time())
         context.load_verify_locations(cadata="".join(one.public_bytes(Encoding.PEM).decode() for one in authorities))
         context.verify_mode = ssl.CERT_OPTIONAL
-    return context, leaf
+        expiries += expiries_of("client_ca", Path(settings.client_ca), authorities)
+    return Tls(context, chain[0], tuple(expiries))
 
 
 def is_ours(leaf: x509.Certificate, authority: str) -> bool:
@@ -154,6 +172,7 @@ async def serve(settings: WebSettings, sock: socket.socket, end: asyncio.StreamR
     try:
         web = Web(settings, balancer, sock)
         await web.server.start()
+        web.say_tls()
         say({"ready": True})
         waiting = [asyncio.ensure_future(one) for one in (end.read(), web.changed())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TypedDict
 
 from lbproxy.config import Config
@@ -47,3 +48,13 @@ def merged(reports: Iterable[TlsReport]) -> TlsReport:
                 files[one["where"]] = one
     shut_out = {name: view for report in reversed(found) for name, view in report["shut_out"].items()}
     return {"endings": found[0]["endings"], "files": list(files.values()), "shut_out": shut_out}
+
+
+def together(one: TlsReport, other: TlsReport) -> TlsReport:
+    """That of two processes that read different files, what ends first in front."""
+    endings = sorted((Ending(*ending) for ending in (*one["endings"], *other["endings"])), key=attrgetter("ends"))
+    return {
+        "endings": endings,
+        "files": [*one["files"], *other["files"]],
+        "shut_out": {**one["shut_out"], **other["shut_out"]},
+    }

@@ -287,15 +287,26 @@ async def test_new_files_end_the_process_once_they_can_be_used(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(web, "_LOOK_EVERY", 0.01)
+    served.web.say_tls()
+    [said] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(kind, Path(path).name) for kind, path, _, _ in said["tls"]["expiries"]] == [
+        ("certificate", "web.pem"),
+        ("client_ca", "ca.pem"),
+    ]
+    assert said["tls"]["refused"] is None
     changed = asyncio.ensure_future(served.web.changed())
     good = (tmp_path / "web.pem").read_text()
     (tmp_path / "web.pem").write_text("broken")
     heard = ""
     async with asyncio.timeout(20):
-        while "dashboard_files_refused" not in heard:
+        while '"refused": {' not in heard:
             await asyncio.sleep(0.01)
             heard += capsys.readouterr().out
+    assert "dashboard_files_refused" in heard
     assert not changed.done()
+    refused = json.loads(heard.splitlines()[-1])["tls"]
+    assert refused["expiries"] == said["tls"]["expiries"], "what is in use"
+    assert str(tmp_path / "web.pem") in refused["refused"]["why"]
     (tmp_path / "web.pem").write_text(good)
     async with asyncio.timeout(20):
         await changed

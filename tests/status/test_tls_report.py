@@ -9,7 +9,7 @@ import pytest
 from lbproxy.config import Config, load
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.status.certificate_expiry import Ending
-from lbproxy.status.tls_report import NOTHING, TlsReport, merged, tls_report
+from lbproxy.status.tls_report import NOTHING, TlsReport, merged, tls_report, together
 from tests.pki import DAY, Authority, write_crls
 from tests.process.places import listen_all
 
@@ -78,3 +78,18 @@ def test_what_is_wrong_in_one_process_is_wrong() -> None:
 
 def test_nothing_is_known_before_somebody_has_told_it() -> None:
     assert merged([]) == merged([NOTHING]) == NOTHING
+
+
+async def test_two_that_read_different_files_are_in_one_order(made: tuple[Config, DataPath]) -> None:
+    own = tls_report(*made, now=0.0)
+    ends = own["endings"][1].ends + 1.0
+    web: TlsReport = {
+        "endings": [Ending("admin.web", "certificate", "web.pem", "CN=admin", ends)],
+        "files": [{"where": "admin.web", "refused": {"why": "web.pem: it is broken", "since": 5.0}}],
+        "shut_out": {},
+    }
+    found = together(json.loads(json.dumps(own)), web)
+    assert [one.where for one in found["endings"]].index("admin.web") == 2
+    assert sorted(found["endings"], key=lambda one: one.ends) == found["endings"]
+    assert [one["where"] for one in found["files"]] == ["listener.login.tls", "admin.web"]
+    assert together(own, NOTHING) == own

@@ -55,7 +55,7 @@ from lbproxy.status.counter_history import CounterHistory
 from lbproxy.status.counters import Counters
 from lbproxy.status.served import Served
 from lbproxy.status.snapshot import snapshot
-from lbproxy.status.tls_report import TlsReport, tls_report
+from lbproxy.status.tls_report import TlsReport, tls_report, together
 from lbproxy.status.windows import Windows
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class ControlPlane:
     fleet: Fleet | None = None
     exporter: Exporter | None = None
     web: WebProcess | None = None
+    data_path: DataPath | None = None
+    supervisor: WorkerSupervisor | None = None
     _signed_in: Sequence[SessionView] = ()
 
     def __init__(
@@ -93,8 +95,6 @@ class ControlPlane:
         forker, secret, state = inherited.forker, inherited.secret, inherited.state
         self.access_log = AccessLog("") if forker else AccessLog(str(config.access_log.path), config.access_log.to)
         self._own = bytes.fromhex(secret["value"])
-        self.data_path: DataPath | None = None
-        self.supervisor: WorkerSupervisor | None = None
         if forker is None:
             log, logs = self.access_log.write, self.access_log.enabled
             self.data_path = DataPath(config, inherited.sockets, log, logs, [self._own])
@@ -341,9 +341,11 @@ class ControlPlane:
     def _tls(self) -> TlsReport:
         """What is known of TLS, in whichever process it is."""
         if self.data_path is not None:
-            return tls_report(self._config, self.data_path, time.time())
-        assert self.supervisor is not None
-        return self.supervisor.tls()
+            known = tls_report(self._config, self.data_path, time.time())
+        else:
+            assert self.supervisor is not None
+            known = self.supervisor.tls()
+        return known if self.web is None else together(known, self.web.tls)
 
     def export(self) -> handover.HandoverState:
         """For the next generation."""

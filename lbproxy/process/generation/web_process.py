@@ -20,8 +20,12 @@ from lbproxy.control.log import event
 from lbproxy.dashboard.sessions import SessionView, as_views
 from lbproxy.dashboard.settings import WebSettings
 from lbproxy.process.ipc.restart_backoff import RestartBackoff
+from lbproxy.status.certificate_expiry import Ending
+from lbproxy.status.tls_report import NOTHING, TlsReport
 
 log = logging.getLogger(__name__)
+
+_WHERE = "admin.web"
 
 _STOP_WITHIN = 5.0
 """Seconds for it to end; then it is killed."""
@@ -33,11 +37,12 @@ _EVENT = re.compile(r"[a-z][a-z_]*")
 
 
 class WebProcess:
-    """On `sock`, which the master holds. `sessions` are those that there are, or were when it ended."""
+    """On `sock`, which the master holds. `sessions` are those that there are, or were when it ended; `tls` too."""
 
     def __init__(self, config: Config, web: AdminWeb, sock: socket.socket, sessions: object) -> None:
         """sessions: those of the generation before this one."""
         self.sessions: list[SessionView] = as_views(sessions)
+        self.tls: TlsReport = NOTHING
         self._config = config
         self._web = web
         self._sock = sock
@@ -94,6 +99,9 @@ class WebProcess:
         match message:
             case {"sessions": sessions}:
                 self.sessions = as_views(sessions)
+            case {"tls": {"expiries": list(expiries), "refused": refused}}:
+                ends = [Ending(_WHERE, *one) for one in expiries]
+                self.tls = {"endings": ends, "files": [{"where": _WHERE, "refused": refused}], "shut_out": {}}
             case {"event": str(name), "warning": bool(warning), "fields": dict(fields)} if _EVENT.fullmatch(name):
                 event(log, logging.WARNING if warning else logging.INFO, name, **{str(k): v for k, v in fields.items()})
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +16,7 @@ import pytest
 
 from lbproxy.config import load
 from lbproxy.process.generation.web_process import WebProcess
+from lbproxy.status.tls_report import TlsReport
 from tests.dashboard.site import PASSWORD, make_files
 
 FILE = """
@@ -102,3 +103,25 @@ async def test_it_ends_with_its_generation(served: Served) -> None:
         await served.process.stop()
     assert process.returncode == 0
     assert served.sock.fileno() == -1
+
+
+async def test_its_certificate_is_renewed_and_one_that_is_refused_is_known(served: Served, tmp_path: Path) -> None:
+    async def until(seen: Callable[[TlsReport], bool]) -> None:
+        while not seen(served.process.tls):  # noqa: ASYNC110  (what it says comes over a pipe)
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(WITHIN):
+        await until(lambda tls: bool(tls["files"]))
+        assert served.process.tls["files"] == [{"where": "admin.web", "refused": None}]
+        [before] = served.process.tls["endings"]
+        assert (before.where, before.kind, before.path) == ("admin.web", "certificate", str(tmp_path / "web.pem"))
+        good, key = (tmp_path / "web.pem").read_text(), (tmp_path / "web.key").read_text()
+        (tmp_path / "web.pem").write_text("broken")
+        await until(lambda tls: tls["files"][0]["refused"] is not None)
+        assert served.process.tls["endings"] == [before], "what is in use"
+        make_files(tmp_path)  # by another authority, and another key
+        served.trust.load_verify_locations(cafile=str(tmp_path / "ca.pem"))
+        await until(lambda tls: tls["files"][0]["refused"] is None)
+        assert await served.show() == 303
+    assert good != (tmp_path / "web.pem").read_text()
+    assert key != (tmp_path / "web.key").read_text()
