@@ -37,7 +37,7 @@ async def test_what_is_refused_is_said_in_its_words(site: Site, balancer: Balanc
     site.reload_problems = ["lbproxy.toml:3: pool: missing", "another"]
     with pytest.raises(AdminError, match="pool: missing\nanother"):
         await balancer.reload("")
-    with pytest.raises(AdminError, match="this balancer is in no fleet"):
+    with pytest.raises(AdminError, match="there is no rollout of pool connectors"):
         await balancer.cancel_rollout("connectors", "")
 
 
