@@ -7,6 +7,7 @@ stays: another one goes on from there. A reload hands both over; they end with l
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,6 +19,8 @@ from lbproxy.control.log import event
 from lbproxy.errors import AdminError
 
 log = logging.getLogger(__name__)
+
+_TICKET = re.compile("[0-9a-f]{1,16}")
 
 
 class KeptRollout(TypedDict):
@@ -67,9 +70,7 @@ class LocalRollouts:
 
         at: in seconds since the epoch.
         """
-        if pool not in self._pools:
-            raise AdminError(f"there is no pool {pool}; there is {', '.join(self._pools)}")
-        other = self._kept.get(pool)
+        other = self._find(pool)
         if other is not None and self._is_held(other):
             target = other.progress.get("target", "")
             raise AdminError(
@@ -84,7 +85,8 @@ class LocalRollouts:
 
         Raises AdminError: it was cancelled, or another rollout has the pool.
         """
-        kept = self._kept.get(pool)
+        _check(ticket)
+        kept = self._find(pool)
         if kept is None or kept.ticket != ticket:
             return await self.begin(pool, by, progress, at)  # lbproxy began anew
         if kept.cancelled:
@@ -93,8 +95,9 @@ class LocalRollouts:
         return ticket
 
     async def end(self, pool: str, ticket: str, done: bool) -> None:
-        """Give the lock back. What a rollout that is not `done` has told stays."""
-        kept = self._kept.get(pool)
+        """Give the lock back. What a rollout that is not `done` has told stays. Raises AdminError."""
+        _check(ticket)
+        kept = self._find(pool)
         if kept is None or kept.ticket != ticket:
             return
         kept.held_until = self._clock()
@@ -106,7 +109,7 @@ class LocalRollouts:
 
         The command hears of it when it renews its lock, within seconds.
         """
-        kept = self._kept.get(pool)
+        kept = self._find(pool)
         if kept is None:
             raise AdminError(f"there is no rollout of pool {pool}")
         if self._is_held(kept):
@@ -136,6 +139,11 @@ class LocalRollouts:
             if one.is_inherited:
                 one.held_until, one.is_inherited = now + LOCK_HOLDS, False
 
+    def _find(self, pool: str) -> _Kept | None:
+        if pool not in self._pools:
+            raise AdminError(f"there is no pool {pool}; there is {', '.join(self._pools)}")
+        return self._kept.get(pool)
+
     def _is_held(self, one: _Kept) -> bool:
         return one.is_inherited or self._clock() < one.held_until
 
@@ -145,6 +153,11 @@ class LocalRollouts:
             "target": one.progress.get("target", ""), "step": one.progress.get("step", ""),
             "updated": list(one.progress.get("updated", ())),
         }  # fmt: skip
+
+
+def _check(ticket: str) -> None:
+    if not _TICKET.fullmatch(ticket):
+        raise AdminError(f"{ticket!r} is not the ticket of a rollout")
 
 
 def _exported(one: _Kept, held: bool) -> KeptRollout:

@@ -54,6 +54,18 @@ async def test_a_pool_that_there_is_not_takes_no_memory(rollouts: LocalRollouts)
     assert (rollouts.views, repr(rollouts)) == ([], "<rollouts of no pool>")
 
 
+async def test_what_makes_no_sense(rollouts: LocalRollouts) -> None:
+    for ticket in ("", "x", "0" * 17, "\n0"):
+        with pytest.raises(AdminError, match="is not the ticket of a rollout"):
+            await rollouts.renew("connectors", ticket, "olga", AT_C1, 5.0)
+        with pytest.raises(AdminError, match="is not the ticket of a rollout"):
+            await rollouts.end("connectors", ticket, done=True)
+    for act in (rollouts.end("x", "0", done=True), rollouts.cancel("x", "olga")):
+        with pytest.raises(AdminError, match="there is no pool x"):
+            await act
+    assert rollouts.views == []
+
+
 async def test_one_whose_command_was_killed_ends_by_itself_and_leaves_its_progress(
     rollouts: LocalRollouts, clock: Clock
 ) -> None:
