@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,8 @@ from bench.load.peers import PEERS, Peer
 from bench.load.plot import svg
 from bench.load.report import beside, heading, summary, table
 from bench.load.rounds import Plan
-from bench.load.run import about, check_machine, fitted, programs, run, steps
+from bench.load.run import about, check_machine, fitted, run, steps
+from bench.load.run import programs as programs_of
 from bench.load.saved import save
 from bench.load.scenario import TABLE, Scenario
 from bench.load.targets import SCENARIOS, standing
@@ -36,6 +38,11 @@ def _new_file() -> Path:
 @peers_option
 @click.option("--scenarios", type=Names(list(TABLE)), help="All of them unless given.")
 @click.option("--targets", is_flag=True, help="The scenarios that have a target, unless --scenarios names others.")
+@click.option(
+    "--programs",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="A folder with other versions of nginx and haproxy, as bench/newer makes it.",
+)
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="The worst one is reported.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Of each proxy, in each scenario.")
 @click.option("--seconds", type=click.IntRange(1), default=5, show_default=True, help="Of load in one round.")
@@ -47,6 +54,7 @@ def main(
     peers: list[str],
     scenarios: list[str] | None,
     targets: bool,
+    programs: str | None,
     runs: int,
     rounds: int,
     seconds: int,
@@ -63,6 +71,8 @@ def main(
     """
     if page:
         check_page(page)
+    if programs:
+        os.environ["PATH"] = os.pathsep.join((programs, os.environ["PATH"]))
     names = scenarios or (SCENARIOS if targets else list(TABLE))
     chosen, rows = [PEERS[name] for name in ("lbproxy", *peers)], [TABLE[name] for name in names]
     outcome = _measured(chosen, rows, Plan(rounds, seconds, connections), runs, file)
@@ -78,7 +88,7 @@ def main(
 
 def _measured(peers: list[Peer], rows: list[Scenario], plan: Plan, runs: int, file: Path) -> Outcome:
     """The runs, with a bar on standard error; what there is is saved after each of them."""
-    check_machine(["wrk", *programs(peers)])
+    check_machine(["wrk", *programs_of(peers)])
     rows = fitted(rows, plan)
     outcome = Outcome(about(peers, rows, plan), ())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+_STREAM_MODULE = "usr/lib/nginx/modules/ngx_stream_module.so"
 """Where Debian's libnginx-mod-stream puts it."""
+
+
+def stream_module() -> Path:
+    """That of the nginx that is found first: beside it, when it was unpacked (bench/newer)."""
+    program = shutil.which("nginx")
+    unpacked = Path(program).parent.parent / _STREAM_MODULE if program else Path()
+    return unpacked if unpacked.is_file() else Path("/", _STREAM_MODULE)
 
 
 def nginx_file(directory: Path, name: str, connections: int, http: str, workers: int = 1) -> str:
@@ -29,7 +37,7 @@ http {{
 
 def nginx_stream_file(directory: Path, name: str, connections: int, stream: str) -> str:
     """The same with `stream` inside a stream block."""
-    return f"load_module {STREAM_MODULE};\n{_main(directory, name, connections, 1)}\nstream {{{stream}\n}}\n"
+    return f"load_module {stream_module()};\n{_main(directory, name, connections, 1)}\nstream {{{stream}\n}}\n"
 
 
 def nginx_command(directory: Path, path: Path) -> list[str | Path]:

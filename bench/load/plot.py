@@ -10,7 +10,9 @@ from bench.load.ratio import Ratio, ratio
 from bench.load.worst import shown
 from bench.svg import bar, document, text
 
-_COLOURS: Mapping[str, str] = dict(zip(PEERS, ("#1f6feb", "#3fa34d", "#d9822b", "#8e44ad", "#7a869a"), strict=True))
+_COLOURS: Mapping[str, str] = dict(
+    zip(PEERS, ("#1f6feb", "#3fa34d", "#d9822b", "#8e44ad", "#7a869a", "#c2407e"), strict=True)
+)
 _LEFT = 150  # pixels for the names
 _UNIT = 110  # pixels that stand for a ratio of 1
 _LONGEST = 6.0  # a bar that would be longer is cut; its figure stands beside it

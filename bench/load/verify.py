@@ -62,7 +62,7 @@ def context_of(site: Site) -> ssl.SSLContext:
 
 
 def _verify_requests(site: Site, count: int) -> str:
-    with closing(_connect(site)) as connection:
+    with closing(connect(site)) as connection:
         tls = _cipher(connection.sock)
         seen = [_seen(site, connection) for _ in range(count)]
         for request in seen:
@@ -78,7 +78,7 @@ def _verify_requests(site: Site, count: int) -> str:
 
 def _check_apart(site: Site, seen: list[dict[str, str]], count: int) -> None:
     """Another client, while the first one is there, meets none of the backend connections that the first one had."""
-    with closing(_connect(site)) as other:
+    with closing(connect(site)) as other:
         shared = {one["connection"] for one in seen} & {_seen(site, other)["connection"] for _ in range(count)}
     _expect(site, "backend connections of two clients", shared, set())
 
@@ -86,14 +86,15 @@ def _check_apart(site: Site, seen: list[dict[str, str]], count: int) -> None:
 def _verify_connections(site: Site, count: int) -> str:
     seen = []
     for _ in range(count):
-        with closing(_connect(site)) as connection:
+        with closing(connect(site)) as connection:
             seen.append(_seen(site, connection))
             _check_answer(site, connection)
     _check_turns(site, seen)
     return ""
 
 
-def _connect(site: Site) -> http.client.HTTPConnection:
+def connect(site: Site) -> http.client.HTTPConnection:
+    """A client connection, over TLS where the scenario has it."""
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
     connection.connect()
     if site.scenario.tls:

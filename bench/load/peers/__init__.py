@@ -8,6 +8,7 @@ from bench.load.peers.haproxy import HAProxy
 from bench.load.peers.lbproxy import Lbproxy
 from bench.load.peers.nginx import Nginx
 from bench.load.peers.peer import Peer
+from bench.load.peers.traefik import Traefik
 
 REFERENCE = "nginx"
 """The peer that ratios are to."""
@@ -15,9 +16,12 @@ REFERENCE = "nginx"
 AS_BASE = "lbproxy-as-browser"
 """lbproxy once more, in the scenario `scenario.BASE`, beside one that has more of something."""
 
-PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy(), Envoy(), Caddy())}
+PEERS: dict[str, Peer] = {peer.name: peer for peer in (Lbproxy(), Nginx(), HAProxy(), Envoy(), Caddy(), Traefik())}
+
+ASKED_FOR = {"traefik"}
+"""Those that are measured only when they are named: `make bench` does not install them."""
 
 SAFE: dict[str, Peer] = {"nginx": Nginx(safe=True), "haproxy": HAProxy(safe=True)}
 """Those of PEERS, set up so that they leak no user's identity; measured beside them where users bring tokens."""
 
-__all__ = ["AS_BASE", "PEERS", "REFERENCE", "SAFE", "Peer"]
+__all__ = ["ASKED_FOR", "AS_BASE", "PEERS", "REFERENCE", "SAFE", "Peer"]

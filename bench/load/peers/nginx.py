@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from bench.load.nginx_file import STREAM_MODULE, nginx_command, nginx_file, nginx_stream_file
+from bench.load.nginx_file import nginx_command, nginx_file, nginx_stream_file, stream_module
 from bench.load.peers.peer import Peer
 from bench.load.scenario import Scenario
 from bench.load.site import Site
@@ -30,7 +30,7 @@ class Nginx(Peer):
         return "nginx-safe" if self._safe else "nginx"
 
     def lacks(self, scenario: Scenario) -> str:
-        return "no stream module" if scenario.tcp and not STREAM_MODULE.exists() else ""
+        return "no stream module" if scenario.tcp and not stream_module().exists() else ""
 
     def version(self) -> str:
         done = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True)
