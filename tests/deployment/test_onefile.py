@@ -171,6 +171,32 @@ def test_it_is_unpacked_once_and_nothing_else_is_left(root: Root) -> None:
     assert list((root.folder / "tmp").iterdir()) == []
 
 
+def test_what_a_crash_of_the_host_may_have_taken_is_unpacked_anew(root: Root) -> None:
+    """The start does not wait for the disk; what it has not written yet counts until the next boot."""
+    root.run("--version")
+    [folder] = (root.folder / "home/user/.cache/lbproxy").iterdir()
+    subprocess.run(["flock", folder, "true"], check=True)  # who writes it to the disk holds it until then
+    whole, boot, part = folder / ".whole", folder / ".boot", folder / "_internal" / "base_library.zip"
+    assert boot.read_text() == Path("/proc/sys/kernel/random/boot_id").read_text()
+    made = folder.stat().st_ino
+    whole.unlink()
+    root.run("--version")
+    assert folder.stat().st_ino == made
+
+    size = part.stat().st_size
+    os.truncate(part, 0)
+    boot.write_text("another")
+    root.run("--version")
+    assert (part.stat().st_size, boot.read_text() != "another") == (size, True)
+
+    subprocess.run(["flock", folder, "true"], check=True)
+    made = folder.stat().st_ino
+    boot.write_text("another")
+    assert whole.exists()
+    root.run("--version")
+    assert folder.stat().st_ino == made
+
+
 def test_folders_of_other_versions_go_unless_somebody_runs_them(root: Root) -> None:
     place = root.folder / "home/user/.cache/lbproxy"
     for name in ("0" * 32, "1" * 32, ".unfinished-1", "not-ours"):

@@ -3,12 +3,17 @@
  * PyInstaller's own single file unpacks everything at every start, `lbproxy status` too, and stays as a second process
  * between the service manager and the master. This one leaves nothing behind but the program itself: it is an exec.
  *
- * The payload is a tar (ustar) compressed by zstd. It is unpacked into a folder named after its digest: whole, or not at
- * all (rename(2)). The running program holds a shared flock(2) on that folder, as systemd-tmpfiles(8) asks for. Who
- * unpacks a version removes the folders of others that nobody holds.
+ * The payload is PARTS tars (ustar), each compressed by zstd and unpacked by a process of its own, into a folder named after
+ * the digest of all: whole, or not at all (rename(2)). The running program holds a shared flock(2) on that folder, as
+ * systemd-tmpfiles(8) asks for. Who unpacks a version removes the folders of others that nobody holds.
+ *
+ * The start does not wait until the disk has it, which takes longer than all the rest: a process does that beside it, and
+ * then makes WHOLE in the folder. Without WHOLE, the folder is good for this boot of the host alone, which BOOT in it
+ * names: a crash of the host may have taken what was not written, and the next start unpacks it anew.
  *
  * It is linked statically, so that a host without glibc, or with one that is too old, gets a line that says so.
- * The build defines DIGEST, GLIBC_MINOR (the payload needs glibc 2.GLIBC_MINOR), SIZE (MiB, unpacked) and PAYLOAD (a file).
+ * The build defines DIGEST, GLIBC_MINOR (the payload needs glibc 2.GLIBC_MINOR), SIZE (MiB, unpacked), PAYLOAD (a file) and
+ * PARTS (the bytes of each part in it, with commas).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,13 +34,17 @@
 
 #define LOADER "/lib64/ld-linux-x86-64.so.2"
 #define UNFINISHED ".unfinished-"
+#define DAMAGED 255 /* in the place of an errno */
+#define BOOT ".boot"
+#define WHOLE ".whole"
 
 __asm__(".section .rodata\n"
         ".balign 16\n"
         "payload: .incbin \"" PAYLOAD "\"\n"
         "payload_end:\n"
         ".previous\n");
-extern const unsigned char payload[], payload_end[];
+extern const unsigned char payload[];
+static const size_t parts[] = {PARTS};
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -159,10 +168,10 @@ static bool take_file(struct stream *stream, int folder, const char *name, mode_
     return close(file) == 0 && well;
 }
 
-/* Into `folder`, an open one that is empty; false: errno says why. */
-static bool unpack_into(int folder)
+/* The `size` bytes at `part` into `folder`; false: errno says why, and 0 is a payload that is damaged. */
+static bool unpack_part(const unsigned char *part, size_t size, int folder)
 {
-    struct stream stream = {ZSTD_createDStream(), {payload, payload_end - payload, 0}};
+    struct stream stream = {ZSTD_createDStream(), {part, size, 0}};
     struct header header;
     bool well;
     ZSTD_DCtx_setParameter(stream.zstd, ZSTD_d_windowLogMax, 27);
@@ -185,8 +194,83 @@ static bool unpack_into(int folder)
             break;
     }
     ZSTD_freeDStream(stream.zstd);
-    /* A crash of the host must not leave a folder that has its name and not its contents. */
-    return well && syncfs(folder) == 0;
+    return well;
+}
+
+/* This boot's id, or "" */
+static void read_boot(char *id, size_t size)
+{
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, id, size - 1);
+    id[length < 0 ? 0 : length] = '\0';
+    if (file >= 0)
+        close(file);
+}
+
+static bool write_file(int folder, const char *name, const char *content)
+{
+    int file = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return file >= 0 && write_all(file, content, strlen(content)) & (close(file) == 0);
+}
+
+/* Into `folder`, an open one that is empty; false: errno says why. */
+static bool unpack_into(int folder)
+{
+    enum { COUNT = sizeof parts / sizeof *parts };
+    const unsigned char *part = payload;
+    pid_t children[COUNT];
+    char boot[64];
+    for (int number = 0; number < COUNT; part += parts[number++])
+        if ((children[number] = fork()) == 0)
+            _exit(unpack_part(part, parts[number], folder) ? 0 : errno ? errno : DAMAGED);
+    int why = 0;
+    for (int number = 0; number < COUNT; number++) {
+        int status = EAGAIN << 8; /* no child */
+        while (children[number] > 0 && waitpid(children[number], &status, 0) < 0 && errno == EINTR)
+            ;
+        if (status != 0)
+            why = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+    }
+    read_boot(boot, sizeof boot);
+    if (why == 0 && write_file(folder, BOOT, boot))
+        return true;
+    if (why != 0)
+        errno = why == DAMAGED ? 0 : why;
+    return false;
+}
+
+/* What is in `folder` is what was unpacked: the disk has it, or the host has not crashed since. */
+static bool is_whole(int folder)
+{
+    char now[64], then[64];
+    if (faccessat(folder, WHOLE, F_OK, 0) == 0)
+        return true;
+    int file = openat(folder, BOOT, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t length = read(file, then, sizeof then - 1);
+    then[length < 0 ? 0 : length] = '\0';
+    read_boot(now, sizeof now);
+    close(file);
+    return *now && strcmp(now, then) == 0;
+}
+
+/* A process that is nobody's child, has none of this one's files, and ends when the disk has what is in `folder`. */
+static void write_behind(int folder)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (fork() == 0) {
+            dup2(folder, 0);
+            for (int file = 1; file < 1024; file++)
+                close(file);
+            if (syncfs(0) == 0)
+                write_file(0, WHOLE, "");
+        }
+        _exit(0);
+    }
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
 }
 
 static void remove_tree(int parent, const char *name)
@@ -200,6 +284,20 @@ static void remove_tree(int parent, const char *name)
     if (entries != NULL)
         closedir(entries);
     unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* This version, if it is in `parent` and may have lost something; one that another start looks at stays. */
+static void remove_lost(int parent, const char *unfinished)
+{
+    struct stat held, named;
+    int folder = openat(parent, DIGEST, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return;
+    if (!is_whole(folder) && flock(folder, LOCK_EX | LOCK_NB) == 0 && fstat(folder, &held) == 0 &&
+        fstatat(parent, DIGEST, &named, AT_SYMLINK_NOFOLLOW) == 0 && held.st_ino == named.st_ino &&
+        renameat(parent, DIGEST, parent, unfinished) == 0)
+        remove_tree(parent, unfinished);
+    close(folder);
 }
 
 /* What nobody holds of the other versions in `parent`, and what an unpacking that was killed has left. */
@@ -259,7 +357,8 @@ static int find(const char *place)
     int folder = open_trusted(parent, DIGEST);
     /* One that is removed at this moment is locked, or is another one than its name has by then. */
     if (folder >= 0 && (flock(folder, LOCK_SH | LOCK_NB) != 0 || fstat(folder, &held) != 0 ||
-                        fstatat(parent, DIGEST, &named, AT_SYMLINK_NOFOLLOW) != 0 || held.st_ino != named.st_ino)) {
+                        fstatat(parent, DIGEST, &named, AT_SYMLINK_NOFOLLOW) != 0 || held.st_ino != named.st_ino ||
+                        !is_whole(folder))) {
         close(folder);
         folder = -1;
     }
@@ -285,11 +384,14 @@ static bool make(const char *place)
     }
     remove_others(parent);
     remove_tree(parent, unfinished);
+    remove_lost(parent, unfinished);
     if (mkdirat(parent, unfinished, 0755) == 0) {
         int folder = openat(parent, unfinished, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         made = folder >= 0 && flock(folder, LOCK_SH) == 0 && unpack_into(folder);
         if (made && renameat(parent, unfinished, parent, DIGEST) != 0)
             made = errno == EEXIST || errno == ENOTEMPTY; /* another start was faster */
+        else if (made)
+            write_behind(folder);
         int why = errno;
         remove_tree(parent, unfinished);
         close(folder);
