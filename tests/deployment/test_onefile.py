@@ -176,7 +176,7 @@ def test_what_a_crash_of_the_host_may_have_taken_is_unpacked_anew(root: Root) ->
     root.run("--version")
     [folder] = (root.folder / "home/user/.cache/lbproxy").iterdir()
     subprocess.run(["flock", folder, "true"], check=True)  # who writes it to the disk holds it until then
-    whole, boot, part = folder / ".whole", folder / ".boot", folder / "_internal" / "base_library.zip"
+    whole, boot, part = folder / ".whole", folder / ".boot", folder / "_internal" / "abc.pyc"
     assert boot.read_text() == Path("/proc/sys/kernel/random/boot_id").read_text()
     made = folder.stat().st_ino
     whole.unlink()
