@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
 from collections.abc import AsyncIterator
 
@@ -8,7 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from lbproxy.dashboard import stream
+from lbproxy.control.log.logged_event import KEPT
+from lbproxy.dashboard import stream, watcher
 from lbproxy.dashboard.balancer import Balancer
 from tests.control.sample import backend, pool
 
@@ -136,3 +139,38 @@ async def test_all_end_with_the_server(browser: Browser) -> None:
     await browser.dashboard.streams.close()
     assert len(browser.dashboard.streams) == 0
     answer.close()
+
+
+UPDATES = 20_000 if os.environ.get("LBPROXY_FULL") else 100
+"""A day has 86,400 seconds, and a page that stays open gets an update in each at the most."""
+
+
+async def test_a_page_that_stays_open_for_a_day_takes_no_more_in_the_end(
+    site: Site, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of a day is left out: a look follows the one before at once. The page is loaded again now and then."""
+    for name in ("FRESH", "_PART", "_EVERY"):
+        monkeypatch.setattr(watcher, name, 0)
+
+    async def updates(found: AsyncIterator[tuple[str, str]], count: int) -> int:
+        """Take so many: how many objects there are then."""
+        for at in range(count):
+            site.view["uptime_seconds"] += 60.0
+            if at % 10 == 0:
+                site.logs("something", number=at)
+            async with asyncio.timeout(WITHIN):
+                assert (await anext(found))[0] in ("page", "said")
+            if at % 50 == 0:
+                assert (await browser.get("/"))[0] == 200
+        gc.collect()
+        return len(gc.get_objects())
+
+    async with browser.session.get(f"{browser.origin}/stream?path=") as answer:
+        found = events(answer)
+        for number in range(KEPT):  # the ring of events is full from the beginning
+            site.logs("something", number=number)
+        before = await updates(found, 60)  # what is made once is made then
+        after = await updates(found, UPDATES)
+        assert after < before + 1000
+        assert len(browser.dashboard.streams) == 1
+    assert len(browser.dashboard.watcher.seen.events) <= KEPT

@@ -5,6 +5,8 @@ All tests share one balancer and one browser.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -14,12 +16,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults  # type: ignore[import-untyped]
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.dashboard.site import PASSWORD
 
+from .balancer import children
+from .chromium import PATIENCE
 from .dashboard import ADMIN, OPERATOR, PAGES, POOL, Site, browsing, by_password, by_ticket, site
 from .reloads import reload, rewrite
+from .test_memory import MEGABYTE, memory
 
 WIDTHS = (360, 1600)
 
@@ -276,3 +281,80 @@ async def test_a_reload_ends_no_session_but_takes_away_what_is_no_longer_granted
     await page.wait_for_selector("h1:text('Sign in')")
     await rewrite(at.balancer, admin=before)
     await reload(at.balancer)
+
+
+BATCHES, REFRESHES = (200, 500) if os.environ.get("LBPROXY_FULL") else (2, 5)
+EVENTS = 200
+"""Of a batch."""
+
+
+class Updates:
+    """Answers for the server: `EVENTS` updates of `main` at a time, and then the browser asks for the next ones."""
+
+    def __init__(self, main: str) -> None:
+        self.batches = 0
+        self.wanted = 1
+        self.done = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._main = main.splitlines()
+
+    async def __call__(self, route: Route) -> None:
+        if self.batches == self.wanted:
+            self.done.set()
+            await self.go_on.wait()
+        self.batches += 1
+        await route.fulfill(
+            body="retry: 1\n\n" + "".join(map(self._event, range(EVENTS))), content_type="text/event-stream"
+        )
+
+    def _event(self, number: int) -> str:
+        """With more or less in it than the one before."""
+        lines = [*(f"<p>update {number}</p>" for _ in range(number % 5)), *self._main, f"<p>{number}</p>"]
+        return "event: page\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
+
+    async def until(self, batches: int) -> None:
+        """Wait until so many have been taken."""
+        async with asyncio.timeout(PATIENCE):
+            self.wanted = batches
+            self.go_on.set()
+            await asyncio.sleep(0)
+            self.go_on.clear()
+            self.done.clear()
+            await self.done.wait()
+
+
+async def _held(page: Page) -> dict[str, int]:
+    """What the page has: documents, nodes and listeners, without garbage."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("HeapProfiler.collectGarbage")
+    found: dict[str, int] = await session.send("Memory.getDOMCounters")
+    await session.detach()
+    return found
+
+
+async def test_a_page_that_stays_open_for_a_day_does_not_grow(at: Site, page: Page) -> None:
+    await by_ticket(page, at)
+    await page.goto(at.origin + POOL)
+    updates = Updates(await page.inner_html("main"))
+    await page.route("**/stream?*", updates)
+    await page.reload()
+    await asyncio.wait_for(updates.done.wait(), PATIENCE)
+    before = await _held(page)
+    await updates.until(1 + BATCHES)
+    after = await _held(page)
+    print(before, after)
+    assert all(after[what] <= before[what] + 50 for what in before), (before, after)
+
+
+async def test_pages_that_are_loaded_again_all_day_leave_nothing(at: Site, page: Page) -> None:
+    """In the balancer, and in the process that serves the dashboard."""
+    await by_ticket(page, at)
+    await page.goto(at.origin + POOL)
+    processes = [at.balancer.pid, *children(at.balancer.pid)]
+    assert len(processes) == 2
+    before = [memory(pid, "Rss") for pid in processes]
+    for _ in range(REFRESHES):
+        await page.reload()
+    after = [memory(pid, "Rss") for pid in processes]
+    print(before, after)
+    assert all(late < early + 8 * MEGABYTE for early, late in zip(before, after, strict=True)), (before, after)
