@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -129,13 +130,14 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Raises ProcessLookupError if it has ended."""
+        """Raises ProcessLookupError if it is known to have ended."""
         if self.returncode is not None:
             raise ProcessLookupError
-        os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # its end is on its way here
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Raises ProcessLookupError if it has ended."""
+        """Raises ProcessLookupError if it is known to have ended."""
         self.send_signal(signal.SIGKILL)
 
     async def wait(self) -> int:
