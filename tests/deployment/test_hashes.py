@@ -68,7 +68,7 @@ def closure(requirements: Iterable[str]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("part", parts(PYPROJECT).keys() - NOT_INSTALLED)
+@pytest.mark.parametrize("part", sorted(parts(PYPROJECT).keys() - NOT_INSTALLED))
 def test_a_part_has_all_that_its_packages_need(part: str) -> None:
     """`--no-deps` installs the lines of a part and nothing else."""
     assert closure(parts(PYPROJECT)[part]) <= versions(lines([part], PYPROJECT, HASHES)).keys()
