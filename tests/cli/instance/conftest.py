@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from lbproxy.cli import main
 from tests.instance.connector import Connector
+from tests.ports import free_port
 
 Run = Callable[..., Result]
 
@@ -24,9 +24,7 @@ def run() -> Run:
 
 @pytest.fixture
 def first(tmp_path: Path) -> Connector:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return Connector.make(tmp_path / "first", port=one.getsockname()[1])
+    return Connector.make(tmp_path / "first", port=free_port())
 
 
 @pytest.fixture
