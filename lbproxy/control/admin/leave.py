@@ -12,6 +12,7 @@ answer: see `Leaves.asked`. So it is a POST. What cannot be taken back any more 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from lbproxy.control.admin import web
@@ -68,10 +69,9 @@ def leave_routes(leaves: Leaves, snapshot: Callable[[], Snapshot]) -> list[web.R
 
 def _seconds(text: str | None) -> float | None:
     """Raises Refusal if it is none that can be waited for."""
-    try:
-        seconds = None if text is None else float(text)
-    except ValueError:
-        seconds = -1.0
-    if seconds is not None and not 0 <= seconds <= 86400:
-        raise web.Refusal(400, "timeout: not a number of seconds\n")
-    return seconds
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= 86400:
+            return seconds
+    raise web.Refusal(400, "timeout: not a number of seconds\n")

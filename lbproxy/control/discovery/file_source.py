@@ -16,8 +16,6 @@ GLANCE = 0.25
 RESTLESS = 1.0
 """Seconds since the last answer, after which a file that was renamed into place is read though it was just now."""
 
-"""Which file it is, and which version: device, inode, size, time of the last change in ns. None: there is none."""
-
 
 def read_members(path: Path) -> tuple[Member, ...]:
     """Those that the file at `path` lists. Raises SourceError when it cannot be read, or is no list of backends."""

@@ -111,7 +111,10 @@ class Resolver:
 
     def _choose(self, name: str, addresses: Sequence[AddrInfoType], accepting: _Place | None) -> None:
         """Of several, the one that accepts; while none does, the one that `name` had, or the first."""
-        (self._undecided.discard if accepting or len(addresses) == 1 else self._undecided.add)(name)
+        if accepting or len(addresses) == 1:
+            self._undecided.discard(name)
+        else:
+            self._undecided.add(name)
         first = next((one for one in addresses if one[4] == self._known.get(name)), addresses[0])
         family, address = accepting or (socket.AddressFamily(first[0]), first[4])
         if self._known.get(name) != address:
