@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from lbproxy.control.fleet.views import FleetView, RolloutView
+from lbproxy.control.fleet.views import ONE_AT_A_TIME, FleetView, RolloutView
 from lbproxy.control.snapshot import (
     BackendView,
     DiscoveryView,
@@ -152,3 +152,9 @@ def _when(stamp: StampView, now: float) -> str:
 def begun_by(rollout: RolloutView) -> str:
     """Who has begun it, and in a fleet on which replica."""
     return f"{rollout['by']} on {rollout['replica']}" if rollout["replica"] else rollout["by"]
+
+
+def has_the_pool(rollout: RolloutView) -> str:
+    """Why no other rollout of its pool may begin."""
+    at = f", at {rollout['target']}" if rollout["target"] else ""
+    return f"{begun_by(rollout)} rolls out pool {rollout['pool']} already{at}; {ONE_AT_A_TIME}"

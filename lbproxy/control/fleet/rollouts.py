@@ -14,6 +14,7 @@ from lbproxy.control.etcd import Etcd, EtcdError, KeyValue, values
 from lbproxy.control.fleet import keys
 from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, ONE_AT_A_TIME, RolloutView
 from lbproxy.control.log import event
+from lbproxy.control.wording import has_the_pool
 from lbproxy.errors import AdminError
 
 log = logging.getLogger(__name__)
@@ -157,5 +158,4 @@ def _held(pool: str, lock: tuple[KeyValue, ...], progress: tuple[KeyValue, ...])
         view = _view(pool, _told((progress or lock)[0]), True)
     except (ValueError, IndexError):
         return f"another rollout of pool {pool} is under way; {ONE_AT_A_TIME}"
-    at = f", at {view['target']}" if view["target"] else ""
-    return f"{view['by']} on {view['replica']} rolls out pool {pool} already{at}; {ONE_AT_A_TIME}"
+    return has_the_pool(view)

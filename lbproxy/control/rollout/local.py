@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, ONE_AT_A_TIME, RolloutView
+from lbproxy.control.fleet.views import CANCELLED, LOCK_HOLDS, RolloutView
 from lbproxy.control.log import event
+from lbproxy.control.wording import has_the_pool
 from lbproxy.errors import AdminError
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,7 @@ class LocalRollouts:
         """
         other = self._find(pool)
         if other is not None and self._is_held(other):
-            target = other.progress.get("target", "")
-            raise AdminError(
-                f"{other.by} rolls out pool {pool} already{f', at {target}' if target else ''}; {ONE_AT_A_TIME}"
-            )
+            raise AdminError(has_the_pool(self._view(other)))
         made = _Kept(pool, by, at, secrets.token_hex(8), dict(progress), self._clock() + LOCK_HOLDS)
         self._kept[pool] = made
         return made.ticket

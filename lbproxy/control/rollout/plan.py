@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lbproxy.balance import full_name
-from lbproxy.control.fleet.views import ONE_AT_A_TIME
 from lbproxy.control.snapshot import BackendView, InstanceView, PoolView, Snapshot
-from lbproxy.control.wording import begun_by
+from lbproxy.control.wording import has_the_pool
 from lbproxy.errors import RolloutError
 from lbproxy.wire.hosts import port_of
 
@@ -86,8 +85,7 @@ def refuse_another(snapshot: Snapshot, pool: str) -> None:
     """Raises RolloutError if another rollout has the pool called `pool`."""
     for one in snapshot.get("rollouts", []):  # one of another version knows none, perhaps
         if one["pool"] == pool and one["held"]:
-            at = f", at {one['target']}" if one["target"] else ""
-            raise RolloutError(f"{begun_by(one)} rolls out pool {pool} already{at}; {ONE_AT_A_TIME}")
+            raise RolloutError(has_the_pool(one))
 
 
 def check_spare(pools: Iterable[PoolView], name: str, keep: int) -> None:
