@@ -14,7 +14,7 @@ from lbproxy.config import Config
 from lbproxy.control import tasks
 from lbproxy.control.log import announce, event
 from lbproxy.errors import StartError
-from lbproxy.process import huge_pages
+from lbproxy.process import memory
 from lbproxy.process.generation.control_plane import ControlPlane
 from lbproxy.process.generation.handover import StartInputs
 from lbproxy.process.generation.master_channel import MasterChannel
@@ -126,7 +126,8 @@ class Generation:
         gc.collect()
         gc.freeze()
         if self._config.worker_count == 1:  # several share most of their memory
-            huge_pages.collapse()
+            memory.collapse()
+        memory.release_code()
         self._master.send(Ready())
         if first and self._number == 1:
             inside = in_rotation(control_plane.model.pools.values())

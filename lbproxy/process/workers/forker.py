@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from lbproxy.process import memory
 from lbproxy.process.ipc.channel import Channel, Received
 from lbproxy.process.ipc.master_messages import Retire
 from lbproxy.process.ipc.reactor import Reactor
@@ -87,6 +88,7 @@ class Forker:
             signal.signal(number, signal.SIG_IGN)  # the generation says when
         self._reactor.signals([signal.SIGCHLD], lambda _: self._reap())
         self._reactor.watch(self._channel, self._told, self._desert)
+        memory.release_code()
         self._reactor.run()
 
     def _told(self, received: Received[ToForker]) -> None:

@@ -27,6 +27,7 @@ from lbproxy.control.log.forwarder import EventForwarder
 from lbproxy.control.log.logged_event import LoggedEvent
 from lbproxy.errors import StartError
 from lbproxy.net.transport.poller import monotonic
+from lbproxy.process import memory
 from lbproxy.process.ipc.async_channel import AsyncChannel
 from lbproxy.process.ipc.channel import Channel, Received
 from lbproxy.process.ipc.master_messages import Drain, End, LogFrom, Logged, Reopen, Retire
@@ -128,6 +129,7 @@ class WorkerProcess(Observer):
         data_path.traces.hand_over = self._traced
         self._channel.send(Up())
         data_path.keep_time()
+        memory.release_code()
         telling = asyncio.ensure_future(self._keep_telling())
         await self._end.wait()
         telling.cancel()
