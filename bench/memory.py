@@ -3,8 +3,8 @@
     python -m bench.memory                         # plain and with TLS, one worker
     python -m bench.memory --workers 1,2,3,4
 
-One backend, whose check is `none`, or with TLS `http`. `pss` is each process's part of what several share, `own` what it
-has written to that no file holds (Pss_Anon), `private` what it alone has: all in MB, two seconds after `ready:`.
+One backend, whose check is `none`, or with TLS `http`. `pss` is a process with its part of what several share, `own` of it what no
+file holds (Pss_Anon), `private` what it alone has: all in MB (10^6), two seconds after `ready:`.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             kind = f"{'TLS' if tls else 'plain'}, {workers} worker{'s' * (workers > 1)}"
             roles = ["master", "generation", "forker", *(f"worker {n}" for n in range(1, workers + 1))]
             for role, memory in zip(roles, found, strict=False):
-                print(f"| {kind} | {role} | {' | '.join(f'{one / 2**20:.1f}' for one in memory)} |")
-            print(f"| {kind} | in all | {sum(one.pss for one in found) / 2**20:.1f} | | |")
+                print(f"| {kind} | {role} | {' | '.join(f'{one / 1e6:.1f}' for one in memory)} |")
+            print(f"| {kind} | in all | {sum(one.pss for one in found) / 1e6:.1f} | | |")
 
 
 if __name__ == "__main__":

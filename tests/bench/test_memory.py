@@ -22,7 +22,7 @@ def test_memory_of_a_process_is_in_bytes() -> None:
 
 
 def test_each_process_has_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    made = [Memory(8 << 20, 7 << 20, 6 << 20)] * 5
+    made = [Memory(8_000_000, 7_000_000, 6_000_000)] * 5
     asked: list[tuple[int, bool]] = []
 
     def as_asked(_: Path, workers: int, *, tls: bool) -> list[Memory]:
