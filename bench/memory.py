@@ -3,8 +3,9 @@
     python -m bench.memory                         # plain and with TLS, one worker
     python -m bench.memory --workers 1,2,3,4
 
-One backend, whose check is `none`, or with TLS `http`. `pss` is a process with its part of what several share, `own` of it what no
-file holds (Pss_Anon), `private` what it alone has: all in MB (10^6), two seconds after `ready:`.
+One backend, whose check is `none`, or with TLS `http`. `pss` is a process with its part of what several
+share, `own` of it what no file holds (Pss_Anon), `private` what it alone has: all in MB (10^6), two seconds after
+`ready:`.
 """
 
 from __future__ import annotations
