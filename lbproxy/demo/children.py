@@ -53,15 +53,7 @@ class Child:
 
     async def start(self) -> str:
         """Starts it; returns what follows `ready` on its line. Raises StartError if it ends, or is silent for long."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self.command,
-            env=self._environment,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            limit=_LONGEST_LINE,
-            process_group=0,  # the terminal's Ctrl-C is for the demo, which ends its children in order
-        )
+        self._process = await self.spawn(self._environment)
         said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._output = asyncio.create_task(self._read(self._process, said))
         either: tuple[asyncio.Future[Any], ...] = (said, self._output)
@@ -69,6 +61,18 @@ class Child:
         if not said.done():
             raise StartError(f"{self.name} did not start:\n{self.last_words}")
         return said.result()
+
+    async def spawn(self, environment: Mapping[str, str]) -> Process:
+        """The command as a process with that environment, whose one output can be read."""
+        return await asyncio.create_subprocess_exec(
+            *self.command,
+            env=environment,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            limit=_LONGEST_LINE,
+            process_group=0,  # the terminal's Ctrl-C is for the demo, which ends its children in order
+        )
 
     async def ended(self) -> int:
         """Waits for the end, and for the last of its output; returns the exit status, negative for a signal."""

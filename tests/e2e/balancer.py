@@ -17,13 +17,11 @@ from .client import Client
 from .configuration import toml
 from .message import Response
 from .progress import DEADLINE, Progress
-from .starting import ForkServer, Process, spawn
+from .starting import Process, master, spawn
 from .surroundings import PLAIN, Surroundings
 
 _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|never retrieved|internal")
 """What no log of lbproxy may contain, whatever its peers do ("internal" is its own word for a fault in itself)."""
-
-FORK_SERVER = ForkServer()
 
 
 class Balancer:
@@ -54,7 +52,7 @@ class Balancer:
         """
         path = directory / "lbproxy.toml"
         path.write_text(toml(config))
-        balancer = cls(config, path, await FORK_SERVER.master(path, around))
+        balancer = cls(config, path, await master(path, around))
         try:
             await balancer.ready()
         except BaseException:

@@ -25,10 +25,11 @@ import pytest
 import pytest_asyncio
 
 from .backend import Script, ScriptedBackend, serve
-from .balancer import FORK_SERVER, Balancer, running
+from .balancer import Balancer, running
 from .configuration import configuration
 from .passing import Member, passing
 from .peers import Peers, Stages
+from .starting import BALANCERS, CONNECTORS
 from .surroundings import PLAIN, Surroundings
 from .tls import Authority
 
@@ -47,9 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _fork_server() -> Iterator[None]:
+def _fork_servers() -> Iterator[None]:
     yield
-    FORK_SERVER.close()
+    for server in (BALANCERS, CONNECTORS):
+        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from tests.pki import Files
 from tests.ports import free_port
 
-from .instance import Instance
+from .instance import SAMPLE, Instance
 
 
 @asynccontextmanager
@@ -33,6 +32,6 @@ async def connectors(
 
 def _connector(name: str, directory: Path, server: Files, client_ca: Path, *options: str) -> Instance:
     port = free_port()
-    command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port)]
+    command = [*SAMPLE, "--name", name, "--port", str(port)]
     command += ["--tls-cert", str(server.chain), "--tls-key", str(server.key), "--client-ca", str(client_ca), *options]
     return Instance(name, port, command, directory / f"{name}.log", "listening: ", {}, scheme="https")

@@ -1,11 +1,12 @@
-"""A process that starts balancers by fork: it has imported, once, what each master and generation imports.
+"""A process that starts others of one kind by fork: it has imported, once, what each of them imports.
 
-`python -m tests.e2e.forkserver DESCRIPTOR`, a SOCK_SEQPACKET; `starting` has its other end. One message starts one
-balancer: a path and variables as JSON, with three descriptors, which are its standard output, its standard error, and
-a pipe that gets the master's process id and then its exit status, a line each. It ends when its socket does.
+`python -m tests.e2e.forkserver KIND DESCRIPTOR`, a SOCK_SEQPACKET; `starting` has its other end. One message starts
+one: its arguments, variables, and whether it leads a process group, as JSON, with three descriptors, which are its
+standard output, its standard error, and a pipe that gets its process id and then its exit status, a line each. The
+server ends when its socket does.
 
-What is forked goes on in `lbproxy.process`, as a process that was started by its command line does: what a balancer is
-and does is its own. Its first generation comes from here too; each later one, and each upgrade, is started as always.
+What is forked goes on as a process that was started by its command line does: what it is and does is its own. A
+balancer's first generation comes from here too; each later one, and each upgrade, is started as always.
 """
 
 from __future__ import annotations
@@ -24,32 +25,48 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from lbproxy.process.__main__ import main
 from lbproxy.process.imports import quick_imports
 
-with quick_imports():
-    import lbproxy.process.generation.generation
-    import lbproxy.process.generation.main
-    import lbproxy.process.master.main  # noqa: F401
-    from lbproxy.process.master import generation_handle
-
-KERBEROS = "KRB5"
-"""What the names of libkrb5's variables begin with. It reads them at each use: they may differ between balancers."""
+from .surroundings import READ_AT_EACH_USE
 
 ORDER_SIZE = 1 << 16
 
+Main = Callable[[list[str]], int]
+"""What a process of one kind does with its arguments; its exit status."""
+
 Role = Callable[[], int]
-"""What a forked process goes on with; its exit status."""
+"""What a forked process goes on with."""
+
+
+def balancer() -> Main:
+    """A master, for the configuration at the path that is its argument."""
+    with quick_imports():
+        import lbproxy.process.generation.generation
+        import lbproxy.process.generation.main
+        import lbproxy.process.master.main  # noqa: F401
+    return _begin
+
+
+def connector() -> Main:
+    """A sample connector."""
+    with quick_imports():
+        from lbproxy.demo.connector import main
+    return main
+
+
+KINDS: dict[str, Callable[[], Main]] = {"balancer": balancer, "connector": connector}
+"""Each imports what its processes need."""
 
 
 class Server:
-    def __init__(self, orders: socket.socket) -> None:
+    def __init__(self, main: Main, orders: socket.socket) -> None:
+        self._main = main
         self._orders = orders
         self._selector = selectors.DefaultSelector()
         self._selector.register(orders, selectors.EVENT_READ)
 
     def serve(self) -> Role | None:
-        """Start balancers until the orders end. Returns in each of them too: then what it has to do."""
+        """Start processes until the orders end. Returns in each of them too: then what it has to do."""
         while True:
             for key, _ in self._selector.select():
                 if key.data is not None:
@@ -66,16 +83,18 @@ class Server:
         threads = [*Path("/proc/self/task").iterdir()]
         assert len(threads) == 1, "a fork has none of the other threads"
         out, errors, report = descriptors
+        arguments, variables, leads = json.loads(order)
         pid = os.fork()
+        if leads:
+            os.setpgid(pid, 0)  # by both: whichever comes first, a signal to the group finds it
         if not pid:
             self._selector.close()
             self._orders.detach()  # it is closed with all others
             os.dup2(out, 1)
             os.dup2(errors, 2)
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-            path, variables = json.loads(order)
             _take(variables)
-            return lambda: _begin(path)
+            return lambda: self._main(arguments)
         os.close(out)
         os.close(errors)
         os.write(report, b"%d\n" % pid)
@@ -93,14 +112,17 @@ class Server:
 
 
 def _take(variables: dict[str, str]) -> None:
-    """Kerberos' variables become these."""
-    for name in [name for name in os.environ if name.startswith(KERBEROS)]:
+    """Those that are read at each use become these."""
+    for name in [name for name in os.environ if name.startswith(READ_AT_EACH_USE)]:
         del os.environ[name]
     os.environ.update(variables)
 
 
-def _begin(path: str) -> int:
+def _begin(arguments: list[str]) -> int:
     """Be the master; its first generation is forked before it has begun, and waits until it starts one."""
+    from lbproxy.process.__main__ import main
+    from lbproxy.process.master import generation_handle
+
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     generation = os.fork()
     if not generation:
@@ -117,11 +139,13 @@ def _begin(path: str) -> int:
         return generation
 
     generation_handle.spawn = spawn
-    return main("master", path)
+    return main("master", *arguments)
 
 
 def _wait(orders: socket.socket) -> int:
     """Be the generation that the master starts, unless that ends before."""
+    from lbproxy.process.__main__ import main
+
     with orders:
         order, descriptors, _, _ = socket.recv_fds(orders, ORDER_SIZE, 1)
     if not order:
@@ -143,5 +167,6 @@ def _end(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    role = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
+    kind, descriptor = sys.argv[1:]
+    role = Server(KINDS[kind](), socket.socket(fileno=int(descriptor))).serve()
     _end(role() if role else 0)

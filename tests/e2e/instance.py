@@ -5,11 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from lbproxy.demo.children import Child
 from tests.pki import WITHOUT_AUTHORITIES
+
+from .starting import connector
+
+SAMPLE = [sys.executable, "-m", "lbproxy.demo.connector"]
+"""How the command of a sample connector begins."""
+
+
+class _Child(Child):
+    """A sample connector may be the fork server's."""
+
+    async def spawn(self, environment: Mapping[str, str]) -> Process:
+        begin = len(SAMPLE)
+        if list(self.command[:begin]) != SAMPLE:
+            return await super().spawn(environment)
+        return cast(Process, await connector(self.command[begin:], environment))
 
 
 class Instance:
@@ -28,11 +46,16 @@ class Instance:
         self.name = name
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
-        self._child = Child(name, command, log, ready, WITHOUT_AUTHORITIES | dict(environment))
+        self._child = _Child(name, command, log, ready, WITHOUT_AUTHORITIES | dict(environment))
         self._runs = False
 
     def __repr__(self) -> str:
         return f"<{self.name} at {self.url}, {'runs' if self._runs else 'dead'}>"
+
+    @property
+    def pid(self) -> int:
+        """The process id of its latest start, which is its process group's."""
+        return self._child.pid
 
     @property
     def last_words(self) -> str:
@@ -46,12 +69,12 @@ class Instance:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it to all of its processes."""
-        os.killpg(self._child.pid, number)
+        os.killpg(self.pid, number)
 
     async def kill(self) -> None:
         """SIGKILL all of its processes, as when the machine's power goes; returns once they are gone."""
         if self._runs:
             self._runs = False
             with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
-                os.killpg(self._child.pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
             await self._child.ended()  # the end of its output: no process holds the pipe any more

@@ -9,17 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from .surroundings import PLAIN, ROOT, Surroundings
+from .surroundings import PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
 
 _LINE_LIMIT = 1 << 20
 """Bytes of the longest line that may be read from one of its outputs."""
-
-_KERBEROS = "KRB5"  # as in `forkserver`, which imports too much for this process
 
 _CHANGES = {"PYTEST_CURRENT_TEST"}
 """Variables that mean nothing to lbproxy."""
@@ -58,32 +56,44 @@ async def spawn(*arguments: str, module: str = "lbproxy", around: Surroundings =
     )
 
 
+def _constant(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a process may read once, at its start."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(READ_AT_EACH_USE) and name not in _CHANGES
+    }
+
+
 class ForkServer:
-    """Starts masters, each a tenth of the work that a start by the command line is; see `forkserver`.
+    """Starts processes of one of the kinds of `forkserver`, each a tenth of the work of a start by the command line."""
 
-    A balancer that is under another command, or has other variables than this process, is started by its command line.
-    So are all with LBPROXY_FULL=1.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._process: subprocess.Popen[bytes] | None = None
         self._orders: socket.socket | None = None
         self._environment = _constant(os.environ)
 
-    async def master(self, path: Path, around: Surroundings = PLAIN) -> Process:
-        """The master for the configuration at `path`: what `lbproxy run` becomes."""
-        environment = {**os.environ, **around.environment}
-        if around.under or _constant(environment) != self._environment or os.environ.get("LBPROXY_FULL"):
-            return await spawn("master", str(path), module="lbproxy.process", around=around)
-        orders = self._orders or self._start()
-        kerberos = {name: value for name, value in environment.items() if name.startswith(_KERBEROS)}
-        return await Forked.start(orders, path, kerberos)
+    def can(self, environment: Mapping[str, str]) -> bool:
+        """Whether it can start one with these variables: others than its own only where they are read at each use.
+
+        With LBPROXY_FULL=1 it starts none.
+        """
+        return _constant(environment) == self._environment and not os.environ.get("LBPROXY_FULL")
+
+    async def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, errors: bool = True, leads: bool = False
+    ) -> Forked:
+        """One with `arguments`. `errors`: its standard error is a pipe of its own. `leads`: a process group."""
+        variables = {name: value for name, value in environment.items() if name.startswith(READ_AT_EACH_USE)}
+        order = json.dumps([list(arguments), variables, leads]).encode()
+        return await Forked.start(self._orders or self._start(), order, errors)
 
     def _start(self) -> socket.socket:
         orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.forkserver", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.e2e.forkserver", self._kind, str(theirs.fileno())],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -93,18 +103,49 @@ class ForkServer:
         return orders
 
     def close(self) -> None:
-        """End it, if it was started. No balancer may run any more."""
+        """End it, if it was started. None that it has started may run any more."""
         if self._process is not None and self._orders is not None:
             self._orders.close()
             assert self._process.wait() == 0
             self._process = self._orders = None
 
 
+BALANCERS = ForkServer("balancer")
+CONNECTORS = ForkServer("connector")
+
+
+async def master(path: Path, around: Surroundings = PLAIN) -> Process:
+    """The master for the configuration at `path`: what `lbproxy run` becomes.
+
+    A balancer that is under another command, or has other variables than this process, is started by its command line.
+    """
+    environment = {**os.environ, **around.environment}
+    if around.under or not BALANCERS.can(environment):
+        return await spawn("master", str(path), module="lbproxy.process", around=around)
+    return await BALANCERS.start([str(path)], environment)
+
+
+async def connector(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+    """A sample connector with its options; it leads a process group, and its errors go where its output goes."""
+    if CONNECTORS.can(environment):
+        return await CONNECTORS.start(arguments, environment, errors=False, leads=True)
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "lbproxy.demo.connector", *arguments),
+        cwd=ROOT,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=_LINE_LIMIT,
+        process_group=0,
+    )
+
+
 class Forked:
-    """A master that the fork server has started, as asyncio.subprocess.Process is one."""
+    """What a fork server has started, as asyncio.subprocess.Process is one."""
 
     def __init__(
-        self, pid: int, out: asyncio.StreamReader, errors: asyncio.StreamReader, report: asyncio.StreamReader
+        self, pid: int, out: asyncio.StreamReader, errors: asyncio.StreamReader | None, report: asyncio.StreamReader
     ) -> None:
         self.pid = pid
         self.stdout = out
@@ -113,17 +154,17 @@ class Forked:
         self._end = asyncio.ensure_future(self._watch(report))
 
     @classmethod
-    async def start(cls, orders: socket.socket, path: Path, variables: Mapping[str, str]) -> Forked:
-        """Give the order and wait until it is there."""
-        pipes = [os.pipe() for _ in range(3)]
-        theirs = [writing for _, writing in pipes]
+    async def start(cls, orders: socket.socket, order: bytes, errors: bool) -> Forked:
+        """Give the order and wait until it is there; without `errors` those go where its output goes."""
+        pipes = [os.pipe() for _ in range(3 if errors else 2)]
+        readings, theirs = zip(*pipes, strict=True)
         try:
-            socket.send_fds(orders, [json.dumps([str(path), dict(variables)]).encode()], theirs)
+            socket.send_fds(orders, [order], [theirs[0], *theirs[-2:]])
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        out, errors, report = [await _reader(reading) for reading, _ in pipes]
-        return cls(int(await report.readline()), out, errors, report)
+        out, *between, report = [await _reader(reading) for reading in readings]
+        return cls(int(await report.readline()), out, between[0] if errors else None, report)
 
     async def _watch(self, report: asyncio.StreamReader) -> int:
         self.returncode = int(await report.readline())
@@ -149,10 +190,3 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0))
     return reader
-
-
-def _constant(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a process has from its start on."""
-    return {
-        name: value for name, value in environment.items() if not name.startswith(_KERBEROS) and name not in _CHANGES
-    }

@@ -14,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+READ_AT_EACH_USE = ("KRB5", "NTLM_", "SSL_CERT_")
+"""What the names of variables begin with that libkrb5, gss-ntlmssp and OpenSSL read whenever they need them."""
+
 
 class Surroundings(NamedTuple):
     """`under`: the command that runs it, if one does. `environment`: variables beside the test's own."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,15 +14,21 @@ from tests.ports import free_port
 
 from .balancer import Balancer, command
 from .conftest import Balance
-from .instance import Instance
+from .instance import SAMPLE, Instance
 
 CHECK = {"kind": "http", "path": "/healthz", "interval": "100ms", "rise": 1}
 OLD, NEW = ("--version", "1.7.0"), ("--version", "1.8.0")
 
 
 def connector(name: str, port: int, directory: Path, *options: str) -> Instance:
-    words = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port), *options]
+    words = [*SAMPLE, "--name", name, "--port", str(port), *options]
     return Instance(name, port, words, directory / f"{name}.log", "listening: ", {})
+
+
+def state(snapshot: dict[str, Any], name: str) -> str:
+    """That of the one pool's backend."""
+    (found,) = [backend["state"] for backend in snapshot["pools"][0]["backends"] if backend["name"] == name]
+    return str(found)
 
 
 class Fleet:
@@ -33,10 +38,11 @@ class Fleet:
         self._directory = directory
         self.members = [connector(f"c{n}", free_port(), directory, *each) for n, each in enumerate(options, 1)]
 
-    async def restart(self, number: int, *options: str) -> None:
-        """The connector of that number, from 1, with other options."""
+    async def restart(self, balancer: Balancer, number: int, *options: str) -> None:
+        """The connector of that number, from 1, with other options, after `balancer` has seen that it was away."""
         before = self.members[number - 1]
         await before.kill()
+        await balancer.until(lambda snapshot: state(snapshot, before.name) == "down")
         self.members[number - 1] = connector(before.name, before.port, self._directory, *options)
         await self.members[number - 1].start()
 
@@ -92,7 +98,7 @@ async def test_warn_tells_which_one_differs_in_what(directory: Path, balance: Ba
         assert "c3: unlike the others: version is 1.7.0, most have 1.8.0" in page
         assert f"c2: unlike the others: address is {old_address}, expected {url}" in page
 
-        await three.restart(3, *NEW)
+        await three.restart(balancer, 3, *NEW)
         await balancer.logged("facts_agree", "fact=version")
 
 
@@ -106,11 +112,11 @@ async def test_the_minority_is_out_until_it_is_updated(directory: Path, balance:
         assert (c3["state"], c3["in_rotation"]) == ("up", False)
         assert c3["inconsistent"] == "version is 1.7.0, most have 1.8.0"
 
-        await three.restart(3, *OLD)
+        await three.restart(balancer, 3, *OLD)
         await balancer.logged("backend_readmitted", "backend=c3", "reason=probe", count=2)
         assert await served(balancer) == {"c1": 3, "c2": 3}, "it came back as it was"
 
-        await three.restart(3, *NEW)
+        await three.restart(balancer, 3, *NEW)
         await balancer.logged("backend_readmitted", "backend=c3", "reason=consistency")
         assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
 
@@ -133,7 +139,7 @@ async def test_the_last_one_stays_whatever_it_is(directory: Path, balance: Balan
         await three.members[1].kill()
         await balancer.logged("backend_ejected", "backend=c2")
         assert await served(balancer, 2) == {"c3": 2}
-        await three.restart(1, *NEW)
+        await three.restart(balancer, 1, *NEW)
         await balancer.logged("backend_readmitted", "backend=c1", count=2)
         assert await served(balancer, 2) == {"c1": 1, "c3": 1}
 
@@ -144,6 +150,6 @@ async def test_what_is_expected_is_right_but_ejects_no_majority(directory: Path,
         balancer = await balance(*three.members, pool=pool)
         await balancer.logged("facts_differ", "backends=c2,c3", "expected=1.8.0")
         assert await served(balancer) == {"c1": 2, "c2": 2, "c3": 2}
-        await three.restart(2, *NEW)
+        await three.restart(balancer, 2, *NEW)
         await balancer.logged("backend_ejected", "backend=c3", "version is 1.7.0, expected 1.8.0")
         assert await served(balancer) == {"c1": 3, "c2": 3}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.ports import free_port
 from .backend import Lane, answer
 from .client import Client
 from .conftest import Backends, Balance
-from .instance import Instance
+from .instance import SAMPLE, Instance
 from .tokens import kerberos_token, user_of
 
 USERS = 50
@@ -38,7 +37,7 @@ async def connectors(directory: Path) -> AsyncIterator[list[Instance]]:
 
 def _connector(name: str, directory: Path) -> Instance:
     port = free_port()
-    command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port), "--work-ms", "20"]
+    command = [*SAMPLE, "--name", name, "--port", str(port), "--work-ms", "20"]
     return Instance(name, port, command, directory / f"{name}.log", "listening: ", {})
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,13 +19,14 @@ import pytest_asyncio
 
 from lbproxy.demo.journal import read_journal
 from lbproxy.demo.realm import Realm
+from tests.pki import WITHOUT_AUTHORITIES
 from tests.ports import free_port
 
 from .balancer import Balancer, running
 from .client import HOST, Client
 from .configuration import configuration
 from .progress import DEADLINE, Progress
-from .surroundings import ROOT
+from .starting import Process, connector
 from .tls import Authority
 
 REQUESTS = 60_000 if os.environ.get("LBPROXY_FULL") else 3_000
@@ -49,17 +49,12 @@ class Connector:
     arguments: list[str]
     environment: dict[str, str]
     journal: Path
-    process: asyncio.subprocess.Process | None = None
+    process: Process | None = None
 
     async def start(self) -> float:
         """Start it; returns the time (epoch seconds) when it listens."""
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lbproxy.demo.connector", "--name", self.name, "--port", str(self.port)),
-            *("--journal", str(self.journal), "--work-ms", "5", *self.arguments),
-            cwd=ROOT,
-            env=os.environ | self.environment,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        options = ["--name", self.name, "--port", str(self.port), "--journal", str(self.journal), "--work-ms", "5"]
+        self.process = await connector([*options, *self.arguments], os.environ | WITHOUT_AUTHORITIES | self.environment)
         assert self.process.stdout is not None
         async with asyncio.timeout(DEADLINE):
             assert (await self.process.stdout.readline()).startswith(b"listening: ")

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from lbproxy.errors import StartError
+from tests.ports import free_port
+
 from .balancer import Balancer, running
 from .configuration import configuration
+from .instance import SAMPLE, Instance
 from .reloads import comes_true
 from .starting import Forked
 from .surroundings import BY_COMMAND_LINE
@@ -105,6 +109,21 @@ async def test_kerberos_variables_are_those_of_the_test(directory: Path, monkeyp
 
 
 async def test_other_variables_are_for_the_command_line(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     async with running(configuration(directory, NOBODY), directory) as balancer:
         assert not isinstance(balancer.process, Forked)
+
+
+async def test_a_connector_leads_a_group_and_writes_one_output(directory: Path) -> None:
+    port = free_port()
+    command = [*SAMPLE, "--name", "c1", "--port", str(port)]
+    one, second = [Instance("c1", port, command, directory / log, "listening: ", {}) for log in ("log", "second")]
+    await one.start()
+    assert one.last_words == f"listening: {one.url}"
+    words = Path(f"/proc/{one.pid}/cmdline").read_text().split("\0")
+    assert words[1:4] == ["-m", "tests.e2e.forkserver", "connector"]
+    with pytest.raises(StartError, match="Address already in use"):
+        await second.start()
+    await one.kill()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(one.pid, 0)

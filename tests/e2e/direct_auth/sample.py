@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,14 +9,14 @@ from pathlib import Path
 from lbproxy.demo.journal import Entry, read_journal
 from tests.ports import free_port
 
-from ..instance import Instance
+from ..instance import SAMPLE, Instance
 from .place import Place
 
 
 def sample(name: str, place: Place, *options: str) -> Instance:
     """`options` are those of `python -m lbproxy.demo.connector`; it keeps a journal in the place's directory."""
     port = free_port()
-    command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, "--port", str(port)]
+    command = [*SAMPLE, "--name", name, "--port", str(port)]
     command += ["--keytab", str(place.keytab(name)), "--journal", str(journal_path(name, place)), *options]
     return Instance(name, port, command, place.directory / f"{name}.log", "listening: ", place.environment(name))
 
