@@ -20,6 +20,7 @@ from lbproxy.demo.tour import tour
 from tests.ports import free_block
 
 DEMO = [sys.executable, "-m", "lbproxy", "demo"]
+SMALL = ("--no-kerberos", "--no-fleet")
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -91,14 +92,22 @@ def check_tour(output: str, user: str) -> None:
     assert re.search(r"\bc2\b.*\bdown\b", output)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_and_leaves_nothing(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    process = start()
+@pytest.mark.parametrize(
+    ("number", "arguments", "parts"),
+    [
+        (signal.SIGTERM, (), 7),  # three connectors, the KDC, two balancers, etcd
+        (signal.SIGINT, SMALL, 4),  # three connectors, a balancer
+    ],
+)
+def test_a_signal_ends_it_and_leaves_nothing(
+    start: Start, tmp_path: Path, number: signal.Signals, arguments: tuple[str, ...], parts: int
+) -> None:
+    process = start(*arguments)
     assert process.stdout is not None
     output = read_until(process.stdout, "Ctrl-C ends everything")
     assert re.search(r"^  \. \S+/env$", output, re.MULTILINE)
     children = children_of(process.pid)
-    assert len(children) == 7  # three connectors, the KDC, two balancers, etcd
+    assert len(children) == parts
     process.send_signal(number)
     rest, _ = process.communicate()
     assert process.returncode == 0, rest
@@ -106,37 +115,41 @@ def test_a_signal_ends_it_and_leaves_nothing(start: Start, tmp_path: Path, numbe
     assert not list(tmp_path.iterdir())
 
 
-def test_a_killed_connector_is_announced(start: Start) -> None:
-    process = start("--no-kerberos", "--no-fleet")
-    assert process.stdout is not None
-    output = read_until(process.stdout, "Ctrl-C ends everything")
-    env = re.search(r"^  \. (\S+/env)$", output, re.MULTILINE)
-    [victim] = re.findall(r"^  (kill -9 .*)$", output, re.MULTILINE)
-    assert env
-    subprocess.run(["sh", "-c", f". {env[1]}; {victim}"], check=True)
-    assert read_until(process.stdout, "c2 is dead. It starts again in 10 s.")
-
-
-def test_its_commands_are_short(start: Start, tmp_path: Path) -> None:
-    process = start("--no-kerberos", "--no-fleet")
-    assert process.stdout is not None
-    output = read_until(process.stdout, "Ctrl-C ends everything")
-    commands = re.findall(r"^  (?!\. )(\S.*)$", output, re.MULTILINE)
-    assert len(commands) > 10
-    assert not [line for line in commands if len(line) > 130 or str(tmp_path) in line]
-
-
-def test_a_connector_that_ends_in_good_order_is_back_at_once(start: Start, tmp_path: Path) -> None:
+def test_what_it_tells_and_what_it_leaves_in_its_own_directory(start: Start, tmp_path: Path) -> None:
+    """One demo for four things: a start of it is most of what each takes."""
     own = tmp_path / "own"
-    process = start("--no-kerberos", "--no-fleet", "--dir", str(own))
+    process = start(*SMALL, "--dir", str(own))
     assert process.stdout is not None
-    read_until(process.stdout, "Ctrl-C ends everything")
-    subprocess.run([str(own / "bin" / "restart"), "c1"], check=True)
-    assert "It starts again in" not in read_until(process.stdout, "c1 runs again")
+    output = read_until(process.stdout, "Ctrl-C ends everything")
+    check_commands(output, tmp_path)
+    check_good_order(process.stdout, own)
+    check_killed(process.stdout, output)
     process.terminate()
     process.communicate()
     names = {path.name for path in own.iterdir()}
     assert {"lbproxy.toml", "lb1.log", "lb1.access.log", "c1.journal", "env"} <= names, "its own directory is kept"
+
+
+def check_commands(output: str, directory: Path) -> None:
+    """They are short."""
+    commands = re.findall(r"^  (?!\. )(\S.*)$", output, re.MULTILINE)
+    assert len(commands) > 10
+    assert not [line for line in commands if len(line) > 130 or str(directory) in line]
+
+
+def check_good_order(said: IO[str], own: Path) -> None:
+    """A connector that ends in good order is back at once."""
+    subprocess.run([str(own / "bin" / "restart"), "c1"], check=True)
+    assert "It starts again in" not in read_until(said, "c1 runs again")
+
+
+def check_killed(said: IO[str], output: str) -> None:
+    """A connector that is killed is announced."""
+    env = re.search(r"^  \. (\S+/env)$", output, re.MULTILINE)
+    [victim] = re.findall(r"^  (kill -9 .*)$", output, re.MULTILINE)
+    assert env
+    subprocess.run(["sh", "-c", f". {env[1]}; {victim}"], check=True)
+    assert read_until(said, "c2 is dead. It starts again in 10 s.")
 
 
 def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
@@ -165,7 +178,7 @@ def test_without_gssapi_it_says_so_and_goes_on(
     """The tour's commands write to this process's output; the first one is enough here."""
     monkeypatch.setitem(sys.modules, "gssapi", None)  # what an import of a missing package meets
     monkeypatch.setattr(demo, "tour", lambda stack: tour(stack)[:1])
-    result = CliRunner().invoke(main, ["demo", "--port", str(free_block()), "--once"])
+    result = CliRunner().invoke(main, ["demo", "--port", str(free_block()), "--once", "--no-fleet"])
     assert result.exit_code == 0, result.output
     assert "Without Kerberos: Kerberos needs an optional part: install lbproxy[kerberos]" in result.output
     assert "One request without Kerberos" in result.output
@@ -177,7 +190,7 @@ def test_a_command_that_fails_makes_the_status_1(monkeypatch: pytest.MonkeyPatch
     curl.write_text("#!/bin/sh\nexit 7\n")
     curl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    result = CliRunner().invoke(main, ["demo", "--port", str(free_block()), "--once", "--no-kerberos"])
+    result = CliRunner().invoke(main, ["demo", "--port", str(free_block()), "--once", *SMALL])
     assert result.exit_code == 1
     assert "exit status 7" in result.output
     assert "Nine requests" not in result.output
