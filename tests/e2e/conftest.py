@@ -29,7 +29,7 @@ from .balancer import Balancer, running
 from .configuration import configuration
 from .passing import Member, passing
 from .peers import Peers, Stages
-from .starting import BALANCERS, CONNECTORS
+from .starting import FORK_SERVERS
 from .surroundings import PLAIN, Surroundings
 from .tls import Authority
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _fork_servers() -> Iterator[None]:
     yield
-    for server in (BALANCERS, CONNECTORS):
+    for server in FORK_SERVERS:
         server.close()
 
 

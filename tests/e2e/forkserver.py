@@ -47,6 +47,18 @@ def balancer() -> Main:
     return _begin
 
 
+def balancer_with_clients() -> Main:
+    """As `balancer`, for one that asks over HTTP: backends whether they are healthy, and etcd."""
+    begin = balancer()
+    with quick_imports():
+        import lbproxy.control.discovery.etcd_source
+        import lbproxy.control.metrics
+        import lbproxy.control.probes.connector
+        import lbproxy.runtime.build_consistency
+        import lbproxy.runtime.build_fleet  # noqa: F401
+    return begin
+
+
 def connector() -> Main:
     """A sample connector."""
     with quick_imports():
@@ -54,7 +66,11 @@ def connector() -> Main:
     return main
 
 
-KINDS: dict[str, Callable[[], Main]] = {"balancer": balancer, "connector": connector}
+KINDS: dict[str, Callable[[], Main]] = {
+    "balancer": balancer,
+    "balancer_with_clients": balancer_with_clients,
+    "connector": connector,
+}
 """Each imports what its processes need."""
 
 

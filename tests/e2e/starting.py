@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -111,7 +112,12 @@ class ForkServer:
 
 
 BALANCERS = ForkServer("balancer")
+BALANCERS_WITH_CLIENTS = ForkServer("balancer_with_clients")
 CONNECTORS = ForkServer("connector")
+FORK_SERVERS = (BALANCERS, BALANCERS_WITH_CLIENTS, CONNECTORS)
+
+_NEED_CLIENTS = re.compile(r'^kind = "(http|kerberos)"|^\[(fleet|.*\.(discover|consistency))\]', re.MULTILINE)
+"""What a configuration has whose balancer asks over HTTP."""
 
 
 async def master(path: Path, around: Surroundings = PLAIN) -> Process:
@@ -120,9 +126,10 @@ async def master(path: Path, around: Surroundings = PLAIN) -> Process:
     A balancer that is under another command, or has other variables than this process, is started by its command line.
     """
     environment = {**os.environ, **around.environment}
-    if around.under or not BALANCERS.can(environment):
+    server = BALANCERS_WITH_CLIENTS if _NEED_CLIENTS.search(path.read_text()) else BALANCERS
+    if around.under or not server.can(environment):
         return await spawn("master", str(path), module="lbproxy.process", around=around)
-    return await BALANCERS.start([str(path)], environment)
+    return await server.start([str(path)], environment)
 
 
 async def connector(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:

@@ -54,12 +54,13 @@ def processes(balancer: Balancer) -> list[dict[str, Any]]:
     return [seen(pid) for pid in (balancer.master, balancer.pid, *balancer.workers)]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_nothing_is_left_of_the_fork_server(directory: Path, workers: int) -> None:
+@pytest.mark.parametrize(("kind", "workers"), [("none", 1), ("none", 2), ("http", 1)])
+async def test_nothing_is_left_of_the_fork_server(directory: Path, kind: str, workers: int) -> None:
     folders = [directory / "forked", directory / "started"]
     for folder in folders:
         folder.mkdir()
-    configs = [configuration(folder, NOBODY, workers=workers) for folder in folders]
+    pool = {"check": {"kind": kind, "interval": "1h"}}
+    configs = [configuration(folder, NOBODY, pool=pool, workers=workers) for folder in folders]
     async with (
         running(configs[0], folders[0]) as forked,
         running(configs[1], folders[1], around=BY_COMMAND_LINE) as started,
