@@ -1,8 +1,9 @@
 """Commands and seconds from a clean Debian to the first forwarded login: each way to install, beside Caddy and HAProxy.
 
-    python -m bench.first_login                                   # every way, three times; the medians
+    python -m bench.first_login                                   # every way, three times
     python -m bench.first_login --ways file,caddy --rounds 1      # less
     python -m bench.first_login --dist FOLDER                     # packages from elsewhere
+    python -m bench.first_login --times FILE                      # begins anew, with no times of earlier runs
 
 As root, with mmdebstrap and git, after `make dist` and `make image`. Each way begins in a root of its own: the least
 that the Debian release of the packages in dist/ can be, without apt's lists and without Python. The network is this
@@ -10,12 +11,14 @@ host's.
 
 The clock runs from the first command until the answer to a login is back: a request with a Negotiate token, on a new
 TLS connection, that a backend has answered. It is tried twenty times a second. What is typed costs no time, and files
-of lbproxy come from a local folder; Debian's and Python's packages come from the mirrors of this host.
+of lbproxy come from a local folder; Debian's and Python's packages come from the mirrors of this host. Each time is
+kept; the table has the medians of all that are.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -27,7 +30,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -288,27 +291,43 @@ def line(way: Way, times: Sequence[Timed]) -> str:
     return f"| {way.title} | {typed} | {medians} |"
 
 
+def keep(file: Path, debian: str, name: str, timed: Timed) -> None:
+    """One line more of JSON."""
+    with file.open("a") as lines:
+        json.dump({"debian": debian, "way": name, **asdict(timed)}, lines)
+        lines.write("\n")
+
+
+def kept(file: Path, debian: str) -> dict[str, list[Timed]]:
+    """All times of this release, for each way that has one, in the order of WAYS."""
+    found: dict[str, list[Timed]] = {name: [] for name in WAYS}
+    for one in map(json.loads, file.read_text().splitlines()):
+        if one["debian"] == debian:
+            found[one["way"]].append(Timed(one["whole"], one["serving"]))
+    return {name: times for name, times in found.items() if times}
+
+
 @click.command(help=__doc__)
 @click.option("--ways", type=Names(list(WAYS)), default=",".join(WAYS), show_default=True)
 @click.option(
     "--dist", type=click.Path(exists=True, file_okay=False, path_type=Path), default="dist", show_default=True
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-def main(ways: list[str], dist: Path, rounds: int) -> None:
+@click.option("--times", type=click.Path(path_type=Path), default="build/bench/first_login.jsonl", show_default=True)
+def main(ways: list[str], dist: Path, rounds: int, times: Path) -> None:
     if os.geteuid() != 0:
         raise click.ClickException("roots of their own need root")
     debian = release(dist)
     root = clean_root(debian)
-    times: dict[str, list[Timed]] = {name: [] for name in ways}
     try:
         for _ in range(rounds):
             for name in ways:
-                times[name].append(measure(WAYS[name], root, dist))
+                keep(times, debian, name, measure(WAYS[name], root, dist))
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
-    print(f"{debian}, {rounds} rounds, {os.cpu_count()} cores\n\n{TITLES}")
-    for name in ways:
-        print(line(WAYS[name], times[name]))
+    print(f"{debian}, {os.cpu_count()} cores\n\n{TITLES}")
+    for name, found in kept(times, debian).items():
+        print(line(WAYS[name], found))
 
 
 if __name__ == "__main__":

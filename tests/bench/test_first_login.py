@@ -11,7 +11,20 @@ from pathlib import Path
 import click
 import pytest
 
-from bench.first_login import TOKEN, WAYS, Timed, connector, end, first_login, line, logs_in, release, script
+from bench.first_login import (
+    TOKEN,
+    WAYS,
+    Timed,
+    connector,
+    end,
+    first_login,
+    keep,
+    kept,
+    line,
+    logs_in,
+    release,
+    script,
+)
 from lbproxy.demo.ports import free_port
 
 
@@ -75,6 +88,19 @@ def test_a_line_has_the_medians() -> None:
     times = [Timed(9, 1), Timed(2, 0.5), Timed(4, 2.25)]
     assert line(WAYS["file"], times) == "| lbproxy, one file | 2 | 4.0 (2.0 to 9.0) | 1.0 |"
     assert line(WAYS["haproxy"], times).startswith("| HAProxy, Debian's | 5, and 10 lines of configuration |")
+
+
+def test_times_of_several_runs_are_kept_for_each_release(tmp_path: Path) -> None:
+    file = tmp_path / "times"
+    for debian, name, timed in (
+        ("trixie", "haproxy", Timed(4, 1)),
+        ("bookworm", "file", Timed(2, 2)),
+        ("trixie", "file", Timed(3, 1.5)),
+        ("trixie", "haproxy", Timed(5, 2)),
+    ):
+        keep(file, debian, name, timed)
+    assert kept(file, "trixie") == {"file": [Timed(3, 1.5)], "haproxy": [Timed(4, 1), Timed(5, 2)]}
+    assert list(kept(file, "trixie")) == ["file", "haproxy"]
 
 
 def test_the_release_is_that_of_the_package(tmp_path: Path) -> None:

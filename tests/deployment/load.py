@@ -1,7 +1,8 @@
 """Users of a balancer, each with one request after the other until TERM: python -m tests.deployment.load URL
 
 Half of them keep their connections, the others open one for each request. It prints `begun` when each has had an
-answer, and at the end a line of JSON: how many requests were answered with 200, and what happened to all others.
+answer, and at the end a line of JSON: how many requests were answered with 200, how many met the end of a kept
+connection before a byte of their answer (browsers send those again), and what happened to all others.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ USERS = 8
 
 
 class Users:
-    """`answered` and `lost` count and describe requests."""
+    """`answered` and `closed` count requests, `lost` describes them."""
 
     def __init__(self, url: str) -> None:
-        self.answered = 0
+        self.answered = self.closed = 0
         self.lost: list[str] = []
         self._url = urlsplit(url)
         self._stop = asyncio.Event()
@@ -35,7 +36,7 @@ class Users:
             for event in first:
                 await event.wait()
             print("begun", flush=True)
-        print(json.dumps({"answered": self.answered, "lost": self.lost}), flush=True)
+        print(json.dumps({"answered": self.answered, "closed": self.closed, "lost": self.lost}), flush=True)
 
     async def _user(self, keeps: bool, had_one: asyncio.Event) -> None:
         while not self._stop.is_set():
@@ -49,12 +50,20 @@ class Users:
     async def _connection(self, keeps: bool, had_one: asyncio.Event) -> None:
         """Requests on one connection until either side closes it."""
         reader, writer = await open_connection(self._url.hostname, self._url.port)
+        first = True
         try:
             while not self._stop.is_set():
                 connection = "keep-alive" if keeps else "close"
                 request = f"GET {self._url.path} HTTP/1.1\r\nHost: login.test\r\nConnection: {connection}\r\n\r\n"
                 writer.write(request.encode())
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                try:
+                    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                except (ConnectionError, asyncio.IncompleteReadError) as error:
+                    if first or (isinstance(error, asyncio.IncompleteReadError) and error.partial):
+                        raise
+                    self.closed += 1
+                    return
+                first = False
                 length = head.partition("content-length: ")[2].partition("\r\n")[0]
                 await reader.readexactly(int(length))
                 if not head.startswith("http/1.1 200"):

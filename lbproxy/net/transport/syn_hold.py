@@ -32,9 +32,9 @@ def hold(sock: socket.socket) -> None:
 
 
 def release(sock: socket.socket) -> None:
-    """End that, if it was so. Raises OSError."""
+    """End that, if it was so: not where the kernel, or an emulated one, knows no filters. Raises OSError."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
     except OSError as error:
-        if error.errno != errno.ENOENT:
+        if error.errno not in {errno.ENOENT, errno.ENOPROTOOPT}:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 
@@ -49,3 +50,16 @@ def test_a_release_of_what_was_never_held() -> None:
         release(server)
         with socket.create_connection(server.getsockname(), timeout=5):
             pass
+
+
+def test_a_release_where_the_kernel_knows_no_filters() -> None:
+    """As an emulated one: it cannot have held anything."""
+
+    class Unaware(socket.socket):
+        def setsockopt(self, *_: object) -> None:
+            raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    with Unaware() as server:
+        release(server)
+        with pytest.raises(OSError, match="Protocol not available"):
+            hold(server)
