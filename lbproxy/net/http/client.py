@@ -12,6 +12,7 @@ from lbproxy.balance.backend import Backend
 from lbproxy.net.http.account import refuses_large_head, settle
 from lbproxy.net.http.attempts import Attempts
 from lbproxy.net.http.exchange import Exchange
+from lbproxy.net.http.over import OVER
 from lbproxy.net.http.record import record
 from lbproxy.net.http.trace import trace
 from lbproxy.net.transport.lingering_close import LingeringClose
@@ -161,11 +162,11 @@ class ClientConnection:
             self.exchange.refuse(reasons.MINT_FAILED)
             return False
         opened = backend.lanes.open(self, personal)
-        if not isinstance(opened, Lane):
-            return self._passed_over(backend, *opened)
-        self.exchange.lane = opened
-        backend.begin()
-        return False
+        if isinstance(opened, Lane):
+            self.exchange.lane = opened
+            backend.begin()
+            return False
+        return self._passed_over(backend, *opened)
 
     def _passed_over(self, backend: Backend, reason: Reason, detail: str) -> bool:
         """A connect failed, no byte was sent: True if the next backend may be tried, whatever the request is."""
@@ -392,9 +393,8 @@ class ClientConnection:
     def _closed(self, reason: Reason | None) -> None:
         """The end of the client connection, for any cause; the first reason counts."""
         self.stream.close()
-        lane = self.exchange.lane
-        if lane is not None:  # only after a fault: each request leaves its lane
-            self._leave()
+        if (lane := self._leave()) is not None:  # only after a fault: each request leaves its lane
             lane.close(reasons.INTERNAL)
-        self._own.forget(None)
+        self._own.end()
         self.listener.forget(self, reason)
+        self.tunnel, self.exchange.policy = None, OVER

@@ -18,7 +18,7 @@ cdef class Relay(Handler):
     cdef:
         Site site
         Poller poller
-        object policy
+        public object policy        # another one when the client connection is over
         readonly RequestIds ids     # of the current request; None: requests are not named
         readonly Stream client
         readonly Stream link        # the lane's stream while the exchange holds one

@@ -5,6 +5,7 @@ from lbproxy.net.upstream.lane import Lane
 from lbproxy.reasons import Reason
 
 class Relay(Handler):
+    policy: object
     client: Stream
     link: Stream | None
     phase: Phase

@@ -6,6 +6,7 @@ cdef enum:
     DONE = 1             # of a handshake
     WANTS_READ = -1      # nothing more until the descriptor can be read
     WANTS_WRITE = -2
+    FAILED = -4          # see `Engine.failure`
 
 
 cdef void *find(const char *name) noexcept   # a function of the OpenSSL that Python's ssl uses; NULL: there is none
@@ -17,9 +18,10 @@ cdef class Engine:
     cdef:
         object _object   # Python's: it owns what `_ssl` points to
         void *_ssl       # NULL: it cannot be known, and Python's methods are called instead
+        object failure   # the OSError that the last `read` failed with: made and not raised, as most connections end so
         int handshake(self) except 0
         Py_ssize_t read(self, char *data, size_t size) except -3
         Py_ssize_t write(self, const char *data, size_t size) except -3
         bint holds_some(self) noexcept
         int notify_close(self) except -1
-        int _trouble(self, int result, int saved) except 0
+        object _trouble(self, int result, int saved)

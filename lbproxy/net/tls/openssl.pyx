@@ -78,6 +78,8 @@ cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/ssler
     UNRECOGNIZED_NAME = 112  # the alert
 
 cdef object _WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+cdef object _EOFError = ssl.SSLEOFError
+cdef int _EOF = ssl.SSL_ERROR_EOF
 
 
 cdef void *_library() noexcept:
@@ -224,10 +226,10 @@ cdef class Engine:
             return WANTS_WRITE
         if result == ERROR_SSL:
             self._object.do_handshake()  # OpenSSL fails at once, and as before: Python knows best what to make of that
-        return self._trouble(result, libc_errno.errno)
+        raise self._trouble(result, libc_errno.errno)
 
     cdef Py_ssize_t read(self, char *data, size_t size) except -3:
-        """Bytes that were read, 0 at an orderly end, or WANTS_READ; raises OSError. One record at most is read."""
+        """Bytes that were read, 0 at an orderly end, WANTS_READ, or FAILED. One record at most is read."""
         cdef int result
         if self._ssl == NULL:
             try:
@@ -236,6 +238,9 @@ cdef class Engine:
                 return WANTS_READ
             except ssl.SSLZeroReturnError:   # the peer's close_notify, after our own
                 return 0
+            except OSError as error:
+                self.failure = error
+                return FAILED
         _forget_errors()
         libc_errno.errno = 0
         result = _read(self._ssl, data, <int>size)
@@ -246,7 +251,8 @@ cdef class Engine:
             return WANTS_READ
         if result == ERROR_ZERO_RETURN:
             return 0
-        return self._trouble(result, libc_errno.errno)
+        self.failure = self._trouble(result, libc_errno.errno)
+        return FAILED
 
     cdef Py_ssize_t write(self, const char *data, size_t size) except -3:
         """How much was written: all of it, or WANTS_WRITE, and the next call must be with the same bytes; raises OSError."""
@@ -266,7 +272,7 @@ cdef class Engine:
         result = _get_error(self._ssl, result)
         if result == ERROR_WANT_READ or result == ERROR_WANT_WRITE:
             return WANTS_WRITE
-        return self._trouble(result, libc_errno.errno)
+        raise self._trouble(result, libc_errno.errno)
 
     cdef bint holds_some(self) noexcept:
         """Whether it has taken bytes from the descriptor that were not read yet, such as a part of a record."""
@@ -285,21 +291,21 @@ cdef class Engine:
             _forget_errors()
         return 0
 
-    cdef int _trouble(self, int result, int saved) except 0:
-        """Raise what SSL_get_error's `result` means, with `saved` of errno."""
+    cdef object _trouble(self, int result, int saved):
+        """What SSL_get_error's `result` means, with `saved` of errno."""
         cdef unsigned long last = _peek_last_error()
         cdef const char *words = _words(last)
         _clear_errors()
         if result == ERROR_SYSCALL and saved:
-            raise OSError(saved, os.strerror(saved))
+            return OSError(saved, os.strerror(saved))
         if result != ERROR_SSL or last & REASON == UNEXPECTED_EOF:     # ERROR_ZERO_RETURN: a close_notify in the handshake
-            error = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+            error = _EOFError(_EOF, "EOF occurred in violation of protocol")
             error.reason = "UNEXPECTED_EOF_WHILE_READING"
         else:
             text = "failed" if words == NULL else words.decode()
             error = ssl.SSLError(result, text)
             error.reason = text.upper().replace(" ", "_")              # as Python makes it of OpenSSL's header files
-        raise error
+        return error
 
     def step(self):
         """`handshake`, for tests."""
@@ -309,6 +315,8 @@ cdef class Engine:
         """`read`, for tests: bytes, or None when there are none."""
         cdef bytearray data = bytearray(size)
         cdef Py_ssize_t got = self.read(data, size)
+        if got == FAILED:
+            raise self.failure
         return None if got < 0 else bytes(data[:got])
 
     def send(self, bytes data not None):

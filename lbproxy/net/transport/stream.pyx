@@ -20,7 +20,7 @@ from lbproxy.net.transport.sockets cimport (
     c_getsockopt, c_recv, c_send, c_sendmsg, c_setsockopt, c_shutdown,
 )
 from lbproxy.net.transport.watched cimport watch
-from lbproxy.net.tls.openssl cimport DONE, WANTS_READ, WANTS_WRITE, Engine
+from lbproxy.net.tls.openssl cimport DONE, FAILED, WANTS_READ, WANTS_WRITE, Engine
 from posix.unistd cimport close as c_close
 
 cdef enum:
@@ -220,22 +220,22 @@ cdef class Stream:
         cdef Py_ssize_t got
         if self._ended:
             return RECEIVED_EOF if self._read_error is None else RECEIVED_ERROR
-        try:
-            while total <= SCRATCH - TLS_RECORD:
-                got = self._engine.read(self.poller.scratch + total, SCRATCH - total)
-                if got == WANTS_READ:
-                    if total == 0:
-                        return RECEIVED_NOTHING
-                    break
-                total += got
-                if got < TLS_RECORD:
-                    self._ended = got == 0
-                    break                # most likely the last one; if not, the loop says so again
-        except OSError as error:
-            self._ended = True
-            self._read_error = self.error = error
-            if total == 0:
-                return RECEIVED_ERROR
+        while total <= SCRATCH - TLS_RECORD:
+            got = self._engine.read(self.poller.scratch + total, SCRATCH - total)
+            if got == WANTS_READ:
+                if total == 0:
+                    return RECEIVED_NOTHING
+                break
+            if got == FAILED:
+                self._ended = True
+                self._read_error = self.error = self._engine.failure
+                if total == 0:
+                    return RECEIVED_ERROR
+                break
+            total += got
+            if got < TLS_RECORD:
+                self._ended = got == 0
+                break                    # most likely the last one; if not, the loop says so again
         if self._ended and total:        # the descriptor has no event left that would show the end
             self.poller.loop.call_soon(self._on_readable)
         self._received(total)

@@ -28,7 +28,7 @@ class PrivateLanes:
         self.followed: Lane | None = None
         self.pending = False  # the binding does not know yet how the routed request ended
         self.closing = False  # all of them close with the current answer
-        self._owner = owner
+        self._owner: Waiter | None = owner
         self._by_backend: dict[Backend, Lane] = {}
 
     def __repr__(self) -> str:
@@ -91,6 +91,7 @@ class PrivateLanes:
     def claim(self, lane: Lane) -> None:
         """Make it the owner's, for good."""
         if not lane.private:
+            assert self._owner is not None, "a client connection that is over has no request"
             lane.claim(self._owner)
             # An offer on a shared lane may bring a second one to the same backend: it closes with its answer.
             self._by_backend.setdefault(lane.backend, lane)
@@ -133,3 +134,8 @@ class PrivateLanes:
         for lane in lanes.values():
             if lane is not busy:
                 lane.close(reasons.LANE_OWNER_GONE)
+
+    def end(self) -> None:
+        """The client connection is over: close all of them, and let go of it."""
+        self.forget(None)
+        self._owner = None
