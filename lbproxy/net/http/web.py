@@ -130,7 +130,8 @@ class WebService:
         client = ClientConnection(listener, self, stream, peer, certificate)
         listener.connections.add(client)
         if self.tls is not None:
-            client.exchange.identify(server_name, identity_lines(self.options.identity, certificate, self.tls.uri))
+            lines = b"" if certificate is None else identity_lines(self.options.identity, certificate, self.tls.uri)
+            client.exchange.identify(server_name, lines)
         client.exchange.serve()
 
     def refusal(self, reason: Reason) -> bytes:
