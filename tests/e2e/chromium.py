@@ -33,6 +33,7 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--renderer-process-limit=1",
 )
 """Nothing but the page: no helper process that needs a display or a bus, no request to anybody else."""
 
