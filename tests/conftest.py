@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In one of several processes, the tests that start balancers, and others of `LONG`, come first."""
     parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if parts > 1:
-        items[:] = dealt(items, parts, _long)
+        items[:] = dealt(items, parts, lambda item: _long(item.path))
 
 
-def _long(item: pytest.Item) -> str | None:
-    """The file or folder of e2e that a test is in, where tests share fixtures, or what is in `LONG`."""
-    path = item.path.relative_to(_HERE)
+@cache
+def _long(file: Path) -> str | None:
+    """The file or folder of e2e that a file of tests is in, where tests share fixtures, or what is in `LONG`."""
+    path = file.relative_to(_HERE)
     if path.parts[0] == "e2e":
         return path.parts[1]
     return next((name for name in LONG if path.is_relative_to(name)), None)
@@ -78,6 +80,15 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_servers() -> Iterator[None]:
+    """They are ended where tests have started some."""
+    yield
+    if starting := sys.modules.get("tests.e2e.starting"):
+        for server in starting.FORK_SERVERS:
+            server.close()
 
 
 @pytest.fixture(scope="session")

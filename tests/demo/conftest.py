@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,9 +51,8 @@ def connector(realm: Realm, tmp_path: Path) -> Iterator[Callable[..., RunningCon
 
     def start(*arguments: object) -> RunningConnector:
         name = f"c{len(running) + 1}"
-        command = [sys.executable, "-m", "lbproxy.demo.connector", "--name", name, *map(str, arguments)]
         environment = realm.acceptor_env(name) | {"KRB5RCACHENAME": f"file2:{tmp_path}/{name}.rcache"}
-        running.append(start_connector(command, environment))
+        running.append(start_connector(["--name", name, *map(str, arguments)], environment))
         return running[-1]
 
     yield start

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import gssapi
 
+from tests.e2e.starting import ForkedAtOnce, connector_at_once
 from tests.pki import WITHOUT_AUTHORITIES
 
 HOST = "login.corp.example"
@@ -42,7 +43,7 @@ class Ticket:
 
 @dataclass
 class RunningConnector:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedAtOnce
     url: str
 
     @property
@@ -55,9 +56,8 @@ class RunningConnector:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
 
-def start_connector(command: Sequence[str], environment: dict[str, str]) -> RunningConnector:
-    around = os.environ | WITHOUT_AUTHORITIES | environment
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
+def start_connector(arguments: Sequence[str], environment: dict[str, str]) -> RunningConnector:
+    process = connector_at_once(arguments, os.environ | WITHOUT_AUTHORITIES | environment)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("listening: "), line

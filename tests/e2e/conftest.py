@@ -29,7 +29,6 @@ from .balancer import Balancer, running
 from .configuration import configuration
 from .passing import Member, passing
 from .peers import Peers, Stages
-from .starting import FORK_SERVERS
 from .surroundings import PLAIN, Surroundings
 from .tls import Authority
 
@@ -45,13 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _fork_servers() -> Iterator[None]:
-    yield
-    for server in FORK_SERVERS:
-        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,16 @@ import asyncio
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol, Self
 
 from .surroundings import PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
 
@@ -86,9 +88,27 @@ class ForkServer:
         self, arguments: Sequence[str], environment: Mapping[str, str], *, errors: bool = True, leads: bool = False
     ) -> Forked:
         """One with `arguments`. `errors`: its standard error is a pipe of its own. `leads`: a process group."""
+        out, *between, report = [await _reader(one) for one in self._order(arguments, environment, errors, leads)]
+        return Forked(int(await report.readline()), out, between[0] if errors else None, report)
+
+    def start_at_once(self, arguments: Sequence[str], environment: Mapping[str, str]) -> ForkedAtOnce:
+        """The same, for those who have no event loop; its errors go where its output goes."""
+        out, report = self._order(arguments, environment, errors=False, leads=False)
+        return ForkedAtOnce(os.fdopen(out), os.fdopen(report, "rb", buffering=0))
+
+    def _order(
+        self, arguments: Sequence[str], environment: Mapping[str, str], errors: bool, leads: bool
+    ) -> tuple[int, ...]:
+        """Its pipes: its output, its errors if they have one of their own, and the server's report."""
         variables = {name: value for name, value in environment.items() if name.startswith(READ_AT_EACH_USE)}
         order = json.dumps([list(arguments), variables, leads]).encode()
-        return await Forked.start(self._orders or self._start(), order, errors)
+        readings, theirs = zip(*(os.pipe() for _ in range(3 if errors else 2)), strict=True)
+        try:
+            socket.send_fds(self._orders or self._start(), [order], [theirs[0], *theirs[-2:]])
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        return readings
 
     def _start(self) -> socket.socket:
         orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -148,6 +168,14 @@ async def connector(arguments: Sequence[str], environment: Mapping[str, str]) ->
     )
 
 
+def connector_at_once(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str] | ForkedAtOnce:
+    """A sample connector with its options, for those who have no event loop; its output is read as text."""
+    if CONNECTORS.can(environment):
+        return CONNECTORS.start_at_once(arguments, environment)
+    command = [sys.executable, "-m", "lbproxy.demo.connector", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
 class Forked:
     """What a fork server has started, as asyncio.subprocess.Process is one."""
 
@@ -159,19 +187,6 @@ class Forked:
         self.stderr = errors
         self.returncode: int | None = None
         self._end = asyncio.ensure_future(self._watch(report))
-
-    @classmethod
-    async def start(cls, orders: socket.socket, order: bytes, errors: bool) -> Forked:
-        """Give the order and wait until it is there; without `errors` those go where its output goes."""
-        pipes = [os.pipe() for _ in range(3 if errors else 2)]
-        readings, theirs = zip(*pipes, strict=True)
-        try:
-            socket.send_fds(orders, [order], [theirs[0], *theirs[-2:]])
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        out, *between, report = [await _reader(reading) for reading in readings]
-        return cls(int(await report.readline()), out, between[0] if errors else None, report)
 
     async def _watch(self, report: asyncio.StreamReader) -> int:
         self.returncode = int(await report.readline())
@@ -190,6 +205,43 @@ class Forked:
 
     async def wait(self) -> int:
         return await asyncio.shield(self._end)
+
+
+class ForkedAtOnce:
+    """What a fork server has started, as subprocess.Popen is one."""
+
+    def __init__(self, out: IO[str], report: FileIO) -> None:
+        self.pid = int(report.readline())
+        self.stdout = out
+        self.returncode: int | None = None
+        self._report = report
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Returns once it has ended."""
+        with self.stdout, self._report:
+            self.wait()
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):  # its end is on its way here
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status; TimeoutError when it has not ended in so many seconds."""
+        if self.returncode is None:
+            if not select.select([self._report], [], [], timeout)[0]:
+                raise TimeoutError(f"process {self.pid} has not ended")
+            self.returncode = int(self._report.readline())
+        return self.returncode
 
 
 async def _reader(descriptor: int) -> asyncio.StreamReader:

@@ -20,7 +20,7 @@ from lbproxy.runtime.build_consistency import make_guard
 from lbproxy.runtime.build_probes import make_probes
 from lbproxy.runtime.probe_certificate import make_identity
 from tests.control.probes.backends import answering, behind_proxy_protocol, hanging, listening, unused_port
-from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Connector, Corp, running
+from tests.control.probes.kerberos.peers import HOST, PRINCIPAL, Connector, Corp, sample_connector
 from tests.net.peers import until
 from tests.pki import Authority, der
 from tests.runtime import minting as mints
@@ -109,7 +109,7 @@ async def guards(tmp_path: Path) -> AsyncIterator[Guards]:
 
 def sample(*arguments: object) -> AbstractContextManager[Connector]:
     """A sample connector."""
-    return running(["-m", "lbproxy.demo.connector", "--name", "sample", *map(str, arguments)], {})
+    return sample_connector(["--name", "sample", *map(str, arguments)], {})
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from lbproxy.control.probes.kerberos.credentials import Login
 from lbproxy.control.probes.kerberos.sign_in import RENEW, SignIn
 from lbproxy.demo.realm import Realm, find_programs
+from tests.e2e.starting import ForkedAtOnce, connector_at_once
 from tests.pki import WITHOUT_AUTHORITIES
 
 HOST = "login.corp.example"
@@ -46,7 +47,7 @@ def jumping_clock(file: Path) -> dict[str, str]:
 class Connector:
     """A connector that runs: its process and its address."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedAtOnce
     url: str
 
     @property
@@ -57,10 +58,8 @@ class Connector:
 
 
 @contextmanager
-def running(command: list[str], environment: Mapping[str, str]) -> Iterator[Connector]:
-    """A process that says `listening: URL`, killed at the end."""
-    around = os.environ | WITHOUT_AUTHORITIES | dict(environment)
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=around)
+def _serving(process: subprocess.Popen[str] | ForkedAtOnce) -> Iterator[Connector]:
+    """One that says `listening: URL`, killed at the end."""
     with process:
         try:
             assert process.stdout is not None
@@ -69,6 +68,13 @@ def running(command: list[str], environment: Mapping[str, str]) -> Iterator[Conn
             yield Connector(process, line.removeprefix("listening: ").strip())
         finally:
             process.kill()
+
+
+@contextmanager
+def sample_connector(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[Connector]:
+    """A sample connector with these options."""
+    with _serving(connector_at_once(arguments, os.environ | WITHOUT_AUTHORITIES | dict(environment))) as one:
+        yield one
 
 
 def asked_of(corp: Corp, kind: str) -> int:
@@ -125,13 +131,16 @@ class Corp:
     @contextmanager
     def sample_connector(self, *arguments: object, **environment: str) -> Iterator[Connector]:
         """The sample connector of the demo: its 401 says nothing of why."""
-        command = ["-m", "lbproxy.demo.connector", "--name", "c1", *map(str, arguments)]
-        with running(command, self.realm.acceptor_env("c1") | environment) as connector:
+        with sample_connector(
+            ["--name", "c1", *map(str, arguments)], self.realm.acceptor_env("c1") | environment
+        ) as connector:
             yield connector
 
     @contextmanager
     def telling_connector(self, keytab: Path, **environment: str) -> Iterator[Connector]:
         """One that sends the acceptor's error with its 401, as mod_auth_gssapi and Windows do."""
-        command = [str(ERROR_TOKENS), str(keytab)]
-        with running(command, self.realm.acceptor_env("telling") | environment) as connector:
+        command = [sys.executable, str(ERROR_TOKENS), str(keytab)]
+        around = os.environ | WITHOUT_AUTHORITIES | self.realm.acceptor_env("telling") | environment
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
+        with _serving(process) as connector:
             yield connector
