@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,6 +170,21 @@ def test_it_is_unpacked_once_and_nothing_else_is_left(root: Root) -> None:
     [again] = (root.folder / "home/user/.cache/lbproxy").iterdir()
     assert (again, again.stat().st_ino) == (folder, made.st_ino)
     assert list((root.folder / "tmp").iterdir()) == []
+
+
+def test_it_has_the_files_of_the_wheel_and_no_others(root: Root) -> None:
+    """Not those of the checkout that it was built in, where the C of compiled modules lies too."""
+    root.run("--version")
+    [folder] = (root.folder / "home/user/.cache/lbproxy").iterdir()
+    place = folder / "_internal"
+    found = {str(path.relative_to(place)) for path in (place / "lbproxy").rglob("*") if path.is_file()}
+    [wheel] = DIST.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        names = {name for name in files.namelist() if name.startswith("lbproxy/")}
+        assert found == {name.removesuffix(".py") + ".pyc" if name.endswith(".py") else name for name in names}
+        for name in names:
+            if not name.endswith((".py", ".so")):  # those are compiled, and stripped
+                assert files.read(name) == (place / name).read_bytes(), name
 
 
 def test_what_a_crash_of_the_host_may_have_taken_is_unpacked_anew(root: Root) -> None:
