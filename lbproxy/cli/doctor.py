@@ -141,7 +141,11 @@ def _of_balancer(path: Path, admin: Address | None, *given: Any) -> list[Check]:
 
 def _unusable(error: ConfigError) -> Check:
     found = [
-        problem(one.text, repair=f"lbproxy check -c {error.path}", subject=f"{one.where}, line {one.line or '?'}")
+        problem(
+            one.text,
+            repair=f"lbproxy check -c {error.path}",
+            subject=f"{one.where}, line {one.line}" if one.line else one.where,
+        )
         for one in error.problems
     ]
     return Check("configuration", "balancer", "Without it nothing else can be looked at.", lambda: found)

@@ -37,6 +37,8 @@ def command(output: Path, force: bool, **answers: Unpack[Answers]) -> None:
         raise click.UsageError(f"{output} exists; --force replaces it, -o FILE writes another")
     if sys.stdin.isatty():
         _ask(answers)
+    elif answers["listen"] is None and not answers["backends"]:
+        raise click.UsageError("without a terminal nothing is asked: --listen and --to are needed")
     made = draft(answers, lambda: output.absolute().parent)
     try:
         output.write_text(made.toml())

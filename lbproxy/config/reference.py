@@ -45,7 +45,7 @@ def matching(wanted: str, among: list[Entry]) -> list[Entry]:
 
 
 def _read(lines: list[str]) -> Iterator[Entry]:
-    table, said, open_list = "", list[str](), False
+    table, said, open_list, told = "", list[str](), False, False
     for line in lines:
         if open_list:
             open_list = line != "]"
@@ -57,10 +57,12 @@ def _read(lines: list[str]) -> Iterator[Entry]:
             said = []
         elif match := _KEY.fullmatch(line):
             prefix, key, value = match.groups()
-            open_list = value == "["
+            open_list, told = value == "[", True
             name = f"{table}.{key}" if table else key
             yield Entry(name, "[...]" if open_list else value, _KINDS.get(prefix, "example"), " ".join(said))
         elif line.startswith("# "):
+            if told:  # what is said above a key is of all keys until the next comment
+                said, told = [], False
             said.append(line[2:])
 
 

@@ -63,6 +63,12 @@ def test_a_configuration_that_cannot_be_read_is_the_problem(tmp_path: Path) -> N
     assert "server_url, line 1" in [one["subject"] for one in check["findings"]]
 
 
+def test_a_configuration_that_is_not_there_has_no_line(tmp_path: Path) -> None:
+    result = doctor("-c", tmp_path / "lbproxy.toml", "--json")
+    [check] = json.loads(result.output)["checks"]
+    assert [one["subject"] for one in check["findings"]] == ["cannot be read"]
+
+
 def test_a_connector(tmp_path: Path) -> None:
     connector = Connector.make(tmp_path / "connector", port=1, LDAP_URL="ldap://127.0.0.1:1")
     connector.set(PROVISIONING_TICKET="https://127.0.0.1:1/p/ad/secretticket")

@@ -42,6 +42,12 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     assert init(*LEAST, "--force").exit_code == 0
 
 
+def test_without_a_terminal_and_options_it_says_which_are_needed() -> None:
+    result = init()
+    assert result.exit_code == 2
+    assert "without a terminal nothing is asked: --listen and --to are needed" in result.stderr
+
+
 def test_what_is_still_to_be_done_is_said() -> None:
     result = init(*LEAST, "--certificate", "none.pem", "--key", "none.key")
     assert result.exit_code == 1

@@ -53,6 +53,11 @@ def test_a_key_has_its_text_default_and_kind() -> None:
     ]
 
 
+def test_a_text_is_of_the_keys_below_it_until_the_next_one() -> None:
+    text = "[pool.x]\n# One.\n#a = 1\n#b = 1\n# Another.\n# And more.\n#c = 1\nd = [\n  1,\n]\n# Last.\n#e = 1\n"
+    assert [one.text for one in entries(text)] == ["", "One.", "One.", *["Another. And more."] * 2, "Last."]
+
+
 def test_the_first_place_with_a_text_counts() -> None:
     text = "[pool.x]\n#a = 1\n\n[pool.y]\n# Said.\n#a = 2\n\n[pool.z]\n# Again.\n#a = 3\n"
     assert [one for one in entries(text) if one.kind != "table"] == [Entry("pool.NAME.a", "2", "default", "Said.")]
