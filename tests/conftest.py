@@ -39,7 +39,13 @@ sys.dont_write_bytecode = False
 
 
 # How long an example takes says more about what else runs on the machine than about what is tested.
-settings.register_profile("lbproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "lbproxy",
+    max_examples=1000 if os.environ.get("LBPROXY_FULL") else 60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
 settings.load_profile("lbproxy")
 
 

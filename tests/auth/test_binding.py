@@ -317,7 +317,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=200, stateful_step_count=40)
+TestAnyHistory.settings = settings(stateful_step_count=40)
 
 
 def test_nothing_can_be_lost_where_nothing_is_leant_on() -> None:

@@ -166,4 +166,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=100, stateful_step_count=40)
+TestHistory.settings = settings(stateful_step_count=40)

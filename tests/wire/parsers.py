@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import settings
-
 from lbproxy.reasons import Reason
 from lbproxy.wire.fields import Field, Limits
 from lbproxy.wire.headers import RESPONSE_FIELDS, request_fields
 from lbproxy.wire.request_heads import Forwarding, RequestHead
 from lbproxy.wire.response_heads import ResponseHead
-
-properties = settings(max_examples=200)
 
 CLIENT = b"192.0.2.1"
 FORWARDING = Forwarding(b"https", b"443", b"login.test")

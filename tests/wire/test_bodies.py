@@ -11,7 +11,6 @@ from lbproxy.wire.headers import request_trailers
 from tests.wire import bodies, strategies
 from tests.wire.bodies import fed, in_short
 from tests.wire.h11_peer import CHUNKED_POST, as_server
-from tests.wire.parsers import properties
 
 
 @pytest.mark.parametrize("name", bodies.DIALOGUES)
@@ -58,7 +57,6 @@ def test_what_frames_routes_or_identifies_is_not_passed_on_late(name: bytes) -> 
     assert fed([raw], table=request_trailers(["X-Mine"])) == (b"0\r\nA: 1\r\nb: 2\r\n\r\n", len(raw), True)
 
 
-@properties
 @given(st.data(), strategies.chunked_bodies(), st.binary(max_size=8), st.booleans(), st.booleans())
 def test_any_split_of_a_chunked_body_gives_the_same(
     data: st.DataObject, body: strategies.Chunked, rest: bytes, decode: bool, bare_lf: bool
@@ -69,7 +67,6 @@ def test_any_split_of_a_chunked_body_gives_the_same(
     assert fed(data.draw(strategies.pieces(raw)), decode, bare_lf=bare_lf) == fed([raw], decode, bare_lf=bare_lf)
 
 
-@properties
 @given(strategies.chunked_bodies(), st.binary(max_size=8))
 def test_a_rewritten_body_means_the_same(body: strategies.Chunked, rest: bytes) -> None:
     passed = fed([body.raw + rest])
@@ -80,7 +77,6 @@ def test_a_rewritten_body_means_the_same(body: strategies.Chunked, rest: bytes) 
     assert fed([body.raw], decode=True) == (body.data, len(body.raw), True)
 
 
-@properties
 @given(strategies.chunked_bodies(), st.booleans(), st.binary(max_size=8))
 def test_chunks_that_end_with_lf_alone_mean_the_same(body: strategies.Chunked, decode: bool, rest: bytes) -> None:
     passed = fed([body.loose + rest], decode, bare_lf=True)
@@ -89,7 +85,6 @@ def test_chunks_that_end_with_lf_alone_mean_the_same(body: strategies.Chunked, d
     assert (body.loose == body.raw) is not isinstance(fed([body.loose]), str)
 
 
-@properties
 @given(st.data(), strategies.chunked_bodies().map(lambda body: body.raw), st.binary(max_size=8))
 def test_h11_understands_chunks_alike(data: st.DataObject, raw: bytes, rest: bytes) -> None:
     raw = data.draw(strategies.damaged(st.just(raw)) | st.just(raw)) + rest

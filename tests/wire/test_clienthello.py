@@ -6,7 +6,7 @@ import ssl
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.wire import clienthello
@@ -39,8 +39,6 @@ from tests.wire.strategies import damaged, pieces
 NAMED = message(server_name(b"login.test"))
 HTTP = b"GET / HTTP/1.1\r\nHost: login.test\r\n\r\n"
 SSL_2 = b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10\x01\x00\x80"
-
-properties = settings(max_examples=200)
 
 
 def refused(data: bytes) -> tuple[type[HelloError], int]:
@@ -234,7 +232,6 @@ def test_nothing_is_known_before_the_last_byte(data: bytes) -> None:
     assert reader.read(data) == ClientHello("login.test")
 
 
-@properties
 @given(st.data())
 def test_pieces_and_damage_change_nothing_but_when_it_is_known(data: st.DataObject) -> None:
     """Whatever comes, the first answer that is not None is that of all bytes at once; and nothing else is raised."""
@@ -248,7 +245,6 @@ def test_pieces_and_damage_change_nothing_but_when_it_is_known(data: st.DataObje
     assert known == outcome(raw)
 
 
-@properties
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_content_is_understood_or_refused(body: bytes, size: int) -> None:
     found = outcome(records(b"\1" + vector(3, body), size))

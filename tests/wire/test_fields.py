@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.wire.fields import Field, FieldSection, FieldTable, Limits
-from tests.wire.parsers import properties, request_head
+from tests.wire.parsers import request_head
 from tests.wire.strategies import tokens
 
 NAMES = {b"host": Field.HOST, b"x-a": Field.STRIP, b"via": Field.OTHER}
@@ -45,7 +45,6 @@ def _known(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
-@properties
 @given(st.dictionaries(tokens.map(_known), st.sampled_from(Field), max_size=160), st.lists(tokens, max_size=20))
 def test_the_table_agrees_with_a_dictionary(names: dict[bytes, Field], asked: list[bytes]) -> None:
     table = FieldTable(names)

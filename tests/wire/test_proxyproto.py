@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproxy.wire.proxyproto import MAX_SIZE, Address, MalformedProxyHeader, ProxyHeader, encode, parse
@@ -27,8 +27,6 @@ V4 = bytes((192, 0, 2, 1, 198, 51, 100, 2)) + struct.pack("!HH", 56324, 443)
 V6 = ip_address("2001:db8::1").packed + ip_address("2001:db8::2").packed + struct.pack("!HH", 1, 65535)
 ENDS_V4: tuple[Address, Address] = ("192.0.2.1", 56324), ("198.51.100.2", 443)
 ENDS_V6: tuple[Address, Address] = ("2001:db8::1", 1), ("2001:db8::2", 65535)
-
-properties = settings(max_examples=200)
 
 
 def v2(rest: bytes, protocol: int = INET, command: int = PROXY, length: int | None = None) -> bytes:
@@ -234,7 +232,6 @@ def test_nothing_is_known_before_the_last_byte(raw: bytes) -> None:
     assert {parse(raw[:size]) for size in range(len(raw))} == {None}
 
 
-@properties
 @given(st.data())
 def test_pieces_and_damage_change_nothing_but_when_it_is_known(data: st.DataObject) -> None:
     """Whatever comes, the first answer that is not None is that of all bytes at once; and nothing else is raised."""
@@ -255,7 +252,6 @@ def test_any_bytes_are_understood_or_refused(raw: bytes) -> None:
 addresses = st.tuples(st.ip_addresses().map(str), st.integers(0, 65535))
 
 
-@properties
 @given(st.sampled_from(VERSIONS), addresses, addresses)
 def test_what_is_encoded_is_parsed(version: Version, source: Address, destination: Address) -> None:
     raw = encode(version, source, destination)

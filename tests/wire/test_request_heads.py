@@ -14,7 +14,7 @@ from lbproxy.wire.heads import Framing
 from lbproxy.wire.request_heads import Forwarding, RequestHead
 from tests.wire import request_heads, strategies
 from tests.wire.h11_peer import as_server, has_long_number, lines_of, plain, sent_after, without_empty_lines
-from tests.wire.parsers import CLIENT, FORWARDING, grows_to_one_result, properties, request_head, understood
+from tests.wire.parsers import CLIENT, FORWARDING, grows_to_one_result, request_head, understood
 
 GOOD = b"GET /good HTTP/1.1\r\nHost: login.test\r\nAuthorization: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
 
@@ -149,14 +149,12 @@ def test_the_id_is_counted_in_the_bound(trusted: bool) -> None:
         head.rewritten(named, CLIENT, trusted)
 
 
-@properties
 @given(strategies.request_heads() | strategies.damaged(strategies.request_heads()) | st.binary())
 def test_any_split_of_a_request_head_gives_the_same(raw: bytes) -> None:
     """0 until it is complete, then its size; or 0 until it is refused, for one reason."""
     grows_to_one_result(request_head(max_head=150, max_target=40, max_lines=6), raw)
 
 
-@properties
 @given(strategies.request_heads(), st.booleans(), st.booleans())
 def test_a_rewritten_request_means_the_same(raw: bytes, trusted: bool, underscores: bool) -> None:
     head, again = request_head(underscores=underscores), request_head(underscores=underscores)
@@ -169,7 +167,6 @@ def test_a_rewritten_request_means_the_same(raw: bytes, trusted: bool, underscor
         assert again.rewritten(FORWARDING, CLIENT) == written
 
 
-@properties
 @given(strategies.request_heads() | strategies.damaged(strategies.request_heads()))
 def test_h11_understands_requests_alike(raw: bytes) -> None:
     head = request_head()

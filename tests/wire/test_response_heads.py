@@ -13,7 +13,7 @@ from lbproxy.wire.heads import Framing
 from lbproxy.wire.response_heads import ResponseHead
 from tests.wire import response_heads, strategies
 from tests.wire.h11_peer import as_client, has_long_number, lines_of, plain, sent_after
-from tests.wire.parsers import grows_to_one_result, properties, response_head
+from tests.wire.parsers import grows_to_one_result, response_head
 
 
 @pytest.mark.parametrize("name", response_heads.REFUSED)
@@ -113,14 +113,12 @@ def test_a_large_response_head_is_refused() -> None:
     assert head.read(response_heads.ok(b"X: 1") + b"x" * 200) == 25
 
 
-@properties
 @given(strategies.response_heads() | strategies.damaged(strategies.response_heads()) | st.binary())
 def test_any_split_of_a_response_head_gives_the_same(raw: bytes) -> None:
     for bare_lf in (False, True):
         grows_to_one_result(response_head(100, bare_lf), raw)
 
 
-@properties
 @given(strategies.response_heads(), st.booleans())
 def test_a_rewritten_response_means_the_same(raw: bytes, to_head: bool) -> None:
     head, again = response_head(), response_head()
@@ -131,7 +129,6 @@ def test_a_rewritten_response_means_the_same(raw: bytes, to_head: bool) -> None:
     assert again.rewritten(b"") == written
 
 
-@properties
 @given(st.data(), strategies.response_heads() | strategies.damaged(strategies.response_heads()), st.booleans())
 def test_lines_that_end_with_lf_alone_mean_the_same(data: st.DataObject, raw: bytes, to_head: bool) -> None:
     strict, lenient = response_head(), response_head(bare_lf=True)
@@ -145,7 +142,6 @@ def test_lines_that_end_with_lf_alone_mean_the_same(data: st.DataObject, raw: by
     assert strict.read(loose, to_head) == (len(loose) if loose == raw[:size] else reasons.BARE_LF)
 
 
-@properties
 @given(strategies.response_heads() | strategies.damaged(strategies.response_heads()), st.booleans())
 def test_h11_understands_responses_alike(raw: bytes, to_head: bool) -> None:
     head = response_head()
