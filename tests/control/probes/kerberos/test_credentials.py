@@ -39,7 +39,7 @@ def test_a_ticket_makes_any_number_of_fresh_tokens(corp: Corp) -> None:
     assert ticket.kvno == 1
     assert before <= ticket.fetched <= time.monotonic()
     assert 23 * 3600 < round(ticket.expires - ticket.fetched) <= 24 * 3600
-    assert abs(ticket.skew) < 2
+    assert abs(ticket.skew) < 10  # one clock, on a loaded machine
     handshakes = [ticket.initiate() for _ in range(3)]
     assert len({handshake.token for handshake in handshakes}) == 3
     for handshake in handshakes:
@@ -100,12 +100,12 @@ def test_a_kdc_whose_clock_is_wrong(offset: str, words: str, corp: Corp) -> None
     assert failure is Failure.KDC_SKEW
     found = re.fullmatch(rf"the KDC's is (\d+) s {words} this machine's", detail)
     assert found, detail
-    assert abs(int(found[1]) - 1200) <= 2
+    assert abs(int(found[1]) - 1200) <= 10
 
 
 def test_a_small_difference_of_clocks_is_known_and_no_trouble(corp: Corp) -> None:
     corp.restart_kdc(clock("-100s"))
-    assert abs(corp.login().fetch().skew + 100) < 2
+    assert abs(corp.login().fetch().skew + 100) < 10
 
 
 @pytest.mark.parametrize("preauthentication", ["-", "+"])

@@ -28,7 +28,7 @@ def test_many_threads_sign_in_once(corp: Corp) -> None:
         held = list(threads.map(lambda _: one.credentials(), range(50)))
     assert {str(credentials.name) for credentials in held} == {PRINCIPAL}
     assert asked_of(corp, "AS_REQ") == 1
-    assert abs(one.skew) < 2
+    assert abs(one.skew) < 10  # one clock, on a loaded machine
 
 
 def test_it_is_renewed_before_it_expires(corp: Corp) -> None:
