@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -61,11 +62,12 @@ def cython_imports(text: str) -> Iterator[str]:
             yield from (f"{module}.{name.split()[0]}" for name in (within or bare).split(",") if name.strip())
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module or name, dotted and absolute, that the file at `path`, relative to the root, imports."""
     text = (ROOT / path).read_text()
     package = ".".join(path.parent.parts)
-    return set(cython_imports(text) if path.suffix in {".pyx", ".pxd"} else python_imports(text, package))
+    return frozenset(cython_imports(text) if path.suffix in {".pyx", ".pxd"} else python_imports(text, package))
 
 
 def package_of(path: Path) -> str:

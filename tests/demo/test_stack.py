@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,6 @@ from lbproxy.demo.children import Child
 from lbproxy.demo.stack import CONNECTORS, DemoStack
 from lbproxy.errors import StartError
 from tests.ports import free_block
-
-
-@pytest.fixture
-def told() -> asyncio.Queue[str]:
-    """What the stack says while it runs."""
-    return asyncio.Queue()
-
-
-@pytest.fixture
-async def stack(tmp_path: Path, told: asyncio.Queue[str]) -> AsyncIterator[DemoStack]:
-    async with DemoStack(tmp_path, free_block(), kerberos=False, tell=told.put_nowait, restart_after=0.0) as stack:
-        yield stack
 
 
 def alive(children: Iterable[Child]) -> list[bool]:
@@ -48,7 +36,17 @@ async def test_a_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
     assert len({port, *stack.ports}) == 3
 
 
-async def test_a_killed_connector_is_started_again_where_it_was(stack: DemoStack, told: asyncio.Queue[str]) -> None:
+async def test_the_watch_starts_a_killed_connector_again_and_ends_with_a_balancer(tmp_path: Path) -> None:
+    told = asyncio.Queue[str]()
+    async with DemoStack(tmp_path, free_block(), kerberos=False, tell=told.put_nowait, restart_after=0.0) as stack:
+        await check_killed_connector(stack, told)
+        os.kill(stack.balancers[0].pid, signal.SIGKILL)
+        with pytest.raises(StartError, match="lb1 ended with status -9"):
+            await stack.watch()
+
+
+async def check_killed_connector(stack: DemoStack, told: asyncio.Queue[str]) -> None:
+    """It is started again where it was."""
     watch = asyncio.create_task(stack.watch())
     victim = stack.connectors[1]
     first = victim.pid
@@ -61,12 +59,6 @@ async def test_a_killed_connector_is_started_again_where_it_was(stack: DemoStack
         await watch
     urls = (stack.directory / "c2.log").read_text().splitlines()
     assert urls[0] == urls[1]
-
-
-async def test_the_end_of_a_balancer_ends_the_watch(stack: DemoStack) -> None:
-    os.kill(stack.balancers[0].pid, signal.SIGKILL)
-    with pytest.raises(StartError, match="lb1 ended with status -9"):
-        await stack.watch()
 
 
 async def test_nothing_is_left_of_a_town_that_cannot_start(tmp_path: Path) -> None:
