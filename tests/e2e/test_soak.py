@@ -77,7 +77,7 @@ class Soak:
     async def begin(self) -> None:
         """With both listeners."""
         self._authority.write(self._directory, "login.test", "127.0.0.1")
-        await self.restore()
+        await self.restore(1)
 
     async def change(self) -> None:
         """Change the next thing: a backend, the certificate, a listener, the number of workers; or change it back."""
@@ -97,15 +97,25 @@ class Soak:
                 members = pool["backends"][:1] if there else pool["backends"]
                 await rewrite(self.balancer, pool={"connectors": {**pool, "backends": members}})
 
-    async def restore(self) -> None:
-        """The file as it was, and one generation only."""
+    async def restore(self, number: int) -> None:
+        """The file as it was, and one generation only, after the one with this number.
+
+        That one's end is logged after it was reaped: a master at rest has closed all that was for it.
+        """
         await rewrite(self.balancer, **self._base)
         await comes_true(lambda: len(self.balancer.generations) == 1)
         await reload(self.balancer)
+        await self.balancer.logged("generation_ended", f"generation={number} ")
+        await comes_true(lambda: _rests(self.balancer.master))
 
     def sizes(self) -> tuple[int, int, int, int]:
         """Of the master: open descriptors and resident bytes; of the generation: the same."""
         return *_size(self.balancer.master), *_size(self.balancer.pid)
+
+
+def _rests(pid: int) -> bool:
+    """Whether it waits for something (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def _size(pid: int) -> tuple[int, int]:
@@ -139,7 +149,7 @@ async def test_nothing_is_lost_and_nothing_grows(
             balancer.signal(SIGUSR2 if upgrades else SIGHUP)
             await balancer.logged("generation_serves", f"generation={number + 2} ")
     assert downloaders.answered
-    await soak.restore()
+    await soak.restore(RELOADS + UPGRADES + 2)
     ran = Counter(each.target for member in members for each in member.complete if each.target != b"/download")
     assert set(ran.values()) == {1}
     assert ran.keys() == {target for crowd in (plain, secure) for target in crowd.answered}
