@@ -46,7 +46,7 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
                             label,
                             row,
                             plan.active(row),
-                            _ports(backends, row, label),
+                            ports_of(backends, row, label),
                             certificate,
                             directory / scenario.name,
                         ),
@@ -60,7 +60,7 @@ def run(peers: Sequence[Peer], scenarios: Sequence[Scenario], plan: Plan, step: 
     return Run(tuple(results), failures)
 
 
-def _ports(backends: Backends, scenario: Scenario, name: str) -> tuple[int, ...]:
+def ports_of(backends: Backends, scenario: Scenario, name: str) -> tuple[int, ...]:
     """What the peer of that name stands before."""
     return backends.tls_ports if scenario.minted and name == OWN else backends.ports
 

@@ -13,7 +13,7 @@ from bench.load.backends import Backends
 from bench.load.certificate import Certificate
 from bench.load.peers import PEERS, Peer
 from bench.load.rounds import measure_round, serving, site_of, warm_up
-from bench.load.run import check_machine, programs
+from bench.load.run import check_machine, ports_of, programs
 from bench.load.scenario import TABLE, Scenario
 from bench.load.verify import verify
 from bench.processes import allow_descriptors
@@ -57,8 +57,9 @@ def _profile(peer: Peer, scenario: Scenario, seconds: int, connections: int) -> 
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         certificate = Certificate.write(directory)
-        with Backends(directory, scenario.backends, 3 * active + 1000) as backends:
-            site = site_of(peer.name, scenario, active, backends.ports, certificate, directory)
+        with Backends(directory, scenario.backends, 3 * active + 1000, certificate) as backends:
+            ports = ports_of(backends, scenario, peer.name)
+            site = site_of(peer.name, scenario, active, ports, certificate, directory)
             with serving(peer, site) as running:
                 verify(site)
                 warm_up(running)
