@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from bench.load.backends import Backends
 from bench.load.certificate import Certificate
 from bench.load.peers import PEERS
 from bench.load.rounds import Plan, site_of
-from bench.load.run import about, fitted, steps
+from bench.load.run import about, fitted, ports_of, steps
 from bench.load.scenario import TABLE
 from bench.load.verify import client_context
 from bench.processes import free_ports
@@ -79,3 +80,13 @@ def test_where_users_bring_tokens_the_safe_peers_are_measured_too() -> None:
 def test_what_keeps_users_apart_is_held_to_it(name: str, scenario: str, keeps_apart: bool, tmp_path: Path) -> None:
     files = Certificate(*(tmp_path / name for name in "abcdefg"))
     assert site_of(name, TABLE[scenario], 64, range(1000), files, tmp_path).keeps_apart is keeps_apart
+
+
+@pytest.mark.parametrize(
+    ("scenario", "name", "over_tls"),
+    [("minted", "lbproxy", True), ("minted", "nginx", False), ("tls-client", "lbproxy", False)],
+)
+def test_only_lbproxy_has_minted_certificates_to_show_to_backends(scenario: str, name: str, over_tls: bool) -> None:
+    backends = object.__new__(Backends)  # without its servers
+    backends.ports, backends.tls_ports = (1, 2), (3,)
+    assert ports_of(backends, TABLE[scenario], name) == ((3,) if over_tls else (1, 2))
