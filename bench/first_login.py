@@ -95,8 +95,8 @@ WAYS = {
         "lbproxy, image",
         (
             UPDATE,
-            f"{INSTALL} buildah",
-            "buildah from --name lbproxy docker-archive:/dist/lbproxy-image.tar",
+            f"{INSTALL} buildah netavark",
+            "buildah from --ulimit nofile=999 --ulimit nproc=999 --name lbproxy docker-archive:/dist/lbproxy-image.tar",
             f"buildah run --isolation chroot lbproxy -- {SERVE}",
         ),
     ),
@@ -202,10 +202,11 @@ def script(way: Way, port: int, backend: int) -> str:
 
 
 _ENTER = """\
-root=$1/root; mkdir "$1/upper" "$1/work" "$root"
+root=$1/root; mkdir "$1/upper" "$1/work" "$1/containers" "$root"
 mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" overlay "$root"
 mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"; mount --rbind /sys "$root/sys"
-mount -t tmpfs tmpfs "$root/run"; mkdir -p "$root/dist"
+mount -t tmpfs tmpfs "$root/run"; mkdir -p "$root/dist" "$root/var/lib/containers"
+mount --bind "$1/containers" "$root/var/lib/containers" # for layers: there are none upon this root's own
 mount --bind "$3" "$root/dist"; mount --bind "$1/given" "$root/srv"; cp "$1/given/proxy.conf" "$root/root"
 for file in hosts resolv.conf pip.conf; do [ ! -e "/etc/$file" ] || cp "/etc/$file" "$root/etc/"; done
 exec chroot "$root" sh /srv/commands
@@ -217,8 +218,6 @@ _ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     # The authorities that this host trusts; a clean root has none.
     "PIP_CERT": "/srv/authorities.pem",
-    # Layers upon the root's own would need a kernel's module more.
-    "STORAGE_DRIVER": "vfs",
 }
 
 
@@ -248,6 +247,8 @@ def measure(way: Way, root: Path, dist: Path) -> Timed:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Of unshare: its child is process 1 of a namespace, which takes all others with it."""
+    if process.poll() is not None:
+        return
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGKILL)
     process.wait(GIVES_UP)

@@ -59,12 +59,11 @@ def test_the_connector_answers_only_a_login_with_200() -> None:
 
 def test_commands_that_end_too_early_say_why(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(["sh", "-c", "echo no such package; exit 3"], stdout=out) as process,
-        pytest.raises(RuntimeError, match="it ended with 3\nno such package"),
-    ):
-        first_login(process, free_port(), log)
+    failing = ["sh", "-c", "echo no such package; exit 3"]
+    with log.open("wb") as out, subprocess.Popen(failing, stdout=out) as process:
+        with pytest.raises(RuntimeError, match="it ended with 3\nno such package"):
+            first_login(process, free_port(), log)
+        end(process)  # which has ended
 
 
 def test_the_end_takes_the_child_along() -> None:
