@@ -180,7 +180,7 @@ def test_it_has_the_files_of_the_wheel_and_no_others(root: Root) -> None:
     found = {str(path.relative_to(place)) for path in (place / "lbproxy").rglob("*") if path.is_file()}
     [wheel] = DIST.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
-        names = {name for name in files.namelist() if name.startswith("lbproxy/")}
+        names = {name for name in files.namelist() if name.startswith("lbproxy/") and not name.endswith("/")}
         assert found == {name.removesuffix(".py") + ".pyc" if name.endswith(".py") else name for name in names}
         for name in names:
             if not name.endswith((".py", ".so")):  # those are compiled, and stripped
