@@ -29,7 +29,7 @@ from .progress import DEADLINE, Progress
 from .starting import Process, connector
 from .tls import Authority
 
-REQUESTS = 60_000 if os.environ.get("LBPROXY_FULL") else 3_000
+REQUESTS = 60_000 if os.environ.get("LBPROXY_FULL") else 1_600
 """Half of them before the connector is killed, a quarter without it, a quarter with it again."""
 
 CLIENTS = 50

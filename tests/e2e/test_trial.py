@@ -14,7 +14,7 @@ import pytest
 
 from .surroundings import ROOT
 
-SHORT = {"8 s": ("--seconds", "8")}
+SHORT = {"6 s": ("--seconds", "6")}
 FULL = {f"{number} of 25": ("--requests", "20000") for number in range(1, 26)}
 """The options of each trial, which has a seed of its own. Each ends well before a test is taken for one that hangs."""
 

@@ -22,7 +22,7 @@ from .person import Person
 from .place import Place
 from .sample import arrivals
 
-KILLS, CLIENTS = (50, 24) if os.environ.get("LBPROXY_FULL") else (8, 12)
+KILLS, CLIENTS = (50, 24) if os.environ.get("LBPROXY_FULL") else (5, 12)
 WORK = "100"
 """Milliseconds that a connector works on a request: when it dies it has several in hand."""
 
