@@ -18,7 +18,7 @@ from .configuration import toml
 from .message import Response
 from .progress import DEADLINE, Progress
 from .starting import Process, master, spawn
-from .surroundings import PLAIN, Surroundings
+from .surroundings import FORKS_GENERATIONS, PLAIN, Surroundings
 
 _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|never retrieved|internal")
 """What no log of lbproxy may contain, whatever its peers do ("internal" is its own word for a fault in itself)."""
@@ -80,7 +80,7 @@ class Balancer:
     @property
     def generations(self) -> list[int]:
         """Those of all generations that live, the oldest first."""
-        return children(self.master)
+        return [pid for pid in children(self.master) if not _forks_generations(pid)]
 
     @property
     def workers(self) -> list[int]:
@@ -224,6 +224,12 @@ def children(pid: int) -> list[int]:
     with suppress(OSError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def _forks_generations(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().rstrip() == FORKS_GENERATIONS
+    return False
 
 
 def descendants(pid: int) -> list[int]:

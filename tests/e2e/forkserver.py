@@ -5,13 +5,15 @@ one: its arguments, variables, and whether it leads a process group, as JSON, wi
 standard output, its standard error, and a pipe that gets its process id and then its exit status, a line each. The
 server ends when its socket does.
 
-What is forked goes on as a process that was started by its command line does: what it is and does is its own. A
-balancer's first generation comes from here too; each later one, and each upgrade, is started as always.
+What is forked goes on as a process that was started by its command line does: what it is and does is its own. So do a
+master's generations: it has a child that forks them, one that has not begun to be anything. An upgrade is started as
+always, and all that comes after it.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import encodings.idna  # noqa: F401 - for the first name that is looked up
 import gc
 import json
@@ -20,16 +22,21 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from lbproxy.process.imports import quick_imports
 
-from .surroundings import READ_AT_EACH_USE
+from .surroundings import FORKS_GENERATIONS, READ_AT_EACH_USE
 
 ORDER_SIZE = 1 << 16
+
+COMM = Path("/proc/self/comm")
+"""Its name for ps(1)."""
+
+LIBC = ctypes.CDLL(None)
 
 Main = Callable[[list[str]], int]
 """What a process of one kind does with its arguments; its exit status."""
@@ -134,39 +141,71 @@ def _take(variables: dict[str, str]) -> None:
     os.environ.update(variables)
 
 
-def _begin(arguments: list[str]) -> int:
-    """Be the master; its first generation is forked before it has begun, and waits until it starts one."""
+def _begin(path: list[str]) -> int:
+    """Be the master, or one of its generations."""
     from lbproxy.process.__main__ import main
     from lbproxy.process.master import generation_handle
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    generation = os.fork()
-    if not generation:
+    if not os.fork():
         ours.close()
-        return _wait(theirs)
+        return _fork_generations(theirs)
     theirs.close()
     always = generation_handle.spawn
 
     def spawn(arguments: list[str], errors: int = 2) -> int:
-        generation_handle.spawn = always
-        channel, *rest = arguments[-3:]
-        with ours:
-            socket.send_fds(ours, [json.dumps(rest).encode()], [int(channel)])
-        return generation
+        role, *rest = arguments[4:]  # after: the interpreter, -P, -m, lbproxy.process
+        if role != "generation":
+            return always(arguments, errors)
+        channel, number, path, *text = rest
+        _adopt_orphans(True)
+        try:
+            order = json.dumps([number, path]).encode()
+            socket.send_fds(ours, [order], [int(channel), errors, *map(int, text)])
+            return int(ours.recv(ORDER_SIZE))
+        finally:
+            _adopt_orphans(False)
 
     generation_handle.spawn = spawn
-    return main("master", *arguments)
+    return main("master", *path)
 
 
-def _wait(orders: socket.socket) -> int:
-    """Be the generation that the master starts, unless that ends before."""
+def _fork_generations(orders: socket.socket) -> int:
+    """Fork a generation for each order, until the master ends. Returns in each of them too, when that has ended."""
+    own = COMM.read_text().rstrip()
+    COMM.write_text(FORKS_GENERATIONS)
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(orders, ORDER_SIZE, 3)
+        if not order:
+            return 0
+        reading, writing = os.pipe()
+        between = os.fork()
+        if not between:
+            if pid := os.fork():
+                os.write(writing, b"%d" % pid)
+                os._exit(0)  # the master adopts what this has forked
+            COMM.write_text(own)
+            return _generation(order, descriptors, (orders.detach(), reading, writing))
+        os.waitpid(between, 0)
+        orders.send(os.read(reading, ORDER_SIZE))
+        for descriptor in (*descriptors, reading, writing):
+            os.close(descriptor)
+
+
+def _generation(order: bytes, descriptors: list[int], others: Iterable[int]) -> int:
     from lbproxy.process.__main__ import main
 
-    with orders:
-        order, descriptors, _, _ = socket.recv_fds(orders, ORDER_SIZE, 1)
-    if not order:
-        return 0
-    return main("generation", str(descriptors[0]), *json.loads(order))
+    for other in others:
+        os.close(other)
+    channel, errors, *text = descriptors
+    os.dup2(errors, 2)
+    os.close(errors)
+    return main("generation", str(channel), *json.loads(order), *map(str, text))
+
+
+def _adopt_orphans(adopt: bool) -> None:
+    """Whether what its children leave behind becomes this process's (PR_SET_CHILD_SUBREAPER, prctl(2))."""
+    assert not LIBC.prctl(36, int(adopt), 0, 0, 0)
 
 
 def _end(status: int) -> NoReturn:

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 READ_AT_EACH_USE = ("KRB5", "NTLM_", "SSL_CERT_")
 """What the names of variables begin with that libkrb5, gss-ntlmssp and OpenSSL read whenever they need them."""
 
+FORKS_GENERATIONS = "generations"
+"""The name, in /proc/PID/comm, of a child of a master that forks its generations (see `forkserver`)."""
+
 
 class Surroundings(NamedTuple):
     """`under`: the command that runs it, if one does. `environment`: variables beside the test's own."""
