@@ -178,17 +178,19 @@ def _fork_generations(orders: socket.socket) -> int:
         order, descriptors, _, _ = socket.recv_fds(orders, ORDER_SIZE, 3)
         if not order:
             return 0
-        reading, writing = os.pipe()
+        known, adopted = os.pipe(), os.pipe()
         between = os.fork()
         if not between:
             if pid := os.fork():
-                os.write(writing, b"%d" % pid)
+                os.write(known[1], b"%d" % pid)
                 os._exit(0)  # the master adopts what this has forked
+            os.read(adopted[0], 1)  # until then its parent is another process
             COMM.write_text(own)
-            return _generation(order, descriptors, (orders.detach(), reading, writing))
+            return _generation(order, descriptors, (orders.detach(), *known, *adopted))
         os.waitpid(between, 0)
-        orders.send(os.read(reading, ORDER_SIZE))
-        for descriptor in (*descriptors, reading, writing):
+        os.write(adopted[1], b".")
+        orders.send(os.read(known[0], ORDER_SIZE))
+        for descriptor in (*descriptors, *known, *adopted):
             os.close(descriptor)
 
 
