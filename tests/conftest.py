@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 
-PER_CPU = 3
-"""Most tests wait for others, and for time. With two a CPU, a seventh of the time goes by idle."""
+PER_CPU = 2
+"""Most tests wait for others, and for time. With three a CPU, none is ever idle, and each test gets less of it."""
 
 LONG = (
     "cli/test_demo.py",

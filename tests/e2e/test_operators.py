@@ -91,7 +91,7 @@ async def test_orders_for_what_has_just_gone(backends: Backends, balance: Balanc
             await lane.send(answer(b"at last"))
 
     one, two = await backends(serve, hold)
-    balancer = await balance(one)
+    balancer = await balance(one, drain_timeout="1m")  # what waits on c2 may, until all commands have ended
     where, gone = ("-c", str(balancer.path)), f"{POOL}/c2"
     assert (await command("backend", "add", *where, gone, two.url))[0] == 0
     await balancer.until(lambda view: view["pools"][0]["backends"][1]["in_rotation"])
