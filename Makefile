@@ -86,7 +86,7 @@ debian-build:
 debian-demo:
 	@tools/prepare debian build demo
 debian-test:
-	@tools/prepare debian build demo test $(if $(LBPROXY_FULL),full qemu-user)
+	@tools/prepare debian build demo test $(if $(LBPROXY_FULL),full)
 debian-bench:
 	@tools/prepare debian build nginx libnginx-mod-stream haproxy wrk
 debian-failure:

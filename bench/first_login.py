@@ -37,7 +37,7 @@ from pathlib import Path
 import click
 
 from bench.options import Names
-from lbproxy.demo.ports import free_port
+from bench.processes import free_port
 
 HOST = "login.test"
 TOKEN = "Negotiate YIIBhwYGKwYBBQUC"

@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.pki import Files
 from tests.ports import free_port
 
-from .instance import SAMPLE, Instance
+from .instance import Instance
+from .starting import SAMPLE
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,7 @@ from typing import cast
 from lbproxy.demo.children import Child
 from tests.pki import WITHOUT_AUTHORITIES
 
-from .starting import connector
-
-SAMPLE = [sys.executable, "-m", "lbproxy.demo.connector"]
-"""How the command of a sample connector begins."""
+from .starting import SAMPLE, connector
 
 
 class _Child(Child):
@@ -25,7 +21,7 @@ class _Child(Child):
 
     async def spawn(self, environment: Mapping[str, str]) -> Process:
         begin = len(SAMPLE)
-        if list(self.command[:begin]) != SAMPLE:
+        if tuple(self.command[:begin]) != SAMPLE:
             return await super().spawn(environment)
         return cast(Process, await connector(self.command[begin:], environment))
 

@@ -22,6 +22,9 @@ from .surroundings import PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
 _LINE_LIMIT = 1 << 20
 """Bytes of the longest line that may be read from one of its outputs."""
 
+SAMPLE = (sys.executable, "-m", "lbproxy.demo.connector")
+"""How the command of a sample connector begins."""
+
 _CHANGES = {"PYTEST_CURRENT_TEST"}
 """Variables that mean nothing to lbproxy."""
 
@@ -157,7 +160,8 @@ async def connector(arguments: Sequence[str], environment: Mapping[str, str]) ->
     if CONNECTORS.can(environment):
         return await CONNECTORS.start(arguments, environment, errors=False, leads=True)
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "lbproxy.demo.connector", *arguments),
+        *SAMPLE,
+        *arguments,
         cwd=ROOT,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
@@ -172,8 +176,7 @@ def connector_at_once(arguments: Sequence[str], environment: Mapping[str, str]) 
     """A sample connector with its options, for those who have no event loop; its output is read as text."""
     if CONNECTORS.can(environment):
         return CONNECTORS.start_at_once(arguments, environment)
-    command = [sys.executable, "-m", "lbproxy.demo.connector", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen([*SAMPLE, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
 
 
 class Forked:

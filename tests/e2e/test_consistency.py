@@ -14,7 +14,8 @@ from tests.ports import free_port
 
 from .balancer import Balancer, command
 from .conftest import Balance
-from .instance import SAMPLE, Instance
+from .instance import Instance
+from .starting import SAMPLE
 
 CHECK = {"kind": "http", "path": "/healthz", "interval": "100ms", "rise": 1}
 OLD, NEW = ("--version", "1.7.0"), ("--version", "1.8.0")

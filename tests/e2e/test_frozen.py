@@ -15,7 +15,8 @@ from tests.ports import free_port
 from .backend import Lane, answer
 from .client import Client
 from .conftest import Backends, Balance
-from .instance import SAMPLE, Instance
+from .instance import Instance
+from .starting import SAMPLE
 from .tokens import kerberos_token, user_of
 
 USERS = 50

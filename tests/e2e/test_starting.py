@@ -17,9 +17,9 @@ from tests.ports import free_port
 
 from .balancer import Balancer, running
 from .configuration import configuration
-from .instance import SAMPLE, Instance
+from .instance import Instance
 from .reloads import comes_true
-from .starting import Forked
+from .starting import SAMPLE, Forked
 from .surroundings import BY_COMMAND_LINE
 
 pytestmark = pytest.mark.skipif(

@@ -9,7 +9,8 @@ from pathlib import Path
 from lbproxy.demo.journal import Entry, read_journal
 from tests.ports import free_port
 
-from ..instance import SAMPLE, Instance
+from ..instance import Instance
+from ..starting import SAMPLE
 from .place import Place
 
 
