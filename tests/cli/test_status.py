@@ -22,18 +22,8 @@ from lbproxy.control.admin.server import AdminServer
 from lbproxy.control.admin.sockets import listen
 from lbproxy.control.snapshot import RefusedView, ReloadView, Snapshot
 from lbproxy.errors import AdminError
+from tests.cli.served import CONFIG
 from tests.control.sample import discovered_pool, expiry, guarded_pool, kerberos_pool, snapshot
-
-CONFIG = """
-server_url = "http://login.corp.example"
-[listener.login]
-bind = "127.0.0.1:0"
-pool = "connectors"
-[pool.connectors]
-backends = [{ name = "c1", url = "http://127.0.0.1:4000" }]
-[admin]
-bind = "unix:admin.sock"
-"""
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from lbproxy.control.consistency.page import LONGEST_BODY, Page, PageRequest
 from lbproxy.control.consistency.reading import Unreadable
 from lbproxy.control.probes.connector import open_session
-from tests.control.probes.backends import answering, hanging, listening, resetting, unused_port
+from tests.control.probes.backends import answering, endless, hanging, listening, resetting, unused_port
 from tests.control.probes.verifying import s_server
 from tests.pki import Authority
 
@@ -89,17 +89,7 @@ async def test_the_longest_page_and_one_that_is_longer(session: aiohttp.ClientSe
 
 async def test_a_page_without_end_is_left(session: aiohttp.ClientSession) -> None:
     gone = asyncio.Event()
-
-    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nX-Version: 1\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"x" * 65536)
-                await writer.drain()
-        except ConnectionError:
-            gone.set()
-
-    async with listening(endless) as port:
+    async with listening(endless(b"HTTP/1.1 200 OK\r\nX-Version: 1\r\n\r\n", gone)) as port:
         page = await request(session, port).fetch()
         await gone.wait()
     assert page.headers == {"x-version": "1"}

@@ -86,6 +86,21 @@ async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.read()
 
 
+def endless(head: bytes, gone: asyncio.Event) -> Serve:
+    """Sends `head` and a body without end, and sets `gone` when the client has left."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        try:
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        except ConnectionError:
+            gone.set()
+
+    return serve
+
+
 async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Reads the first bytes and resets the connection."""
     await reader.read(1)

@@ -11,7 +11,15 @@ from aiohttp import web
 from lbproxy import __version__
 from lbproxy.control.probes.http import HttpProbe
 from lbproxy.control.probes.sockets import Sockets
-from tests.control.probes.backends import answering, behind_proxy_protocol, hanging, listening, resetting, unused_port
+from tests.control.probes.backends import (
+    answering,
+    behind_proxy_protocol,
+    endless,
+    hanging,
+    listening,
+    resetting,
+    unused_port,
+)
 
 HEALTHY = frozenset({200, 302, 401})
 NAME = "login.corp.example"
@@ -138,17 +146,7 @@ async def test_lines_that_end_with_lf_alone_if_that_is_wanted(sockets: Sockets) 
 
 async def test_a_body_without_end_is_not_read(sockets: Sockets) -> None:
     gone = asyncio.Event()
-
-    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"x" * 65536)
-                await writer.drain()
-        except ConnectionError:
-            gone.set()
-
-    async with listening(endless) as port:
+    async with listening(endless(b"HTTP/1.1 200 OK\r\n\r\n", gone)) as port:
         assert (await probe(sockets, f"http://127.0.0.1:{port}/").run()).ok
         await gone.wait()
 

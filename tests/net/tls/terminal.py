@@ -9,6 +9,7 @@ import ssl
 import struct
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -140,15 +141,17 @@ class Outcome(NamedTuple):
     detail: str = ""
 
 
-class Terminal:
-    """A server in a thread: it answers each client that passes `tls` with one HTTP response, and closes."""
+class InThread(ABC):
+    """A server in a thread, on a free port of 127.0.0.1, for as long as `with` lasts."""
 
-    def __init__(self, tls: ServerTls) -> None:
-        self.tls = tls
+    def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self._outcomes: queue.Queue[Outcome] = queue.Queue()
         self._thread = threading.Thread(target=self._serve)
+
+    @abstractmethod
+    def serve(self, sock: socket.socket) -> None:
+        """Have a connection, and close it."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -159,20 +162,32 @@ class Terminal:
         self._thread.join()
         self._listener.close()
 
-    def outcome(self) -> Outcome:
-        """How the next handshake ended."""
-        return self._outcomes.get(timeout=PATIENCE)
-
     def _serve(self) -> None:
         while True:
             try:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            sock.setblocking(True)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(PATIENCE), 0))
-            with Server(sock.detach(), self.tls.context) as tls:
-                self._outcomes.put(self._meet(tls))
+            self.serve(sock)
+
+
+class Terminal(InThread):
+    """It answers each client that passes `tls` with one HTTP response, and closes."""
+
+    def __init__(self, tls: ServerTls) -> None:
+        super().__init__()
+        self.tls = tls
+        self._outcomes: queue.Queue[Outcome] = queue.Queue()
+
+    def outcome(self) -> Outcome:
+        """How the next handshake ended."""
+        return self._outcomes.get(timeout=PATIENCE)
+
+    def serve(self, sock: socket.socket) -> None:
+        sock.setblocking(True)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(PATIENCE), 0))
+        with Server(sock.detach(), self.tls.context) as tls:
+            self._outcomes.put(self._meet(tls))
 
     def _meet(self, tls: Server) -> Outcome:
         try:

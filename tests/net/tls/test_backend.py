@@ -4,18 +4,17 @@ import logging
 import queue
 import socket
 import ssl
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import pytest
 
 from lbproxy.auth.certificate import ClientCertificate
 from lbproxy.auth.mint import Mint, Minted
 from lbproxy.net.tls import BackendContext, BackendTls, backend
-from tests.net.tls.terminal import NAME, PATIENCE, replace
+from tests.net.tls.terminal import NAME, PATIENCE, InThread, replace
 from tests.pki import DAY, Authority, Files, Holder, foreign_text, pem, unreadable
 
 ROOT = Authority.root()
@@ -31,10 +30,11 @@ class Meeting(NamedTuple):
     protocol: str | None
 
 
-class Backend:
-    """A backend in a thread; it asks for a certificate, says one byte, and waits for the end."""
+class Backend(InThread):
+    """It asks for a certificate, says one byte, and waits for the end."""
 
     def __init__(self, directory: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+        super().__init__()
         files = ROOT.server(NAME).write(directory, "backend")
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(files.chain, files.key)
@@ -42,33 +42,16 @@ class Backend:
         self.context.verify_mode = ssl.CERT_OPTIONAL
         self.context.maximum_version = version
         self.context.set_alpn_protocols(["h2", "http/1.1"])
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self._meetings: queue.Queue[Meeting] = queue.Queue()
-        self._thread = threading.Thread(target=self._serve)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            sock.settimeout(PATIENCE)
-            with sock, suppress(OSError), self.context.wrap_socket(sock, server_side=True) as tls:
-                protocol = tls.selected_alpn_protocol()
-                self._meetings.put(Meeting(bool(tls.session_reused), tls.getpeercert(binary_form=True), protocol))
-                tls.send(b"x")
-                tls.recv(1)
-                tls.unwrap()
+    def serve(self, sock: socket.socket) -> None:
+        sock.settimeout(PATIENCE)
+        with sock, suppress(OSError), self.context.wrap_socket(sock, server_side=True) as tls:
+            protocol = tls.selected_alpn_protocol()
+            self._meetings.put(Meeting(bool(tls.session_reused), tls.getpeercert(binary_form=True), protocol))
+            tls.send(b"x")
+            tls.recv(1)
+            tls.unwrap()
 
     def meet(self, tls: BackendContext, host: str = NAME, *, reads: bool = True, port: int | None = None) -> Meeting:
         """One lane's life; `port` is the backend's, as far as the lane knows."""
