@@ -16,11 +16,13 @@ def admin_default(environ: Mapping[str, str] = os.environ) -> Address:
     """The first place where a balancer is that this process may ask; without one, the first where it may listen.
 
     The places are /run/lbproxy and, for processes of a user, $XDG_RUNTIME_DIR/lbproxy (XDG Base Directory
-    Specification). The rule is the same for the balancer and for its commands, so they meet.
+    Specification) and, as not every session has that, ~/.lbproxy. The rule is the same for the balancer and for its
+    commands, so they meet.
     """
     places = [SYSTEM]
-    if (runtime := environ.get("XDG_RUNTIME_DIR", "")).startswith("/"):
-        places.append(Path(runtime, "lbproxy", SYSTEM.name))
+    for name, folder in (("XDG_RUNTIME_DIR", "lbproxy"), ("HOME", ".lbproxy")):
+        if (above := environ.get(name, "")).startswith("/"):
+            places.append(Path(above, folder, SYSTEM.name))
     for path in places:
         if path.is_socket() and os.access(path, os.W_OK):
             return Address(path=path)

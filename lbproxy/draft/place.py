@@ -25,8 +25,8 @@ def keep(text: str, listen: Address, admin: Address) -> Path:
         new.replace(path)
     except OSError as error:
         raise StartError(
-            f"{error.filename}: {error.strerror}; the configuration needs a place: write it into a file with"
-            " `--print`, and start it with -c FILE"
+            f"{error.filename}: {error.strerror}; the configuration needs a place: set XDG_RUNTIME_DIR to a"
+            " directory of your own, or write it into a file with `--print`, and start it with -c FILE"
         ) from error
     return path
 

@@ -32,8 +32,10 @@ def users(tmp_path: Path) -> Path:
 def only_users_place(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may write anywhere, so it is the answer that says no."""
 
+    real = os.access
+
     def access(path: str | Path, mode: int) -> bool:
-        return not str(path).startswith(str(system.parent.parent))
+        return not str(path).startswith(str(system.parent.parent)) and real(path, mode)
 
     monkeypatch.setattr(os, "access", access)
 
@@ -48,7 +50,15 @@ def test_a_user_without_rights_there_listens_in_the_own_directory(users: Path) -
 
 
 @pytest.mark.usefixtures("only_users_place")
-@pytest.mark.parametrize("environ", [{}, {"XDG_RUNTIME_DIR": ""}, {"XDG_RUNTIME_DIR": "relative"}])
+@pytest.mark.parametrize("session", [{}, {"XDG_RUNTIME_DIR": "/none/of/this/user"}])
+def test_a_session_without_such_a_directory_has_its_home(tmp_path: Path, session: dict[str, str]) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    assert default({**session, "HOME": str(home)}) == Address(path=home / ".lbproxy" / "admin.sock")
+
+
+@pytest.mark.usefixtures("only_users_place")
+@pytest.mark.parametrize("environ", [{}, {"XDG_RUNTIME_DIR": ""}, {"XDG_RUNTIME_DIR": "relative", "HOME": "/none"}])
 def test_without_a_place_the_usual_one_is_named(system: Path, environ: dict[str, str]) -> None:
     assert default(environ) == Address(path=system)
 

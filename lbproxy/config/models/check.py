@@ -30,7 +30,8 @@ def _status_range(item: object) -> range:
     return range(int(match[1]), int(match[2]) + 1)
 
 
-def _principal(text: str) -> str:
+def with_realm(text: str) -> str:
+    """A principal, NAME@REALM; raises ValueError."""
     if not _PRINCIPAL.fullmatch(text):
         raise ValueError(f"{text!r} is not a principal with its realm, such as svc-probe@CORP.EXAMPLE")
     return text
@@ -58,7 +59,7 @@ def _subject(text: str) -> str:
 class KerberosCheck(Table):
     """[pool.NAME.check.kerberos]: the account that signs in, its key, and the service."""
 
-    principal: Annotated[str, AfterValidator(_principal)]
+    principal: Annotated[str, AfterValidator(with_realm)]
     keytab: File
     spn: Annotated[str, AfterValidator(_spn)]
 

@@ -53,7 +53,8 @@ def _bind(value: object, info: ValidationInfo) -> Address:
     return addresses.address(value, directory(info))
 
 
-def _target(text: str) -> str:
+def request_target(text: str) -> str:
+    """A path with a query or without one; raises ValueError."""
     if not _TARGET.fullmatch(text) or "#" in text:
         raise ValueError(f"{text!r} is not a path that begins with /")
     return text
@@ -108,7 +109,7 @@ Count = Annotated[StrictInt, Field(ge=1)]
 Token = Annotated[str, AfterValidator(_token)]
 """An HTTP token: a method or a header's name."""
 
-Target = Annotated[str, AfterValidator(_target)]
+Target = Annotated[str, AfterValidator(request_target)]
 """A path, perhaps with a query."""
 
 Duration = Annotated[float, BeforeValidator(duration)]
