@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import termios
@@ -96,7 +97,10 @@ def at_a_terminal(*arguments: str, keys: str, until: str = "", then: str = "") -
         said = b""
         while until.encode() not in said:
             said += output.read1() or pytest.fail(f"it ended before {until!r}: {said!r}")
-        os.write(ours, then.encode())
+        while then:  # more than once, as people do: Ctrl-C just before a read interrupts nothing
+            os.write(ours, then.encode())
+            if select.select([output], [], [], 0.2)[0]:
+                break
         said += output.read()
     os.close(ours)
     return said.decode(), process.returncode
