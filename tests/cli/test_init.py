@@ -96,7 +96,7 @@ def at_a_terminal(*arguments: str, keys: str, until: str = "", then: str = "") -
         os.write(ours, keys.encode())
         said = b""
         while until.encode() not in said:
-            said += output.read1() or pytest.fail(f"it ended before {until!r}: {said!r}")
+            said += os.read(output.fileno(), 4096) or pytest.fail(f"it ended before {until!r}: {said!r}")
         while then:  # more than once, as people do: Ctrl-C just before a read interrupts nothing
             os.write(ours, then.encode())
             if select.select([output], [], [], 0.2)[0]:
