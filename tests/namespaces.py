@@ -74,12 +74,12 @@ def _back_again() -> Iterator[None]:
 @contextmanager
 def network_of(pid: int) -> Iterator[None]:
     """This thread is in the network of a process, which may be a machine's first."""
-    with _inside(f"/proc/{pid}/ns/net"):
+    with _inside(Path(f"/proc/{pid}/ns/net")):
         yield
 
 
 @contextmanager
-def _inside(path: str) -> Iterator[None]:
+def _inside(path: Path) -> Iterator[None]:
     with _back_again():
         namespace = os.open(path, os.O_RDONLY)
         try:
@@ -107,6 +107,11 @@ class Host:
     def __repr__(self) -> str:
         return f"<host {self.name} {self.address}>"
 
+    @property
+    def network(self) -> Path:
+        """The file of its namespace, as ip netns(8) has it."""
+        return Path("/run/netns", self.name)
+
     def inside(self, *command: str) -> list[str]:
         """`command`, to be run there."""
         return ["ip", "netns", "exec", self.name, *command]
@@ -118,7 +123,7 @@ class Host:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """This thread is there: sockets that it makes, and processes that it starts, belong to that host."""
-        with _inside(f"/run/netns/{self.name}"):
+        with _inside(self.network):
             yield
 
     def unplug(self, switch: str) -> None:

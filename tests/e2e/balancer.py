@@ -17,7 +17,7 @@ from .client import Client
 from .configuration import toml
 from .message import Response
 from .progress import DEADLINE, Progress
-from .starting import Process, master, spawn
+from .starting import Process, lbproxy, master
 from .surroundings import FORKS_GENERATIONS, PLAIN, Surroundings
 
 _BAD_SIGNS = re.compile(r"Traceback|traceback=|Exception ignored|never awaited|never retrieved|internal")
@@ -239,7 +239,7 @@ def descendants(pid: int) -> list[int]:
 
 async def command(*arguments: str, around: Surroundings = PLAIN) -> tuple[int, str, str]:
     """Run a command of lbproxy to its end: exit status, standard output, standard error."""
-    process = await spawn(*arguments, around=around)
+    process = await lbproxy(*arguments, around=around)
     async with asyncio.timeout(DEADLINE):
         out, err = await process.communicate()
     assert process.returncode is not None

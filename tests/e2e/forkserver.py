@@ -1,9 +1,9 @@
 """A process that starts others of one kind by fork: it has imported, once, what each of them imports.
 
 `python -m tests.e2e.forkserver KIND DESCRIPTOR`, a SOCK_SEQPACKET; `starting` has its other end. One message starts
-one: its arguments, variables, and whether it leads a process group, as JSON, with three descriptors, which are its
-standard output, its standard error, and a pipe that gets its process id and then its exit status, a line each. The
-server ends when its socket does.
+one: its arguments, variables, and whether it leads a process group, as JSON, with four descriptors, which are its
+standard output, its standard error, a pipe that gets its process id and then its exit status, a line each, and its
+network namespace. The server ends when its socket does.
 
 What is forked goes on as a process that was started by its command line does: what it is and does is its own. So do a
 master's generations: it has a child that forks them, one that has not begun to be anything. An upgrade is started as
@@ -18,18 +18,20 @@ import encodings.idna  # noqa: F401 - for the first name that is looked up
 import gc
 import json
 import os
+import runpy
 import selectors
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from lbproxy.process.imports import quick_imports
 
-from .surroundings import FORKS_GENERATIONS, READ_AT_EACH_USE
+from .surroundings import FORKS_GENERATIONS, OWN_NETWORK, READ_AT_EACH_USE
 
 ORDER_SIZE = 1 << 16
 
@@ -37,6 +39,14 @@ COMM = Path("/proc/self/comm")
 """Its name for ps(1)."""
 
 LIBC = ctypes.CDLL(None)
+NEW_NETWORK = 0x40000000
+"""CLONE_NEWNET, setns(2)."""
+
+COMMANDS = (
+    *("backend", "check", "connections", "drain", "fleet", "keepalived", "kick"),
+    *("leave", "ready", "register", "reload", "rollout", "status"),
+)
+"""Those that the tests run often. Each of the others imports what it needs."""
 
 Main = Callable[[list[str]], int]
 """What a process of one kind does with its arguments; its exit status."""
@@ -73,10 +83,32 @@ def connector() -> Main:
     return main
 
 
+def command() -> Main:
+    """A command of lbproxy: what `python -m lbproxy` does."""
+    with quick_imports():
+        import lbproxy.config.fleet_alone  # noqa: F401
+
+        for name in COMMANDS:
+            import_module(f"lbproxy.cli.{name}")
+
+    def main(arguments: list[str]) -> int:
+        sys.argv = [sys.argv[0], *arguments]
+        try:
+            runpy.run_module("lbproxy", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            if not isinstance(end.code, int):
+                raise
+            return end.code
+        return 0
+
+    return main
+
+
 KINDS: dict[str, Callable[[], Main]] = {
     "balancer": balancer,
     "balancer_with_clients": balancer_with_clients,
     "connector": connector,
+    "command": command,
 }
 """Each imports what its processes need."""
 
@@ -95,7 +127,7 @@ class Server:
                 if key.data is not None:
                     self._report(*key.data)
                     continue
-                order, descriptors, _, _ = socket.recv_fds(self._orders, ORDER_SIZE, 3)
+                order, descriptors, _, _ = socket.recv_fds(self._orders, ORDER_SIZE, 4)
                 if not order:
                     return None
                 if role := self._start(order, descriptors):
@@ -105,7 +137,7 @@ class Server:
         """None in this process, which goes on."""
         threads = [*Path("/proc/self/task").iterdir()]
         assert len(threads) == 1, "a fork has none of the other threads"
-        out, errors, report = descriptors
+        out, errors, report, network = descriptors
         arguments, variables, leads = json.loads(order)
         pid = os.fork()
         if leads:
@@ -115,11 +147,12 @@ class Server:
             self._orders.detach()  # it is closed with all others
             os.dup2(out, 1)
             os.dup2(errors, 2)
+            _enter(network)
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
             _take(variables)
             return lambda: self._main(arguments)
-        os.close(out)
-        os.close(errors)
+        for descriptor in (out, errors, network):
+            os.close(descriptor)
         os.write(report, b"%d\n" % pid)
         ended = os.pidfd_open(pid)
         self._selector.register(ended, selectors.EVENT_READ, (ended, pid, report))
@@ -139,6 +172,12 @@ def _take(variables: dict[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith(READ_AT_EACH_USE)]:
         del os.environ[name]
     os.environ.update(variables)
+
+
+def _enter(network: int) -> None:
+    """Be in that network namespace. Only root may enter another one than the server's."""
+    if not os.path.samestat(os.fstat(network), OWN_NETWORK.stat()):
+        assert not LIBC.setns(network, NEW_NETWORK)
 
 
 def _begin(path: list[str]) -> int:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from .backend import ScriptedBackend
 from .progress import DEADLINE, Progress
-from .starting import spawn
+from .starting import Process, lbproxy
 from .surroundings import PLAIN, Surroundings
 
 
 class Registrar:
     """Its process; `log` has its lines."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.log: list[str] = []
         self._progress = Progress()
@@ -29,7 +29,7 @@ class Registrar:
     ) -> Registrar:
         """fleet: a file with [fleet]."""
         named = ["--pool", "connectors", "--name", backend.name, "--url", backend.url]
-        one = cls(await spawn("register", "-c", str(fleet), *named, *options, around=around))
+        one = cls(await lbproxy("register", "-c", str(fleet), *named, *options, around=around))
         await one.logged("connector_registered")
         return one
 

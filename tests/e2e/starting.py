@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Protocol, Self
 
-from .surroundings import PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
+from .surroundings import OWN_NETWORK, PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
 
 _LINE_LIMIT = 1 << 20
 """Bytes of the longest line that may be read from one of its outputs."""
@@ -41,14 +41,16 @@ class Process(Protocol):
     @property
     def stderr(self) -> asyncio.StreamReader | None: ...
     def send_signal(self, signal: int) -> None: ...
+    def terminate(self) -> None: ...
     def kill(self) -> None: ...
     async def wait(self) -> int: ...
+    async def communicate(self) -> tuple[bytes, bytes]: ...
 
 
 async def spawn(*arguments: str, module: str = "lbproxy", around: Surroundings = PLAIN) -> asyncio.subprocess.Process:
     """`python -m lbproxy`, or another module, with `arguments`, its two outputs piped."""
     return await asyncio.create_subprocess_exec(
-        *around.under,
+        *around.command,
         sys.executable,
         "-m",
         module,
@@ -88,26 +90,34 @@ class ForkServer:
         return _constant(environment) == self._environment and not os.environ.get("LBPROXY_FULL")
 
     async def start(
-        self, arguments: Sequence[str], environment: Mapping[str, str], *, errors: bool = True, leads: bool = False
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        network: Path = OWN_NETWORK,
+        errors: bool = True,
+        leads: bool = False,
     ) -> Forked:
         """One with `arguments`. `errors`: its standard error is a pipe of its own. `leads`: a process group."""
-        out, *between, report = [await _reader(one) for one in self._order(arguments, environment, errors, leads)]
+        pipes = self._order(arguments, environment, network, errors, leads)
+        out, *between, report = [await _reader(one) for one in pipes]
         return Forked(int(await report.readline()), out, between[0] if errors else None, report)
 
     def start_at_once(self, arguments: Sequence[str], environment: Mapping[str, str]) -> ForkedAtOnce:
         """The same, for those who have no event loop; its errors go where its output goes."""
-        out, report = self._order(arguments, environment, errors=False, leads=False)
+        out, report = self._order(arguments, environment, OWN_NETWORK, errors=False, leads=False)
         return ForkedAtOnce(os.fdopen(out), os.fdopen(report, "rb", buffering=0))
 
     def _order(
-        self, arguments: Sequence[str], environment: Mapping[str, str], errors: bool, leads: bool
+        self, arguments: Sequence[str], environment: Mapping[str, str], network: Path, errors: bool, leads: bool
     ) -> tuple[int, ...]:
         """Its pipes: its output, its errors if they have one of their own, and the server's report."""
         variables = {name: value for name, value in environment.items() if name.startswith(READ_AT_EACH_USE)}
         order = json.dumps([list(arguments), variables, leads]).encode()
         readings, theirs = zip(*(os.pipe() for _ in range(3 if errors else 2)), strict=True)
+        theirs = (*theirs, os.open(network, os.O_RDONLY))
         try:
-            socket.send_fds(self._orders or self._start(), [order], [theirs[0], *theirs[-2:]])
+            socket.send_fds(self._orders or self._start(), [order], [theirs[0], *theirs[-3:]])
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
@@ -137,7 +147,8 @@ class ForkServer:
 BALANCERS = ForkServer("balancer")
 BALANCERS_WITH_CLIENTS = ForkServer("balancer_with_clients")
 CONNECTORS = ForkServer("connector")
-FORK_SERVERS = (BALANCERS, BALANCERS_WITH_CLIENTS, CONNECTORS)
+COMMANDS = ForkServer("command")
+FORK_SERVERS = (BALANCERS, BALANCERS_WITH_CLIENTS, CONNECTORS, COMMANDS)
 
 _NEED_CLIENTS = re.compile(r'^kind = "(http|kerberos)"|^\[(fleet|.*\.(discover|consistency))\]', re.MULTILINE)
 """What a configuration has whose balancer asks over HTTP."""
@@ -152,7 +163,15 @@ async def master(path: Path, around: Surroundings = PLAIN) -> Process:
     server = BALANCERS_WITH_CLIENTS if _NEED_CLIENTS.search(path.read_text()) else BALANCERS
     if around.under or not server.can(environment):
         return await spawn("master", str(path), module="lbproxy.process", around=around)
-    return await server.start([str(path)], environment)
+    return await server.start([str(path)], environment, network=around.network)
+
+
+async def lbproxy(*arguments: str, around: Surroundings = PLAIN) -> Process:
+    """`lbproxy` with `arguments`. `run` becomes another program, so it is started by its command line."""
+    environment = {**os.environ, **around.environment}
+    if arguments[0] == "run" or around.under or not COMMANDS.can(environment):
+        return await spawn(*arguments, around=around)
+    return await COMMANDS.start(arguments, environment, network=around.network)
 
 
 async def connector(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
@@ -202,12 +221,23 @@ class Forked:
         with suppress(ProcessLookupError):  # its end is on its way here
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """Raises ProcessLookupError if it is known to have ended."""
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """Raises ProcessLookupError if it is known to have ended."""
         self.send_signal(signal.SIGKILL)
 
     async def wait(self) -> int:
         return await asyncio.shield(self._end)
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """What is left of its output and of its errors, once it has ended."""
+        assert self.stderr is not None
+        out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
+        await self.wait()
+        return out, err
 
 
 class ForkedAtOnce:

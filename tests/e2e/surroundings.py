@@ -17,15 +17,28 @@ ROOT = Path(__file__).parents[2]
 READ_AT_EACH_USE = ("KRB5", "NTLM_", "SSL_CERT_")
 """What the names of variables begin with that libkrb5, gss-ntlmssp and OpenSSL read whenever they need them."""
 
+OWN_NETWORK = Path("/proc/thread-self/ns/net")
+"""The network namespace of this thread (network_namespaces(7))."""
+
 FORKS_GENERATIONS = "generations"
 """The name, in /proc/PID/comm, of a child of a master that forks its generations (see `forkserver`)."""
 
 
 class Surroundings(NamedTuple):
-    """`under`: the command that runs it, if one does. `environment`: variables beside the test's own."""
+    """`under`: the command that runs it, if one does. `environment`: variables beside the test's own.
+
+    `network`: the file of its network namespace.
+    """
 
     under: Sequence[str] = ()
     environment: Mapping[str, str] = {}
+    network: Path = OWN_NETWORK
+
+    @property
+    def command(self) -> list[str]:
+        """What its command line begins with."""
+        enter = [] if self.network == OWN_NETWORK else ["nsenter", f"--net={self.network}"]
+        return [*enter, *self.under]
 
 
 PLAIN = Surroundings()

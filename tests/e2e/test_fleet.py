@@ -24,7 +24,7 @@ from .backend import Lane, ScriptedBackend, answer, serve
 from .balancer import Balancer, command, descendants
 from .configuration import configuration
 from .conftest import Backends
-from .starting import spawn
+from .starting import lbproxy
 from .surroundings import PLAIN, Surroundings
 from .test_rollout import Connector, Operator, Users, commanded, roll_out
 
@@ -344,7 +344,7 @@ async def test_a_rollout_goes_on_elsewhere_after_its_command_died(backends: Back
     one, other = [await replica(f"lb{n}", *members, pool={"check": CHECK}) for n in (1, 2)]
     await in_fleet(one, lambda fleet: len(fleet["replicas"]) == 2)
     logs = str(one.path.parent / "logs")
-    process = await spawn("rollout", "-c", str(one.path), "--logs", logs, "--run", "sleep 600")
+    process = await lbproxy("rollout", "-c", str(one.path), "--logs", logs, "--run", "sleep 600")
     await drained(other, "c1")
     command_runs = descendants(process.pid)
     process.kill()

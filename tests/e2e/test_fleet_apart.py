@@ -36,7 +36,7 @@ async def replica(
     directory.mkdir()
     fleet = {"name": "f", "replica": name, "etcd": etcd, "lease": "2s"}
     config = configuration(directory, BACKENDS, fleet=fleet, **{"server_url": "http://login.test", **changes})
-    around = PLAIN if host is None else Surroundings(under=host.inside())
+    around = PLAIN if host is None else Surroundings(network=host.network)
     balancer = await Balancer.start(config, directory, around)
     try:
         yield balancer

@@ -37,7 +37,7 @@ from .backend import ScriptedBackend
 from .balancer import Balancer, running
 from .configuration import configuration
 from .registrar import Registrar
-from .starting import spawn
+from .starting import lbproxy
 from .test_discovery import inside
 
 PAGE = Path(__file__).parents[2] / "docs" / "instances.md"
@@ -92,7 +92,7 @@ async def telling(connectors: list[Connector], directory: Path, port: int) -> As
     try:
         for host, connector in zip(HOSTS, connectors, strict=True):
             listen = ["--dir", str(connector.directory), "--listen", f"{host}:{port}"]
-            processes.append(await spawn("instance", "facts", *listen, *tls))
+            processes.append(await lbproxy("instance", "facts", *listen, *tls))
         for process in processes:
             assert process.stdout is not None
             assert b"/facts" in await process.stdout.readline()

@@ -21,7 +21,7 @@ from .backend import Lane, ScriptedBackend, answer
 from .balancer import Balancer, command
 from .conftest import Backends, Balance
 from .reloads import reload
-from .starting import spawn
+from .starting import Process, lbproxy
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -209,7 +209,7 @@ async def test_it_does_not_begin_with_too_few(backends: Backends, balance: Balan
     assert (await balancer.ask()).status == 200
 
 
-async def _ending(process: asyncio.subprocess.Process) -> list[str]:
+async def _ending(process: Process) -> list[str]:
     """What a rollout that stops has to say."""
     _, err = await process.communicate()
     assert process.returncode == 1
@@ -223,7 +223,7 @@ async def test_of_two_at_once_one_begins_and_it_is_cancelled_from_elsewhere(
     balancer = await balance(*await backends(*(Connector() for _ in range(3))), pool={"check": CHECK})
     logs = str(balancer.path.parent / "logs")
     asked = ("rollout", "-c", str(balancer.path), "--logs", logs, "--run", "sleep 600")
-    both = [await spawn(*asked) for _ in range(2)]
+    both = [await lbproxy(*asked) for _ in range(2)]
     ending = [asyncio.ensure_future(_ending(one)) for one in both]
     [loser], [winner] = await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
     assert f"{ME} rolls out pool connectors already" in loser.result()[0]

@@ -1,26 +1,29 @@
-"""A balancer of the fork server is what one that its command line starts is."""
+"""What a fork server starts is what its command line would start."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 from collections import Counter
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lbproxy.errors import StartError
+from tests.namespaces import Switch, needs_root
 from tests.ports import free_port
 
-from .balancer import Balancer, running
+from .balancer import Balancer, command, running
 from .configuration import configuration
 from .instance import Instance
 from .reloads import comes_true
-from .starting import SAMPLE, Forked
-from .surroundings import BY_COMMAND_LINE
+from .starting import SAMPLE, Forked, Process, lbproxy
+from .surroundings import BY_COMMAND_LINE, OWN_NETWORK, PLAIN, Surroundings
 
 pytestmark = pytest.mark.skipif(
     bool(os.environ.get("LBPROXY_FULL")), reason="LBPROXY_FULL=1 starts all by their command line"
@@ -140,3 +143,89 @@ async def test_a_connector_leads_a_group_and_writes_one_output(directory: Path) 
     await one.kill()
     with pytest.raises(ProcessLookupError):
         os.killpg(one.pid, 0)
+
+
+@asynccontextmanager
+async def waiting_commands(directory: Path) -> AsyncIterator[Callable[..., Awaitable[Process]]]:
+    """A command that asks for something and waits for the answer, for as long as the block is; it has asked."""
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async def start(around: Surroundings = PLAIN) -> Process:
+        asked.clear()
+        process = await lbproxy("status", "--admin", f"unix:{path}", around=around)
+        await asked.wait()
+        return process
+
+    path = directory / "asked.sock"
+    async with await asyncio.start_unix_server(serve, path):
+        yield start
+
+
+async def test_nothing_is_left_of_the_fork_server_in_a_command(directory: Path) -> None:
+    async with waiting_commands(directory) as start:
+        both = [await start(around) for around in (PLAIN, BY_COMMAND_LINE)]
+        assert [isinstance(one, Forked) for one in both] == [True, False]
+        forked, started = [one.pid for one in both]
+        assert seen(forked) == seen(started)
+        for one in both:
+            one.send_signal(signal.SIGINT)
+        said = [await one.communicate() for one in both]
+        assert said == [(b"", b"\nAborted!\n")] * 2
+        assert [one.returncode for one in both] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--version"], 0),
+        (["drain"], 2),
+        (["backend", "add", "--no-such-option"], 2),
+        (["check", "-c", "no.toml"], 1),
+        (["health", "--admin", "127.0.0.1:9"], 1),
+    ],
+)
+async def test_a_command_says_and_returns_the_same(words: list[str], status: int) -> None:
+    forked, started = [await command(*words, around=around) for around in (PLAIN, BY_COMMAND_LINE)]
+    assert forked == started
+    assert forked[0] == status
+
+
+async def test_how_a_command_ended_is_known(directory: Path) -> None:
+    async with waiting_commands(directory) as start:
+        process = await start()
+        assert process.returncode is None
+        process.terminate()
+        await process.communicate()
+        assert process.returncode == -signal.SIGTERM
+        with pytest.raises(ProcessLookupError):
+            process.terminate()
+
+
+@needs_root
+async def test_it_is_in_the_network_of_its_host_or_of_the_test(directory: Path) -> None:
+    config = configuration(directory, NOBODY)
+
+    async def networks(around: Surroundings = PLAIN) -> set[int]:
+        async with running(config, directory, around=around) as balancer, waiting_commands(directory) as start:
+            process = await start(around)
+            assert isinstance(balancer.process, Forked)
+            assert isinstance(process, Forked)
+            pids = (balancer.master, balancer.pid, process.pid)
+            found = {Path(f"/proc/{pid}/ns/net").stat().st_ino for pid in pids}
+            process.kill()
+            await process.communicate()
+            return found
+
+    with Switch("a") as switch:
+        host = switch.hosts["a"]
+        there = host.network.stat().st_ino
+        assert await networks(Surroundings(network=host.network)) == {there}
+        with host.entered():
+            assert await networks() == {there}
+        assert await networks() == {OWN_NETWORK.stat().st_ino} != {there}

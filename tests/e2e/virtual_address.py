@@ -97,7 +97,7 @@ class Replica:
         """A command of lbproxy on this host."""
         name, *options = arguments
         path = str(self.balancer.path)
-        return await command(name, "-c", path, *options, around=Surroundings(self.host.inside()))
+        return await command(name, "-c", path, *options, around=Surroundings(network=self.host.network))
 
 
 class Site:
@@ -215,7 +215,7 @@ async def _replica(
         **{"leave_timeout": "60s", **changes},
     )
     config["access_log"] = {"path": ""}  # thousands of lines
-    balancer = await Balancer.start(config, folder, Surroundings(host.inside()))
+    balancer = await Balancer.start(config, folder, Surroundings(network=host.network))
     try:
         async with _keepalived(name, switch, balancer.path, address) as keepalived:
             yield Replica(name, host, balancer, keepalived, address)
