@@ -226,6 +226,15 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def opened(pid: int) -> list[str]:
+    """What each of its descriptors is of (proc(5)), but for one that it closes at this moment."""
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(descriptor.readlink()))
+    return found
+
+
 def _forks_generations(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().rstrip() == FORKS_GENERATIONS

@@ -18,7 +18,7 @@ from lbproxy.errors import StartError
 from tests.namespaces import Switch, needs_root
 from tests.ports import free_port
 
-from .balancer import Balancer, command, running
+from .balancer import Balancer, command, opened, running
 from .configuration import configuration
 from .instance import Instance
 from .reloads import comes_true
@@ -42,7 +42,7 @@ def seen(pid: int) -> dict[str, Any]:
     states = dict(re.split(r":\s*", line, maxsplit=1) for line in lines)
     signals = {name: int(states[name], 16) & ~LIBRARYS_OWN for name in ("SigBlk", "SigIgn", "SigCgt", "SigPnd")}
     # The number of a socket is its own.
-    descriptors = Counter(re.sub(r"\d+", "N", str(one.readlink())) for one in (folder / "fd").iterdir())
+    descriptors = Counter(re.sub(r"\d+", "N", one) for one in opened(pid))
     return {
         "cwd": (folder / "cwd").readlink(),
         "descriptors": descriptors,

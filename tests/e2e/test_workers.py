@@ -17,7 +17,7 @@ from tests.ports import free_port
 from tests.prometheus import needs_prometheus, scraping
 
 from .backend import Lane, answer
-from .balancer import Balancer, children, command
+from .balancer import Balancer, children, command, opened
 from .client import Client, request
 from .configuration import configuration
 from .conftest import Backends, Balance
@@ -30,8 +30,7 @@ from .test_consistency import fleet, guard
 
 def sockets(pid: int) -> int:
     """How many a process has open."""
-    descriptors = Path(f"/proc/{pid}/fd").iterdir()
-    return sum(str(descriptor.readlink()).startswith("socket:") for descriptor in descriptors)
+    return sum(one.startswith("socket:") for one in opened(pid))
 
 
 @asynccontextmanager
