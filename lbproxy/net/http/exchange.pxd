@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from lbproxy.net.http.relay cimport Relay
 from lbproxy.net.transport.stream cimport Stream
 from lbproxy.net.upstream.shared cimport LaneCore
-from lbproxy.wire.request_heads cimport Forwarding
+from lbproxy.wire.request_heads cimport Forwarding, RequestHead
 from lbproxy.wire.slices cimport Slice
 
 
@@ -36,6 +36,8 @@ cdef class Exchange(Relay):
         int _begin(self, const char *data, size_t size, bint kept) except -1
         int _reset(self) except -1
         bint _is_directed(self)
+        bytes _host(self, Slice named)
+        int _begin_body(self, RequestHead request) except -1
         LaneCore _decided_lane(self)
         bint _take_fast_path(self) except -1
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1

@@ -14,6 +14,9 @@ from lbproxy.wire.response_heads cimport ResponseHead
 from lbproxy.wire.slices cimport Slice
 
 
+cdef Body NOTHING                   # of all requests without a body; it never changes
+
+
 cdef class Relay(Handler):
     cdef:
         Site site

@@ -36,6 +36,8 @@ cdef enum:
     MAX_INFORMATIONAL = 16       # 1xx answers of one backend to one request
 
 cdef object _log = logging.getLogger(__name__)
+cdef Body NOTHING = Body()
+NOTHING.start(Framing.NO_BODY, 0, False, None, False)
 
 
 cdef class Relay(Handler):
@@ -46,7 +48,7 @@ cdef class Relay(Handler):
         self.poller = client.poller
         self.client = client
         self.policy = policy
-        self.request_body = Body()
+        self.request_body = NOTHING
         self.response_body = Body()
 
     # --- what the front does

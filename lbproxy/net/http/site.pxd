@@ -23,6 +23,8 @@ cdef class Site:
         FieldTable response_trailers
         Forwarding forwarding
         set _hosts                  # Host values that were accepted as they are spelled
+        bytes last_host             # the one that an exchange accepted last, and on TLS the name of that connection
+        str last_name
         object _host_served
         tuple _denied_paths
         object _path_denied

@@ -5,34 +5,38 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from typing import Any
+from functools import lru_cache
 
-from lbproxy.net.tls.openssl import attach
+from lbproxy.net.tls.openssl import Engine
 
 _IN, _OUT = ssl.MemoryBIO(), ssl.MemoryBIO()
 """What every object is made with, and never uses: then it is attached to a descriptor."""
 
+NAMES_KEPT = 256
+"""Names that were asked for last, and that connections share."""
 
-class AcceptedTls:
-    """The standard library's TLS object on an accepted socket, whose descriptor it owns.
 
-    `ssl.SSLSocket` is the same with much for code that waits, and takes a tenth of a handshake's time for it. `_sslobj`
-    is what an SSLSocket calls so, too; OpenSSL's callback for server names is given this object.
+class AcceptedTls(Engine):
+    """The standard library's TLS object on an accepted socket, with the engine that drives it; it owns the descriptor.
+
+    `ssl.SSLSocket` is the same with much for code that waits, and takes a tenth of a handshake's time for it.
     """
 
-    __slots__ = ("__weakref__", "_fd", "_sock", "_sslobj", "requested_name", "server_side")
+    __slots__ = ("__weakref__", "_fd", "_sock", "heard")
+
+    server_side = True
 
     def __init__(self, fd: int, context: ssl.SSLContext, direct: bool = True) -> None:
         """fd: of a socket that does not block. direct: False has Python reach it, as where `attach` cannot."""
         self._fd = fd
         self._sock: socket.socket | None = None
-        self._sslobj: Any = context._wrap_bio(_IN, _OUT, True, owner=self)  # type: ignore[attr-defined]
-        if not (direct and attach(self._sslobj, fd)):
+        # The server name, by OpenSSL's callback for it, where `server_name` is not known.
+        self.heard: str | None = None
+        super().__init__(context._wrap_bio(_IN, _OUT, True), direct)  # type: ignore[attr-defined]
+        if not self.attach(fd):
             self._sock = socket.socket(fileno=fd)
             self._sock.setblocking(False)
-            self._sslobj = context._wrap_socket(self._sock, True, owner=self)  # type: ignore[attr-defined]
-        self.server_side = True
-        self.requested_name: str | None = None  # by the client, in lower case and otherwise as it came (RFC 6066)
+            super().__init__(context._wrap_socket(self._sock, True, owner=self), False)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return f"<TLS accepted on {self._fd} for {self.requested_name}>"
@@ -46,9 +50,10 @@ class AcceptedTls:
         """Whether the handshake resumed a session."""
         return bool(self._sslobj.session_reused)
 
-    def present(self, context: ssl.SSLContext) -> None:
-        """Go on with the certificate of this context: during the handshake, by the name that was asked for."""
-        self._sslobj.context = context
+    @property
+    def requested_name(self) -> str | None:
+        """The host that the client asked for, in lower case and otherwise as it came (RFC 6066)."""
+        return host_asked(self.server_name or self.heard)
 
     def peer_certificate(self) -> bytes | None:
         """What the client has shown, in DER."""
@@ -57,9 +62,20 @@ class AcceptedTls:
 
     def close(self) -> None:
         """Close the socket; nothing is said to the client."""
-        self._sslobj = None
+        self.let_go()
         if self._sock is not None:
             self._sock.close()
         elif self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+
+@lru_cache(NAMES_KEPT)
+def host_asked(name: str | None) -> str | None:
+    """Which host a server name is, in lower case.
+
+    An address is none (RFC 6066 section 3), though some clients send it: they have asked for no host.
+    """
+    if name is None or ":" in name or (name[-1:].isdigit() and name.rpartition(".")[2].isdigit()):
+        return None
+    return name.lower()

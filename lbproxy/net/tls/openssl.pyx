@@ -37,6 +37,13 @@ cdef extern from *:
     typedef int (*lbproxy_hello)(void *, int *, void *);
     typedef void (*lbproxy_set_hello)(void *, lbproxy_hello, void *);
     typedef int (*lbproxy_extension)(void *, unsigned int, const unsigned char **, size_t *);
+    typedef void (*lbproxy_callback)(void);
+    typedef long (*lbproxy_callback_ctrl)(void *, int, lbproxy_callback);
+    typedef int (*lbproxy_name_asked)(void *, int *, void *);
+    typedef const char *(*lbproxy_name)(const void *, int);
+    typedef int (*lbproxy_is)(const void *);
+    typedef void (*lbproxy_free)(void *);
+    typedef unsigned long long (*lbproxy_options)(void *, unsigned long long);
     """
     ctypedef struct PyObject:
         pass
@@ -58,12 +65,23 @@ cdef extern from *:
     ctypedef int (*lbproxy_hello)(void *, int *, void *) noexcept nogil
     ctypedef void (*lbproxy_set_hello)(void *, lbproxy_hello, void *) noexcept
     ctypedef int (*lbproxy_extension)(void *, unsigned int, const unsigned char **, size_t *) noexcept nogil
+    ctypedef void (*lbproxy_callback)() noexcept nogil
+    ctypedef long (*lbproxy_callback_ctrl)(void *, int, lbproxy_callback) noexcept
+    ctypedef const char *(*lbproxy_name)(const void *, int) noexcept
+    ctypedef int (*lbproxy_is)(const void *) noexcept
+    ctypedef void (*lbproxy_free)(void *) noexcept
+    ctypedef unsigned long long (*lbproxy_options)(void *, unsigned long long) noexcept
     void *dlopen(const char *path, int flags)
     void *dlsym(void *handle, const char *name)
     int RTLD_LAZY, RTLD_NOLOAD
 
 cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/sslerr.h>
+    SET_NAME_CALLBACK = 53
+    GET_PEER_TMP_KEY = 109
+    IGNORE_UNEXPECTED_EOF = 0x80
     GET_MIN_PROTO_VERSION = 130
+    GET_TMP_KEY = 133
+    BIO_CTRL_EOF = 2
     ERROR_SSL = 1
     ERROR_WANT_READ = 2
     ERROR_WANT_WRITE = 3
@@ -73,7 +91,8 @@ cdef enum:                   # <openssl/ssl.h>, <openssl/tls1.h>, <openssl/ssler
     REASON = 0x7FFFFF        # the bits of an error that are its reason
     HELLO_ERROR = 0
     HELLO_SUCCESS = 1
-    SERVER_NAME = 0          # the extension's type
+    SERVER_NAME = 0          # the extension's type, and the only kind of names in it
+    ACKNOWLEDGED = 0         # SSL_TLSEXT_ERR_OK
     NAME_AT = 5              # where the first name of that extension begins (RFC 6066 section 3)
     UNRECOGNIZED_NAME = 112  # the alert
 
@@ -113,11 +132,23 @@ cdef lbproxy_clear _clear_errors = <lbproxy_clear>find(b"ERR_clear_error")
 cdef lbproxy_words _words = <lbproxy_words>find(b"ERR_reason_error_string")
 cdef lbproxy_set_hello _set_hello = <lbproxy_set_hello>find(b"SSL_CTX_set_client_hello_cb")
 cdef lbproxy_extension _extension = <lbproxy_extension>find(b"SSL_client_hello_get0_ext")
+cdef lbproxy_callback_ctrl _set_callback = <lbproxy_callback_ctrl>find(b"SSL_CTX_callback_ctrl")
+cdef lbproxy_name _name_of = <lbproxy_name>find(b"SSL_get_servername")
+cdef lbproxy_ctrl _control = <lbproxy_ctrl>find(b"SSL_ctrl")
+cdef lbproxy_is _is_server = <lbproxy_is>find(b"SSL_is_server")
+cdef lbproxy_is _type_of = <lbproxy_is>find(b"EVP_PKEY_get_base_id")
+cdef lbproxy_error _empty = <lbproxy_error>find(b"EVP_PKEY_set_type")
+cdef lbproxy_free _free_key = <lbproxy_free>find(b"EVP_PKEY_free")
+cdef lbproxy_options _set_options = <lbproxy_options>find(b"SSL_set_options")
+cdef lbproxy_get _bio_of = <lbproxy_get>find(b"SSL_get_rbio")
+cdef lbproxy_ctrl _bio_ctrl = <lbproxy_ctrl>find(b"BIO_ctrl")
 cdef bint _is_known = (
     LBPROXY_KNOWN_PYTHON and _context_of != NULL and _do_handshake != NULL and _has_pending != NULL and _shutdown != NULL
     and _read != NULL and _write != NULL and _get_error != NULL and _peek_last_error != NULL and _clear_errors != NULL
-    and _words != NULL
+    and _words != NULL and _set_fd != NULL and _name_of != NULL and _set_options != NULL
+    and _bio_of != NULL and _bio_ctrl != NULL and _is_server != NULL
 )
+cdef bint _may_empty_keys = _control != NULL and _type_of != NULL and _empty != NULL and _free_key != NULL
 
 
 def refuse_odd_names(context not None):
@@ -149,6 +180,25 @@ cdef int _look_at_hello(void *handshake, int *alert, void *unused) noexcept nogi
     return HELLO_SUCCESS
 
 
+def acknowledge_names(context not None):
+    """From now on `context` takes every server name for its own, without a call of Python: there is no other certificate.
+
+    `Engine.server_name` tells which it was. False where this build of Python and OpenSSL does not allow it.
+    """
+    cdef void *ctx
+    if not isinstance(context, _ssl._SSLContext):
+        raise ValueError("an ssl.SSLContext is needed")
+    ctx = pointer_of_context(context)
+    if ctx == NULL or _set_callback == NULL or not is_direct():
+        return False
+    return _set_callback(ctx, SET_NAME_CALLBACK, <lbproxy_callback>_acknowledge) == 1
+
+
+cdef int _acknowledge(void *connection, int *alert, void *unused) noexcept nogil:
+    """SSL_CTX_set_tlsext_servername_callback(3). The name goes into the session, as a client of TLS 1.2 expects."""
+    return ACKNOWLEDGED
+
+
 cdef void *pointer_of_context(object context):
     """OpenSSL's own object behind an ssl.SSLContext; NULL: it is not where it is looked for."""
     cdef void *ctx = (<lbproxy_ssl_context *><void *>context).ctx
@@ -176,24 +226,31 @@ def is_direct():
     return _pointer(context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost")) != NULL
 
 
-def attach(sslobj not None, int fd):
-    """Let an object that Python made for memory (`_wrap_bio`) work on this descriptor; False: that cannot be done.
-
-    Python makes one for a socket only of its own class of sockets, and asks the kernel what the socket is.
-    """
-    cdef void *found = _pointer(sslobj)
-    return found != NULL and _set_fd != NULL and _set_fd(found, fd) == 1
-
-
 cdef inline void _forget_errors() noexcept:
     """Empty this thread's queue of errors, from which SSL_get_error(3) would take an old one for the next function's."""
     if _peek_last_error():
         _clear_errors()
 
 
+cdef void _empty_keys(void *found) noexcept:
+    """Wipe the keys that were agreed upon: nothing needs them after the handshake, but OpenSSL keeps them with the connection.
+
+    There are some in TLS 1.3 only. Each has at least 200 bytes beside its EVP_PKEY, which stays and is empty.
+    """
+    cdef void *key = NULL
+    cdef int which
+    if not _may_empty_keys:
+        return
+    for which in (GET_TMP_KEY, GET_PEER_TMP_KEY):
+        if _control(found, which, 0, &key) == 1:
+            _empty(key, _type_of(key))
+            _free_key(key)               # the reference that we were given
+    _forget_errors()
+
+
 cdef class Engine:
 
-    def __cinit__(self, sslobj not None, bint direct=True):
+    def __init__(self, sslobj not None, bint direct=True):
         """sslobj: the `_sslobj` of an ssl.SSLSocket or AcceptedTls. direct: False calls Python's methods."""
         self._object = sslobj
         self._ssl = _pointer(sslobj) if direct else NULL
@@ -203,12 +260,39 @@ cdef class Engine:
         """Whether OpenSSL's functions are called."""
         return self._ssl != NULL
 
+    @property
+    def _sslobj(self):
+        """Python's object, which an ssl.SSLSocket calls so; None: the connection is over."""
+        return self._object
+
+    def attach(self, int fd):
+        """Let an object that Python made for memory (`_wrap_bio`) work on this descriptor; False: that cannot be done.
+
+        Python makes one for a socket only of its own class of sockets, and asks the kernel what the socket is.
+        """
+        if self._ssl == NULL:
+            return False
+        if _set_fd(self._ssl, fd) != 1:
+            raise MemoryError
+        return True
+
+    @property
+    def server_name(self):
+        """Which the client asked for, as it came; None: none, or Python's methods are called."""
+        cdef const char *name
+        if self._ssl == NULL:
+            return None
+        name = _name_of(self._ssl, SERVER_NAME)
+        return None if name == NULL else name.decode("latin-1")
+
     cdef int handshake(self) except 0:
         """DONE, WANTS_READ or WANTS_WRITE; raises ssl.SSLError, or another OSError."""
+        cdef object kept = self._object      # and what it owns: a callback may close this connection
+        cdef void *handle = self._ssl
         cdef int result
-        if self._ssl == NULL:
+        if handle == NULL:
             try:
-                self._object.do_handshake()
+                kept.do_handshake()
             except ssl.SSLWantReadError:
                 return WANTS_READ
             except ssl.SSLWantWriteError:
@@ -216,16 +300,20 @@ cdef class Engine:
             return DONE
         _forget_errors()
         libc_errno.errno = 0
-        result = _do_handshake(self._ssl)
+        result = _do_handshake(handle)
         if result == 1:
+            if _is_server(handle):
+                # OpenSSL would answer an end without close_notify by an alert, to a client that is gone; `read` tells it.
+                _set_options(handle, IGNORE_UNEXPECTED_EOF)
+                _empty_keys(handle)
             return DONE
-        result = _get_error(self._ssl, result)
+        result = _get_error(handle, result)
         if result == ERROR_WANT_READ:
             return WANTS_READ
         if result == ERROR_WANT_WRITE:
             return WANTS_WRITE
         if result == ERROR_SSL:
-            self._object.do_handshake()  # OpenSSL fails at once, and as before: Python knows best what to make of that
+            kept.do_handshake()          # OpenSSL fails at once, and as before: Python knows best what to make of that
         raise self._trouble(result, libc_errno.errno)
 
     cdef Py_ssize_t read(self, char *data, size_t size) except -3:
@@ -249,8 +337,8 @@ cdef class Engine:
         result = _get_error(self._ssl, result)
         if result == ERROR_WANT_READ or result == ERROR_WANT_WRITE:
             return WANTS_READ
-        if result == ERROR_ZERO_RETURN:
-            return 0
+        if result == ERROR_ZERO_RETURN and not _bio_ctrl(_bio_of(self._ssl), BIO_CTRL_EOF, 0, NULL):
+            return 0                         # close_notify, and not the end of the descriptor
         self.failure = self._trouble(result, libc_errno.errno)
         return FAILED
 
@@ -273,6 +361,11 @@ cdef class Engine:
         if result == ERROR_WANT_READ or result == ERROR_WANT_WRITE:
             return WANTS_WRITE
         raise self._trouble(result, libc_errno.errno)
+
+    def let_go(self):
+        """The connection is over."""
+        self._object = None
+        self._ssl = NULL
 
     cdef bint holds_some(self) noexcept:
         """Whether it has taken bytes from the descriptor that were not read yet, such as a part of a record."""

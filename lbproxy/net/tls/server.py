@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lbproxy import files
 from lbproxy.auth.certificate import ClientCertificate, alternative_names
 from lbproxy.auth.library import hashes, x509
-from lbproxy.net.tls.accepted import AcceptedTls
+from lbproxy.net.tls.accepted import AcceptedTls, host_asked
 from lbproxy.net.tls.clients import ClientPolicy, Clients, ShutOut
 from lbproxy.net.tls.files import Expiry, expiries_of, load_pair
-from lbproxy.net.tls.openssl import refuse_odd_names
+from lbproxy.net.tls.openssl import acknowledge_names, refuse_odd_names
 from lbproxy.net.tls.renewed import Renewed
 from lbproxy.net.tls.ticket_keys import SIZE, TicketKeys
 from lbproxy.reasons import Reason
@@ -131,7 +132,8 @@ class ServerTls(Renewed[_Loaded]):
             leaves.append(chain[0])
             expiries += expiries_of("certificate", certificate, chain)
         refuse_odd_names(contexts[0])
-        contexts[0].sni_callback = _choice(_by_name(leaves, contexts))  # type: ignore[assignment]
+        if len(contexts) > 1 or not acknowledge_names(contexts[0]):
+            contexts[0].sni_callback = _choice(_by_name(leaves, contexts))
         tickets, rests_on = None, self._rests_on()
         if self._secrets and clients is None:
             tickets = TicketKeys(_ticket_keys(self._secrets, rests_on))
@@ -186,21 +188,22 @@ def _by_name(
 
 def _choice(
     contexts: Mapping[str, ssl.SSLContext | None],
-) -> Callable[[AcceptedTls, str | None, ssl.SSLContext], None]:
+) -> Callable[[Any, str | None, ssl.SSLContext], None]:
     """OpenSSL calls it in each handshake, with the name as it came; a wildcard is one label (RFC 9525 section 6.3).
 
-    A client that resumes a session of TLS 1.2 asks for the name that it asked for then. An address is no server name
-    (RFC 6066 section 3), though some clients send it: they have asked for none.
+    A client that resumes a session of TLS 1.2 asks for the name that it asked for then.
     """
 
-    def choose(tls: AcceptedTls, name: str | None, _: ssl.SSLContext) -> None:
-        if name is None or ":" in name or (name[-1:].isdigit() and name.rpartition(".")[2].isdigit()):
+    def choose(tls: Any, name: str | None, _: ssl.SSLContext) -> None:  # an AcceptedTls, or its `_sslobj`
+        if isinstance(tls, AcceptedTls):
+            tls.heard = name
+            tls = tls._sslobj
+        host = host_asked(name)
+        if host is None:
             return
-        name = name.lower()
-        tls.requested_name = name
-        context = contexts[name] if name in contexts else contexts.get(f"*.{name.partition('.')[2]}")
+        context = contexts[host] if host in contexts else contexts.get(f"*.{host.partition('.')[2]}")
         if context is not None:
-            tls.present(context)
+            tls.context = context
 
     return choose
 

@@ -19,21 +19,25 @@ class Peer:
     `source` and `destination` are the two ends of the client's own connection, for a PROXY header; None: not known.
     """
 
-    __slots__ = ("_address", "_name", "destination", "host", "source")
+    __slots__ = ("_address", "_name", "_port", "destination", "host")
 
     def __init__(self, source: Endpoint | None, destination: Endpoint | None = None) -> None:
-        self.source = source
+        self.host, self._port = ("", 0) if source is None else source
         self.destination = destination
         self._address: IpAddress | None = None
-        self.host = "" if source is None else source[0]
         self._name = ""
+
+    @property
+    def source(self) -> Endpoint | None:
+        """Its address and port; None: not known."""
+        return (self.host, self._port) if self.host else None
 
     @property
     def name(self) -> str:
         """Made when it is asked for first."""
         if not self._name:
             host = f"[{self.host}]" if ":" in self.host else self.host
-            self._name = "unix" if self.source is None else f"{host}:{self.source[1]}"
+            self._name = f"{host}:{self._port}" if host else "unix"
         return self._name
 
     @classmethod
@@ -45,7 +49,7 @@ class Peer:
 
     def connected_to(self, fd: int) -> None:
         """Find out the destination from the connection itself, unless it is known. fd: its descriptor."""
-        if self.source is not None and self.destination is None:
+        if self.host and self.destination is None:
             sock = socket.socket(fileno=fd)
             try:
                 self.destination = _plain(sock.getsockname()[:2])

@@ -14,6 +14,10 @@ PARTING = 5.0
 the rest of a page in that time, and whatever they ask is answered with a `Connection: close`."""
 
 
+_NO_LANES: dict[Backend, Lane] = {}
+"""Of all clients that own none, which are most; it stays empty."""
+
+
 class PrivateLanes:
     """One lane a backend at most; `followed` is the one of them that was authenticated last.
 
@@ -29,7 +33,7 @@ class PrivateLanes:
         self.pending = False  # the binding does not know yet how the routed request ended
         self.closing = False  # all of them close with the current answer
         self._owner: Waiter | None = owner
-        self._by_backend: dict[Backend, Lane] = {}
+        self._by_backend = _NO_LANES
 
     def __repr__(self) -> str:
         return f"<private lanes {list(self._by_backend.values())}, following {self.followed}>"
@@ -88,18 +92,23 @@ class PrivateLanes:
 
     # --- the lanes
 
+    def _own(self) -> dict[Backend, Lane]:
+        if self._by_backend is _NO_LANES:
+            self._by_backend = {}
+        return self._by_backend
+
     def claim(self, lane: Lane) -> None:
         """Make it the owner's, for good."""
         if not lane.private:
             assert self._owner is not None, "a client connection that is over has no request"
             lane.claim(self._owner)
             # An offer on a shared lane may bring a second one to the same backend: it closes with its answer.
-            self._by_backend.setdefault(lane.backend, lane)
+            self._own().setdefault(lane.backend, lane)
 
     def _follow(self, lane: Lane) -> None:
         """Requests without a token go where this lane goes, and it replaces another one to its backend."""
         former = self._by_backend.get(lane.backend)
-        self.followed = self._by_backend[lane.backend] = lane
+        self.followed = self._own()[lane.backend] = lane
         if former is not None and former is not lane:
             former.close(reasons.LANE_OWNER_GONE)
 
@@ -130,7 +139,7 @@ class PrivateLanes:
         """Close all of them."""
         self.closing = False
         self.followed = None
-        lanes, self._by_backend = self._by_backend, {}
+        lanes, self._by_backend = self._by_backend, _NO_LANES
         for lane in lanes.values():
             if lane is not busy:
                 lane.close(reasons.LANE_OWNER_GONE)

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from lbproxy.net.tls import AcceptedTls
-from lbproxy.net.tls.openssl import Engine, is_direct, refuse_odd_names
+from lbproxy.net.tls.openssl import Engine, acknowledge_names, is_direct, refuse_odd_names
 from tests.net.peers import PATIENCE, tcp_pair
 
 CA = trustme.CA()
@@ -169,6 +169,20 @@ def test_an_end_without_close_notify_is_an_error(direct: bool) -> None:
         assert isinstance(caught.value, ssl.SSLEOFError) or not direct  # some versions of Python do not tell
 
 
+def test_an_end_without_close_notify_is_not_answered() -> None:
+    """OpenSSL would send an alert: too late, and the kernel would answer that with a reset."""
+    with Ends(direct=True).meet() as ends:
+        ends.engine.send(b"x")
+        assert ends.client.recv(1) == b"x"
+        far = socket.socket(fileno=ends.client.detach())
+        far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ssl.SSLEOFError):
+            ends.receive()
+        ends._accepted.close()
+        assert far.recv(100) == b""
+        far.close()
+
+
 def test_a_reset_is_an_error(direct: bool) -> None:
     with Ends(direct).meet() as ends:
         ends.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -245,6 +259,50 @@ def test_the_name_that_is_asked_for_is_heard(direct: bool) -> None:
     context.sni_callback = lambda _, name, __: names.append(name)
     with Ends(direct, context).meet():
         assert names == ["login.test"]
+
+
+def test_only_contexts_acknowledge_names() -> None:
+    with pytest.raises(ValueError, match=r"ssl\.SSLContext"):
+        acknowledge_names(object())  # type: ignore[arg-type]
+
+
+def test_names_are_known_without_a_call_of_python() -> None:
+    context = server()
+    assert acknowledge_names(context)
+    with Ends(True, context).meet() as ends:
+        assert ends.engine.server_name == "login.test"
+    nobody = context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), True)  # type: ignore[attr-defined]
+    assert Engine(nobody).server_name is None
+
+
+@pytest.mark.parametrize(("curve", "size"), [("X25519", 32), ("prime256v1", 65)])
+def test_the_keys_of_a_handshake_are_wiped_when_it_is_done(curve: str, size: int) -> None:
+    """OpenSSL keeps them with the connection: SSL_get_tmp_key(3) and SSL_get_peer_tmp_key(3)."""
+    context, theirs = server(), client(ssl.TLSVersion.TLSv1_3)
+    for each in (context, theirs):
+        each.set_ecdh_curve(curve)
+    sizes = []
+    for direct in (False, True):
+        with Ends(direct, context, theirs).meet() as ends:
+            sizes.append([public_size(ends.engine, which) for which in (133, 109)])
+            ends.client.send(b"hello")
+            assert ends.receive() == b"hello"
+            assert ends.engine.send(b"world") == 5
+            assert ends.client.recv(5) == b"world"
+    assert sizes == [[size] * 2, [0, 0]], "Python's methods leave them"
+
+
+def public_size(engine: Engine, which: int) -> int:
+    """Bytes of the public key that SSL_ctrl(3) gives; 0: it has none."""
+    library = ctypes.CDLL(_ssl.__file__)
+    pointer = ctypes.c_void_p.from_address(id(engine._sslobj) + 3 * ctypes.sizeof(ctypes.c_void_p))
+    key, public = ctypes.c_void_p(), ctypes.c_void_p()
+    assert library.SSL_ctrl(pointer, which, ctypes.c_long(0), ctypes.byref(key)) == 1
+    size: int = library.EVP_PKEY_get1_encoded_public_key(key, ctypes.byref(public))
+    library.CRYPTO_free(public, None, 0)
+    library.EVP_PKEY_free(key)
+    library.ERR_clear_error()
+    return size
 
 
 def test_openssls_own_functions_are_called_here() -> None:

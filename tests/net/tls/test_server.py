@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from lbproxy import reasons
 from lbproxy.net.tls import ClientPolicy, ClientRefused, ServerTls
-from tests.net.tls.terminal import NAME, Ends, Terminal, browser, listener, replace, s_client
+from tests.net.tls.terminal import NAME, Ends, Server, Terminal, browser, finish, listener, replace, s_client
 from tests.pki import DAY, HOUR, Authority, Files, Holder, foreign_text, pem, unreadable, write_bundle, write_crls
 
 ROOT = Authority.root()
@@ -131,6 +132,34 @@ def test_the_name_chooses_the_certificate(tmp_path: Path, asked: str | None, cer
     with Ends(tls.context, browser(), asked) as ends:
         assert ends.client.getpeercert(binary_form=True) == certificate.chain[0]
         assert ends.server.requested_name == (asked and asked.lower())
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("certificates", [1, 2])
+def test_the_name_is_known_of_a_resumed_session_too(
+    tmp_path: Path, files: Files, version: str, certificates: int
+) -> None:
+    session = tmp_path / "session"
+    with Terminal(listener(*[files, OTHER.write(tmp_path, "other")][:certificates])) as terminal:
+        for given in ("-sess_out", "-sess_in"):
+            s_client(terminal.port, version, "-servername", "A.wild.test", given, session)
+            outcome = terminal.outcome()
+            assert (outcome.name, outcome.resumed) == ("a.wild.test", given == "-sess_in")
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "by Python"])
+def test_the_name_chooses_however_openssl_is_called(tmp_path: Path, files: Files, direct: bool) -> None:
+    tls = listener(files, OTHER.write(tmp_path, "other"))
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.setblocking(False)
+    with (
+        Server(far.detach(), tls.context, direct) as here,
+        browser().wrap_socket(near, server_hostname="Other.test", do_handshake_on_connect=False) as there,
+    ):
+        finish(there, here)
+        assert there.getpeercert(binary_form=True) == OTHER.chain[0]
+        assert (here.direct, here.requested_name) == (direct, "other.test")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

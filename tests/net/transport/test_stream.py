@@ -534,8 +534,10 @@ async def test_a_peer_that_left_before_the_handshake_is_lost(poller: Poller) -> 
 
 async def test_tls_clean_and_ragged_ends_differ(open_tls: OpenTls) -> None:
     clean, ragged = open_tls(), open_tls()
-    await clean.shake_hands()
-    await ragged.shake_hands()
+    for tls in (clean, ragged):
+        await tls.shake_hands()
+        tls.stream.write(b"x")
+        assert await tls.peer.receive() == b"x", "and the session tickets are received too"
     clean.peer.close_notify()
     await clean.peer.flush()
     await until(lambda: clean.handler.ended)
@@ -543,6 +545,10 @@ async def test_tls_clean_and_ragged_ends_differ(open_tls: OpenTls) -> None:
     ragged.peer.finish()
     await until(lambda: ragged.handler.ended)
     assert isinstance(ragged.handler.error, ssl.SSLEOFError)
+    clean.stream.close()
+    ragged.stream.close()
+    assert await Peer.receive(clean.peer), "a close_notify"
+    assert await Peer.receive(ragged.peer) == b"", "none: OpenSSL takes such an end for an error"
 
 
 @pytest.mark.parametrize("records", [1, 2, 3, 4, 5])

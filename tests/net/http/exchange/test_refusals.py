@@ -45,6 +45,19 @@ async def test_refuses(converse: Converse, name: str) -> None:
         assert dialogue.ends == [reason]
 
 
+async def test_a_host_that_is_good_on_one_connection_is_not_for_that_on_another(converse: Converse) -> None:
+    """The Host that was accepted last is remembered for all connections, with the name that they were made for."""
+    names = ("a.test", "b.test", None, "a.test")
+    dialogues = [converse() for _ in names]
+    for dialogue, name in zip(dialogues, names, strict=True):
+        dialogue.exchange.identify(name, b"")
+    for host in (b"a.test", b"b.test", b"A.test", b"a.test", b"c.example"):
+        for dialogue, name in zip(dialogues, names, strict=True):
+            await dialogue.client.send(b"GET /denied HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+            good = host.endswith(b".test") and name in (None, host.decode().lower())
+            await dialogue.client.sees(refusal(reasons.DENIED_PATH if good else reasons.MISDIRECTED, keep=True))
+
+
 async def test_a_refused_body_does_not_reset_the_answer(converse: Converse) -> None:
     dialogue = converse()
     await dialogue.client.send(b"POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 4000000\r\n\r\n")
