@@ -7,7 +7,7 @@ the compiler refuses a Python object there.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcmp, memcpy, strlen
 
 
 cdef struct Slice:
@@ -30,6 +30,13 @@ cdef inline bytes to_bytes(Slice text):
 cdef inline uint8_t lower(uint8_t c) noexcept nogil:
     """A letter of ASCII in lower case, any other byte as it is."""
     return c + 32 if 65 <= c <= 90 else c
+
+
+cdef inline bint equal(Slice text, bytes other) noexcept:
+    """Whether a text is what `other` holds; None is equal to none."""
+    return other is not None and text.size == <size_t>PyBytes_GET_SIZE(other) and (
+        memcmp(text.at, PyBytes_AS_STRING(other), text.size) == 0
+    )
 
 
 cdef inline bint same(Slice one, Slice other) noexcept nogil:

@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from lbproxy.net.http.relay cimport Relay
 from lbproxy.net.transport.stream cimport Stream
 from lbproxy.net.upstream.shared cimport LaneCore
-from lbproxy.wire.request_heads cimport Forwarding, RequestHead
+from lbproxy.wire.request_heads cimport Forwarding
 from lbproxy.wire.slices cimport Slice
 
 
@@ -19,9 +19,9 @@ cdef class Exchange(Relay):
         bytes _directed             # the Host that was looked at last, and found good
         bint _trusted
         int _minor                  # of the client's HTTP/1.minor
+        public int tries            # backends that were asked, or could not be
         public bint fast_path       # nothing is to be decided for requests without credentials: the next backend, shared
         readonly uint64_t requests  # that were accepted on this connection
-        public int tries            # backends that were asked, or could not be
         readonly bytes method
         readonly bytes target
         readonly bytes host
@@ -36,8 +36,6 @@ cdef class Exchange(Relay):
         int _begin(self, const char *data, size_t size, bint kept) except -1
         int _reset(self) except -1
         bint _is_directed(self)
-        bytes _host(self, Slice named)
-        int _begin_body(self, RequestHead request) except -1
         LaneCore _decided_lane(self)
         bint _take_fast_path(self) except -1
         int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1

@@ -25,22 +25,20 @@ well, its lane is idle again. In all other cases, before it is sent or until it 
 import logging
 
 from lbproxy import reasons
-from lbproxy.wire.hosts import without_port
 
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from lbproxy.net.http.phases cimport ENDED, IDLE, SENT, UPLOADING, WAITING, phase_name
-from lbproxy.net.http.relay cimport NOTHING, Relay
+from lbproxy.net.http.relay cimport Relay
 from lbproxy.net.http.request_ids cimport RequestIds
 from lbproxy.net.http.site cimport Site
 from lbproxy.net.transport.poller cimport monotonic
 from lbproxy.net.transport.stream cimport RECEIVED_NOTHING, SENT_ALL, SENT_LOST, Sent, Stream, queued
 from lbproxy.net.upstream.shared cimport LaneCore, next_idle_lane
-from lbproxy.wire.bodies cimport Body
 from lbproxy.wire.heads cimport Framing, head_end, reason_of
 from lbproxy.wire.request_heads cimport RequestHead
 from lbproxy.wire.response_heads cimport ResponseHead
-from lbproxy.wire.slices cimport Slice, slice_of, to_bytes
+from lbproxy.wire.slices cimport Slice, equal, slice_of, to_bytes
 
 cdef enum:
     KEPT_LIMIT = 65536           # bytes of pipelined requests that are read ahead
@@ -49,10 +47,6 @@ cdef enum:
 cdef double FIRST_WORD = 1.0     # seconds that a connection which never asked anything has left in a drain
 cdef object _DONE = reasons.DONE
 cdef object _log = logging.getLogger(__name__)
-
-
-cdef inline bint _equal(Slice text, bytes other) noexcept:
-    return other is not None and text.size == <size_t>len(other) and memcmp(text.at, <const char *>other, text.size) == 0
 
 
 cdef class Exchange(Relay):
@@ -232,23 +226,12 @@ cdef class Exchange(Relay):
 
     cdef bint _is_directed(self):
         """Whether the Host is served here and, on TLS, the name that the connection was made for (RFC 9110 section 7.4)."""
-        cdef Site site = self.site
         if self.host is self._directed:
             return True
-        if self.host is not site.last_host or self._server_name is not site.last_name:
-            if not site.serves_host(self.host):
-                return False
-            if self._server_name is not None and without_port(self.host) != self._server_name:
-                return False
-            site.last_host, site.last_name = self.host, self._server_name
+        if not self.site.serves(self.host, self._server_name):
+            return False
         self._directed = self.host
         return True
-
-    cdef bytes _host(self, Slice named):
-        """What the Host is, in bytes that connections share: most name the same one."""
-        if _equal(named, self._directed):
-            return self._directed
-        return self.site.last_host if _equal(named, self.site.last_host) else to_bytes(named)
 
     cdef int _accept(self, const char *data, size_t size, Py_ssize_t head, bint kept) except -1:
         """A whole, valid head: take from it what is needed later, drop it from the input, and ask for a lane."""
@@ -256,8 +239,8 @@ cdef class Exchange(Relay):
         cdef RequestHead request = site.request
         cdef char *out
         cdef object refused = None
-        self.method = b"GET" if _equal(request.method, b"GET") else to_bytes(request.method)
-        self.host = self._host(request.host)
+        self.method = b"GET" if equal(request.method, b"GET") else to_bytes(request.method)
+        self.host = self._directed if equal(request.host, self._directed) else site.host_of(request.host)
         if request.authorization.at != NULL:
             self.authorization = to_bytes(request.authorization)
         if self.ids is not None:
@@ -276,7 +259,7 @@ cdef class Exchange(Relay):
         self.idempotent = request.flags.idempotent
         self._upgrade = request.flags.upgrade == 3 and request.minor and request.framing == Framing.NO_BODY
         self.closes = site.draining or not request.keeps_alive()
-        self._begin_body(request)
+        self.begin_body(request.framing, request.length)
         self.head_size = self.bytes_in = head
         site.requests += 1
         self.requests += 1
@@ -293,16 +276,6 @@ cdef class Exchange(Relay):
         self.enter(WAITING)
         if not self._take_fast_path():
             self.policy.route(self)
-        return 0
-
-    cdef int _begin_body(self, RequestHead request) except -1:
-        if request.framing == Framing.NO_BODY:
-            self.request_body = NOTHING
-        elif self.request_body is NOTHING:
-            self.request_body = Body()
-        if self.request_body is not NOTHING:
-            self.request_body.start(request.framing, request.length, False, self.site.request_trailers, False)
-        self.has_body = not self.request_body.done
         return 0
 
     cdef LaneCore _decided_lane(self):

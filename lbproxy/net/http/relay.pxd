@@ -10,6 +10,7 @@ from lbproxy.net.transport.poller cimport Handler, Poller
 from lbproxy.net.transport.stream cimport SENT_LOST, Sent, Stream
 from lbproxy.net.upstream.shared cimport LaneCore
 from lbproxy.wire.bodies cimport Body
+from lbproxy.wire.heads cimport Framing
 from lbproxy.wire.response_heads cimport ResponseHead
 from lbproxy.wire.slices cimport Slice
 
@@ -26,6 +27,7 @@ cdef class Relay(Handler):
         readonly Stream client
         readonly Stream link        # the lane's stream while the exchange holds one
         readonly Phase phase
+        readonly bint has_body
         Body request_body
         Body response_body
         bytes _head                 # the request head as the backend gets it; kept until the answer begins
@@ -51,10 +53,10 @@ cdef class Relay(Handler):
         readonly double sent        # seconds, CLOCK_MONOTONIC; 0: not reached
         readonly double first_byte
         double _asked               # when the backend had the whole request; until then, when it got the first of it
-        readonly bint has_body
         size_t _keeps               # how many bytes of the body may be kept
         bytearray _sent_body        # what was sent of it; None: not kept, or too much
         # for the front
+        int begin_body(self, Framing framing, uint64_t length) except -1
         int enter(self, Phase phase) except -1
         int await_client(self, double seconds) except -1
         int run_on(self, Stream link, bint fresh) except -1

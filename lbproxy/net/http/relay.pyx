@@ -71,6 +71,17 @@ cdef class Relay(Handler):
     cdef int client_gone(self) except -1:
         raise NotImplementedError
 
+    cdef int begin_body(self, Framing framing, uint64_t length) except -1:
+        """The request's."""
+        if framing == Framing.NO_BODY:
+            self.request_body = NOTHING
+        else:
+            if self.request_body is NOTHING:
+                self.request_body = Body()
+            self.request_body.start(framing, length, False, self.site.request_trailers, False)
+        self.has_body = not self.request_body.done
+        return 0
+
     # --- what it waits for, and how long
 
     cdef int enter(self, Phase phase) except -1:

@@ -8,6 +8,7 @@ from lbproxy.net.http.request_ids cimport IdSource
 from lbproxy.wire.fields cimport FieldTable
 from lbproxy.wire.request_heads cimport Forwarding, RequestHead
 from lbproxy.wire.response_heads cimport ResponseHead
+from lbproxy.wire.slices cimport Slice
 
 
 cdef enum:
@@ -23,8 +24,8 @@ cdef class Site:
         FieldTable response_trailers
         Forwarding forwarding
         set _hosts                  # Host values that were accepted as they are spelled
-        bytes last_host             # the one that an exchange accepted last, and on TLS the name of that connection
-        str last_name
+        bytes _last_host            # the one that was served last, and the name on TLS that it was asked with
+        str _last_name
         object _host_served
         tuple _denied_paths
         object _path_denied
@@ -42,6 +43,7 @@ cdef class Site:
         readonly uint64_t requests
         readonly double seconds
         uint64_t _buckets[BUCKETS]
-        bint serves_host(self, bytes host)
+        bytes host_of(self, Slice named)
+        bint serves(self, bytes host, str name)
         bint denies_path(self)
         void observe(self, double seconds) noexcept

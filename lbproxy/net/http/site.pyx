@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What a listener serves: names and paths, limits of time, and how long its requests took."""
 
+from lbproxy.wire.hosts import without_port
+
 from libc.stdint cimport uint64_t
 
 from lbproxy.balance.round_robin cimport RoundRobin
@@ -9,7 +11,7 @@ from lbproxy.wire.fields cimport FieldTable
 from lbproxy.wire.path_list cimport path_listed
 from lbproxy.wire.request_heads cimport Forwarding, RequestHead
 from lbproxy.wire.response_heads cimport ResponseHead
-from lbproxy.wire.slices cimport to_bytes
+from lbproxy.wire.slices cimport Slice, equal, to_bytes
 
 cdef enum:
     MAX_HOSTS = 64               # spellings of Host that are remembered
@@ -68,13 +70,22 @@ cdef class Site:
         self.retries = bool(retry_statuses)
         self.ids = ids
 
-    cdef bint serves_host(self, bytes host):
-        if host in self._hosts:
+    cdef bytes host_of(self, Slice named):
+        """The Host of a request, in bytes that connections share: most name the same one."""
+        return self._last_host if equal(named, self._last_host) else to_bytes(named)
+
+    cdef bint serves(self, bytes host, str name):
+        """Whether the Host is served here and, on TLS, the name that the connection was made for (RFC 9110 section 7.4)."""
+        if host is self._last_host and name is self._last_name:
             return True
-        if not self._host_served(host):
+        if host not in self._hosts:
+            if not self._host_served(host):
+                return False
+            if len(self._hosts) < MAX_HOSTS:
+                self._hosts.add(host)
+        if name is not None and without_port(host) != name:
             return False
-        if len(self._hosts) < MAX_HOSTS:
-            self._hosts.add(host)
+        self._last_host, self._last_name = host, name
         return True
 
     cdef bint denies_path(self):

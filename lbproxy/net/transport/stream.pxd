@@ -33,6 +33,7 @@ cdef class Stream:
     cdef:
         readonly Poller poller
         readonly int fd             # -1: closed; the number may be another one's by now
+        int _phase
         public Handler handler
         public double deadline      # on the poller's clock; 0: none, if the handler says what ends its wait (`covered`)
         public double patience      # with a send queue: seconds without progress until `expired`; 0: for ever
@@ -49,7 +50,6 @@ cdef class Stream:
         bint _lost
         bint _ended                 # TLS: nothing comes after what was received
         object _read_error
-        int _phase
         Engine _engine              # TLS, once `start` was called; None: plain, or closed
         char *rx                    # bytes that were received and not used yet
         size_t rx_size

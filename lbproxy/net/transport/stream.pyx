@@ -69,10 +69,8 @@ cdef class Stream:
         self._phase = OPEN
         self.resume()
         if self.tls is not None:
-            if isinstance(self.tls, Engine):
-                self._engine = self.tls
-            elif self.tls._sslobj is not None:   # an SSLSocket has none when its peer was gone already
-                self._engine = Engine(self.tls._sslobj)
+            if self.tls._sslobj is not None:     # an SSLSocket has none when its peer was gone already
+                self._engine = self.tls if isinstance(self.tls, Engine) else Engine(self.tls._sslobj)
             self._phase = SHAKING_HANDS
             if not self.tls.server_side:     # a client speaks first
                 self._shake_hands()
@@ -458,9 +456,8 @@ cdef class Stream:
         c_shutdown(self.fd, SHUT_WR)
 
     cdef _notify_close(self):
-        # After an error none may be sent (SSL_get_error(3)); an end without close_notify is one, and that peer is gone.
         if self._engine is not None and self._phase == OPEN and not self._lost and self._read_error is None:
-            self._engine.notify_close()
+            self._engine.notify_close()      # not after an error (SSL_get_error(3)), as an end without one is
 
     cpdef close(self):
         """Close in order. Bytes in the send queue are dropped: wait for `writable` first where they matter."""
