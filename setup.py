@@ -1,6 +1,11 @@
 """What pyproject.toml cannot say: the typed Cython files of the data path are compiled."""
 
+import os
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -11,6 +16,8 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": True,
 }
+
+CPUS = len(os.sched_getaffinity(0))
 
 
 def extensions() -> list[Extension]:
@@ -38,4 +45,31 @@ def shared_files() -> list[tuple[str, list[str]]]:
     ]
 
 
-setup(ext_modules=cythonize(extensions(), compiler_directives=DIRECTIVES), data_files=shared_files())
+def check_compiler() -> None:
+    """End with one line if nothing can be compiled here: what gcc and pip say of it is long, and late."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+    headers = sysconfig.get_path("include")
+    with TemporaryDirectory() as folder:
+        source = Path(folder, "tried.c")
+        source.write_text("#include <Python.h>\n#include <stdio.h>\n")
+        command = [*compiler, f"-I{headers}", "-c", str(source), "-o", str(source.with_suffix(".o"))]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+            why = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr.strip())
+            works = done.returncode == 0
+        except OSError as error:
+            works, why = False, f"{compiler[0]}: {error.strerror}"
+    if not works:
+        needed = "a C compiler and Python's headers are needed, on Debian: apt install gcc libc6-dev python3-dev"
+        sys.exit(f"lbproxy: {needed} ({why})")
+
+
+def modules() -> list[Extension]:
+    """Compiled only where they are built: the metadata and the source distribution need no compiler."""
+    if {"egg_info", "dist_info", "sdist"} & set(sys.argv):
+        return extensions()
+    check_compiler()
+    return list(cythonize(extensions(), nthreads=CPUS, quiet=True, compiler_directives=DIRECTIVES))
+
+
+setup(ext_modules=modules(), data_files=shared_files(), options={"build_ext": {"parallel": CPUS}})
