@@ -5,11 +5,12 @@ It is a process that imports everything once, and then forks one to be killed fo
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,18 @@ def changes(directory: Path) -> list[Change]:
 
 
 class Killer:
-    """Talks to that process."""
+    """Talks to that `process`, of one installation."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], directory: Path, key: Path) -> None:
+        self.directory = directory
         self._process = process
+        self._key = key
 
     def kill(self, what: str, step: int) -> bool:
         """Do it ("apply" or "undo"), and be killed before that step; False if it ended before."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{what} {step}\n")
+        self._process.stdin.write(json.dumps([str(self.directory), str(self._key), what, step]) + "\n")
         self._process.stdin.flush()
         told = self._process.stdout.readline().strip()
         assert told in ("0", "-9"), told
@@ -51,11 +54,11 @@ class Killer:
 
 
 @contextmanager
-def killing(directory: Path, key: Path) -> Iterator[Killer]:
-    """Ends it too."""
-    words = [sys.executable, "-m", "tests.instance.killer", str(directory), str(key)]
+def killing() -> Iterator[subprocess.Popen[str]]:
+    """That process."""
+    words = [sys.executable, "-m", "tests.instance.killer"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        yield Killer(process)
+        yield process
         process.communicate()
 
 
@@ -81,16 +84,15 @@ def _do(directory: Path, identity: Identity, what: str, step: int) -> None:
             transaction.run(changes(directory), identity, "apply of pack 1")
 
 
-def main(words: Sequence[str]) -> None:
-    directory, identity = Path(words[0]), Identity.read(Path(words[1]))
+def main() -> None:
     for line in sys.stdin:
-        what, step = line.split()
+        directory, key, what, step = json.loads(line)
         child = os.fork()
         if child == 0:
-            _do(directory, identity, what, int(step))
+            _do(Path(directory), Identity.read(Path(key)), what, step)
             os._exit(0)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

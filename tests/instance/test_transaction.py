@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyrage
 import pytest
@@ -18,6 +20,14 @@ from tests.instance.killer import NEW, OLD, Killer, changes, killing
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory, if there is such a place: lbproxy waits for the disk at every step, and is killed at every step."""
+    shared = "/dev/shm"
+    with TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as path:
+        yield Path(path)
+
+
+@pytest.fixture
 def directory(tmp_path: Path) -> Path:
     made = tmp_path / "connector"
     (made / "lib").mkdir(parents=True)
@@ -26,6 +36,18 @@ def directory(tmp_path: Path) -> Path:
     (made / "obsolete").write_bytes(OLD)
     (made / "obsolete").chmod(0o644)
     return made
+
+
+@pytest.fixture(scope="module")
+def kills() -> Iterator[subprocess.Popen[str]]:
+    with killing() as process:
+        yield process
+
+
+@pytest.fixture
+def killer(kills: subprocess.Popen[str], directory: Path, identity: Identity, tmp_path: Path) -> Killer:
+    """Who has the key of `identity`."""
+    return Killer(kills, directory, tmp_path / "identity")
 
 
 def content(directory: Path) -> dict[str, tuple[bytes, int]]:
@@ -76,8 +98,9 @@ def test_what_is_kept_is_sealed(directory: Path, identity: Identity) -> None:
         Transaction(directory).before(Identity.read(directory.parent / "other"))
 
 
-def kill_at_every_step(directory: Path, killer: Killer, what: str) -> set[str]:
+def kill_at_every_step(killer: Killer, what: str) -> set[str]:
     """Every state that recovery comes to, when lbproxy is killed before each step: "before" or "after"."""
+    directory = killer.directory
     start, come_to, step = content(directory), set(), 0
     kept = {path.name: path.read_bytes() for path in (directory / FOLDER).glob("*")}
     while killer.kill(what, step):
@@ -107,34 +130,29 @@ def _restore(directory: Path, files: dict[str, tuple[bytes, int]], kept: dict[st
         (directory / FOLDER / name).write_bytes(text)
 
 
-@pytest.mark.usefixtures("identity")
-def test_killed_at_any_step_it_is_all_or_nothing(directory: Path, tmp_path: Path) -> None:
-    with killing(directory, tmp_path / "identity") as killer:
-        assert kill_at_every_step(directory, killer, "apply") == {"before", "after"}
-        assert content(directory) == AFTER
-        assert kill_at_every_step(directory, killer, "undo") == {"before", "after"}
-        assert content(directory) == BEFORE
+def test_killed_at_any_step_it_is_all_or_nothing(directory: Path, killer: Killer) -> None:
+    assert kill_at_every_step(killer, "apply") == {"before", "after"}
+    assert content(directory) == AFTER
+    assert kill_at_every_step(killer, "undo") == {"before", "after"}
+    assert content(directory) == BEFORE
 
 
-@pytest.mark.usefixtures("identity")
-def test_says_what_it_found(directory: Path, tmp_path: Path) -> None:
+def test_says_what_it_found(directory: Path, killer: Killer) -> None:
     told, step = [], 0
-    with killing(directory, tmp_path / "identity") as killer:
-        while killer.kill("apply", step):
-            with (transaction := Transaction(directory)).locked():
-                told.append(transaction.recover())
-            step += 1
+    while killer.kill("apply", step):
+        with (transaction := Transaction(directory)).locked():
+            told.append(transaction.recover())
+        step += 1
     assert any("apply of pack 1, begun 20" in one and one.endswith("anything; nothing is changed") for one in told)
     assert any(one.endswith("was cut off in the middle; it is finished now") for one in told)
 
 
 def test_an_undo_is_still_possible_after_an_apply_that_was_cut_off(
-    directory: Path, identity: Identity, tmp_path: Path
+    directory: Path, identity: Identity, killer: Killer
 ) -> None:
     applied(directory, identity)
     transaction = Transaction(directory)
-    with killing(directory, tmp_path / "identity") as killer:
-        assert killer.kill("apply", 8)
+    assert killer.kill("apply", 8)
     with transaction.locked():
         assert "nothing is changed" in transaction.recover()
         transaction.run(transaction.before(identity), identity, "undo", undoes=True)
@@ -202,9 +220,9 @@ def test_owners(directory: Path, identity: Identity) -> None:
     assert current(Change(directory, ".", "config.json", None)).uid == 1234
 
 
-def test_content_that_was_lost_is_told_and_can_be_undone(directory: Path, identity: Identity, tmp_path: Path) -> None:
+def test_content_that_was_lost_is_told_and_can_be_undone(directory: Path, identity: Identity, killer: Killer) -> None:
     transaction = Transaction(directory)
-    cut_off(directory, tmp_path / "identity", "apply")
+    cut_off(killer, "apply")
     (temporary,) = directory.glob(".config.json.lbproxy-*")
     temporary.unlink()
     with transaction.locked():
@@ -258,16 +276,15 @@ def test_a_journal_with_paths_of_an_unknown_directory(directory: Path, identity:
     assert (directory / FOLDER / "before.age").exists()
 
 
-def cut_off(directory: Path, key: Path, what: str) -> None:
+def cut_off(killer: Killer, what: str) -> None:
     """Killed as soon as files are switched."""
-    transaction, step = Transaction(directory), 0
-    with killing(directory, key) as killer:
-        while killer.kill(what, step):
-            if _state(transaction) is State.SWITCHING:
-                return
-            with transaction.locked():
-                transaction.recover()
-            step += 1
+    transaction, step = Transaction(killer.directory), 0
+    while killer.kill(what, step):
+        if _state(transaction) is State.SWITCHING:
+            return
+        with transaction.locked():
+            transaction.recover()
+        step += 1
     pytest.fail("was not killed while it switched")
 
 
@@ -279,9 +296,9 @@ def in_the_way(directory: Path) -> Path:
 
 
 def test_a_file_that_cannot_be_switched_does_not_keep_the_others(
-    directory: Path, identity: Identity, tmp_path: Path
+    directory: Path, identity: Identity, killer: Killer
 ) -> None:
-    cut_off(directory, tmp_path / "identity", "apply")
+    cut_off(killer, "apply")
     blocked = in_the_way(directory)
     transaction = Transaction(directory)
     with transaction.locked():
@@ -293,9 +310,9 @@ def test_a_file_that_cannot_be_switched_does_not_keep_the_others(
     assert content(directory) == BEFORE
 
 
-def test_what_could_not_be_undone_can_be_undone_later(directory: Path, identity: Identity, tmp_path: Path) -> None:
+def test_what_could_not_be_undone_can_be_undone_later(directory: Path, identity: Identity, killer: Killer) -> None:
     applied(directory, identity)
-    cut_off(directory, tmp_path / "identity", "undo")
+    cut_off(killer, "undo")
     blocked = in_the_way(directory)
     transaction = Transaction(directory)
     with transaction.locked():
@@ -325,9 +342,9 @@ def test_a_mount_point_keeps_its_file_and_the_rest_can_be_undone(
     assert transaction.journal() is None
 
 
-def test_one_that_was_cut_off_meanwhile_is_not_forgotten(directory: Path, identity: Identity, tmp_path: Path) -> None:
+def test_one_that_was_cut_off_meanwhile_is_not_forgotten(directory: Path, identity: Identity, killer: Killer) -> None:
     """Another one began after the last look at the journal."""
-    cut_off(directory, tmp_path / "identity", "apply")
+    cut_off(killer, "apply")
     transaction = Transaction(directory)
     journal = transaction.journal()
     with transaction.locked(), pytest.raises(InstanceError, match="was cut off meanwhile; run it again"):
@@ -338,10 +355,11 @@ def test_one_that_was_cut_off_meanwhile_is_not_forgotten(directory: Path, identi
     assert content(directory) == AFTER
 
 
-def not_whole(directory: Path, key: Path, what: str) -> None:
+def not_whole(killer: Killer, what: str) -> None:
     """All but config.json is changed; then what was in its way is gone, and it is as it was before."""
+    directory = killer.directory
     before, mode = (directory / "config.json").read_bytes(), (directory / "config.json").stat().st_mode
-    cut_off(directory, key, what)
+    cut_off(killer, what)
     blocked = in_the_way(directory)
     with (transaction := Transaction(directory)).locked():
         assert "config.json: cannot be changed" in transaction.recover()
@@ -351,9 +369,9 @@ def not_whole(directory: Path, key: Path, what: str) -> None:
 
 
 def test_an_undo_takes_back_an_apply_that_was_not_whole_too(
-    directory: Path, identity: Identity, tmp_path: Path
+    directory: Path, identity: Identity, killer: Killer
 ) -> None:
-    not_whole(directory, tmp_path / "identity", "apply")
+    not_whole(killer, "apply")
     applied(directory, identity)
     assert content(directory) == AFTER
     assert Transaction(directory).changed_since() == []
@@ -364,18 +382,18 @@ def test_an_undo_takes_back_an_apply_that_was_not_whole_too(
     assert sorted(path.name for path in (directory / FOLDER).iterdir()) == ["lock"]
 
 
-def test_three_applies_of_which_two_were_not_whole(directory: Path, identity: Identity, tmp_path: Path) -> None:
-    not_whole(directory, tmp_path / "identity", "apply")
+def test_three_applies_of_which_two_were_not_whole(directory: Path, identity: Identity, killer: Killer) -> None:
+    not_whole(killer, "apply")
     (directory / "lib" / "mapper.js").unlink()
-    not_whole(directory, tmp_path / "identity", "apply")
+    not_whole(killer, "apply")
     applied(directory, identity)
     undo(directory, identity)
     assert content(directory) == BEFORE
 
 
-def test_an_apply_after_an_undo_that_was_not_whole(directory: Path, identity: Identity, tmp_path: Path) -> None:
+def test_an_apply_after_an_undo_that_was_not_whole(directory: Path, identity: Identity, killer: Killer) -> None:
     applied(directory, identity)
-    not_whole(directory, tmp_path / "identity", "undo")
+    not_whole(killer, "undo")
     assert content(directory) == {**BEFORE, "config.json": AFTER["config.json"]}
     applied(directory, identity)
     undo(directory, identity)
@@ -383,17 +401,17 @@ def test_an_apply_after_an_undo_that_was_not_whole(directory: Path, identity: Id
 
 
 def test_what_somebody_wrote_between_two_applies_is_put_back(
-    directory: Path, identity: Identity, tmp_path: Path
+    directory: Path, identity: Identity, killer: Killer
 ) -> None:
-    not_whole(directory, tmp_path / "identity", "apply")
+    not_whole(killer, "apply")
     (directory / "certs" / "cert.key").write_bytes(b"by hand")
     applied(directory, identity)
     undo(directory, identity)
     assert content(directory) == {**BEFORE, "certs/cert.key": (b"by hand", 0o600)}
 
 
-def test_an_apply_that_is_whole_is_where_an_undo_ends(directory: Path, identity: Identity, tmp_path: Path) -> None:
-    not_whole(directory, tmp_path / "identity", "apply")
+def test_an_apply_that_is_whole_is_where_an_undo_ends(directory: Path, identity: Identity, killer: Killer) -> None:
+    not_whole(killer, "apply")
     applied(directory, identity)
     transaction = Transaction(directory)
     with transaction.locked():
@@ -402,9 +420,8 @@ def test_an_apply_that_is_whole_is_where_an_undo_ends(directory: Path, identity:
     assert content(directory) == AFTER
 
 
-@pytest.mark.usefixtures("identity")
-def test_with_another_key_nothing_is_changed(directory: Path, tmp_path: Path) -> None:
-    not_whole(directory, tmp_path / "identity", "apply")
+def test_with_another_key_nothing_is_changed(directory: Path, killer: Killer, tmp_path: Path) -> None:
+    not_whole(killer, "apply")
     found, journal = content(directory), Transaction(directory).journal()
     (tmp_path / "other").write_text(str(pyrage.x25519.Identity.generate()))
     with pytest.raises(InstanceError, match=r"apply of pack 1 of 20.* has not changed every file: use its passphrase"):
@@ -413,18 +430,17 @@ def test_with_another_key_nothing_is_changed(directory: Path, tmp_path: Path) ->
 
 
 def test_killed_at_any_step_of_the_second_apply_it_can_be_undone(
-    directory: Path, identity: Identity, tmp_path: Path
+    directory: Path, identity: Identity, killer: Killer
 ) -> None:
-    not_whole(directory, tmp_path / "identity", "apply")
+    not_whole(killer, "apply")
     start, step = content(directory), 0
     kept = {path.name: path.read_bytes() for path in (directory / FOLDER).iterdir()}
-    with killing(directory, tmp_path / "identity") as killer:
-        while killer.kill("apply", step):
-            with (transaction := Transaction(directory)).locked():
-                transaction.recover()
-            undo(directory, identity)
-            assert content(directory) == BEFORE, f"killed at step {step}"
-            (directory / FOLDER).mkdir(0o700, exist_ok=True)
-            _restore(directory, start, kept)
-            step += 1
+    while killer.kill("apply", step):
+        with (transaction := Transaction(directory)).locked():
+            transaction.recover()
+        undo(directory, identity)
+        assert content(directory) == BEFORE, f"killed at step {step}"
+        (directory / FOLDER).mkdir(0o700, exist_ok=True)
+        _restore(directory, start, kept)
+        step += 1
     assert step > 5
