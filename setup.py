@@ -1,5 +1,6 @@
 """What pyproject.toml cannot say: the typed Cython files of the data path are compiled."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -69,7 +70,8 @@ def modules() -> list[Extension]:
     if {"egg_info", "dist_info", "sdist"} & set(sys.argv):
         return extensions()
     check_compiler()
-    return list(cythonize(extensions(), nthreads=CPUS, quiet=True, compiler_directives=DIRECTIVES))
+    forks = multiprocessing.get_start_method() == "fork"  # else each process would run this file again
+    return list(cythonize(extensions(), nthreads=CPUS if forks else 0, quiet=True, compiler_directives=DIRECTIVES))
 
 
 setup(ext_modules=modules(), data_files=shared_files(), options={"build_ext": {"parallel": CPUS}})
