@@ -201,6 +201,7 @@ async def test_an_ejection_by_one_is_known_to_all(backends: Backends, balance: B
         assert (await balancer.backends())["c2"]["connect_failures"] == failures
         await two.start()
         await balancer.logged("backend_readmitted", "backend=c2", count=2)
+        await balancer.backends()  # each worker has heard of it, as it tells its counts
         for client in clients:
             await client.ask("/again")
         assert "/again" in {str(each.target, "ascii") for each in two.requests}
@@ -250,6 +251,7 @@ async def test_an_inconsistent_one_is_kept_out_by_all(balance: Balance, director
     async with fleet(directory, *[("--version", "1.7.0")] * 2, ("--version", "1.8.0")) as instances:
         balancer = await balance(*instances.members, workers=2, pool=guard("eject-minority"))
         await balancer.logged("backend_ejected", "backend=c3", "reason=consistency")
+        await balancer.backends()  # each worker has told its counts: after it heard of that
         async with clients_of_all(balancer) as clients:
             counted = {name: one["requests"] for name, one in (await balancer.backends()).items()}
             assert counted["c3"] == 0
