@@ -32,6 +32,9 @@ needs_root = pytest.mark.skipif(
 )
 needs_nft = pytest.mark.skipif(shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin") is None, reason="nftables")
 
+OWN_NETWORK = Path("/proc/thread-self/ns/net")
+"""The network namespace of this thread (network_namespaces(7))."""
+
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET, unshare(2)
 _NETWORK, _NETWORK6 = IPv4Address("10.77.0.0"), IPv6Address("fd77::")
 _numbers = count(1)
@@ -63,11 +66,11 @@ def until_it_is_here(address: str, within: float = 10.0) -> None:
 @contextmanager
 def _back_again() -> Iterator[None]:
     """At the end this thread is in the network namespace of the beginning."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    before = os.open(OWN_NETWORK, os.O_RDONLY)
     try:
         yield
     finally:
-        _call("setns", before, _NEW_NETWORK)
+        enter(before)
         os.close(before)
 
 
@@ -83,10 +86,15 @@ def _inside(path: Path) -> Iterator[None]:
     with _back_again():
         namespace = os.open(path, os.O_RDONLY)
         try:
-            _call("setns", namespace, _NEW_NETWORK)
+            enter(namespace)
         finally:
             os.close(namespace)
         yield
+
+
+def enter(namespace: int) -> None:
+    """This thread is in that network from now on; `namespace` is a descriptor of its file. Raises OSError."""
+    _call("setns", namespace, _NEW_NETWORK)
 
 
 def _call(name: str, *arguments: int) -> None:

@@ -30,8 +30,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from lbproxy.process.imports import quick_imports
+from tests.namespaces import OWN_NETWORK, enter
 
-from .surroundings import FORKS_GENERATIONS, OWN_NETWORK, READ_AT_EACH_USE
+from .surroundings import FORKS_GENERATIONS, READ_AT_EACH_USE
 
 ORDER_SIZE = 1 << 16
 
@@ -39,8 +40,6 @@ COMM = Path("/proc/self/comm")
 """Its name for ps(1)."""
 
 LIBC = ctypes.CDLL(None)
-NEW_NETWORK = 0x40000000
-"""CLONE_NEWNET, setns(2)."""
 
 COMMANDS = (
     *("backend", "check", "connections", "drain", "fleet", "keepalived", "kick"),
@@ -177,7 +176,7 @@ def _take(variables: dict[str, str]) -> None:
 def _enter(network: int) -> None:
     """Be in that network namespace. Only root may enter another one than the server's."""
     if not os.path.samestat(os.fstat(network), OWN_NETWORK.stat()):
-        assert not LIBC.setns(network, NEW_NETWORK)
+        enter(network)
 
 
 def _begin(path: list[str]) -> int:

@@ -17,7 +17,9 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, Protocol, Self
 
-from .surroundings import OWN_NETWORK, PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
+from tests.namespaces import OWN_NETWORK
+
+from .surroundings import PLAIN, READ_AT_EACH_USE, ROOT, Surroundings
 
 _LINE_LIMIT = 1 << 20
 """Bytes of the longest line that may be read from one of its outputs."""

@@ -12,13 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.namespaces import OWN_NETWORK
+
 ROOT = Path(__file__).parents[2]
 
 READ_AT_EACH_USE = ("KRB5", "NTLM_", "SSL_CERT_")
 """What the names of variables begin with that libkrb5, gss-ntlmssp and OpenSSL read whenever they need them."""
-
-OWN_NETWORK = Path("/proc/thread-self/ns/net")
-"""The network namespace of this thread (network_namespaces(7))."""
 
 FORKS_GENERATIONS = "generations"
 """The name, in /proc/PID/comm, of a child of a master that forks its generations (see `forkserver`)."""

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from lbproxy.errors import StartError
-from tests.namespaces import Switch, needs_root
+from tests.control.probes.backends import silent
+from tests.namespaces import OWN_NETWORK, Switch, needs_root
 from tests.ports import free_port
 
 from .balancer import Balancer, command, opened, running
@@ -23,7 +24,7 @@ from .configuration import configuration
 from .instance import Instance
 from .reloads import comes_true
 from .starting import SAMPLE, Forked, Process, lbproxy
-from .surroundings import BY_COMMAND_LINE, OWN_NETWORK, PLAIN, Surroundings
+from .surroundings import BY_COMMAND_LINE, PLAIN, Surroundings
 
 pytestmark = pytest.mark.skipif(
     bool(os.environ.get("LBPROXY_FULL")), reason="LBPROXY_FULL=1 starts all by their command line"
@@ -150,12 +151,6 @@ async def waiting_commands(directory: Path) -> AsyncIterator[Callable[..., Await
     """A command that asks for something and waits for the answer, for as long as the block is; it has asked."""
     asked = asyncio.Event()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        writer.close()
-
     async def start(around: Surroundings = PLAIN) -> Process:
         asked.clear()
         process = await lbproxy("status", "--admin", f"unix:{path}", around=around)
@@ -163,7 +158,7 @@ async def waiting_commands(directory: Path) -> AsyncIterator[Callable[..., Await
         return process
 
     path = directory / "asked.sock"
-    async with await asyncio.start_unix_server(serve, path):
+    async with await asyncio.start_unix_server(silent(asked), path):
         yield start
 
 

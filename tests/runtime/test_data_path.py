@@ -20,6 +20,7 @@ from lbproxy.net.transport import syn_hold
 from lbproxy.record import Record
 from lbproxy.runtime.data_path import DataPath
 from lbproxy.runtime.model import TICK
+from tests.control.probes.backends import silent
 from tests.net.peers import until
 from tests.process.places import listen_all
 
@@ -134,14 +135,7 @@ async def test_a_drain_ends_idle_connections_and_accepts_no_more(tmp_path: Path,
 
 async def test_a_drain_ends_after_its_time(tmp_path: Path) -> None:
     asked = asyncio.Event()
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    server = await asyncio.start_server(silent(asked), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, bench(tmp_path, url) as one:
         reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
@@ -325,14 +319,11 @@ async def test_before_its_address_moves_connections_finish_and_new_ones_wait(tmp
 async def test_connections_to_an_address_that_has_moved_are_cut(tmp_path: Path) -> None:
     asked, ended = asyncio.Event(), asyncio.Event()
 
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await reader.read()
-        writer.close()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent(asked)(reader, writer)
         ended.set()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, bench(tmp_path, url) as one:
         reader, writer = await asyncio.open_connection("127.0.0.1", one.port)

@@ -39,7 +39,6 @@ cdef extern from *:
     typedef int (*lbproxy_extension)(void *, unsigned int, const unsigned char **, size_t *);
     typedef void (*lbproxy_callback)(void);
     typedef long (*lbproxy_callback_ctrl)(void *, int, lbproxy_callback);
-    typedef int (*lbproxy_name_asked)(void *, int *, void *);
     typedef const char *(*lbproxy_name)(const void *, int);
     typedef int (*lbproxy_is)(const void *);
     typedef void (*lbproxy_free)(void *);

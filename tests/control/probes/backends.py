@@ -86,6 +86,18 @@ async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.read()
 
 
+def silent(asked: asyncio.Event) -> Serve:
+    """Reads a request's head, sets `asked`, and says nothing until the client leaves."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    return serve
+
+
 def endless(head: bytes, gone: asyncio.Event) -> Serve:
     """Sends `head` and a body without end, and sets `gone` when the client has left."""
 
