@@ -346,6 +346,19 @@ async def test_a_page_that_stays_open_for_a_day_does_not_grow(at: Site, page: Pa
     assert all(after[what] <= before[what] + 50 for what in before), (before, after)
 
 
+async def test_the_focus_stays_while_lines_above_it_come_and_go(at: Site, page: Page) -> None:
+    await by_ticket(page, at)
+    await page.goto(at.origin + "/")
+    updates = Updates(await page.inner_html("main"))
+    await page.route("**/stream?*", updates)
+    await page.reload()
+    await asyncio.wait_for(updates.done.wait(), PATIENCE)
+    await page.focus("main .cards a")
+    await updates.until(2)
+    assert await page.inner_text("main > p") == "update 199", "lines have come and gone, and some are there"
+    assert (await _focused(page))[0] == "connectors"
+
+
 async def test_pages_that_are_loaded_again_all_day_leave_nothing(at: Site, page: Page) -> None:
     """In the balancer, and in the process that serves the dashboard."""
     await by_ticket(page, at)

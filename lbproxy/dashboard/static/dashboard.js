@@ -27,9 +27,12 @@
   function children(old, fresh) {
     const wanted = [...fresh.childNodes];
     for (let at = 0; at < wanted.length; at++) {
+      // Where fewer are wanted, what is there may be too much; where more are, it may be wanted after this one.
+      while (old.childNodes.length > wanted.length && !same(old.childNodes[at], wanted[at])) old.childNodes[at].remove();
       const there = old.childNodes[at];
       if (!there) old.append(wanted[at]);
       else if (same(there, wanted[at])) morph(there, wanted[at]);
+      else if (old.childNodes.length < wanted.length) there.before(wanted[at]);
       else there.replaceWith(wanted[at]);
     }
     while (old.childNodes.length > wanted.length) old.lastChild.remove();
